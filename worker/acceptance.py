@@ -1,0 +1,152 @@
+"""From a message to a recorded job, and on to its chunks: what every kind of job goes through."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from worker import database, intake, outbox, plan, progress, relay, settings
+from worker.errors import InvalidJob, JobRejected
+from worker.messaging import answers, broker
+from worker.messaging.tasks import Delivery
+from worker.models.jobs import Job, fingerprint_of
+from worker.models.parts import Part
+from worker.models.records import JobRecord, Lists
+from worker.store import KINDS
+
+#: a message that has taken so many workers with it is given up
+MOST_ATTEMPTS = 5
+
+TAKEN = "This id is another job's already: send this one under an id of its own."
+NO_UUID = "A task id must be a UUID, for it becomes the job's id; this one is none."
+POISON = "Its message came back {attempts} times after its worker had died, and was given up."
+
+
+def accept(kind: type[Job], delivery: Delivery) -> None:
+    """Record the job in ``delivery`` and split it; where one chunk holds it, apply that too.
+
+    A second delivery of the same job changes nothing and gets the same answer. What is no valid
+    job ends ``rejected``; another job under an id that is taken is set aside.
+    """
+    job_id = _job_id(delivery)
+    if job_id is None:
+        return refuse(delivery, NO_UUID)
+    if delivery.redelivered and _is_poison(kind, job_id, delivery):
+        return finish(job_id)
+    try:
+        job = kind.parse(delivery.body)
+    except InvalidJob as invalid:
+        return _reject(kind, job_id, delivery, invalid)
+    with database.transaction() as connection:
+        created = intake.record(connection, job_id, job)
+        recorded = progress.get(connection, job_id)
+        fingerprint = job.fingerprint()
+        taken = not created and intake.is_another(recorded, job.kind, job.tenant, fingerprint)
+        if not taken:
+            _remember(connection, job_id, delivery)
+            if recorded.status == "queued":
+                start(connection, recorded, intake.lists_of(job))
+    if taken:
+        return refuse(delivery, TAKEN)
+    return finish(job_id, again=not created)
+
+
+def accept_part(delivery: Delivery) -> None:
+    """Keep a part of a streamed job; the one that completes it splits the job."""
+    part = Part.parse(delivery.body)
+    job = part.job()
+    with database.transaction() as connection:
+        if intake.take_part(connection, part, job):
+            start(connection, progress.get(connection, part.job_id))
+    finish(part.job_id)
+
+
+def start(connection: Connection, job: JobRecord, lists: Lists | None = None) -> JobRecord:
+    """Split a job that the caller holds, and apply it where it has but one chunk."""
+    job, only = plan.split(connection, job, settings.load().chunk_size, lists)
+    if only is None:
+        return job
+    return progress.close(connection, job, only, KINDS[job.kind].apply(connection, job, only))
+
+
+def start_recorded(job_id: UUID) -> None:
+    """Split a job that somebody has recorded whole; nothing to do where that is done."""
+    with database.transaction() as connection:
+        job = progress.get(connection, job_id)
+        if job.status == "queued" and job.complete:
+            start(connection, job)
+    finish(job_id)
+
+
+def finish(job_id: UUID, *, again: bool = False) -> None:
+    """After the commit: publish the end of the job where it came to one, else wake sweeps.
+
+    ``again``: its message came once more, so whoever sent it is answered once more.
+    """
+    with database.reading() as connection:
+        job = progress.find(connection, job_id)
+        event = outbox.latest(connection, job_id) if again else None
+    if job is None:
+        return
+    if job.ended:
+        delivered = relay.deliver(job_id)
+        if event and not delivered:
+            with database.transaction() as connection:
+                replies = outbox.take_replies(connection, job_id)
+            relay.answer(event["data"], replies)
+    elif job.open:
+        broker.wake(job.open)
+
+
+def refuse(delivery: Delivery, reason: str) -> None:
+    """Set a message aside that neither is nor becomes a job, and tell its sender where possible.
+
+    Under the id of another job nothing is told through a shared result backend: it would be shown
+    as that job's answer.
+    """
+    with database.transaction() as connection:
+        body = delivery.body
+        intake.set_aside(connection, delivery.task, delivery.task_id, body, reason)
+    replies = [(delivery.reply_to, delivery.correlation_id or delivery.task_id)]
+    if reason != TAKEN or answers.are_messages():
+        known = [(to, name) for to, name in replies if to]
+        answers.give(delivery.task_id, JobRejected(reason), known)
+
+
+def _job_id(delivery: Delivery) -> UUID | None:
+    try:
+        return UUID(delivery.task_id)
+    except ValueError:
+        return None
+
+
+def _remember(connection: Connection, job_id: UUID, delivery: Delivery) -> None:
+    if answers.are_messages() and delivery.reply_to:
+        name = delivery.correlation_id or delivery.task_id
+        outbox.remember_reply(connection, job_id, delivery.reply_to, name)
+
+
+def _reject(kind: type[Job], job_id: UUID, delivery: Delivery, invalid: InvalidJob) -> None:
+    body = delivery.body
+    with database.transaction() as connection:
+        created = intake.reject(connection, job_id, kind.kind, body, invalid.errors)
+        recorded = progress.get(connection, job_id)
+        same = recorded.fingerprint == fingerprint_of(kind.kind, body)
+        if same:
+            _remember(connection, job_id, delivery)
+    if not same:
+        return refuse(delivery, TAKEN)
+    return finish(job_id, again=not created)
+
+
+def _is_poison(kind: type[Job], job_id: UUID, delivery: Delivery) -> bool:
+    with database.transaction() as connection:
+        attempts = intake.count_attempt(connection, delivery.task_id)
+    if attempts <= MOST_ATTEMPTS:
+        return False
+    reason = POISON.format(attempts=attempts)
+    with database.transaction() as connection:
+        intake.give_up(connection, job_id, kind.kind, delivery.body, reason)
+        _remember(connection, job_id, delivery)
+    return True

@@ -1,0 +1,13 @@
+"""Celery's entry point: ``celery -A worker worker``."""
+
+import sys
+
+from worker.errors import SettingsError
+from worker.messaging import heart
+from worker.messaging.app import app as make
+
+try:
+    app = make()
+except SettingsError as error:
+    sys.exit(f"tagsweep: {error}")
+heart.attach()

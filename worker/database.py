@@ -1,0 +1,177 @@
+"""The store's one door: engines, transactions, and the drivers' errors in our words."""
+
+from __future__ import annotations
+
+import os
+import re
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from psycopg.adapt import Buffer, Dumper, Loader
+from psycopg.pq import Format
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+
+from worker import settings
+from worker.errors import StoreBusy, StoreUnavailable
+from worker.models.resources import slices
+from worker.models.types import UuidArray
+
+UUID_OID, UUID_ARRAY_OID = 2950, 2951
+#: lock_not_available, deadlock_detected, serialization_failure
+BUSY = ("55P03", "40P01", "40001")
+#: how long SQLite waits for another process's transaction; ours are bounded far below it
+SQLITE_WAIT_S = 120
+
+
+class _PackedDumper(Dumper):
+    format = Format.BINARY
+    oid = UUID_ARRAY_OID
+
+    def dump(self, obj: UuidArray) -> bytes:
+        if not obj:
+            return struct.pack("!iiI", 0, 0, UUID_OID)
+        header = struct.pack("!iiIii", 1, 0, UUID_OID, len(obj) // 16, 1)
+        length = struct.pack("!i", 16)
+        return header + length + length.join(slices(bytes(obj)))
+
+
+class _PackedLoader(Loader):
+    format = Format.TEXT
+
+    def load(self, data: Buffer) -> bytes:
+        return bytes.fromhex(bytes(data).decode()[1:-1].replace("-", "").replace(",", " "))
+
+
+def describe(url: str) -> str:
+    """Return where the store is, as a person may be told: no password, a file's whole path."""
+    parsed = make_url(url)
+    if parsed.get_backend_name() == "sqlite" and parsed.database:
+        return f"sqlite:///{Path(parsed.database).resolve()}"
+    return parsed.render_as_string(hide_password=True)
+
+
+def open_engine(config: settings.Settings) -> Engine:
+    """Return a new engine for the store that ``config`` names; nothing is connected yet."""
+    url = make_url(config.database_url)
+    if url.get_backend_name() == "sqlite":
+        arguments = {"timeout": SQLITE_WAIT_S, "isolation_level": None, "check_same_thread": False}
+        engine = create_engine(url, connect_args=arguments)
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+        return engine
+    engine = create_engine(
+        url.set(drivername="postgresql+psycopg"),
+        connect_args=_postgresql_arguments(config),
+        pool_size=4,
+        max_overflow=8,
+    )
+    event.listen(engine, "connect", _prepare_postgresql)
+    return engine
+
+
+def _postgresql_arguments(config: settings.Settings) -> dict[str, Any]:
+    chosen = {
+        "jit": "off",  # it starts at a cost that every chunk passes, and takes longer than the chunk
+        "plan_cache_mode": "force_custom_plan",  # the generic plan of the hot DELETE is the slow one
+        "lock_timeout": f"{config.lock_timeout_s}s",
+        "statement_timeout": f"{config.statement_timeout_s}s",
+        "idle_in_transaction_session_timeout": f"{config.statement_timeout_s}s",
+        "timezone": "UTC",
+    }
+    return {
+        "connect_timeout": config.connect_timeout_s,
+        "application_name": "tagsweep",
+        "options": " ".join(f"-c {name}={value}" for name, value in chosen.items()),
+        "keepalives_idle": 30,
+        "keepalives_interval": 10,
+        "keepalives_count": 3,
+        "tcp_user_timeout": 60_000,
+    }
+
+
+def _prepare_postgresql(connection: psycopg.Connection[Any], _: Any) -> None:
+    connection.adapters.register_dumper(UuidArray, _PackedDumper)
+    connection.adapters.register_loader(UUID_ARRAY_OID, _PackedLoader)
+
+
+def _prepare_sqlite(connection: Any, _: Any) -> None:
+    for pragma in ("foreign_keys = ON", "synchronous = FULL", "cache_size = -65536"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # a transaction that reads first and writes later could not wait for another one's lock
+    reading = connection.get_execution_options().get("reading")
+    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+
+
+@cache
+def engine() -> Engine:
+    """Return this process's engine for the store that the environment names."""
+    return open_engine(settings.load())
+
+
+def forget_engine() -> None:
+    """Let go of the engine: a forked child must neither use nor close its parent's sockets."""
+    if engine.cache_info().currsize:
+        engine().dispose(close=False)
+        engine.cache_clear()
+
+
+os.register_at_fork(after_in_child=forget_engine)
+
+
+@contextmanager
+def transaction() -> Iterator[Connection]:
+    """Open the one transaction of a step: committed at the end, rolled back on every other way out.
+
+    Raises StoreUnavailable or StoreBusy (nothing was changed; try again).
+    """
+    with translated(), engine().begin() as connection:
+        yield connection
+
+
+@contextmanager
+def reading() -> Iterator[Connection]:
+    """Open a transaction that only reads; on SQLite it waits for nobody. Errors as above."""
+    with translated(), engine().connect().execution_options(reading=True) as connection:
+        yield connection
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Raise the drivers' errors as ours where they say that another try may work."""
+    try:
+        yield
+    except DBAPIError as error:
+        ours = _ours(error)
+        if ours is None:
+            raise
+        raise ours from error
+
+
+def _ours(error: DBAPIError) -> StoreBusy | StoreUnavailable | None:
+    where = describe(settings.load().database_url)
+    cause = " ".join(str(error.orig).split())
+    if getattr(error.orig, "sqlstate", None) in BUSY or "database is locked" in cause:
+        return StoreBusy(f"The store at {where} is busy: another transaction holds what is needed.")
+    lost = error.connection_invalidated or isinstance(error, (OperationalError, InterfaceError))
+    if not lost or (isinstance(error.orig, psycopg.Error) and _answered(error.orig)):
+        return None
+    why = re.sub(r"^connection failed: ", "", cause)[:300]
+    return StoreUnavailable(
+        f"The store at {where} does not answer ({why}). "
+        "Start it, or set TAGSWEEP_DATABASE_URL to where it is."
+    )
+
+
+def _answered(error: psycopg.Error) -> bool:
+    """Tell whether the server itself refused the statement, and not merely its shutting down."""
+    state = error.sqlstate
+    return state is not None and not state.startswith(("08", "57P", "53"))

@@ -1,0 +1,84 @@
+"""Every error of tagsweep; its type says what happens next, its docstring is its message."""
+
+from __future__ import annotations
+
+from typing import NotRequired, TypedDict
+
+
+class ItemError(TypedDict):
+    """What is wrong with one part of a request, in the caller's own terms."""
+
+    path: str  #: JSON Pointer into the request, ``""`` for the whole of it
+    code: str  #: stable, for programs
+    reason: str  #: one sentence, for people
+    would_remove: NotRequired[int]  #: beside the code ``max_affected`` only
+
+
+class TagsweepError(Exception):
+    """Something went wrong in tagsweep."""
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message or (self.__doc__ or "").strip())
+
+
+class Retryable(TagsweepError):
+    """It did not work this time: the same step is tried again, nothing was changed."""
+
+
+class Rejected(TagsweepError, ValueError):
+    """It will never work as it stands: it is not tried again, nothing was changed."""
+
+
+class SettingsError(Rejected):
+    """A setting in the environment is not usable."""
+
+
+class StoreUnavailable(Retryable):
+    """The store does not answer."""
+
+
+class StoreBusy(Retryable):
+    """Another transaction was in the way (deadlock, lock timeout, serialization failure)."""
+
+
+class SchemaMismatch(Rejected):
+    """The store's schema is not the one that this version works with."""
+
+
+class BrokerUnavailable(Retryable):
+    """The broker does not answer."""
+
+
+class InvalidJob(Rejected):
+    """The request is not a valid job."""
+
+    def __init__(self, errors: list[ItemError]) -> None:
+        self.errors = errors
+        super().__init__(sentence(errors))
+
+
+class JobEnded(TagsweepError):
+    """The job ended without doing what was asked: what a Celery caller's ``get()`` raises."""
+
+
+class JobRejected(JobEnded):
+    """The request was not valid; nothing was changed."""
+
+
+class JobFailed(JobEnded):
+    """The job was given up."""
+
+
+class JobCancelled(JobEnded):
+    """Somebody cancelled the job."""
+
+
+class NoSuchJob(Rejected):
+    """There is no job with this id."""
+
+
+def sentence(errors: list[ItemError]) -> str:
+    """Return the first few ``errors`` as one line: ``names: This field is required.``."""
+    shown = [f"{error['path'].lstrip('/') or 'job'}: {error['reason']}" for error in errors[:5]]
+    more = len(errors) - len(shown)
+    return " ".join(shown) + (f" (and {more} more)" if more > 0 else "")

@@ -1,0 +1,219 @@
+"""Record jobs, from whichever door they come; what is recorded is never lost.
+
+All doors come here: a message, a part of a stream, the command line, a service that shares the
+database. None of them changes a tag.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable
+from typing import Any
+from uuid import UUID, uuid4
+
+from sqlalchemy import Connection, Table, func, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from worker import progress
+from worker.errors import ItemError
+from worker.models.fields import identifies
+from worker.models.jobs import Job, fingerprint_of
+from worker.models.parts import Part
+from worker.models.records import JobRecord, Lists
+from worker.models.tables import attempt
+from worker.models.tables import job as job_table
+from worker.models.tables import part as part_table
+from worker.models.tables import set_aside as set_aside_table
+from worker.models.types import clock
+
+#: of a message that is set aside
+MOST_BODY = 65_536
+
+
+def lists_of(source: Job | Part) -> Lists:
+    """Return the long lists that ``source`` carries."""
+    names = source.workspaces if isinstance(source, Part) else source.workspace_ids()
+    return Lists(source.packed(), names)
+
+
+def record(connection: Connection, job_id: UUID, job: Job) -> bool:
+    """Record ``job`` under ``job_id``, all its lists still in the caller's hands.
+
+    Return False where the id is taken, by the same job or another.
+    """
+    return _insert_job(
+        connection,
+        {
+            "id": job_id,
+            "tenant": job.tenant,
+            "kind": job.kind,
+            "fingerprint": job.fingerprint(),
+            "head": job.head(),
+            "parts": 0,
+        },
+    )
+
+
+def record_with_lists(
+    connection: Connection, job_id: UUID, job: Job, lists: Iterable[Lists]
+) -> None:
+    """Record ``job``, whose long lists are ``lists``, so that any worker can do it.
+
+    Committed with the caller's transaction, it runs, with or without a message.
+    """
+    _insert_job(
+        connection,
+        {
+            "id": job_id,
+            "tenant": job.tenant,
+            "kind": job.kind,
+            "fingerprint": fingerprint_of(job.kind, job.head()),
+            "head": job.head(),
+        },
+    )
+    number = -1
+    for number, some in enumerate(lists):
+        _keep(connection, job_id, number, some)
+    counted = {"parts_in": number + 1, "parts": number + 1}
+    connection.execute(update(job_table).where(job_table.c.id == job_id).values(counted))
+
+
+def reject(
+    connection: Connection, job_id: UUID, kind: str, body: object, errors: list[ItemError]
+) -> bool:
+    """Record that the message ``body`` was no valid job, and end it; False where the id is taken."""
+    created = _record_body(connection, job_id, kind, body)
+    if created:
+        progress.end(connection, progress.get(connection, job_id), "rejected", errors)
+    return created
+
+
+def give_up(connection: Connection, job_id: UUID, kind: str, body: object, reason: str) -> None:
+    """End a job ``failed`` whose message kills its workers, before or after it was recorded."""
+    _record_body(connection, job_id, kind, body)
+    job = progress.get(connection, job_id)
+    if not job.ended:
+        errors: list[ItemError] = [{"path": "", "code": "gave_up", "reason": reason}]
+        progress.end(connection, job, "failed", errors)
+
+
+def _record_body(connection: Connection, job_id: UUID, kind: str, body: object) -> bool:
+    tenant = body.get("tenant") if isinstance(body, dict) else None
+    return _insert_job(
+        connection,
+        {
+            "id": job_id,
+            "tenant": tenant if identifies(tenant) else None,
+            "kind": kind,
+            "fingerprint": fingerprint_of(kind, body),
+            "head": {},
+        },
+    )
+
+
+def count_attempt(connection: Connection, task_id: str) -> int:
+    """Count a message that came again after its worker had died; return how often it has."""
+    statement = _insert(connection, attempt).values(task_id=task_id, attempts=1)
+    statement = statement.on_conflict_do_update(
+        index_elements=[attempt.c.task_id],
+        set_={"attempts": attempt.c.attempts + 1, "seen_at": clock()},
+    )
+    return int(connection.execute(statement.returning(attempt.c.attempts)).scalar_one())
+
+
+def take_part(connection: Connection, part: Part, job: Job) -> bool:
+    """Keep a part of a stream, recording its job with the first one; True: now all are in.
+
+    A part of another run of the producer, or of a job that is split already, changes nothing.
+    """
+    _insert_job(
+        connection,
+        {
+            "id": part.job_id,
+            "tenant": job.tenant,
+            "kind": job.kind,
+            "fingerprint": fingerprint_of(job.kind, job.head()),
+            "head": job.head(),
+            "nonce": part.nonce,
+        },
+    )
+    is_ours = (
+        (job_table.c.id == part.job_id)
+        & (job_table.c.nonce == part.nonce)
+        & (job_table.c.status == "queued")
+    )
+    if not _keep(connection, part.job_id, part.number, lists_of(part)):
+        return False
+    # the last statement: it holds the job's row, and puts two last parts one behind the other
+    counted = (
+        update(job_table)
+        .where(is_ours)
+        .values(
+            parts_in=job_table.c.parts_in + 1,
+            parts=func.coalesce(part.parts, job_table.c.parts),
+        )
+        .returning(job_table.c.parts_in, job_table.c.parts)
+    )
+    row = connection.execute(counted).one_or_none()
+    if row is None:
+        _drop(connection, part)
+        return False
+    return row.parts is not None and row.parts_in >= row.parts
+
+
+def is_another(recorded: JobRecord, kind: str, tenant: str | None, fingerprint: bytes) -> bool:
+    """Tell whether what stands under an id is another job than the one that asks for it."""
+    return (recorded.kind, recorded.tenant, recorded.fingerprint) != (kind, tenant, fingerprint)
+
+
+def set_aside(connection: Connection, task: str, task_id: str, body: object, reason: str) -> None:
+    """Keep a message that is no job of ours, for somebody to look at."""
+    text = json.dumps(body, default=str)[:MOST_BODY]
+    row = {"id": uuid4(), "task": task, "task_id": task_id[:255], "reason": reason, "body": text}
+    connection.execute(set_aside_table.insert(), row)
+
+
+def _insert_job(connection: Connection, row: dict[str, Any]) -> bool:
+    statement = _insert(connection, job_table).values(row).on_conflict_do_nothing()
+    created = connection.execute(statement.returning(job_table.c.id)).first() is not None
+    if created:
+        _let_the_clock_tick(connection)
+    return created
+
+
+def _let_the_clock_tick(connection: Connection) -> None:
+    """Make sure that a link attached after this transaction bears a later time than its job.
+
+    SQLite's clock counts milliseconds. While this transaction is open nobody else can write, so
+    the rest of this millisecond is waited for here.
+    """
+    if connection.dialect.name == "sqlite":
+        time.sleep((1_000_000 - time.time_ns() % 1_000_000) / 1e9)
+
+
+def _keep(connection: Connection, job_id: UUID, number: int, lists: Lists) -> bool:
+    """Keep the lists of a part; False where that part is there already."""
+    table = part_table
+    own = {"job_id": job_id, "number": number, "resource_type": 0, "ids": None}
+    statement = _insert(connection, table).values({**own, "names": list(lists.names) or None})
+    statement = statement.on_conflict_do_nothing().returning(table.c.number)
+    if connection.execute(statement).first() is None:
+        return False
+    rows = [
+        {**own, "resource_type": number_of_type, "ids": ids, "names": None}
+        for number_of_type, ids in lists.ids.items()
+    ]
+    if rows:
+        connection.execute(table.insert(), rows)
+    return True
+
+
+def _drop(connection: Connection, part: Part) -> None:
+    this = (part_table.c.job_id == part.job_id) & (part_table.c.number == part.number)
+    connection.execute(part_table.delete().where(this))
+
+
+def _insert(connection: Connection, table: Table) -> Any:
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    return dialect.insert(table)

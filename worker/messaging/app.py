@@ -1,0 +1,84 @@
+"""The Celery app, with every policy that workers and producers follow."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import kombu
+from celery import Celery
+
+from worker import settings
+from worker.models.jobs import QUEUE
+from worker.settings import AMQP, REDIS, Settings, scheme
+
+SWEEPS = "tagsweep.sweep"
+TASKS = ("detach", "delete", "parts", "sweep", "recover", "control")
+#: how long a result is kept for its caller
+RESULT_EXPIRES_S = 24 * 3600
+
+
+def create(config: Settings) -> Celery:
+    """Return a Celery app with every policy set. Nothing is connected yet."""
+    app = Celery(
+        "tagsweep",
+        broker=config.broker_url,
+        backend=config.results_backend,
+        include=[f"worker.tasks.{name}" for name in TASKS],
+        set_as_current=False,
+    )
+    app.conf.update(
+        accept_content=["json"],
+        task_serializer="json",
+        result_serializer="json",
+        result_expires=RESULT_EXPIRES_S,
+        task_ignore_result=True,  # the relay alone stores results
+        task_default_queue=QUEUE,
+        # both in turn: a new job never waits behind sweeps
+        task_queues=[kombu.Queue(name, kombu.Exchange(name), name) for name in (QUEUE, SWEEPS)],
+        task_acks_late=True,
+        task_reject_on_worker_lost=True,
+        worker_prefetch_multiplier=1,
+        worker_hijack_root_logger=True,
+        worker_redirect_stdouts=False,
+        broker_connection_retry_on_startup=True,
+        broker_connection_timeout=config.connect_timeout_s,
+        broker_transport_options=_transport_options(config),
+        result_backend_transport_options=_result_options(config),
+        redis_socket_connect_timeout=config.connect_timeout_s,
+        redis_retry_on_timeout=False,
+        enable_utc=True,
+    )
+    return app
+
+
+def _transport_options(config: Settings) -> dict[str, Any]:
+    kind = scheme(config.broker_url)
+    if kind in REDIS:
+        return {
+            "visibility_timeout": config.visibility_s,
+            # or redelivery would wait for a scan every 100 s on top
+            "unacked_restore_interval": max(1, config.visibility_s // 10),
+            "unacked_restore_throttle": 1,
+            "socket_connect_timeout": config.connect_timeout_s,
+            "socket_keepalive": True,
+        }
+    if kind in AMQP:
+        return {"confirm_publish": True, **_brief(config)}  # or a publish can vanish unseen
+    return {"polling_interval": 0.01}
+
+
+def _brief(config: Settings) -> dict[str, Any]:
+    return {"max_retries": 1, "interval_start": 0.2, "interval_step": 0.2, "interval_max": 0.5}
+
+
+def _result_options(config: Settings) -> dict[str, Any]:
+    if scheme(config.results_backend) in REDIS:
+        return {"retry_policy": {"timeout": config.connect_timeout_s, **_brief(config)}}
+    return {}
+
+
+@cache
+def app() -> Celery:
+    """Return this process's app, for the broker that the environment names."""
+    return create(settings.load())

@@ -1,0 +1,70 @@
+"""Send messages, and tell within seconds where the broker does not take them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from celery import Celery
+from kombu.exceptions import OperationalError
+
+from worker import settings
+from worker.errors import BrokerUnavailable
+from worker.messaging.app import SWEEPS, app
+from worker.models.jobs import QUEUE
+from worker.settings import masked
+
+
+def send(sender: Celery, name: str, body: object = None, **options: Any) -> None:
+    """Send the task ``name`` with one argument, or none.
+
+    Raises BrokerUnavailable within seconds where the broker does not take it.
+    """
+    args = [] if body is None else [body]
+    options = {"queue": QUEUE, "retry": False, **options}
+    with unavailable(sender):
+        sender.send_task(name, args, **options)
+
+
+def wake(wanted: int = 1) -> None:
+    """Make sure that sweeps are under way: up to ``wanted`` more, while only few wait.
+
+    A sweep is an empty token: what it does, the store decides. So there need never be more of
+    them than workers can hold, however many jobs are open.
+    """
+    missing = min(wanted, settings.load().sweeps_waiting - sweeps_waiting())
+    for _ in range(missing):
+        send(app(), "tags.sweep", queue=SWEEPS)
+
+
+def sweeps_waiting() -> int:
+    """Return how many sweeps wait on the broker."""
+    with unavailable(app()), app().pool.acquire(block=True) as connection:
+        channel = connection.default_channel
+        try:
+            return int(channel.queue_declare(SWEEPS, passive=True).message_count)
+        except connection.channel_errors:  # nobody has declared it yet
+            return 0
+
+
+def check(sender: Celery) -> None:
+    """Raise BrokerUnavailable, within seconds, where the broker does not answer."""
+    with unavailable(sender), sender.connection_for_write() as connection:
+        connection.ensure_connection(max_retries=1, interval_start=0, timeout=3)
+
+
+@contextmanager
+def unavailable(sender: Celery) -> Iterator[None]:
+    """Raise the broker's errors as BrokerUnavailable."""
+    connection = sender.connection_for_write()
+    errors = (OperationalError, *connection.connection_errors, *connection.channel_errors)
+    try:
+        yield
+    except errors as error:
+        where = masked(str(sender.conf.broker_url))
+        cause = " ".join(str(error).split())[:300]
+        raise BrokerUnavailable(
+            f"The broker at {where} does not answer ({cause}). "
+            "Start it, or set TAGSWEEP_BROKER_URL to where it is."
+        ) from error

@@ -1,0 +1,77 @@
+"""A worker in a thread of this process: what makes ``memory://`` work without any server."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from uuid import uuid4
+
+from celery.result import allow_join_result
+from celery.worker import WorkController
+
+from worker.errors import TagsweepError
+from worker.messaging import heart
+from worker.messaging.app import app
+
+#: how long a worker may take to start, or to finish the chunk in hand
+PATIENCE_S = 30
+
+_running = threading.Event()
+
+
+class _Worker(WorkController):
+    """Celery's worker without its command line: no banner, no signal handlers."""
+
+    ready: threading.Event
+
+    def on_before_init(self, **_: Any) -> None:
+        self.ready = threading.Event()
+
+    def on_consumer_ready(self, _: object) -> None:
+        self.ready.set()
+
+
+@contextmanager
+def worker() -> Iterator[None]:
+    """Run a worker beside the caller's block; at its end the step in hand is finished.
+
+    It works on whatever stands open in the store, also what other processes recorded.
+    """
+    celery_app = app()
+    celery_app.set_default()  # or results would go to another app, and vanish
+    celery_app.finalize()
+    celery_app.loader.import_default_modules()
+    logging.getLogger("celery").setLevel(logging.ERROR)
+    name = f"embedded-{uuid4().hex[:8]}"
+    # one at a time: the store is a file with one writer
+    controller = _Worker(
+        app=celery_app,
+        hostname=name,
+        pool="solo",
+        loglevel=logging.ERROR,
+        without_gossip=True,
+        without_mingle=True,
+        without_heartbeat=True,
+    )
+    thread = threading.Thread(target=controller.start, name=name, daemon=True)
+    thread.start()
+    if not controller.ready.wait(PATIENCE_S):
+        raise TagsweepError("The worker in this process did not start.")
+    stop = heart.begin()
+    _running.set()
+    try:
+        with allow_join_result():
+            yield
+    finally:
+        _running.clear()
+        stop.set()
+        celery_app.control.shutdown(destination=[name])
+        thread.join(PATIENCE_S)
+
+
+def is_running() -> bool:
+    """Tell whether a worker runs in this process, so that ``memory://`` reaches anybody."""
+    return _running.is_set()

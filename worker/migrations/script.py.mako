@@ -1,0 +1,21 @@
+"""${message}
+
+Expand first, contract later: a worker of the version before must still work, or clearly refuse,
+on the schema that this leaves behind.
+"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = ${repr(up_revision)}
+down_revision = ${repr(down_revision)}
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    ${upgrades if upgrades else "pass"}
+
+
+def downgrade() -> None:
+    ${downgrades if downgrades else "pass"}

@@ -1,0 +1,105 @@
+"""The completion event: what is told when a job has come to an end (CloudEvents 1.0, JSON)."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, PlainSerializer
+
+from worker.errors import JobCancelled, JobEnded, JobFailed, JobRejected, sentence
+
+MOST_ERRORS = 100
+MOST_TAGS = 1_000
+STREAM = "tagsweep:events"  #: the Redis stream
+EXCHANGE = "tagsweep.events"  #: the AMQP topic exchange
+
+
+def stamp(moment: datetime) -> str:
+    """Return ``moment`` as ISO 8601 with six fraction digits and a numeric offset."""
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+Moment = Annotated[datetime, PlainSerializer(stamp)]
+
+
+class Counts(BaseModel):
+    """What became of the items of a job; the last four always add up to ``total``."""
+
+    model_config = ConfigDict(frozen=True)
+
+    total: int = 0
+    removed: int = 0
+    absent: int = 0
+    failed: int = 0
+    unprocessed: int = 0
+
+
+class Completion(BaseModel):
+    """What is told of a job that has ended: the event's data and a Celery caller's result."""
+
+    model_config = ConfigDict(frozen=True)
+
+    job_id: UUID
+    kind: str
+    tenant: str | None
+    status: str
+    tags: list[dict[str, Any]]
+    counts: Counts
+    accepted_at: Moment
+    started_at: Moment | None
+    finished_at: Moment
+    errors: list[dict[str, Any]]
+    errors_total: int | None = None
+    tags_truncated: int | None = None
+
+    def data(self) -> dict[str, Any]:
+        """Return this as JSON; what does not apply is left out."""
+        unset = {name for name in ("errors_total", "tags_truncated") if getattr(self, name) is None}
+        return self.model_dump(mode="json", exclude=unset)
+
+
+class JobCompleted(BaseModel):
+    """The end number ``end`` (from 1) of a job."""
+
+    model_config = ConfigDict(frozen=True)
+
+    end: int
+    completion: Completion
+
+    @property
+    def id(self) -> str:
+        """The event's id: the same each time that it is delivered."""
+        return f"{self.completion.job_id}.{self.end}"
+
+    @property
+    def type(self) -> str:
+        """The event's type, on AMQP its routing key."""
+        return f"tagsweep.{self.completion.kind}.completed"
+
+    def envelope(self) -> dict[str, Any]:
+        """Return the whole event as JSON."""
+        done = self.completion
+        return {
+            "specversion": "1.0",
+            "id": self.id,
+            "source": "/tagsweep" + (f"/{done.tenant}" if done.tenant else ""),
+            "type": self.type,
+            "subject": str(done.job_id),
+            "time": stamp(done.finished_at),
+            "datacontenttype": "application/json",
+            "data": done.data(),
+        }
+
+
+def failure(data: dict[str, Any]) -> JobEnded | None:
+    """Return what a waiting caller is to be told where ``data`` is of a job that did not succeed.
+
+    None where its caller gets the data itself (``succeeded``, ``partial``).
+    """
+    endings = {"failed": JobFailed, "cancelled": JobCancelled, "rejected": JobRejected}
+    ending = endings.get(data["status"])
+    if ending is None:
+        return None
+    return ending(sentence(data["errors"]) or None)

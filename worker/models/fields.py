@@ -1,0 +1,120 @@
+"""The fields that jobs are made of: what each accepts, and what is said where it does not."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, PlainSerializer, PlainValidator, StringConstraints
+from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError
+
+from worker.models import resources
+
+MOST_NAMES = 1_000
+EVERY = "*"
+
+_IDENTIFIER = re.compile(r"[A-Za-z0-9-]{1,36}")
+
+
+def _storable(text: str) -> str:
+    if "\0" in text:
+        raise PydanticCustomError("null_character", "Null characters are not allowed.")
+    return text
+
+
+def _not_blank(text: str) -> str:
+    if not text.strip():
+        raise PydanticCustomError("blank", "This field may not be blank.")
+    return text
+
+
+def _listed(value: object) -> list[Any]:
+    """Return ``value`` where it is a list; anything else is refused in the caller's terms."""
+    if isinstance(value, list):
+        return value
+    if value is None:
+        raise PydanticCustomError("null", "This field may not be null.")
+    if value == EVERY:
+        raise PydanticCustomError(
+            "unsupported", 'Selecting all with "*" is not offered yet: list the ids.'
+        )
+    kind = type(value).__name__
+    raise PydanticCustomError(
+        "not_a_list", 'Expected a list of items but got type "{kind}".', {"kind": kind}
+    )
+
+
+def _refuse(values: Sequence[object], positions: Iterable[int], code: str, reason: str) -> None:
+    details = [
+        InitErrorDetails(
+            type=PydanticCustomError("null", "This field may not be null.")
+            if values[at] is None
+            else PydanticCustomError(code, reason),  # type: ignore[arg-type]  # a plain literal
+            loc=(at,),
+            input=values[at],
+        )
+        for at in positions
+    ]
+    if details:
+        raise ValidationError.from_exception_data("list", details)
+
+
+def _pack_ids(value: object) -> bytes:
+    if isinstance(value, bytes):  # packed already, by ourselves: JSON has no bytes
+        return value
+    ids = _listed(value)
+    try:
+        return resources.pack(ids)
+    except resources.UnreadableIds as error:
+        _refuse(ids, error.positions, "invalid_uuid", "Must be a valid UUID.")
+        raise
+
+
+def _workspaces(value: object) -> tuple[str, ...]:
+    if isinstance(value, tuple):
+        return value
+    ids = _listed(value)
+    wrong = [at for at, one in enumerate(ids) if not identifies(one)]
+    _refuse(ids, wrong, "invalid_id", "Must be 1 to 36 letters, digits or hyphens.")
+    return tuple(ids)
+
+
+def identifies(value: object) -> bool:
+    """Tell whether ``value`` can be the id of a tenant or workspace."""
+    return isinstance(value, str) and _IDENTIFIER.fullmatch(value) is not None
+
+
+def _identifier(text: str) -> str:
+    if not text:
+        raise PydanticCustomError("blank", "This field may not be blank.")
+    if not identifies(text):
+        raise PydanticCustomError("invalid_id", "Must be 1 to 36 letters, digits or hyphens.")
+    return text
+
+
+def _unsupported(what: str) -> Callable[[object], object]:
+    def check(value: object) -> object:
+        if value is None or value is False:
+            return value
+        raise PydanticCustomError("unsupported", f"{what} is not offered yet.")  # type: ignore[arg-type]
+
+    return check
+
+
+Tenant = Annotated[str, AfterValidator(_identifier)]
+Name = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=255),
+    AfterValidator(_storable),
+]
+Key = Annotated[str, AfterValidator(_not_blank), AfterValidator(_storable)]
+Value = Annotated[str, AfterValidator(_storable)]
+#: UUIDs, as a JSON list; held as 16 bytes each
+Ids = Annotated[
+    bytes, PlainValidator(_pack_ids), PlainSerializer(lambda ids: list(resources.unpack(ids)))
+]
+#: ids of workspaces, as a JSON list
+Workspaces = Annotated[tuple[str, ...], PlainValidator(_workspaces)]
+DryRun = Annotated[bool, PlainValidator(_unsupported("A dry run"))]
+MaxAffected = Annotated[int | None, PlainValidator(_unsupported("A limit on what is affected"))]

@@ -1,0 +1,182 @@
+"""The jobs, as their senders write them: each kind knows its wire name and its bounds.
+
+Semantics: the detach contract and the batch delete contract (``docs/semantics.md`` lists both).
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+from typing import Annotated, Any, ClassVar, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails, PydanticCustomError
+
+from worker.errors import InvalidJob, ItemError
+from worker.models.fields import (
+    MOST_NAMES,
+    DryRun,
+    Ids,
+    Key,
+    MaxAffected,
+    Name,
+    Tenant,
+    Value,
+    Workspaces,
+)
+from worker.models.resources import RESOURCE_TYPES, number_of
+
+QUEUE = "tagsweep"
+
+
+class Job(BaseModel):
+    """What every kind of job has: whose it is, and how carefully it is to be done."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: ClassVar[str]
+    task: ClassVar[str]  #: the Celery task that takes it
+    lists: ClassVar[frozenset[str]]  #: the fields that may be millions long
+
+    tenant: Tenant
+    dry_run: DryRun = False
+    max_affected: MaxAffected = None
+
+    @classmethod
+    def parse(cls, body: object) -> Self:
+        """Return the job that ``body``, a decoded JSON value, describes.
+
+        Raises InvalidJob with an error for each faulty field.
+        """
+        try:
+            return cls.model_validate(body)
+        except ValidationError as error:
+            details = error.errors(include_url=False)
+            raise InvalidJob([_item_error(detail, cls) for detail in details]) from None
+
+    def head(self) -> dict[str, Any]:
+        """Return all but the long lists, as JSON: what a worker needs beside the ids."""
+        return self.model_dump(mode="json", exclude=set(self.lists), exclude_defaults=True)
+
+    def packed(self) -> dict[int, bytes]:
+        """Return the ids of resources, packed, by number of their type."""
+        return {}
+
+    def workspace_ids(self) -> tuple[str, ...]:
+        """Return the ids of workspaces."""
+        return ()
+
+    def fingerprint(self) -> bytes:
+        """Return 32 bytes that are the same for two bodies of the same meaning."""
+        digest = hashlib.sha256(fingerprint_of(self.kind, self.head()))
+        for number, ids in sorted(self.packed().items()):
+            digest.update(b"%d:%d:" % (number, len(ids)))
+            digest.update(ids)
+        digest.update("\n".join(self.workspace_ids()).encode())
+        return digest.digest()
+
+
+class DetachJob(Job):
+    """Take the tags ``names`` off the listed resources; the tags themselves stay."""
+
+    kind = "detach"
+    task = "tags.detach"
+    lists = frozenset(RESOURCE_TYPES)
+
+    names: Annotated[list[Name], Field(max_length=MOST_NAMES)]
+    sources: Ids = b""
+    transformations: Ids = b""
+    destinations: Ids = b""
+    visualizations: Ids = b""
+    layers: Ids = b""
+    folders: Ids = b""
+    tables: Ids = b""
+    volumes: Ids = b""
+
+    def packed(self) -> dict[int, bytes]:
+        lists = ((number_of(name), getattr(self, name)) for name in RESOURCE_TYPES)
+        return {number: ids for number, ids in lists if ids}
+
+
+class WantedTag(BaseModel):
+    """A tag to delete: by key alone, or only where its value equals ``value``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    key: Key
+    value: Value | None = None
+
+
+class DeleteJob(Job):
+    """Delete key/value tags from the listed workspaces; system tags are named apart."""
+
+    kind = "delete"
+    task = "tags.delete"
+    lists = frozenset({"workspaces"})
+
+    workspaces: Workspaces
+    tags: Annotated[list[WantedTag], Field(max_length=MOST_NAMES)] = []
+    sys_tags: Annotated[list[WantedTag], Field(max_length=MOST_NAMES)] = []
+
+    @model_validator(mode="after")
+    def _asks_for_something(self) -> Self:
+        if not self.tags and not self.sys_tags:
+            raise PydanticCustomError("required", "Give at least one tag in tags or sys_tags.")
+        if len(self.tags) + len(self.sys_tags) > MOST_NAMES:
+            raise PydanticCustomError(
+                "max_length", "Ensure tags and sys_tags together have no more than 1000 elements."
+            )
+        return self
+
+    def workspace_ids(self) -> tuple[str, ...]:
+        return self.workspaces
+
+
+KINDS: dict[str, type[Job]] = {job.kind: job for job in (DetachJob, DeleteJob)}
+
+
+def fingerprint_of(kind: str, body: object) -> bytes:
+    """Return 32 bytes that stand for ``body``, a JSON value, whatever the order of its keys."""
+    text = json.dumps([kind, body], sort_keys=True, separators=(",", ":"), default=str)
+    return hashlib.sha256(text.encode(errors="surrogatepass")).digest()
+
+
+def _item_error(detail: ErrorDetails, model: type[Job]) -> ItemError:
+    path = "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in detail["loc"])
+    code, reason = _words(detail, model)
+    return {"path": path, "code": code, "reason": reason}
+
+
+def _words(detail: ErrorDetails, model: type[Job]) -> tuple[str, str]:
+    """Return code and reason, in the words that clients of the detach contract parse."""
+    kind, value = detail["type"], detail["input"]
+    if value is None and kind.endswith("_type"):
+        return "null", "This field may not be null."
+    type_name = type(value).__name__
+    match kind:
+        case "missing":
+            return "required", "This field is required."
+        case "extra_forbidden":
+            return "unknown_field", "Unknown field." + _suggestion(detail, model)
+        case "string_type" | "string_unicode":
+            return "invalid", "Not a valid string."
+        case "string_too_short":
+            return "blank", "This field may not be blank."
+        case "string_too_long":
+            return "max_length", "Ensure this field has no more than 255 characters."
+        case "too_long":
+            return "max_length", f"Ensure this field has no more than {MOST_NAMES} elements."
+        case "list_type":
+            return "not_a_list", f'Expected a list of items but got type "{type_name}".'
+        case "model_type" | "model_attributes_type":
+            return "not_an_object", f'Expected a JSON object but got type "{type_name}".'
+        case _:
+            return kind, detail["msg"]
+
+
+def _suggestion(detail: ErrorDetails, model: type[Job]) -> str:
+    if len(detail["loc"]) != 1:
+        return ""
+    close = difflib.get_close_matches(str(detail["loc"][0]), model.model_fields, n=1)
+    return f" Did you mean {close[0]}?" if close else ""

@@ -1,0 +1,116 @@
+"""Column types that PostgreSQL and SQLite keep each in its own best form."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import DateTime, Dialect, LargeBinary, Uuid
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.elements import ColumnElement
+from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.types import TypeDecorator, TypeEngine, UserDefinedType
+
+
+class Id(TypeDecorator[UUID]):
+    """A UUID: native on PostgreSQL, 16 bytes on SQLite."""
+
+    impl = Uuid
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        return LargeBinary(16) if dialect.name == "sqlite" else Uuid()
+
+    def process_bind_param(self, value: UUID | None, dialect: Dialect) -> Any:
+        return value.bytes if value and dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> UUID | None:
+        return UUID(bytes=value) if isinstance(value, bytes) else value
+
+
+class PackedIds(UserDefinedType[bytes]):
+    """Many UUIDs, in Python 16 bytes each: an array on PostgreSQL, the bytes themselves on SQLite.
+
+    On PostgreSQL the driver turns them into ``uuid[]`` and back (``worker.database``).
+    """
+
+    cache_ok = True
+
+    def get_col_spec(self, **_: Any) -> str:
+        return "UUID[]"
+
+    def bind_processor(self, dialect: Dialect) -> Callable[[Any], Any] | None:
+        if dialect.name == "sqlite":
+            return None
+        return lambda value: None if value is None else UuidArray(value)
+
+
+class UuidArray(bytes):
+    """Packed ids on their way into PostgreSQL."""
+
+    __slots__ = ()
+
+
+class Moment(TypeDecorator[datetime]):
+    """An instant, in UTC."""
+
+    impl = DateTime
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        return DateTime(timezone=dialect.name != "sqlite")
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value and dialect.name == "sqlite":
+            return value.astimezone(UTC).replace(tzinfo=None)
+        return value
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value and value.tzinfo is None:
+            return value.replace(tzinfo=UTC)
+        return value and value.astimezone(UTC)
+
+
+class clock(FunctionElement[datetime]):  # noqa: N801  # reads as the SQL function that it is
+    """What the database's own clock shows now, not when the transaction began."""
+
+    type = Moment()
+    inherit_cache = True
+
+
+class random_id(FunctionElement[UUID]):  # noqa: N801
+    """A new random UUID, made by the database."""
+
+    type = Id()
+    inherit_cache = True
+
+
+#: SQLite's clock counts milliseconds; the zeros make its text compare with six-digit times
+SQLITE_CLOCK = "(strftime('%Y-%m-%d %H:%M:%f000', 'now'))"
+
+
+@compiles(PackedIds, "sqlite")
+def _blob(*_: Any, **__: Any) -> str:
+    return "BLOB"
+
+
+@compiles(clock, "postgresql")
+def _postgresql_clock(element: ColumnElement[Any], compiler: Any, **_: Any) -> str:  # noqa: ARG001
+    return "clock_timestamp()"
+
+
+@compiles(random_id, "postgresql")
+def _postgresql_id(element: ColumnElement[Any], compiler: Any, **_: Any) -> str:  # noqa: ARG001
+    return "gen_random_uuid()"
+
+
+@compiles(random_id, "sqlite")
+def _sqlite_id(element: ColumnElement[Any], compiler: Any, **_: Any) -> str:  # noqa: ARG001
+    return "(randomblob(16))"
+
+
+@compiles(clock, "sqlite")
+def _sqlite_clock(element: ColumnElement[Any], compiler: Any, **_: Any) -> str:  # noqa: ARG001
+    return SQLITE_CLOCK

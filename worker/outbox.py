@@ -1,0 +1,105 @@
+"""The outbox: one event for each end of a job, written in the transaction that ended it.
+
+What is written here is published at least once, the same event each time (``worker.relay``).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Connection, Row, and_, delete, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from worker.models.events import JobCompleted
+from worker.models.tables import feed, outbox, reply
+from worker.models.types import clock
+
+
+def append(connection: Connection, event: JobCompleted) -> None:
+    """Write ``event`` down: once the caller's transaction is committed, it will be published."""
+    row = {
+        "job_id": event.completion.job_id,
+        "end": event.end,
+        "tenant": event.completion.tenant,
+        "event": json.dumps(event.envelope(), ensure_ascii=False, separators=(",", ":")),
+    }
+    connection.execute(outbox.insert(), row)
+
+
+def latest(connection: Connection, job_id: UUID) -> dict[str, Any] | None:
+    """Return the event of the job's latest end; None where it has not ended."""
+    query = select(outbox.c.event).where(outbox.c.job_id == job_id).order_by(outbox.c.end.desc())
+    event = connection.execute(query.limit(1)).scalar()
+    return json.loads(event) if event else None
+
+
+def _waiting() -> ColumnElement[bool]:
+    columns = (outbox.c.published_at, outbox.c.answered_at, outbox.c.position)
+    return or_(*(column.is_(None) for column in columns))
+
+
+def claim(connection: Connection, job_id: UUID | None, most: int = 100) -> Sequence[Row[Any]]:
+    """Hold the rows that wait to be published, oldest first: those of one job, or of all.
+
+    A row that somebody else publishes just now is passed over.
+    """
+    query = select(outbox).where(_waiting())
+    if job_id is not None:
+        query = query.where(outbox.c.job_id == job_id)
+    query = query.order_by(outbox.c.created_at, outbox.c.end).limit(most)
+    return connection.execute(query.with_for_update(skip_locked=True)).all()
+
+
+def waiting(connection: Connection) -> bool:
+    """Tell whether any event waits to be published."""
+    return (
+        connection.execute(select(outbox.c.job_id).where(_waiting()).limit(1)).first() is not None
+    )
+
+
+def mark(connection: Connection, row: Row[Any], *, published: bool, answered: bool) -> None:
+    """Note what was done with a row that is held, and give it its position in the feed.
+
+    The feed's one row stays locked till the commit: positions become visible in their order, and
+    a reader that has seen n has seen all before n. A sequence would leave gaps that fill later.
+    """
+    values: dict[str, Any] = {}
+    if published and row.published_at is None:
+        values["published_at"] = clock()
+    if answered and row.answered_at is None:
+        values["answered_at"] = clock()
+    if row.position is None:
+        step = update(feed).values(position=feed.c.position + 1).returning(feed.c.position)
+        values["position"] = connection.execute(step).scalar_one()
+    if values:
+        this = and_(outbox.c.job_id == row.job_id, outbox.c.end == row.end)
+        connection.execute(update(outbox).where(this).values(values))
+
+
+def remember_reply(connection: Connection, job_id: UUID, reply_to: str, correlation: str) -> None:
+    """Note that a caller waits on ``rpc://`` for the job's answer."""
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    row = {"job_id": job_id, "reply_to": reply_to, "correlation_id": correlation}
+    connection.execute(dialect.insert(reply).values(row).on_conflict_do_nothing())
+
+
+def take_replies(connection: Connection, job_id: UUID) -> list[tuple[str, str]]:
+    """Return, and forget, who waits on ``rpc://``: pairs of reply_to and correlation id."""
+    gone = delete(reply).where(reply.c.job_id == job_id).returning(reply)
+    return [(row.reply_to, row.correlation_id) for row in connection.execute(gone)]
+
+
+def after(connection: Connection, position: int, most: int = 100) -> Sequence[Row[Any]]:
+    """Return the events behind ``position`` in the feed, in its order, as far as published."""
+    query = select(outbox.c.position, outbox.c.event).where(outbox.c.position > position)
+    return connection.execute(query.order_by(outbox.c.position).limit(most)).all()
+
+
+def position_at(connection: Connection, moment: object) -> int:
+    """Return the position behind which the events written since ``moment`` stand."""
+    query = select(outbox.c.position).where(outbox.c.created_at < moment)
+    query = query.where(outbox.c.position.is_not(None)).order_by(outbox.c.position.desc())
+    return connection.execute(query.limit(1)).scalar() or 0

@@ -1,0 +1,221 @@
+"""Jobs and their chunks: what is open, whose turn it is, and which transaction ends a job.
+
+Locks are always taken in the order chunk, links, job, tags by id, outbox. A job is counted down by
+one UPDATE of its row, never by counting chunks: two last chunks would each see the other one open.
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, and_, func, select, true, update
+
+from worker import outbox
+from worker.errors import ItemError, NoSuchJob
+from worker.models.events import MOST_ERRORS, Completion, Counts, JobCompleted
+from worker.models.records import Chunk, JobRecord, Outcome, Report
+from worker.models.tables import chunk as chunks
+from worker.models.tables import job as jobs
+from worker.models.types import clock
+from worker.store import KINDS
+
+_COLUMNS = tuple(jobs.c[field.name] for field in fields(JobRecord))
+
+
+def find(connection: Connection, job_id: UUID) -> JobRecord | None:
+    """Return the job as it is now; None where there is none."""
+    row = connection.execute(select(*_COLUMNS).where(jobs.c.id == job_id)).one_or_none()
+    return JobRecord(*row) if row else None
+
+
+def get(connection: Connection, job_id: UUID) -> JobRecord:
+    """Return the job and hold it till the end of the transaction; raises NoSuchJob."""
+    query = select(*_COLUMNS).where(jobs.c.id == job_id).with_for_update(key_share=True)
+    row = connection.execute(query).one_or_none()
+    if row is None:
+        raise NoSuchJob(f"There is no job {job_id}.")
+    return JobRecord(*row)
+
+
+def begin(
+    connection: Connection, job: JobRecord, matched: list[dict[str, Any]], opened: int, total: int
+) -> JobRecord:
+    """Let a job run that was split into ``opened`` chunks of ``total`` items; none: it has ended."""
+    values = {"status": "running", "started_at": clock()}
+    running = _change(connection, job, **values, matched=matched, open=opened, total=total)
+    return running if opened else end(connection, running)
+
+
+def claim(connection: Connection) -> tuple[JobRecord, Chunk] | None:
+    """Take the chunk whose turn it is, and hold it; None where nobody has one to give.
+
+    That is the next open one of the tenant served longest ago, of that tenant's job served
+    longest ago. A chunk that another worker holds is passed over, so no one waits for another.
+    """
+    other = jobs.alias("other")
+    tenants_turn = select(func.max(other.c.served_at)).where(other.c.tenant == jobs.c.tenant)
+    order = (
+        tenants_turn.scalar_subquery().nulls_first(),
+        jobs.c.served_at.nulls_first(),
+        jobs.c.accepted_at,
+    )
+    waiting = select(jobs.c.id).where(jobs.c.open > 0).order_by(*order)
+    if connection.dialect.name == "sqlite":  # there, nobody else has anything
+        waiting = waiting.limit(1)
+    turn = waiting.subquery("turn")
+    first = select(chunks).where(chunks.c.job_id == turn.c.id, chunks.c.state == "open")
+    first = first.order_by(chunks.c.number).limit(1)
+    if connection.dialect.name == "sqlite":
+        first = first.where(chunks.c.job_id == select(turn.c.id).scalar_subquery())
+        row = connection.execute(first.correlate(None)).one_or_none()
+    else:
+        held = first.with_for_update(skip_locked=True).lateral("held")
+        query = select(held).select_from(turn.join(held, true())).limit(1)
+        row = connection.execute(query).one_or_none()
+    if row is None:
+        return None
+    job = find(connection, row.job_id)
+    assert job is not None  # the chunk's foreign key  # noqa: S101
+    return job, Chunk(row.number, row.resource_type, row.items, row.ids or b"", row.names or [])
+
+
+def close(connection: Connection, job: JobRecord, chunk: Chunk, outcome: Outcome) -> JobRecord:
+    """Close a chunk that was applied, count the job down, and end it where this was the last."""
+    _close_chunk(connection, job, chunk, "done")
+    counted = _change(
+        connection,
+        job,
+        open=jobs.c.open - 1,
+        removed=jobs.c.removed + outcome.removed,
+        absent=jobs.c.absent + (chunk.items - outcome.removed - outcome.failed),
+        failed=jobs.c.failed + outcome.failed,
+        served_at=clock(),
+    )
+    if outcome.errors:
+        counted = _add_errors(connection, counted, outcome.errors)
+    return counted if counted.open else end(connection, counted)
+
+
+def drop(connection: Connection, job: JobRecord, chunk: Chunk) -> JobRecord:
+    """Close a chunk of a cancelled job untried; its items stay unprocessed."""
+    _close_chunk(connection, job, chunk, "dropped")
+    counted = _change(connection, job, open=jobs.c.open - 1)
+    return counted if counted.open else end(connection, counted)
+
+
+def cancel(connection: Connection, job_id: UUID) -> JobRecord:
+    """Let no further chunk of the job begin; those that workers hold are finished and count.
+
+    A job that has ended stays as it is. Raises NoSuchJob.
+    """
+    job = get(connection, job_id)
+    if job.ended:
+        return job
+    open_ones = select(chunks.c.number).where(chunks.c.job_id == job_id, chunks.c.state == "open")
+    held = open_ones.with_for_update(skip_locked=True).cte("held")
+    this = and_(chunks.c.job_id == job_id, chunks.c.number.in_(select(held.c.number)))
+    dropping = update(chunks).where(this).values(state="dropped").returning(chunks.c.number)
+    dropped = len(connection.execute(dropping).all())
+    cancelled = _change(connection, job, cancelling=True, open=jobs.c.open - dropped)
+    return cancelled if cancelled.open else end(connection, cancelled, "cancelled")
+
+
+def end(
+    connection: Connection,
+    job: JobRecord,
+    status: str | None = None,
+    errors: list[ItemError] | None = None,
+) -> JobRecord:
+    """End the job, and write its completion event in this same transaction.
+
+    The only way in which a job ends: rejection, failure and cancellation take it too.
+    """
+    if errors:
+        job = _add_errors(connection, job, errors)
+    found = job.matched is not None
+    report = KINDS[job.kind].report(connection, job) if found else Report([])
+    ended = _change(
+        connection,
+        job,
+        status=status or _status(job),
+        open=0,
+        finished_at=clock(),
+        ends=jobs.c.ends + 1,
+    )
+    outbox.append(connection, JobCompleted(end=ended.ends, completion=_completion(ended, report)))
+    return ended
+
+
+def counts(job: JobRecord) -> Counts:
+    """Return what became of the job's items so far."""
+    return Counts(
+        total=job.total,
+        removed=job.removed,
+        absent=job.absent,
+        failed=job.failed,
+        unprocessed=job.unprocessed,
+    )
+
+
+def any_open(connection: Connection) -> bool:
+    """Tell whether any chunk waits for a worker."""
+    return connection.execute(select(jobs.c.id).where(jobs.c.open > 0).limit(1)).first() is not None
+
+
+def ready_to_split(connection: Connection, most: int = 100) -> list[UUID]:
+    """Return jobs that are recorded whole and not yet split, oldest first."""
+    whole = and_(jobs.c.status == "queued", jobs.c.parts.is_not(None))
+    query = select(jobs.c.id).where(whole, jobs.c.parts_in >= jobs.c.parts)
+    return list(connection.execute(query.order_by(jobs.c.accepted_at).limit(most)).scalars())
+
+
+def latest(
+    connection: Connection, tenant: str | None, status: str | None, most: int
+) -> list[JobRecord]:
+    """Return the newest jobs, of one tenant and in one status where given."""
+    query = select(*_COLUMNS).order_by(jobs.c.accepted_at.desc(), jobs.c.id).limit(most)
+    if tenant is not None:
+        query = query.where(jobs.c.tenant == tenant)
+    if status is not None:
+        query = query.where(jobs.c.status == status)
+    return [JobRecord(*row) for row in connection.execute(query)]
+
+
+def _change(connection: Connection, job: JobRecord, **values: Any) -> JobRecord:
+    statement = update(jobs).where(jobs.c.id == job.id).values(values).returning(*_COLUMNS)
+    return JobRecord(*connection.execute(statement).one())
+
+
+def _close_chunk(connection: Connection, job: JobRecord, chunk: Chunk, state: str) -> None:
+    this = and_(chunks.c.job_id == job.id, chunks.c.number == chunk.number)
+    connection.execute(update(chunks).where(this).values(state=state))
+
+
+def _add_errors(connection: Connection, job: JobRecord, errors: list[ItemError]) -> JobRecord:
+    first = [*job.errors, *errors][:MOST_ERRORS]
+    return _change(connection, job, errors=first, errors_total=job.errors_total + len(errors))
+
+
+def _status(job: JobRecord) -> str:
+    if job.cancelling and job.unprocessed:
+        return "cancelled"
+    return "partial" if job.failed else "succeeded"
+
+
+def _completion(job: JobRecord, report: Report) -> Completion:
+    return Completion(
+        job_id=job.id,
+        kind=job.kind,
+        tenant=job.tenant,
+        status=job.status,
+        tags=report.tags,
+        counts=counts(job),
+        accepted_at=job.accepted_at,
+        started_at=job.started_at,
+        finished_at=job.finished_at or job.accepted_at,
+        errors=[dict(error) for error in job.errors],
+        errors_total=job.errors_total if job.errors_total > MOST_ERRORS else None,
+        tags_truncated=report.truncated,
+    )

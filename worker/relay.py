@@ -1,0 +1,67 @@
+"""Publish what the outbox holds, and answer those who wait: after the commit, at least once.
+
+What a crash leaves behind, recovery publishes. A row is held while it is published, so that two
+relays never publish it at the same time.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+from worker import database, outbox, settings, streams
+from worker.errors import BrokerUnavailable
+from worker.messaging import answers, exchange
+from worker.models.events import failure
+from worker.settings import REDIS, scheme
+
+log = logging.getLogger(__name__)
+
+
+def deliver(job_id: UUID | None = None) -> int:
+    """Publish the events that wait, of one job or of all; return how many there were.
+
+    Where a server does not take them they stay in the outbox; the feed of the store has them
+    all the same.
+    """
+    with database.transaction() as connection:
+        rows = outbox.claim(connection, job_id)
+        for row in rows:
+            event = json.loads(row.event)
+            published = row.published_at is not None or _done(_publish, event["type"], row.event)
+            answered = row.answered_at is not None
+            if not answered:
+                replies = outbox.take_replies(connection, row.job_id)
+                answered = _done(answer, event["data"], replies)
+                if not answered:
+                    for reply_to, correlation_id in replies:
+                        outbox.remember_reply(connection, row.job_id, reply_to, correlation_id)
+            outbox.mark(connection, row, published=published, answered=answered)
+    return len(rows)
+
+
+def answer(data: dict[str, Any], replies: list[tuple[str, str]]) -> None:
+    """Give an ended job's completion data, or its failure, to its Celery callers."""
+    answers.give(data["job_id"], failure(data) or data, replies)
+
+
+def _publish(event_type: str, event: str) -> None:
+    url = settings.load().events_target
+    if url is None:
+        return
+    if scheme(url) in REDIS:
+        streams.publish_event(url, event)
+    else:
+        exchange.publish(url, event_type, event)
+
+
+def _done(step: Callable[..., None], *arguments: Any) -> bool:
+    try:
+        step(*arguments)
+    except BrokerUnavailable as error:
+        log.warning("%s It stays in the outbox and is tried again.", error)
+        return False
+    return True

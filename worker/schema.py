@@ -1,0 +1,97 @@
+"""The store's schema: bring it up to date, or say that somebody has to."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import OperationalError
+
+from worker import database, settings
+from worker.errors import SchemaMismatch
+
+#: any number that nobody else takes on the same PostgreSQL database
+LOCK = 7_460_131_208
+
+
+def upgrade() -> str:
+    """Create or upgrade the schema, alone; return the revision that it now has."""
+    engine = database.engine()
+    with database.translated():
+        if engine.dialect.name == "sqlite":
+            _write_ahead(engine)
+        with engine.begin() as connection:
+            if engine.dialect.name == "postgresql":
+                connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
+            if revision(connection) != _script().get_current_head():
+                configuration = _configuration()
+                configuration.attributes["connection"] = connection
+                command.upgrade(configuration, "head")
+            return str(revision(connection))
+
+
+def ready() -> None:
+    """Make sure that the schema is this version's: an embedded store is upgraded on the spot.
+
+    Raises SchemaMismatch for a server's database, which `tagsweep migrate` upgrades, and for a
+    schema newer than this version knows.
+    """
+    with database.reading() as connection:
+        found = revision(connection)
+    head = _script().get_current_head()
+    if found == head:
+        return
+    where = database.describe(settings.load().database_url)
+    if found is not None and found not in {one.revision for one in _script().walk_revisions()}:
+        raise SchemaMismatch(
+            f"The store at {where} has schema {found}, which this version of tagsweep does not "
+            f"know: use the newer version that upgraded it."
+        )
+    if database.engine().dialect.name != "sqlite":
+        raise SchemaMismatch(
+            f"The store at {where} has schema {found or 'none'}, this version needs {head}: "
+            "run `tagsweep migrate`."
+        )
+    upgrade()
+
+
+def revision(connection: Connection) -> str | None:
+    """Return the revision of the schema; None where there is none yet."""
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def _write_ahead(engine: Engine) -> None:
+    """Switch a SQLite file to its write-ahead log, once: readers then never wait for a writer.
+
+    SQLite answers "locked" at once where two processes switch at the same moment, however long
+    the timeout: so this one step asks again until the other has done it.
+    """
+    deadline = time.monotonic() + database.SQLITE_WAIT_S
+    raw = engine.raw_connection()
+    try:
+        while True:
+            try:
+                raw.cursor().execute("PRAGMA journal_mode = WAL")
+            except Exception as error:
+                if "locked" not in str(error) or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.02)
+            else:
+                return
+    finally:
+        raw.close()
+
+
+def _configuration() -> Config:
+    configuration = Config()
+    configuration.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    return configuration
+
+
+def _script() -> ScriptDirectory:
+    return ScriptDirectory.from_config(_configuration())

@@ -1,0 +1,106 @@
+"""The settings: one frozen object, read once from the environment; nobody else reads it."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Annotated, Self
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from worker.errors import SettingsError
+
+REDIS = ("redis", "rediss")
+AMQP = ("amqp", "amqps")
+MEMORY = "memory"
+
+
+def scheme(url: str) -> str:
+    """Return the part of ``url`` before ``://``, in lower case."""
+    return url.partition("://")[0].lower()
+
+
+def masked(url: str) -> str:
+    """Return ``url`` as it may be shown: without its password."""
+    password = urlsplit(url).password
+    return url.replace(f":{password}@", ":***@", 1) if password else url
+
+
+def _one_of(*schemes: str) -> AfterValidator:
+    def check(url: str) -> str:
+        if "://" not in url or scheme(url).partition("+")[0] not in schemes:
+            raise ValueError(f"must start with one of {', '.join(s + '://' for s in schemes)}")
+        return url
+
+    return AfterValidator(check)
+
+
+class Settings(BaseSettings):
+    """All settings, each named ``TAGSWEEP_…`` in the environment, with its unit in its name."""
+
+    model_config = SettingsConfigDict(env_prefix="TAGSWEEP_", frozen=True, env_ignore_empty=True)
+
+    database_url: Annotated[str, _one_of("sqlite", "postgresql")] = "sqlite:///tagsweep.db"
+    broker_url: Annotated[str, _one_of(MEMORY, *REDIS, *AMQP)] = "memory://"
+    events_url: Annotated[str, _one_of(*REDIS, *AMQP)] | None = None
+    results_url: str | None = None
+    chunk_size: int = Field(10_000, ge=1, le=1_000_000)
+    visibility_s: int = Field(60, ge=1)
+    #: how long one sweep works before it lets other messages of the queue through
+    slice_ms: int = Field(200, ge=1)
+    #: sweeps waiting on the broker at any time, however many jobs are open
+    sweeps_waiting: int = Field(8, ge=1, le=50)
+    #: events kept in the Redis stream; the store keeps its own copy
+    events_maxlen: int = Field(1_000_000, ge=1)
+    #: how long to wait for a server before saying that it does not answer
+    connect_timeout_s: int = Field(3, ge=1)
+    #: how long a statement may wait for a lock before its transaction is rolled back and retried
+    lock_timeout_s: int = Field(30, ge=1)
+    statement_timeout_s: int = Field(300, ge=1)
+
+    @property
+    def embedded(self) -> bool:
+        """Whether the broker lives inside this process: then the store alone is shared."""
+        return scheme(self.broker_url) == MEMORY
+
+    @property
+    def events_target(self) -> str | None:
+        """Where completion events are published; None: nowhere but the store's own feed."""
+        if self.events_url or self.embedded:
+            return self.events_url
+        return self.broker_url
+
+    @property
+    def results_backend(self) -> str:
+        """The Celery result backend."""
+        if self.results_url:
+            return self.results_url
+        if self.embedded:
+            return "cache+memory://"
+        return self.broker_url if scheme(self.broker_url) in REDIS else "rpc://"
+
+    @property
+    def recovery_interval_s(self) -> float:
+        """How often a worker looks for what stands open in the store."""
+        return 1.0 if self.embedded else 3.0
+
+    def over(self, **values: object) -> Self:
+        """Return these settings with some of them replaced."""
+        return self.model_copy(update=values)
+
+
+@cache
+def load() -> Settings:
+    """Return the settings of the environment.
+
+    Raises SettingsError, naming the variable and what it takes.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        name = "TAGSWEEP_" + "_".join(str(part) for part in first["loc"][:1]).upper()
+        problem = first["msg"].removeprefix("Value error, ")
+        shown = masked(str(first["input"]))
+        raise SettingsError(f"{name}={shown!r} is not usable: {problem}") from None

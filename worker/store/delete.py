@@ -1,0 +1,128 @@
+"""Delete key/value tags from workspaces. (The batch delete contract.)
+
+A value that is given deletes only where it equals the stored one; omitted, null or empty it
+deletes by key alone. A tag set anew after the job was accepted is not its to remove.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from sqlalchemy import Connection, Row, bindparam, func, select, text
+
+from worker.errors import ItemError
+from worker.models.events import MOST_TAGS
+from worker.models.records import Chunk, JobRecord, Outcome, Report
+from worker.models.tables import workspace, workspace_removal
+from worker.models.types import Id, Moment
+from worker.store.lists import among
+
+_POSTGRESQL = text("""
+WITH wanted AS (
+    SELECT * FROM unnest(CAST(:keys AS text[]), CAST(:values AS text[]), CAST(:systems AS bool[]))
+    AS item (key, value, system)
+), gone AS (
+    DELETE FROM workspace_tag AS tag
+    WHERE tag.tenant = :tenant AND tag.workspace_id = ANY (CAST(:workspaces AS text[]))
+      AND tag.created_at <= :accepted_at
+      AND EXISTS (SELECT FROM wanted WHERE wanted.key = tag.key AND wanted.system = tag.system
+                  AND (wanted.value IS NULL OR wanted.value = tag.value))
+    RETURNING tag.workspace_id, tag.key, tag.value, tag.system
+), kept AS (
+    INSERT INTO workspace_removal (job_id, chunk, workspace_id, key, value, system)
+    SELECT :job_id, :chunk, workspace_id, key, value, system FROM gone
+    RETURNING 1
+)
+SELECT count(*) FROM kept
+""").bindparams(bindparam("job_id", type_=Id()), bindparam("accepted_at", type_=Moment()))
+
+_MATCHING = """
+FROM workspace_tag
+WHERE tenant = :tenant AND created_at <= :accepted_at
+  AND workspace_id IN (SELECT value FROM json_each(:workspaces))
+  AND EXISTS (SELECT 1 FROM json_each(:wanted) AS item
+              WHERE item.value ->> 'key' = workspace_tag.key
+                AND item.value ->> 'system' = workspace_tag.system
+                AND (item.value ->> 'value' IS NULL
+                     OR item.value ->> 'value' = workspace_tag.value))
+"""
+_KEEP_SQLITE = text(
+    "INSERT INTO workspace_removal (job_id, chunk, workspace_id, key, value, system) "
+    "SELECT :job_id, :chunk, workspace_id, key, value, system" + _MATCHING + "RETURNING 1"
+).bindparams(bindparam("job_id", type_=Id()), bindparam("accepted_at", type_=Moment()))
+_DELETE_SQLITE = text("DELETE" + _MATCHING).bindparams(bindparam("accepted_at", type_=Moment()))
+
+
+def match(connection: Connection, tenant: str, head: dict[str, Any]) -> list[dict[str, Any]]:  # noqa: ARG001  # the same three words for each kind
+    """Return the distinct items asked for: key, value (None: any), system or not, in their order."""
+    lists = ((False, head.get("tags", [])), (True, head.get("sys_tags", [])))
+    items = (
+        (one["key"], one.get("value") or None, system) for system, tags in lists for one in tags
+    )
+    return [
+        {"key": key, "value": value, "system": system}
+        for key, value, system in dict.fromkeys(items)
+    ]
+
+
+def apply(connection: Connection, job: JobRecord, chunk: Chunk) -> Outcome:
+    """Delete the wanted tags of the chunk's workspaces and record which they were.
+
+    Each item of a workspace that is not the tenant's is failed.
+    """
+    query = select(workspace.c.id).where(
+        workspace.c.tenant == job.tenant, among(connection, workspace.c.id, chunk.names)
+    )
+    known = set(connection.execute(query).scalars())
+    unknown = [name for name in chunk.names if name not in known]
+    removed = _remove(connection, job, chunk, sorted(known)) if known else 0
+    return Outcome(removed, len(unknown) * len(job.targets), [_no_such(name) for name in unknown])
+
+
+def report(connection: Connection, job: JobRecord) -> Report:
+    """Return the tags that were removed, those of most workspaces first."""
+    gone = workspace_removal.c
+    query = (
+        select(gone.key, gone.value, gone.system, func.count().label("workspaces"))
+        .where(gone.job_id == job.id)
+        .group_by(gone.key, gone.value, gone.system)
+        .order_by(func.count().desc(), gone.key, gone.value, gone.system)
+    )
+    rows = connection.execute(query).all()
+    truncated = len(rows) - MOST_TAGS
+    return Report([_shown(row) for row in rows[:MOST_TAGS]], truncated if truncated > 0 else None)
+
+
+def _remove(connection: Connection, job: JobRecord, chunk: Chunk, workspaces: list[str]) -> int:
+    values: dict[str, Any] = {
+        "tenant": job.tenant,
+        "accepted_at": job.accepted_at,
+        "job_id": job.id,
+        "chunk": chunk.number,
+    }
+    if connection.dialect.name == "sqlite":
+        values |= {"workspaces": json.dumps(workspaces), "wanted": json.dumps(job.targets)}
+        kept = len(connection.execute(_KEEP_SQLITE, values).all())
+        connection.execute(_DELETE_SQLITE, values)
+        return kept
+    values |= {
+        "workspaces": workspaces,
+        "keys": [one["key"] for one in job.targets],
+        "values": [one["value"] for one in job.targets],
+        "systems": [one["system"] for one in job.targets],
+    }
+    return int(connection.execute(_POSTGRESQL, values).scalar_one())
+
+
+def _no_such(name: str) -> ItemError:
+    return {
+        "path": "/workspaces",
+        "code": "unknown_workspace",
+        "reason": f'There is no workspace "{name}".',
+    }
+
+
+def _shown(row: Row[Any]) -> dict[str, Any]:
+    shown = {"key": row.key, "value": row.value, "workspaces": row.workspaces}
+    return {**shown, "system": True} if row.system else shown

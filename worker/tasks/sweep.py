@@ -1,0 +1,14 @@
+"""The task ``tags.sweep``: a token that makes a worker apply open chunks."""
+
+from __future__ import annotations
+
+from worker import sweeping
+from worker.messaging.app import SWEEPS
+from worker.messaging.tasks import Delivery, task
+
+
+# acknowledged early: a lost sweep is replaced by any other, one that came again would be one more
+@task("tags.sweep", queue=SWEEPS, acks_late=False)
+def sweep(_: Delivery) -> None:
+    """Apply open chunks for a time slice."""
+    sweeping.sweep()
