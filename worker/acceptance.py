@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from uuid import UUID
 
 from sqlalchemy import Connection
 
 from worker import database, intake, outbox, plan, progress, relay, settings
-from worker.errors import InvalidJob, JobRejected
+from worker.errors import InvalidJob, JobRejected, Retryable
 from worker.messaging import answers, broker
 from worker.messaging.tasks import Delivery
 from worker.models.jobs import Job, fingerprint_of
@@ -20,7 +23,11 @@ MOST_ATTEMPTS = 5
 
 TAKEN = "This id is another job's already: send this one under an id of its own."
 NO_UUID = "A task id must be a UUID, for it becomes the job's id; this one is none."
+FAULT = "An unexpected error stopped it ({error}); the worker's log has more."
 POISON = "Its message came back {attempts} times after its worker had died, and was given up."
+
+
+log = logging.getLogger(__name__)
 
 
 def accept(kind: type[Job], delivery: Delivery) -> None:
@@ -32,12 +39,18 @@ def accept(kind: type[Job], delivery: Delivery) -> None:
     job_id = _job_id(delivery)
     if job_id is None:
         return refuse(delivery, NO_UUID)
-    if delivery.redelivered and _is_poison(kind, job_id, delivery):
-        return finish(job_id)
+    if delivery.redelivered and _is_poison(delivery):
+        return _give_up(kind.kind, job_id, delivery, POISON.format(attempts=MOST_ATTEMPTS + 1))
     try:
         job = kind.parse(delivery.body)
     except InvalidJob as invalid:
         return _reject(kind, job_id, delivery, invalid)
+    with _or_give_up(kind.kind, job_id, delivery):
+        _accept(job, job_id, delivery)
+    return None
+
+
+def _accept(job: Job, job_id: UUID, delivery: Delivery) -> None:
     with database.transaction() as connection:
         created = intake.record(connection, job_id, job)
         recorded = progress.get(connection, job_id)
@@ -56,10 +69,14 @@ def accept_part(delivery: Delivery) -> None:
     """Keep a part of a streamed job; the one that completes it splits the job."""
     part = Part.parse(delivery.body)
     job = part.job()
-    with database.transaction() as connection:
-        if intake.take_part(connection, part, job):
+    if delivery.redelivered and _is_poison(delivery):
+        return _give_up(part.kind, part.job_id, delivery, POISON.format(attempts=MOST_ATTEMPTS + 1))
+    with _or_give_up(part.kind, part.job_id, delivery), database.transaction() as connection:
+        complete = intake.take_part(connection, part, job)
+        _remember(connection, part.job_id, delivery, str(part.job_id))
+        if complete:
             start(connection, progress.get(connection, part.job_id))
-    finish(part.job_id)
+    return finish(part.job_id)
 
 
 def start(connection: Connection, job: JobRecord, lists: Lists | None = None) -> JobRecord:
@@ -121,9 +138,11 @@ def _job_id(delivery: Delivery) -> UUID | None:
         return None
 
 
-def _remember(connection: Connection, job_id: UUID, delivery: Delivery) -> None:
+def _remember(
+    connection: Connection, job_id: UUID, delivery: Delivery, name: str | None = None
+) -> None:
     if answers.are_messages() and delivery.reply_to:
-        name = delivery.correlation_id or delivery.task_id
+        name = name or delivery.correlation_id or delivery.task_id
         outbox.remember_reply(connection, job_id, delivery.reply_to, name)
 
 
@@ -140,13 +159,30 @@ def _reject(kind: type[Job], job_id: UUID, delivery: Delivery, invalid: InvalidJ
     return finish(job_id, again=not created)
 
 
-def _is_poison(kind: type[Job], job_id: UUID, delivery: Delivery) -> bool:
+def _is_poison(delivery: Delivery) -> bool:
+    """Count, in a transaction of its own, that the message came again; tell whether too often."""
     with database.transaction() as connection:
-        attempts = intake.count_attempt(connection, delivery.task_id)
-    if attempts <= MOST_ATTEMPTS:
-        return False
-    reason = POISON.format(attempts=attempts)
+        return intake.count_attempt(connection, delivery.task_id) > MOST_ATTEMPTS
+
+
+@contextmanager
+def _or_give_up(kind: str, job_id: UUID, delivery: Delivery) -> Iterator[None]:
+    """Let what can be tried again be tried again; after any other error the job ends ``failed``.
+
+    Else its message would be gone, and the job would stand open for ever.
+    """
+    try:
+        yield
+    except Retryable:
+        raise
+    except Exception as error:
+        log.exception("Job %s is given up.", job_id)
+        cause = f"{type(error).__name__}: {error}".splitlines()[0][:200]
+        _give_up(kind, job_id, delivery, FAULT.format(error=cause))
+
+
+def _give_up(kind: str, job_id: UUID, delivery: Delivery, reason: str) -> None:
     with database.transaction() as connection:
-        intake.give_up(connection, job_id, kind.kind, delivery.body, reason)
-        _remember(connection, job_id, delivery)
-    return True
+        intake.give_up(connection, job_id, kind, delivery.body, reason)
+        _remember(connection, job_id, delivery, str(job_id))
+    finish(job_id)

@@ -121,7 +121,7 @@ def _row(job_id: UUID, chunk: Chunk) -> dict[str, object]:
 
 
 def _opened(connection: Connection, job_id: UUID) -> tuple[int, int]:
-    query = select(func.count(), func.coalesce(func.sum(chunk_table.c.items), 0))
+    query = select(func.count(), func.coalesce(func.sum(chunk_table.c["items"]), 0))
     count, items = connection.execute(query.where(chunk_table.c.job_id == job_id)).one()
     return int(count), int(items)
 

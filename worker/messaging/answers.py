@@ -6,12 +6,18 @@ from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
-from celery import states
+from celery import Celery, states
+from celery.backends.base import DisabledBackend
+from celery.exceptions import TimeoutError as CeleryTimeout
 
 from worker import settings
-from worker.errors import JobEnded
+from worker.errors import JobEnded, TagsweepError
 from worker.messaging.app import app
 from worker.messaging.broker import unavailable
+from worker.models.jobs import QUEUE
+
+#: how long a worker may take to tell a job's status
+STATUS_S = 2.0
 
 
 def are_messages() -> bool:
@@ -34,3 +40,43 @@ def give(
     with unavailable(app()):
         for request in requests:
             backend.store_result(str(job_id), result, state, request=request)
+
+
+def expect(sender: Celery, job_id: str) -> None:
+    """Make ready to receive the answer to a job whose own message is not a Celery call."""
+    with unavailable(sender), sender.amqp.producer_pool.acquire(block=True) as producer:
+        sender.backend.on_task_call(producer, job_id)
+
+
+def wait(sender: Celery, job_id: str, timeout: float | None) -> dict[str, Any]:
+    """Return a job's completion data once it has ended; raises what ``give`` was given to raise.
+
+    Raises TimeoutError after ``timeout`` seconds, TagsweepError without a result backend.
+    """
+    _require_backend(sender)
+    with unavailable(sender):
+        try:
+            data: dict[str, Any] = sender.AsyncResult(job_id).get(timeout=timeout)
+        except CeleryTimeout:
+            raise TimeoutError(f"Job {job_id} has not ended within {timeout} s; it goes on.") from None
+    return data
+
+
+def status(sender: Celery, job_id: str) -> str:
+    """Return a job's status as a worker tells it; ``queued`` where none answers in time."""
+    _require_backend(sender)
+    with unavailable(sender):
+        asked = sender.send_task("tags.status", [job_id], queue=QUEUE, expires=STATUS_S)
+        try:
+            return str(asked.get(timeout=STATUS_S)["status"])
+        except CeleryTimeout:
+            return "queued"
+        finally:
+            asked.forget()
+
+
+def _require_backend(sender: Celery) -> None:
+    if isinstance(sender.backend, DisabledBackend):
+        raise TagsweepError(
+            "There is no result backend to ask: set TAGSWEEP_RESULTS_URL, or read the events."
+        )

@@ -13,6 +13,7 @@ from worker.models import resources
 
 MOST_NAMES = 1_000
 EVERY = "*"
+NO_IDENTIFIER = "Must be 1 to 36 letters, digits or hyphens."
 
 _IDENTIFIER = re.compile(r"[A-Za-z0-9-]{1,36}")
 
@@ -76,7 +77,7 @@ def _workspaces(value: object) -> tuple[str, ...]:
         return value
     ids = _listed(value)
     wrong = [at for at, one in enumerate(ids) if not identifies(one)]
-    _refuse(ids, wrong, "invalid_id", "Must be 1 to 36 letters, digits or hyphens.")
+    _refuse(ids, wrong, "invalid_id", NO_IDENTIFIER)
     return tuple(ids)
 
 
@@ -89,7 +90,7 @@ def _identifier(text: str) -> str:
     if not text:
         raise PydanticCustomError("blank", "This field may not be blank.")
     if not identifies(text):
-        raise PydanticCustomError("invalid_id", "Must be 1 to 36 letters, digits or hyphens.")
+        raise PydanticCustomError("invalid_id", NO_IDENTIFIER)
     return text
 
 
@@ -115,6 +116,8 @@ Ids = Annotated[
     bytes, PlainValidator(_pack_ids), PlainSerializer(lambda ids: list(resources.unpack(ids)))
 ]
 #: ids of workspaces, as a JSON list
-Workspaces = Annotated[tuple[str, ...], PlainValidator(_workspaces)]
+Workspaces = Annotated[
+    tuple[str, ...], PlainValidator(_workspaces), PlainSerializer(list)
+]
 DryRun = Annotated[bool, PlainValidator(_unsupported("A dry run"))]
 MaxAffected = Annotated[int | None, PlainValidator(_unsupported("A limit on what is affected"))]

@@ -38,7 +38,7 @@ class Part(BaseModel):
     job_id: UUID
     nonce: str = Field(min_length=1, max_length=36)  #: of this producer's run
     number: int = Field(ge=0)  #: from 0
-    parts: int | None = Field(None, ge=1)  #: how many there are; in the last one only
+    parts: int | None = Field(None, ge=1)  #: how many there are, where that is known
     kind: str
     head: dict[str, Any]  #: the whole job but its long lists
     ids: dict[str, Packed] = {}

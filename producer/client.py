@@ -1,0 +1,202 @@
+"""The producer's door to the broker: send a job, whatever its length, and follow it by its id."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+from uuid import UUID, uuid4
+
+from producer.spool import NameSpool, Spool
+from worker import settings
+from worker.errors import InvalidJob, TagsweepError
+from worker.messaging import answers, app, broker
+from worker.models.fields import EVERY
+from worker.models.jobs import DeleteJob, DetachJob, Job
+from worker.models.parts import Part
+from worker.models.resources import RESOURCE_TYPES, unpack
+
+#: up to here a job is one message that anybody can read; a longer one goes in packed parts
+MOST_IN_ONE_MESSAGE = 20_000
+
+Ids = Iterable[str | UUID]
+
+
+class TagSweep:
+    """Enqueues jobs; it needs the broker alone, and a result backend to ask for their outcome."""
+
+    def __init__(self, broker_url: str | None = None, results_url: str | None = None) -> None:
+        """Use the broker at ``broker_url``; by default TAGSWEEP_BROKER_URL.
+
+        Raises SettingsError where the environment is not usable.
+        """
+        config = settings.load()
+        if broker_url is not None:
+            config = config.over(broker_url=broker_url)
+        if results_url is not None:
+            config = config.over(results_url=results_url)
+        self._app = app.app() if config == settings.load() else app.create(config)
+        self._embedded = config.embedded
+
+    def detach(
+        self,
+        *,
+        tenant: str,
+        names: Iterable[str],
+        sources: Ids = (),
+        transformations: Ids = (),
+        destinations: Ids = (),
+        visualizations: Ids = (),
+        layers: Ids = (),
+        folders: Ids = (),
+        tables: Ids = (),
+        volumes: Ids = (),
+        job_id: str | UUID | None = None,
+    ) -> JobHandle:
+        """Take the tags ``names`` off the listed resources; each list any iterable of UUIDs.
+
+        ``job_id``: the same id again is the same job, never a second one. Raises InvalidJob, a
+        ValueError, before anything is sent; BrokerUnavailable where the broker does not take it.
+        """
+        given = locals()
+        head = _valid(DetachJob, {"tenant": tenant, "names": _plain(names, "names")})
+        with Spool() as spool:
+            for name in RESOURCE_TYPES:
+                spool.add(name, _iterable(given[name], name))
+            spool.check()
+            if len(spool) <= MOST_IN_ONE_MESSAGE:
+                lists = {}
+                for part in spool.parts():
+                    lists = {name: list(unpack(ids)) for name, ids in part.items()}
+                return self._send(DetachJob, {**head, **lists}, job_id)
+            return self._stream(DetachJob, head, ({"ids": ids} for ids in spool.parts()), job_id)
+
+    def delete(
+        self,
+        *,
+        tenant: str,
+        workspaces: Iterable[str],
+        tags: Iterable[dict[str, str | None]] = (),
+        sys_tags: Iterable[dict[str, str | None]] = (),
+        job_id: str | UUID | None = None,
+    ) -> JobHandle:
+        """Delete key/value tags from the listed workspaces; a tag is ``{"key": …, "value": …}``.
+
+        Without a value it goes by key alone. ``job_id`` and errors as in ``detach``.
+        """
+        body = {
+            "tenant": tenant,
+            "tags": _plain(tags, "tags"),
+            "sys_tags": _plain(sys_tags, "sys_tags"),
+        }
+        head = _valid(DeleteJob, {**body, "workspaces": []})
+        with NameSpool() as spool:
+            spool.add(_iterable(workspaces, "workspaces"))
+            if len(spool) <= MOST_IN_ONE_MESSAGE:
+                names = [name for part in spool.parts() for name in part]
+                return self._send(DeleteJob, {**head, "workspaces": names}, job_id)
+            parts = ({"workspaces": names} for names in spool.parts())
+            return self._stream(DeleteJob, head, parts, job_id)
+
+    def job(self, job_id: str | UUID) -> JobHandle:
+        """Return the handle of a job that was sent before."""
+        return JobHandle(self._app, _job_id(job_id))
+
+    def _send(self, kind: type[Job], body: dict[str, Any], job_id: str | UUID | None) -> JobHandle:
+        handle = self._handle(job_id)
+        broker.send(self._app, kind.task, body, task_id=handle.id)
+        return handle
+
+    def _stream(
+        self,
+        kind: type[Job],
+        head: dict[str, Any],
+        parts: Iterator[dict[str, Any]],
+        job_id: str | UUID | None,
+    ) -> JobHandle:
+        handle = self._handle(job_id)
+        answers.expect(self._app, handle.id)
+        nonce = uuid4().hex
+        count, held = 0, next(parts, {})
+        while held is not None:
+            following = next(parts, None)
+            part = Part(
+                job_id=UUID(handle.id),
+                nonce=nonce,
+                number=count,
+                parts=count + 1 if following is None else None,
+                kind=kind.kind,
+                head=head,
+                **held,
+            )
+            # its answer is the job's, not its own
+            broker.send(self._app, Part.task, part.model_dump(mode="json"), ignore_result=True)
+            count, held = count + 1, following
+        return handle
+
+    def _handle(self, job_id: str | UUID | None) -> JobHandle:
+        from worker.messaging import embedded
+
+        if self._embedded and not embedded.is_running():
+            raise TagsweepError(
+                "memory:// reaches only a worker in this same process, and none runs here: set "
+                "TAGSWEEP_BROKER_URL, or use the `tagsweep` command."
+            )
+        return JobHandle(self._app, _job_id(job_id or uuid4()))
+
+
+class JobHandle:
+    """A job that was sent, by its id."""
+
+    def __init__(self, sender: Any, job_id: str) -> None:
+        self.id = job_id  #: a UUID, in its canonical spelling
+        self._app = sender
+
+    def __repr__(self) -> str:
+        return f"JobHandle({self.id!r})"
+
+    def status(self) -> str:
+        """Return ``queued``, ``running`` or the job's end, as a worker tells it.
+
+        ``queued`` also where no worker has answered within two seconds. Raises TagsweepError
+        where there is no result backend.
+        """
+        return answers.status(self._app, self.id)
+
+    def result(self, timeout: float | None = None) -> dict[str, Any]:
+        """Wait up to ``timeout`` seconds for the job's end and return its completion data.
+
+        Raises JobFailed, JobCancelled or JobRejected, with the reason; TimeoutError (the job goes
+        on); TagsweepError where there is no result backend.
+        """
+        return answers.wait(self._app, self.id, timeout)
+
+    def cancel(self) -> None:
+        """Let no further chunk of the job begin; what is done stays done, and the event tells."""
+        broker.send(self._app, "tags.cancel", self.id, ignore_result=True)
+
+
+def _valid(kind: type[Job], body: dict[str, Any]) -> dict[str, Any]:
+    return kind.parse(body).head()
+
+
+def _plain(values: Iterable[Any], name: str) -> list[Any]:
+    return list(_iterable(values, name))
+
+
+def _iterable(values: Any, name: str) -> Iterable[Any]:
+    """Return ``values`` where they can be a list; a lone text is a slip, not a list of letters."""
+    if values == EVERY:
+        reason = 'Selecting all with "*" is not offered yet: list the ids.'
+        raise InvalidJob([{"path": f"/{name}", "code": "unsupported", "reason": reason}])
+    if isinstance(values, str | bytes) or not isinstance(values, Iterable):
+        reason = f'Expected a list of items but got type "{type(values).__name__}".'
+        raise InvalidJob([{"path": f"/{name}", "code": "not_a_list", "reason": reason}])
+    return values
+
+
+def _job_id(value: str | UUID) -> str:
+    try:
+        return str(UUID(str(value)))
+    except ValueError:
+        reason = "Must be a valid UUID."
+        raise InvalidJob([{"path": "/job_id", "code": "invalid_uuid", "reason": reason}]) from None

@@ -1,0 +1,11 @@
+"""Real PostgreSQL, Redis and RabbitMQ servers, private to the tests, on random loopback ports.
+
+The programs installed are used; where there are none, those of the wheels in requirements/dev.txt.
+"""
+
+from tests.servers.postgres import Postgres
+from tests.servers.processes import ServerFailed, ServerMissing
+from tests.servers.rabbitmq import NamedRabbitMQ, RabbitMQ
+from tests.servers.redis import Redis
+
+__all__ = ["NamedRabbitMQ", "Postgres", "RabbitMQ", "Redis", "ServerFailed", "ServerMissing"]
