@@ -39,7 +39,7 @@ help: ## list these targets
 	| awk -F'|' '{ printf "%-14s %s\n", $$1, $$2 }'
 
 demo: $(RUNTIME) ## run the main job on the embedded default, no server needed
-	@$(BIN)/python -m producer.demo
+	@$(BIN)/tagsweep demo
 
 test: $(DEV) ## run the whole suite on real servers (TEST_ARGS="-k name" for less)
 	@$(BIN)/python -m pytest $(TEST_ARGS)

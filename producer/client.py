@@ -37,7 +37,7 @@ class TagSweep:
         self._app = app.app() if config == settings.load() else app.create(config)
         self._embedded = config.embedded
 
-    def detach(
+    def detach(  # noqa: PLR0913  # the eight lists of the contract
         self,
         *,
         tenant: str,
@@ -116,7 +116,8 @@ class TagSweep:
         handle = self._handle(job_id)
         answers.expect(self._app, handle.id)
         nonce = uuid4().hex
-        count, held = 0, next(parts, {})
+        count = 0
+        held: dict[str, Any] | None = next(parts, {})
         while held is not None:
             following = next(parts, None)
             part = Part(
@@ -134,9 +135,7 @@ class TagSweep:
         return handle
 
     def _handle(self, job_id: str | UUID | None) -> JobHandle:
-        from worker.messaging import embedded
-
-        if self._embedded and not embedded.is_running():
+        if self._embedded and not app.embedded_worker.is_set():
             raise TagsweepError(
                 "memory:// reaches only a worker in this same process, and none runs here: set "
                 "TAGSWEEP_BROKER_URL, or use the `tagsweep` command."

@@ -30,7 +30,7 @@ class Spool:
     """Ids of several lists, packed one after the other in a temporary file."""
 
     def __init__(self) -> None:
-        self._file: IO[bytes] = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)
+        self._file: IO[bytes] = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115  # see __exit__
         self._runs: list[tuple[str, int]] = []  # name of a list and how many ids it has
         self._errors: list[ItemError] = []
 
@@ -67,10 +67,11 @@ class Spool:
         part: dict[str, bytes] = {}
         room = PART
         for name, size in self._runs:
-            while size:
-                taken = min(room, size)
+            left = size
+            while left:
+                taken = min(room, left)
                 part[name] = self._file.read(taken * resources.WIDTH)
-                size -= taken
+                left -= taken
                 room -= taken
                 if not room:
                     yield part
@@ -94,7 +95,7 @@ class NameSpool:
     """Ids of workspaces, one after the other in a temporary file."""
 
     def __init__(self) -> None:
-        self._file: IO[str] = tempfile.SpooledTemporaryFile(
+        self._file: IO[str] = tempfile.SpooledTemporaryFile(  # noqa: SIM115  # see __exit__
             max_size=_IN_MEMORY, mode="w+", encoding="ascii"
         )
         self._size = 0

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 
 from worker.models.resources import WIDTH, slices
 
-#: most items (tag x resource) of one chunk, so that a job of 1,000 names stays in small transactions
+#: most items (tag x resource) of a chunk: a job of 1,000 names stays in small transactions too
 MOST_ITEMS = 200_000
 
 

@@ -77,8 +77,8 @@ def open_engine(config: settings.Settings) -> Engine:
 
 def _postgresql_arguments(config: settings.Settings) -> dict[str, Any]:
     chosen = {
-        "jit": "off",  # it starts at a cost that every chunk passes, and takes longer than the chunk
-        "plan_cache_mode": "force_custom_plan",  # the generic plan of the hot DELETE is the slow one
+        "jit": "off",  # it starts at a cost that chunks pass, and takes longer than they do
+        "plan_cache_mode": "force_custom_plan",  # the hot DELETE's generic plan is the slow one
         "lock_timeout": f"{config.lock_timeout_s}s",
         "statement_timeout": f"{config.statement_timeout_s}s",
         "idle_in_transaction_session_timeout": f"{config.statement_timeout_s}s",

@@ -82,7 +82,7 @@ def record_with_lists(
 def reject(
     connection: Connection, job_id: UUID, kind: str, body: object, errors: list[ItemError]
 ) -> bool:
-    """Record that the message ``body`` was no valid job, and end it; False where the id is taken."""
+    """Record that ``body`` was no valid job, and end it; False where the id is taken."""
     created = _record_body(connection, job_id, kind, body)
     if created:
         progress.end(connection, progress.get(connection, job_id), "rejected", errors)

@@ -92,7 +92,7 @@ def take_replies(connection: Connection, job_id: UUID) -> list[tuple[str, str]]:
     return [(row.reply_to, row.correlation_id) for row in connection.execute(gone)]
 
 
-def after(connection: Connection, position: int, most: int = 100) -> Sequence[Row[Any]]:
+def after(connection: Connection, position: int, most: int = 100) -> Sequence[Row[Any, Any]]:
     """Return the events behind ``position`` in the feed, in its order, as far as published."""
     query = select(outbox.c.position, outbox.c.event).where(outbox.c.position > position)
     return connection.execute(query.order_by(outbox.c.position).limit(most)).all()

@@ -42,7 +42,7 @@ def get(connection: Connection, job_id: UUID) -> JobRecord:
 def begin(
     connection: Connection, job: JobRecord, matched: list[dict[str, Any]], opened: int, total: int
 ) -> JobRecord:
-    """Let a job run that was split into ``opened`` chunks of ``total`` items; none: it has ended."""
+    """Let a job run whose ``opened`` chunks hold ``total`` items; without any it has ended."""
     values = {"status": "running", "started_at": clock()}
     running = _change(connection, job, **values, matched=matched, open=opened, total=total)
     return running if opened else end(connection, running)

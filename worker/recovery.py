@@ -1,4 +1,4 @@
-"""Find what stands open in the store, and set it going again: any live worker, every few seconds."""
+"""Find what stands open in the store and set it going again: any worker, every few seconds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Work through open chunks for a while: claim, apply, record and count down, one transaction each."""
+"""Work through open chunks for a while, one transaction each: claim, apply, record, count down."""
 
 from __future__ import annotations
 

@@ -58,7 +58,9 @@ def wait(sender: Celery, job_id: str, timeout: float | None) -> dict[str, Any]:
         try:
             data: dict[str, Any] = sender.AsyncResult(job_id).get(timeout=timeout)
         except CeleryTimeout:
-            raise TimeoutError(f"Job {job_id} has not ended within {timeout} s; it goes on.") from None
+            raise TimeoutError(
+                f"Job {job_id} has not ended within {timeout} s; it goes on."
+            ) from None
     return data
 
 

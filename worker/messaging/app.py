@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from functools import cache
 from typing import Any
 
@@ -14,6 +15,10 @@ from worker.settings import AMQP, REDIS, Settings, scheme
 
 SWEEPS = "tagsweep.sweep"
 TASKS = ("detach", "delete", "parts", "sweep", "recover", "control")
+#: set while a worker runs in this process: only then does anybody hear what memory:// carries
+embedded_worker = threading.Event()
+#: how a connection is tried: whoever waits is to be told within seconds
+_BRIEF = {"max_retries": 1, "interval_start": 0.2, "interval_step": 0.2, "interval_max": 0.5}
 #: how long a result is kept for its caller
 RESULT_EXPIRES_S = 24 * 3600
 
@@ -64,17 +69,13 @@ def _transport_options(config: Settings) -> dict[str, Any]:
             "socket_keepalive": True,
         }
     if kind in AMQP:
-        return {"confirm_publish": True, **_brief(config)}  # or a publish can vanish unseen
+        return {"confirm_publish": True, **_BRIEF}  # or a publish can vanish unseen
     return {"polling_interval": 0.01}
-
-
-def _brief(config: Settings) -> dict[str, Any]:
-    return {"max_retries": 1, "interval_start": 0.2, "interval_step": 0.2, "interval_max": 0.5}
 
 
 def _result_options(config: Settings) -> dict[str, Any]:
     if scheme(config.results_backend) in REDIS:
-        return {"retry_policy": {"timeout": config.connect_timeout_s, **_brief(config)}}
+        return {"retry_policy": {"timeout": config.connect_timeout_s, **_BRIEF}}
     return {}
 
 

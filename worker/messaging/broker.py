@@ -40,6 +40,7 @@ def wake(wanted: int = 1) -> None:
 
 def sweeps_waiting() -> int:
     """Return how many sweeps wait on the broker."""
+    connection: Any  # the stubs take it for a producer
     with unavailable(app()), app().pool.acquire(block=True) as connection:
         channel = connection.default_channel
         try:
@@ -58,7 +59,11 @@ def check(sender: Celery) -> None:
 def unavailable(sender: Celery) -> Iterator[None]:
     """Raise the broker's errors as BrokerUnavailable."""
     connection = sender.connection_for_write()
-    errors = (OperationalError, *connection.connection_errors, *connection.channel_errors)
+    errors: tuple[type[BaseException], ...] = (
+        OperationalError,
+        *connection.connection_errors,
+        *connection.channel_errors,
+    )
     try:
         yield
     except errors as error:

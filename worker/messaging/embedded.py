@@ -14,12 +14,10 @@ from celery.worker import WorkController
 
 from worker.errors import TagsweepError
 from worker.messaging import heart
-from worker.messaging.app import app
+from worker.messaging.app import app, embedded_worker
 
 #: how long a worker may take to start, or to finish the chunk in hand
 PATIENCE_S = 30
-
-_running = threading.Event()
 
 
 class _Worker(WorkController):
@@ -61,17 +59,12 @@ def worker() -> Iterator[None]:
     if not controller.ready.wait(PATIENCE_S):
         raise TagsweepError("The worker in this process did not start.")
     stop = heart.begin()
-    _running.set()
+    embedded_worker.set()
     try:
         with allow_join_result():
             yield
     finally:
-        _running.clear()
+        embedded_worker.clear()
         stop.set()
         celery_app.control.shutdown(destination=[name])
         thread.join(PATIENCE_S)
-
-
-def is_running() -> bool:
-    """Tell whether a worker runs in this process, so that ``memory://`` reaches anybody."""
-    return _running.is_set()

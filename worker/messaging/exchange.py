@@ -6,12 +6,16 @@ import os
 from functools import cache
 
 import kombu
+from amqp.exceptions import AMQPError
 from kombu.exceptions import OperationalError
 
 from worker import settings
 from worker.errors import BrokerUnavailable
 from worker.models.events import EXCHANGE
 from worker.settings import masked
+
+_ERRORS: tuple[type[Exception], ...] = (OperationalError, OSError, AMQPError)
+_EXCHANGE = kombu.Exchange(EXCHANGE, type="topic", durable=True, delivery_mode="persistent")
 
 
 @cache
@@ -21,8 +25,7 @@ def _events_producer(url: str) -> kombu.Producer:
         connect_timeout=settings.load().connect_timeout_s,
         transport_options={"confirm_publish": True},
     )
-    exchange = kombu.Exchange(EXCHANGE, type="topic", durable=True)
-    return kombu.Producer(connection.default_channel, exchange)
+    return kombu.Producer(connection.default_channel, _EXCHANGE)
 
 
 def publish(url: str, routing_key: str, event: str) -> None:
@@ -37,10 +40,9 @@ def publish(url: str, routing_key: str, event: str) -> None:
             routing_key=routing_key,
             content_type="application/cloudevents+json",
             content_encoding="utf-8",
-            delivery_mode="persistent",
-            declare=[producer.exchange],
+            declare=[_EXCHANGE],
         )
-    except (OperationalError, OSError, *kombu.Connection(url).connection_errors) as error:
+    except _ERRORS as error:
         _events_producer.cache_clear()
         raise BrokerUnavailable(f"Events cannot be published to {masked(url)}: {error}") from error
 

@@ -45,7 +45,7 @@ def task(
     """
 
     def decorate(step: Callable[[Delivery], None]) -> Any:
-        def run(self: celery.Task, *args: Any, **kwargs: Any) -> None:
+        def run(self: celery.Task[Any, Any], *args: Any, **kwargs: Any) -> None:
             try:
                 step(_delivery(self, args, kwargs))
             except Retryable as error:
@@ -54,13 +54,14 @@ def task(
             raise Ignore
 
         run.__doc__ = step.__doc__
-        options = {"name": name, "bind": True, "queue": queue, "acks_late": acks_late}
-        return app().task(**options)(run)
+        return app().task(name=name, bind=True, queue=queue, acks_late=acks_late)(run)
 
     return decorate
 
 
-def _delivery(self: celery.Task, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Delivery:
+def _delivery(
+    self: celery.Task[Any, Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Delivery:
     request = self.request
     info = request.delivery_info or {}
     return Delivery(

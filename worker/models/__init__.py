@@ -1,1 +1,1 @@
-"""What travels and what rests: jobs (in, imperative), events (out, past tense), tables (at rest)."""
+"""What travels and what rests: jobs come in, events go out, tables keep."""

@@ -51,7 +51,7 @@ def _refuse(values: Sequence[object], positions: Iterable[int], code: str, reaso
         InitErrorDetails(
             type=PydanticCustomError("null", "This field may not be null.")
             if values[at] is None
-            else PydanticCustomError(code, reason),  # type: ignore[arg-type]  # a plain literal
+            else PydanticCustomError(code, reason),
             loc=(at,),
             input=values[at],
         )
@@ -98,7 +98,7 @@ def _unsupported(what: str) -> Callable[[object], object]:
     def check(value: object) -> object:
         if value is None or value is False:
             return value
-        raise PydanticCustomError("unsupported", f"{what} is not offered yet.")  # type: ignore[arg-type]
+        raise PydanticCustomError("unsupported", f"{what} is not offered yet.")
 
     return check
 
@@ -116,8 +116,6 @@ Ids = Annotated[
     bytes, PlainValidator(_pack_ids), PlainSerializer(lambda ids: list(resources.unpack(ids)))
 ]
 #: ids of workspaces, as a JSON list
-Workspaces = Annotated[
-    tuple[str, ...], PlainValidator(_workspaces), PlainSerializer(list)
-]
+Workspaces = Annotated[tuple[str, ...], PlainValidator(_workspaces), PlainSerializer(list)]
 DryRun = Annotated[bool, PlainValidator(_unsupported("A dry run"))]
 MaxAffected = Annotated[int | None, PlainValidator(_unsupported("A limit on what is affected"))]

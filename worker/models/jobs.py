@@ -95,6 +95,7 @@ class DetachJob(Job):
     volumes: Ids = b""
 
     def packed(self) -> dict[int, bytes]:
+        """Return the ids of all eight lists that have any."""
         lists = ((number_of(name), getattr(self, name)) for name in RESOURCE_TYPES)
         return {number: ids for number, ids in lists if ids}
 
@@ -130,6 +131,7 @@ class DeleteJob(Job):
         return self
 
     def workspace_ids(self) -> tuple[str, ...]:
+        """Return the ids of workspaces."""
         return self.workspaces
 
 
@@ -148,7 +150,7 @@ def _item_error(detail: ErrorDetails, model: type[Job]) -> ItemError:
     return {"path": path, "code": code, "reason": reason}
 
 
-def _words(detail: ErrorDetails, model: type[Job]) -> tuple[str, str]:
+def _words(detail: ErrorDetails, model: type[Job]) -> tuple[str, str]:  # noqa: PLR0911  # a table
     """Return code and reason, in the words that clients of the detach contract parse."""
     kind, value = detail["type"], detail["input"]
     if value is None and kind.endswith("_type"):

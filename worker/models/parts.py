@@ -56,7 +56,7 @@ class Part(BaseModel):
     def job(self) -> Job:
         """Return the job without its long lists; raises InvalidJob where its head is not valid."""
         model = KINDS[self.kind]
-        empty = {"workspaces": []} if "workspaces" in model.lists else {}
+        empty: dict[str, Any] = {"workspaces": []} if "workspaces" in model.lists else {}
         return model.parse({**self.head, **empty})
 
     def packed(self) -> dict[int, bytes]:

@@ -97,20 +97,20 @@ def _blob(*_: Any, **__: Any) -> str:
 
 
 @compiles(clock, "postgresql")
-def _postgresql_clock(element: ColumnElement[Any], compiler: Any, **_: Any) -> str:  # noqa: ARG001
+def _postgresql_clock(element: ColumnElement[Any], compiler: Any, **_: Any) -> str:
     return "clock_timestamp()"
 
 
 @compiles(random_id, "postgresql")
-def _postgresql_id(element: ColumnElement[Any], compiler: Any, **_: Any) -> str:  # noqa: ARG001
+def _postgresql_id(element: ColumnElement[Any], compiler: Any, **_: Any) -> str:
     return "gen_random_uuid()"
 
 
 @compiles(random_id, "sqlite")
-def _sqlite_id(element: ColumnElement[Any], compiler: Any, **_: Any) -> str:  # noqa: ARG001
+def _sqlite_id(element: ColumnElement[Any], compiler: Any, **_: Any) -> str:
     return "(randomblob(16))"
 
 
 @compiles(clock, "sqlite")
-def _sqlite_clock(element: ColumnElement[Any], compiler: Any, **_: Any) -> str:  # noqa: ARG001
+def _sqlite_clock(element: ColumnElement[Any], compiler: Any, **_: Any) -> str:
     return SQLITE_CLOCK

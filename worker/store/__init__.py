@@ -3,7 +3,7 @@
 Each module of a kind offers the same three words:
 
 * ``match(connection, tenant, head)``: what the job acts on, found when it is split;
-* ``apply(connection, job, chunk)``: remove, and record what was removed, in the caller's transaction;
+* ``apply(connection, job, chunk)``: remove and record what was removed, in one transaction;
 * ``report(connection, job)``: the tag array of its completion event.
 """
 

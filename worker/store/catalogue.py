@@ -34,7 +34,8 @@ def ensure_tag(connection: Connection, tenant: str, name: str) -> UUID:
     created = dialect.insert(tag).values(tenant=tenant, name=name).on_conflict_do_nothing()
     connection.execute(created)
     query = select(tag.c.id).where(tag.c.tenant == tenant, tag.c.name == name)
-    return connection.execute(query).scalar_one()
+    found: UUID = connection.execute(query).scalar_one()
+    return found
 
 
 def link(connection: Connection, tag_id: UUID, resource_type: int, ids: bytes) -> None:

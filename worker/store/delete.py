@@ -1,4 +1,4 @@
-"""Delete key/value tags from workspaces. (The batch delete contract.)
+"""Delete key/value tags from workspaces, as the batch delete contract has it.
 
 A value that is given deletes only where it equals the stored one; omitted, null or empty it
 deletes by key alone. A tag set anew after the job was accepted is not its to remove.
@@ -55,7 +55,7 @@ _DELETE_SQLITE = text("DELETE" + _MATCHING).bindparams(bindparam("accepted_at", 
 
 
 def match(connection: Connection, tenant: str, head: dict[str, Any]) -> list[dict[str, Any]]:  # noqa: ARG001  # the same three words for each kind
-    """Return the distinct items asked for: key, value (None: any), system or not, in their order."""
+    """Return the distinct items asked for, in their order: key, value (None: any), system."""
     lists = ((False, head.get("tags", [])), (True, head.get("sys_tags", [])))
     items = (
         (one["key"], one.get("value") or None, system) for system, tags in lists for one in tags

@@ -1,4 +1,4 @@
-"""Take tags off resources: the links go, the tags stay. (The detach contract.)
+"""Take tags off resources, as the detach contract has it: the links go, the tags stay.
 
 A link that was attached after the job was accepted is not its to remove: both times are the
 database's own.

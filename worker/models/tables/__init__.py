@@ -1,0 +1,24 @@
+"""The tables at rest. Those of ``tags``, and ``job``, are public; the rest is our bookkeeping."""
+
+from worker.models.tables.columns import metadata
+from worker.models.tables.jobs import chunk, job, part, removal, workspace_removal
+from worker.models.tables.messages import attempt, feed, outbox, reply, set_aside
+from worker.models.tables.tags import tag, tag_link, workspace, workspace_tag
+
+__all__ = [
+    "attempt",
+    "chunk",
+    "feed",
+    "job",
+    "metadata",
+    "outbox",
+    "part",
+    "removal",
+    "reply",
+    "set_aside",
+    "tag",
+    "tag_link",
+    "workspace",
+    "workspace_removal",
+    "workspace_tag",
+]

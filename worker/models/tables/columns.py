@@ -1,0 +1,30 @@
+"""What the tables have in common."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import JSON, Column, ForeignKey, MetaData, Text
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from worker.models.types import Id
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "%(table_name)s_pkey",
+        "fk": "%(table_name)s_%(column_0_name)s_fkey",
+        "uq": "%(table_name)s_%(column_0_N_name)s_key",
+    }
+)
+
+#: Python values of JSON columns, and lists of short texts
+Document = JSON(none_as_null=True)
+Names = JSON(none_as_null=True).with_variant(ARRAY(Text), "postgresql")
+
+#: WITHOUT ROWID: random keys in a rowid table make SQLite ten times slower
+CLUSTERED: dict[str, Any] = {"sqlite_with_rowid": False}
+
+
+def job_id() -> Column[object]:
+    """Return the column by which a row belongs to a job, and goes with it."""
+    return Column("job_id", ForeignKey("job.id", ondelete="CASCADE"), type_=Id, nullable=False)

@@ -1,0 +1,123 @@
+"""Jobs, the chunks that they are split into, and what each chunk removed."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    PrimaryKeyConstraint,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+    text,
+)
+
+from worker.models.tables.columns import CLUSTERED, Document, Names, job_id, metadata
+from worker.models.types import Id, Moment, PackedIds, clock
+
+job = Table(
+    "job",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("tenant", String(36)),  # none where a rejected message named none that is usable
+    Column("kind", String(16), nullable=False),
+    Column("status", String(16), nullable=False, server_default="queued"),
+    Column("fingerprint", LargeBinary(32), nullable=False),
+    Column("head", Document, nullable=False),  # the job but its long lists
+    Column("matched", Document),  # what it acts on, as found when it was split
+    Column("nonce", String(36)),  # the producer's run whose parts count; none: not a stream
+    Column("parts_in", Integer, nullable=False, server_default="0"),
+    Column("parts", Integer),  # how many there are; none: not known yet
+    Column("open", Integer, nullable=False, server_default="0"),  # chunks not yet closed
+    Column("total", BigInteger, nullable=False, server_default="0"),
+    Column("removed", BigInteger, nullable=False, server_default="0"),
+    Column("absent", BigInteger, nullable=False, server_default="0"),
+    Column("failed", BigInteger, nullable=False, server_default="0"),
+    Column("errors", Document, nullable=False, server_default="[]"),
+    Column("errors_total", Integer, nullable=False, server_default="0"),
+    Column("cancelling", Boolean(create_constraint=False), nullable=False, server_default="0"),
+    Column("ends", Integer, nullable=False, server_default="0"),  # how often it has ended
+    Column("accepted_at", Moment, nullable=False, server_default=clock()),
+    Column("started_at", Moment),
+    Column("finished_at", Moment),
+    Column("served_at", Moment),  # when a chunk of it was last applied
+    Index("job_tenant", "tenant", "accepted_at"),
+    # whose turn it is: what stands open, and when each tenant was last served
+    Index(
+        "job_open",
+        "accepted_at",
+        postgresql_where=text("open > 0"),
+        sqlite_where=text("open > 0"),
+    ),
+    Index("job_turn", "tenant", "served_at"),
+    # recorded, not yet split
+    Index(
+        "job_queued",
+        "accepted_at",
+        postgresql_where=text("status = 'queued'"),
+        sqlite_where=text("status = 'queued'"),
+    ),
+)
+
+
+#: long lists as they came in, till the job is split; resource_type 0: the part itself
+part = Table(
+    "part",
+    metadata,
+    job_id(),
+    Column("number", Integer, nullable=False),
+    Column("resource_type", SmallInteger, nullable=False),
+    Column("ids", PackedIds),
+    Column("names", Names),
+    PrimaryKeyConstraint("job_id", "number", "resource_type"),
+)
+
+chunk = Table(
+    "chunk",
+    metadata,
+    job_id(),
+    Column("number", Integer, nullable=False),
+    Column("state", String(8), nullable=False),
+    Column("resource_type", SmallInteger, nullable=False),
+    Column("ids", PackedIds),
+    Column("names", Names),
+    Column("items", BigInteger, nullable=False),
+    PrimaryKeyConstraint("job_id", "number"),
+    Index(
+        "chunk_open",
+        "job_id",
+        "number",
+        postgresql_where=text("state = 'open'"),
+        sqlite_where=text("state = 'open'"),
+    ),
+)
+
+#: the links that each chunk removed: what receipts, undo and honest counts are read from
+removal = Table(
+    "removal",
+    metadata,
+    Column("job_id", Id, nullable=False),  # no foreign key: each row would be checked one by one
+    Column("chunk", Integer, nullable=False),
+    Column("tag_id", Id, nullable=False),  # no foreign key: it outlives the tag
+    Column("resource_type", SmallInteger, nullable=False),
+    Column("ids", PackedIds, nullable=False),
+    PrimaryKeyConstraint("job_id", "chunk", "tag_id"),
+)
+
+workspace_removal = Table(
+    "workspace_removal",
+    metadata,
+    Column("job_id", Id, nullable=False),
+    Column("chunk", Integer, nullable=False),
+    Column("workspace_id", String(36), nullable=False),
+    Column("key", Text, nullable=False),
+    Column("value", Text, nullable=False),
+    Column("system", Boolean(create_constraint=False), nullable=False),
+    PrimaryKeyConstraint("job_id", "workspace_id", "system", "key"),
+    **CLUSTERED,
+)

@@ -1,0 +1,69 @@
+"""Tags and what carries them: public, other programs may read them (CONTRACT)."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    PrimaryKeyConstraint,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+from worker.models.tables.columns import CLUSTERED, metadata
+from worker.models.types import Id, Moment, clock, random_id
+
+tag = Table(
+    "tag",
+    metadata,
+    Column("id", Id, primary_key=True, server_default=random_id()),
+    Column("tenant", String(36), nullable=False),
+    Column("name", String(255), nullable=False),
+    Column("created_at", Moment, nullable=False, server_default=clock()),
+    Column("updated_at", Moment, nullable=False, server_default=clock()),
+    UniqueConstraint("tenant", "name"),
+)
+
+tag_link = Table(
+    "tag_link",
+    metadata,
+    Column("tag_id", ForeignKey("tag.id", ondelete="CASCADE"), type_=Id, nullable=False),
+    Column("resource_type", SmallInteger, nullable=False),
+    Column("resource_id", Id, nullable=False),
+    Column("created_at", Moment, nullable=False, server_default=clock()),
+    # in this order a chunk, one tag and type and a range of ids, is one stretch of the key
+    PrimaryKeyConstraint("tag_id", "resource_type", "resource_id"),
+    # what one resource carries, and the resources of a type in the order of their ids
+    Index("tag_link_resource", "resource_type", "resource_id"),
+    **CLUSTERED,
+)
+
+workspace = Table(
+    "workspace",
+    metadata,
+    Column("tenant", String(36), primary_key=True),
+    Column("id", String(36), primary_key=True),
+    **CLUSTERED,
+)
+
+workspace_tag = Table(
+    "workspace_tag",
+    metadata,
+    Column("tenant", String(36), nullable=False),
+    Column("workspace_id", String(36), nullable=False),
+    Column("key", Text, nullable=False),
+    Column("value", Text, nullable=False, server_default=""),
+    Column("system", Boolean(create_constraint=False), nullable=False, server_default="0"),
+    Column("created_at", Moment, nullable=False, server_default=clock()),
+    PrimaryKeyConstraint("tenant", "workspace_id", "system", "key"),
+    ForeignKeyConstraint(
+        ["tenant", "workspace_id"], ["workspace.tenant", "workspace.id"], ondelete="CASCADE"
+    ),
+    **CLUSTERED,
+)
