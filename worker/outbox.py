@@ -83,13 +83,22 @@ def remember_reply(connection: Connection, job_id: UUID, reply_to: str, correlat
     """Note that a caller waits on ``rpc://`` for the job's answer."""
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     row = {"job_id": job_id, "reply_to": reply_to, "correlation_id": correlation}
-    connection.execute(dialect.insert(reply).values(row).on_conflict_do_nothing())
+    once_more = (
+        dialect.insert(reply)
+        .values(row)
+        .on_conflict_do_update(
+            index_elements=["job_id", "reply_to", "correlation_id"],
+            set_={"times": reply.c.times + 1},
+        )
+    )
+    connection.execute(once_more)
 
 
 def take_replies(connection: Connection, job_id: UUID) -> list[tuple[str, str]]:
     """Return, and forget, who waits on ``rpc://``: pairs of reply_to and correlation id."""
     gone = delete(reply).where(reply.c.job_id == job_id).returning(reply)
-    return [(row.reply_to, row.correlation_id) for row in connection.execute(gone)]
+    rows = connection.execute(gone).all()
+    return [(row.reply_to, row.correlation_id) for row in rows for _ in range(row.times)]
 
 
 def after(connection: Connection, position: int, most: int = 100) -> Sequence[Row[Any, Any]]:

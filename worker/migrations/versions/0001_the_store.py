@@ -236,6 +236,7 @@ def _events() -> None:
         sa.Column("job_id", types.Id(), nullable=False),
         sa.Column("reply_to", sa.String(length=255), nullable=False),
         sa.Column("correlation_id", sa.String(length=255), nullable=False),
+        sa.Column("times", sa.Integer(), server_default="1", nullable=False),
         sa.ForeignKeyConstraint(
             ["job_id"], ["job.id"], name="reply_job_id_fkey", ondelete="CASCADE"
         ),

@@ -18,13 +18,14 @@ from sqlalchemy import (
 from worker.models.tables.columns import job_id, metadata
 from worker.models.types import Id, Moment, clock
 
-#: callers on rpc:// who wait for the answer
+#: callers on rpc:// who wait for the answer, each as often as it asked: an answer serves one wait
 reply = Table(
     "reply",
     metadata,
     job_id(),
     Column("reply_to", String(255), nullable=False),
     Column("correlation_id", String(255), nullable=False),
+    Column("times", Integer, nullable=False, server_default="1"),
     PrimaryKeyConstraint("job_id", "reply_to", "correlation_id"),
 )
 
