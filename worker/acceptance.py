@@ -71,11 +71,22 @@ def accept_part(delivery: Delivery) -> None:
     job = part.job()
     if delivery.redelivered and _is_poison(delivery):
         return _give_up(part.kind, part.job_id, delivery, POISON.format(attempts=MOST_ATTEMPTS + 1))
-    with _or_give_up(part.kind, part.job_id, delivery), database.transaction() as connection:
-        complete = intake.take_part(connection, part, job)
-        _remember(connection, part.job_id, delivery, str(part.job_id))
-        if complete:
-            start(connection, progress.get(connection, part.job_id))
+    with _or_give_up(part.kind, part.job_id, delivery):
+        _accept_part(part, job, delivery)
+    return None
+
+
+def _accept_part(part: Part, job: Job, delivery: Delivery) -> None:
+    fingerprint = fingerprint_of(job.kind, job.head())
+    with database.transaction() as connection:
+        recorded = intake.record_stream(connection, part, job)
+        taken = intake.is_another(recorded, job.kind, job.tenant, fingerprint)
+        if not taken:
+            _remember(connection, part.job_id, delivery, str(part.job_id))
+            if intake.take_part(connection, part):
+                start(connection, progress.get(connection, part.job_id))
+    if taken:
+        return refuse(delivery, TAKEN)
     return finish(part.job_id)
 
 
@@ -141,9 +152,12 @@ def _job_id(delivery: Delivery) -> UUID | None:
 def _remember(
     connection: Connection, job_id: UUID, delivery: Delivery, name: str | None = None
 ) -> None:
+    """Note who waits: on ``rpc://``, or under another spelling of the job's id (``uuid4().hex``)."""
+    name = name or delivery.correlation_id or delivery.task_id
     if answers.are_messages() and delivery.reply_to:
-        name = name or delivery.correlation_id or delivery.task_id
         outbox.remember_reply(connection, job_id, delivery.reply_to, name)
+    elif name != str(job_id):
+        outbox.remember_reply(connection, job_id, "", name)
 
 
 def _reject(kind: type[Job], job_id: UUID, delivery: Delivery, invalid: InvalidJob) -> None:

@@ -3,7 +3,7 @@
 import sys
 
 from worker.errors import SettingsError
-from worker.messaging import heart
+from worker.messaging import heart, logs
 from worker.messaging.app import app as make
 
 try:
@@ -11,3 +11,4 @@ try:
 except SettingsError as error:
     sys.exit(f"tagsweep: {error}")
 heart.attach()
+logs.quieten()

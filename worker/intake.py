@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import Connection, Table, func, update
+from sqlalchemy import Connection, Table, and_, func, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from worker import progress
@@ -90,10 +90,10 @@ def reject(
 
 
 def give_up(connection: Connection, job_id: UUID, kind: str, body: object, reason: str) -> None:
-    """End a job ``failed`` whose message kills its workers, before or after it was recorded."""
+    """End a job ``failed`` that its message never let begin; one that has begun goes on."""
     _record_body(connection, job_id, kind, body)
     job = progress.get(connection, job_id)
-    if not job.ended:
+    if job.status == "queued":
         errors: list[ItemError] = [{"path": "", "code": "gave_up", "reason": reason}]
         progress.end(connection, job, "failed", errors)
 
@@ -122,11 +122,8 @@ def count_attempt(connection: Connection, task_id: str) -> int:
     return int(connection.execute(statement.returning(attempt.c.attempts)).scalar_one())
 
 
-def take_part(connection: Connection, part: Part, job: Job) -> bool:
-    """Keep a part of a stream, recording its job with the first one; True: now all are in.
-
-    A part of another run of the producer, or of a job that is split already, changes nothing.
-    """
+def record_stream(connection: Connection, part: Part, job: Job) -> JobRecord:
+    """Record the job that ``part`` belongs to, with the first of its parts; return what stands."""
     _insert_job(
         connection,
         {
@@ -138,24 +135,30 @@ def take_part(connection: Connection, part: Part, job: Job) -> bool:
             "nonce": part.nonce,
         },
     )
-    is_ours = (
-        (job_table.c.id == part.job_id)
-        & (job_table.c.nonce == part.nonce)
-        & (job_table.c.status == "queued")
-    )
+    return progress.known(connection, part.job_id)
+
+
+def take_part(connection: Connection, part: Part) -> bool:
+    """Keep a part of a stream whose job is recorded; True: now all of them are in.
+
+    A part that came before, that another run of the producer sent, or whose job is split already
+    changes nothing.
+    """
     if not _keep(connection, part.job_id, part.number, lists_of(part)):
         return False
-    # the last statement: it holds the job's row, and puts two last parts one behind the other
-    counted = (
-        update(job_table)
-        .where(is_ours)
-        .values(
-            parts_in=job_table.c.parts_in + 1,
-            parts=func.coalesce(part.parts, job_table.c.parts),
-        )
-        .returning(job_table.c.parts_in, job_table.c.parts)
+    is_ours = and_(
+        job_table.c.id == part.job_id,
+        job_table.c.nonce == part.nonce,
+        job_table.c.status == "queued",
     )
-    row = connection.execute(counted).one_or_none()
+    # the last statement: it holds the job's row, and puts two last parts one behind the other
+    known = func.coalesce(part.parts, job_table.c.parts)
+    counted = (
+        update(job_table).where(is_ours).values(parts_in=job_table.c.parts_in + 1, parts=known)
+    )
+    row = connection.execute(
+        counted.returning(job_table.c.parts_in, job_table.c.parts)
+    ).one_or_none()
     if row is None:
         _drop(connection, part)
         return False

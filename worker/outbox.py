@@ -24,7 +24,7 @@ def append(connection: Connection, event: JobCompleted) -> None:
         "job_id": event.completion.job_id,
         "end": event.end,
         "tenant": event.completion.tenant,
-        "event": json.dumps(event.envelope(), ensure_ascii=False, separators=(",", ":")),
+        "event": json.dumps(event.envelope(), separators=(",", ":")),
     }
     connection.execute(outbox.insert(), row)
 
@@ -80,7 +80,10 @@ def mark(connection: Connection, row: Row[Any], *, published: bool, answered: bo
 
 
 def remember_reply(connection: Connection, job_id: UUID, reply_to: str, correlation: str) -> None:
-    """Note that a caller waits on ``rpc://`` for the job's answer."""
+    """Note that a caller waits for the job's answer, on ``rpc://`` or under an id of its own.
+
+    ``reply_to`` is empty where the answer is to be stored under another spelling of the job's id.
+    """
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     row = {"job_id": job_id, "reply_to": reply_to, "correlation_id": correlation}
     once_more = (
@@ -95,7 +98,7 @@ def remember_reply(connection: Connection, job_id: UUID, reply_to: str, correlat
 
 
 def take_replies(connection: Connection, job_id: UUID) -> list[tuple[str, str]]:
-    """Return, and forget, who waits on ``rpc://``: pairs of reply_to and correlation id."""
+    """Return, and forget, who waits: pairs of reply_to and correlation id."""
     gone = delete(reply).where(reply.c.job_id == job_id).returning(reply)
     rows = connection.execute(gone).all()
     return [(row.reply_to, row.correlation_id) for row in rows for _ in range(row.times)]

@@ -30,6 +30,14 @@ def find(connection: Connection, job_id: UUID) -> JobRecord | None:
     return JobRecord(*row) if row else None
 
 
+def known(connection: Connection, job_id: UUID) -> JobRecord:
+    """Return the job as it is now; raises NoSuchJob."""
+    job = find(connection, job_id)
+    if job is None:
+        raise NoSuchJob(f"There is no job {job_id}.")
+    return job
+
+
 def get(connection: Connection, job_id: UUID) -> JobRecord:
     """Return the job and hold it till the end of the transaction; raises NoSuchJob."""
     query = select(*_COLUMNS).where(jobs.c.id == job_id).with_for_update(key_share=True)

@@ -34,11 +34,13 @@ def give(
     """
     state = states.FAILURE if isinstance(result, Exception) else states.SUCCESS
     backend = app().backend
-    requests: list[Any] = [None]
-    if are_messages():
-        requests = [SimpleNamespace(reply_to=to, correlation_id=name) for to, name in replies]
     with unavailable(app()):
-        for request in requests:
+        if not are_messages():
+            for name in {str(job_id), *(name for _, name in replies)}:
+                backend.store_result(name, result, state)
+            return
+        for reply_to, name in replies:
+            request = SimpleNamespace(reply_to=reply_to, correlation_id=name)
             backend.store_result(str(job_id), result, state, request=request)
 
 
@@ -54,13 +56,12 @@ def wait(sender: Celery, job_id: str, timeout: float | None) -> dict[str, Any]:
     Raises TimeoutError after ``timeout`` seconds, TagsweepError without a result backend.
     """
     _require_backend(sender)
-    with unavailable(sender):
-        try:
+    try:
+        with unavailable(sender):
             data: dict[str, Any] = sender.AsyncResult(job_id).get(timeout=timeout)
-        except CeleryTimeout:
-            raise TimeoutError(
-                f"Job {job_id} has not ended within {timeout} s; it goes on."
-            ) from None
+    except CeleryTimeout:
+        message = f"Job {job_id} has not ended within {timeout} s; it goes on."
+        raise TimeoutError(message) from None
     return data
 
 

@@ -27,8 +27,8 @@ def create(config: Settings) -> Celery:
     """Return a Celery app with every policy set. Nothing is connected yet."""
     app = Celery(
         "tagsweep",
-        broker=config.broker_url,
-        backend=config.results_backend,
+        broker=_verified(config.broker_url),
+        backend=_verified(config.results_backend),
         include=[f"worker.tasks.{name}" for name in TASKS],
         set_as_current=False,
     )
@@ -44,7 +44,8 @@ def create(config: Settings) -> Celery:
         task_acks_late=True,
         task_reject_on_worker_lost=True,
         worker_prefetch_multiplier=1,
-        worker_hijack_root_logger=True,
+        # on memory:// a pool of processes would hear nothing of what its children send
+        worker_pool="solo" if config.embedded else "prefork",
         worker_redirect_stdouts=False,
         broker_connection_retry_on_startup=True,
         broker_connection_timeout=config.connect_timeout_s,
@@ -55,6 +56,13 @@ def create(config: Settings) -> Celery:
         enable_utc=True,
     )
     return app
+
+
+def _verified(url: str) -> str:
+    """Return ``url`` asking, where it is TLS to Redis, for what Celery wants to be told: verify."""
+    if scheme(url) != "rediss" or "ssl_cert_reqs=" in url:
+        return url
+    return url + ("&" if "?" in url else "?") + "ssl_cert_reqs=required"
 
 
 def _transport_options(config: Settings) -> dict[str, Any]:

@@ -53,7 +53,7 @@ class Job(BaseModel):
             return cls.model_validate(body)
         except ValidationError as error:
             details = error.errors(include_url=False)
-            raise InvalidJob([_item_error(detail, cls) for detail in details]) from None
+            raise InvalidJob([item_error(detail, cls) for detail in details]) from None
 
     def head(self) -> dict[str, Any]:
         """Return all but the long lists, as JSON: what a worker needs beside the ids."""
@@ -144,13 +144,16 @@ def fingerprint_of(kind: str, body: object) -> bytes:
     return hashlib.sha256(text.encode(errors="surrogatepass")).digest()
 
 
-def _item_error(detail: ErrorDetails, model: type[Job]) -> ItemError:
+def item_error(detail: ErrorDetails, model: type[BaseModel]) -> ItemError:
+    """Return a fault that pydantic found in a ``model``, in our words."""
     path = "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in detail["loc"])
     code, reason = _words(detail, model)
     return {"path": path, "code": code, "reason": reason}
 
 
-def _words(detail: ErrorDetails, model: type[Job]) -> tuple[str, str]:  # noqa: PLR0911  # a table
+def _words(  # noqa: PLR0911  # a table
+    detail: ErrorDetails, model: type[BaseModel]
+) -> tuple[str, str]:
     """Return code and reason, in the words that clients of the detach contract parse."""
     kind, value = detail["type"], detail["input"]
     if value is None and kind.endswith("_type"):
@@ -177,7 +180,7 @@ def _words(detail: ErrorDetails, model: type[Job]) -> tuple[str, str]:  # noqa: 
             return kind, detail["msg"]
 
 
-def _suggestion(detail: ErrorDetails, model: type[Job]) -> str:
+def _suggestion(detail: ErrorDetails, model: type[BaseModel]) -> str:
     if len(detail["loc"]) != 1:
         return ""
     close = difflib.get_close_matches(str(detail["loc"][0]), model.model_fields, n=1)

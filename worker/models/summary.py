@@ -1,0 +1,51 @@
+"""A job as it is shown while it runs and after its end: the one shape of every door."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from worker.models.events import Counts, stamp
+from worker.models.records import JobRecord
+
+
+def of(job: JobRecord, event: dict[str, Any] | None) -> dict[str, Any]:
+    """Return ``job`` as JSON; ``event`` is that of its latest end, if it has one."""
+    counts = Counts(
+        total=job.total,
+        removed=job.removed,
+        absent=job.absent,
+        failed=job.failed,
+        unprocessed=job.unprocessed,
+    )
+    return {
+        "id": str(job.id),
+        "kind": job.kind,
+        "tenant": job.tenant,
+        "status": job.status,
+        "counts": counts.model_dump(),
+        "tags": _tags(job, event),
+        "progress": _progress(job),
+        "accepted_at": stamp(job.accepted_at),
+        "started_at": job.started_at and stamp(job.started_at),
+        "finished_at": job.finished_at and stamp(job.finished_at),
+        "errors": job.errors,
+    }
+
+
+def _tags(job: JobRecord, event: dict[str, Any] | None) -> list[dict[str, Any]]:
+    """Return the tags of the event; before the end, those that a detach has matched."""
+    if job.ended and event:
+        tags: list[dict[str, Any]] = event["data"]["tags"]
+        return tags
+    return [one for one in job.targets if "name" in one]
+
+
+def _progress(job: JobRecord) -> dict[str, Any]:
+    """Return items done, items in all, and items per second since the job was split."""
+    done = job.total - job.unprocessed
+    if job.started_at is None:
+        return {"done": done, "total": job.total, "rate": 0.0}
+    seconds = ((job.finished_at or datetime.now(UTC)) - job.started_at).total_seconds()
+    # SQLite's clock counts milliseconds: nothing took less than one
+    return {"done": done, "total": job.total, "rate": round(done / max(seconds, 0.001), 1)}
