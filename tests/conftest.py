@@ -12,6 +12,7 @@ import pytest
 from tests.servers import NamedRabbitMQ, Postgres, RabbitMQ, Redis, ServerMissing
 from tests.servers.server import Server
 
+pytest_plugins = ["tests.fixtures"]
 AnyServer = TypeVar("AnyServer", bound=Server)
 WANTING = "no server: "
 

@@ -152,7 +152,7 @@ def _job_id(delivery: Delivery) -> UUID | None:
 def _remember(
     connection: Connection, job_id: UUID, delivery: Delivery, name: str | None = None
 ) -> None:
-    """Note who waits: on ``rpc://``, or under another spelling of the job's id (``uuid4().hex``)."""
+    """Note who waits: on ``rpc://``, or under another spelling of the id (``uuid4().hex``)."""
     name = name or delivery.correlation_id or delivery.task_id
     if answers.are_messages() and delivery.reply_to:
         outbox.remember_reply(connection, job_id, delivery.reply_to, name)

@@ -40,6 +40,8 @@ def deliver(job_id: UUID | None = None) -> int:
                     for reply_to, correlation_id in replies:
                         outbox.remember_reply(connection, row.job_id, reply_to, correlation_id)
             outbox.mark(connection, row, published=published, answered=answered)
+            if published and row.published_at is None:
+                _log_end(event["data"])
     return len(rows)
 
 
@@ -56,6 +58,12 @@ def _publish(event_type: str, event: str) -> None:
         streams.publish_event(url, event)
     else:
         exchange.publish(url, event_type, event)
+
+
+def _log_end(data: dict[str, Any]) -> None:
+    counts = " ".join(f"{name}={count}" for name, count in data["counts"].items())
+    words = "job %s of tenant %s: %s %s, %s"
+    log.info(words, data["job_id"], data["tenant"], data["kind"], data["status"], counts)
 
 
 def _done(step: Callable[..., None], *arguments: Any) -> bool:

@@ -1,4 +1,4 @@
-"""Keep out of Celery's log what would drown it: a line for each sweep and each look for recovery."""
+"""Keep out of Celery's log what says nothing of any job; the relay logs each job's end."""
 
 from __future__ import annotations
 
@@ -10,12 +10,15 @@ UNREMARKABLE = frozenset({"tags.sweep", "tags.recover"})
 
 
 def quieten() -> None:
-    """Drop Celery's "received", "succeeded" and "ignored" lines of our housekeeping tasks."""
+    """Drop Celery's lines on our housekeeping tasks, and its "ignored" of those whose result is ours."""
     for name in ("celery.worker.strategy", "celery.app.trace"):
         logging.getLogger(name).addFilter(_remarkable)
 
 
 def _remarkable(record: logging.LogRecord) -> bool:
     fields = record.args
-    ours = isinstance(fields, Mapping) and fields.get("name") in UNREMARKABLE
-    return not ours or record.levelno > logging.INFO
+    if not isinstance(fields, Mapping) or record.levelno > logging.INFO:
+        return True
+    name = str(fields.get("name"))
+    ignored = name.startswith("tags.") and fields.get("description") == "ignored"
+    return name not in UNREMARKABLE and not ignored
