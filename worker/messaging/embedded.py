@@ -66,5 +66,5 @@ def worker() -> Iterator[None]:
     finally:
         embedded_worker.clear()
         stop.set()
-        celery_app.control.shutdown(destination=[name])
+        celery_app.control.shutdown(destination=[controller.hostname])
         thread.join(PATIENCE_S)

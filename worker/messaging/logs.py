@@ -10,7 +10,7 @@ UNREMARKABLE = frozenset({"tags.sweep", "tags.recover"})
 
 
 def quieten() -> None:
-    """Drop Celery's lines on our housekeeping tasks, and its "ignored" of those whose result is ours."""
+    """Drop what Celery says of housekeeping, and its "ignored" where the relay has the result."""
     for name in ("celery.worker.strategy", "celery.app.trace"):
         logging.getLogger(name).addFilter(_remarkable)
 
