@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from worker import database, intake, outbox, plan, progress, relay, settings
-from worker.errors import InvalidJob, JobRejected, Retryable
+from worker.errors import InvalidJob, JobRejected, NoSuchJob, Retryable, StoreRefused
 from worker.messaging import answers, broker
 from worker.messaging.tasks import Delivery
 from worker.models.jobs import Job, fingerprint_of
@@ -40,17 +40,19 @@ def accept(kind: type[Job], delivery: Delivery) -> None:
     if job_id is None:
         return refuse(delivery, NO_UUID)
     if delivery.redelivered and _is_poison(delivery):
-        return _give_up(kind.kind, job_id, delivery, POISON.format(attempts=MOST_ATTEMPTS + 1))
+        return _give_up(job_id, POISON.format(attempts=MOST_ATTEMPTS + 1), delivery)
     try:
         job = kind.parse(delivery.body)
     except InvalidJob as invalid:
         return _reject(kind, job_id, delivery, invalid)
-    with _or_give_up(kind.kind, job_id, delivery):
-        _accept(job, job_id, delivery)
-    return None
+    with _or_give_up(job_id, delivery):
+        try:
+            _accept(job, job_id, delivery)
+        except StoreRefused:  # then a sweep finds out what of it is refused
+            _accept(job, job_id, delivery, at_once=False)
 
 
-def _accept(job: Job, job_id: UUID, delivery: Delivery) -> None:
+def _accept(job: Job, job_id: UUID, delivery: Delivery, *, at_once: bool = True) -> None:
     with database.transaction() as connection:
         created = intake.record(connection, job_id, job)
         recorded = progress.get(connection, job_id)
@@ -59,7 +61,7 @@ def _accept(job: Job, job_id: UUID, delivery: Delivery) -> None:
         if not taken:
             _remember(connection, job_id, delivery)
             if recorded.status == "queued":
-                start(connection, recorded, intake.lists_of(job))
+                start(connection, recorded, intake.lists_of(job), at_once=at_once)
     if taken:
         return refuse(delivery, TAKEN)
     return finish(job_id, again=not created)
@@ -70,8 +72,8 @@ def accept_part(delivery: Delivery) -> None:
     part = Part.parse(delivery.body)
     job = part.job()
     if delivery.redelivered and _is_poison(delivery):
-        return _give_up(part.kind, part.job_id, delivery, POISON.format(attempts=MOST_ATTEMPTS + 1))
-    with _or_give_up(part.kind, part.job_id, delivery):
+        return _give_up(part.job_id, POISON.format(attempts=MOST_ATTEMPTS + 1), delivery)
+    with _or_give_up(part.job_id, delivery):
         _accept_part(part, job, delivery)
     return None
 
@@ -90,21 +92,31 @@ def _accept_part(part: Part, job: Job, delivery: Delivery) -> None:
     return finish(part.job_id)
 
 
-def start(connection: Connection, job: JobRecord, lists: Lists | None = None) -> JobRecord:
-    """Split a job that the caller holds, and apply it where it has but one chunk."""
+def start(
+    connection: Connection, job: JobRecord, lists: Lists | None = None, *, at_once: bool = True
+) -> JobRecord:
+    """Split a job that the caller holds; ``at_once``: apply it where it has but one chunk."""
     job, only = plan.split(connection, job, settings.load().chunk_size, lists)
-    if only is None:
+    if only is None or not at_once:
         return job
     return progress.close(connection, job, only, KINDS[job.kind].apply(connection, job, only))
 
 
 def start_recorded(job_id: UUID) -> None:
     """Split a job that somebody has recorded whole; nothing to do where that is done."""
+    with _or_give_up(job_id):
+        try:
+            _start_recorded(job_id, at_once=True)
+        except StoreRefused:
+            _start_recorded(job_id, at_once=False)
+    finish(job_id)
+
+
+def _start_recorded(job_id: UUID, *, at_once: bool) -> None:
     with database.transaction() as connection:
         job = progress.get(connection, job_id)
         if job.status == "queued" and job.complete:
-            start(connection, job)
-    finish(job_id)
+            start(connection, job, at_once=at_once)
 
 
 def finish(job_id: UUID, *, again: bool = False) -> None:
@@ -180,23 +192,31 @@ def _is_poison(delivery: Delivery) -> bool:
 
 
 @contextmanager
-def _or_give_up(kind: str, job_id: UUID, delivery: Delivery) -> Iterator[None]:
+def _or_give_up(job_id: UUID, delivery: Delivery | None = None) -> Iterator[None]:
     """Let what can be tried again be tried again; after any other error the job ends ``failed``.
 
     Else its message would be gone, and the job would stand open for ever.
     """
     try:
         yield
-    except Retryable:
+    except (Retryable, NoSuchJob):
         raise
     except Exception as error:
         log.exception("Job %s is given up.", job_id)
         cause = f"{type(error).__name__}: {error}".splitlines()[0][:200]
-        _give_up(kind, job_id, delivery, FAULT.format(error=cause))
+        _give_up(job_id, FAULT.format(error=cause), delivery)
 
 
-def _give_up(kind: str, job_id: UUID, delivery: Delivery, reason: str) -> None:
+def _give_up(job_id: UUID, reason: str, delivery: Delivery | None) -> None:
     with database.transaction() as connection:
-        intake.give_up(connection, job_id, kind, delivery.body, reason)
-        _remember(connection, job_id, delivery, str(job_id))
+        if delivery:
+            intake.record_unusable(connection, job_id, *_kind_and_body(delivery))
+            _remember(connection, job_id, delivery, str(job_id))
+        progress.give_up(connection, job_id, reason)
     finish(job_id)
+
+
+def _kind_and_body(delivery: Delivery) -> tuple[str, object]:
+    if delivery.task == Part.task:
+        return delivery.body["kind"], delivery.body["head"]
+    return delivery.task.removeprefix("tags."), delivery.body

@@ -15,16 +15,18 @@ import psycopg
 from psycopg.adapt import Buffer, Dumper, Loader
 from psycopg.pq import Format
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError
 
 from worker import settings
-from worker.errors import StoreBusy, StoreUnavailable
+from worker.errors import StoreBusy, StoreRefused, StoreUnavailable, TagsweepError
 from worker.models.resources import slices
 from worker.models.types import UuidArray
 
 UUID_OID, UUID_ARRAY_OID = 2950, 2951
 #: lock_not_available, deadlock_detected, serialization_failure
 BUSY = ("55P03", "40P01", "40001")
+#: classes of SQLSTATE by which constraints, triggers and values of single rows are refused
+ROWS = ("22", "23", "27", "44", "P0")
 #: how long SQLite waits for another process's transaction; ours are bounded far below it
 SQLITE_WAIT_S = 120
 
@@ -145,33 +147,46 @@ def reading() -> Iterator[Connection]:
 
 
 @contextmanager
+def savepoint(connection: Connection) -> Iterator[None]:
+    """Open a part of a transaction that is undone alone where it fails. Errors as above."""
+    with translated(), connection.begin_nested():
+        yield
+
+
+@contextmanager
 def translated() -> Iterator[None]:
-    """Raise the drivers' errors as ours where they say that another try may work."""
+    """Raise the drivers' errors as ours, which say what happens next."""
     try:
         yield
     except DBAPIError as error:
-        ours = _ours(error)
-        if ours is None:
-            raise
-        raise ours from error
+        raise _ours(error) from error
 
 
-def _ours(error: DBAPIError) -> StoreBusy | StoreUnavailable | None:
+def _ours(error: DBAPIError) -> TagsweepError:
     where = describe(settings.load().database_url)
-    cause = " ".join(str(error.orig).split())
-    if getattr(error.orig, "sqlstate", None) in BUSY or "database is locked" in cause:
+    cause = " ".join(str(error.orig).split())[:300]
+    state = getattr(error.orig, "sqlstate", None)
+    if state in BUSY or "database is locked" in cause:
         return StoreBusy(f"The store at {where} is busy: another transaction holds what is needed.")
-    lost = error.connection_invalidated or isinstance(error, (OperationalError, InterfaceError))
-    if not lost or (isinstance(error.orig, psycopg.Error) and _answered(error.orig)):
-        return None
-    why = re.sub(r"^connection failed: ", "", cause)[:300]
+    if _refused(error, state):
+        by_item = state.startswith(ROWS) if state else isinstance(error, IntegrityError)
+        return StoreRefused(_primary(error) or cause, by_item=by_item)
+    why = re.sub(r"^connection failed: ", "", cause)
     return StoreUnavailable(
         f"The store at {where} does not answer ({why}). "
         "Start it, or set TAGSWEEP_DATABASE_URL to where it is."
     )
 
 
-def _answered(error: psycopg.Error) -> bool:
-    """Tell whether the server itself refused the statement, and not merely its shutting down."""
-    state = error.sqlstate
-    return state is not None and not state.startswith(("08", "57P", "53"))
+def _refused(error: DBAPIError, state: str | None) -> bool:
+    """Tell whether the server itself refused the statement, and not merely its going away."""
+    if state is not None:
+        return not state.startswith(("08", "57P", "53"))
+    gone = error.connection_invalidated or isinstance(error, (OperationalError, InterfaceError))
+    return not gone
+
+
+def _primary(error: DBAPIError) -> str | None:
+    if isinstance(error.orig, psycopg.Error):
+        return error.orig.diag.message_primary
+    return None

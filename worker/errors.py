@@ -41,6 +41,14 @@ class StoreBusy(Retryable):
     """Another transaction was in the way (deadlock, lock timeout, serialization failure)."""
 
 
+class StoreRefused(Rejected):
+    """The store refused the statement."""
+
+    def __init__(self, message: str, *, by_item: bool) -> None:
+        self.by_item = by_item  #: whether some items alone may be what it refuses
+        super().__init__(message)
+
+
 class SchemaMismatch(Rejected):
     """The store's schema is not the one that this version works with."""
 
@@ -75,6 +83,14 @@ class JobCancelled(JobEnded):
 
 class NoSuchJob(Rejected):
     """There is no job with this id."""
+
+
+class NothingToRetry(Rejected):
+    """The job has nothing that could be done again."""
+
+
+class NotRunning(Rejected):
+    """The job is not under way."""
 
 
 def sentence(errors: list[ItemError]) -> str:

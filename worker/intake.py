@@ -83,22 +83,14 @@ def reject(
     connection: Connection, job_id: UUID, kind: str, body: object, errors: list[ItemError]
 ) -> bool:
     """Record that ``body`` was no valid job, and end it; False where the id is taken."""
-    created = _record_body(connection, job_id, kind, body)
+    created = record_unusable(connection, job_id, kind, body)
     if created:
         progress.end(connection, progress.get(connection, job_id), "rejected", errors)
     return created
 
 
-def give_up(connection: Connection, job_id: UUID, kind: str, body: object, reason: str) -> None:
-    """End a job ``failed`` that its message never let begin; one that has begun goes on."""
-    _record_body(connection, job_id, kind, body)
-    job = progress.get(connection, job_id)
-    if job.status == "queued":
-        errors: list[ItemError] = [{"path": "", "code": "gave_up", "reason": reason}]
-        progress.end(connection, job, "failed", errors)
-
-
-def _record_body(connection: Connection, job_id: UUID, kind: str, body: object) -> bool:
+def record_unusable(connection: Connection, job_id: UUID, kind: str, body: object) -> bool:
+    """Record a message that no job can be made of; False where the id is taken."""
     tenant = body.get("tenant") if isinstance(body, dict) else None
     return _insert_job(
         connection,

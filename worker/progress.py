@@ -10,9 +10,9 @@ from dataclasses import fields
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, and_, func, select, true, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, func, select, true, update
 
-from worker import outbox
+from worker import failures, outbox
 from worker.errors import ItemError, NoSuchJob
 from worker.models.events import MOST_ERRORS, Completion, Counts, JobCompleted
 from worker.models.records import Chunk, JobRecord, Outcome, Report
@@ -52,7 +52,7 @@ def begin(
 ) -> JobRecord:
     """Let a job run whose ``opened`` chunks hold ``total`` items; without any it has ended."""
     values = {"status": "running", "started_at": clock()}
-    running = _change(connection, job, **values, matched=matched, open=opened, total=total)
+    running = change(connection, job, **values, matched=matched, open=opened, total=total)
     return running if opened else end(connection, running)
 
 
@@ -69,7 +69,7 @@ def claim(connection: Connection) -> tuple[JobRecord, Chunk] | None:
         jobs.c.served_at.nulls_first(),
         jobs.c.accepted_at,
     )
-    waiting = select(jobs.c.id).where(jobs.c.open > 0).order_by(*order)
+    waiting = select(jobs.c.id).where(_open()).order_by(*order)
     if connection.dialect.name == "sqlite":  # there, nobody else has anything
         waiting = waiting.limit(1)
     turn = waiting.subquery("turn")
@@ -86,13 +86,23 @@ def claim(connection: Connection) -> tuple[JobRecord, Chunk] | None:
         return None
     job = find(connection, row.job_id)
     assert job is not None  # the chunk's foreign key  # noqa: S101
-    return job, Chunk(row.number, row.resource_type, row.items, row.ids or b"", row.names or [])
+    return job, _chunk(row)
+
+
+def claim_again(
+    connection: Connection, job_id: UUID, number: int
+) -> tuple[JobRecord, Chunk] | None:
+    """Take a certain chunk, and hold it; None where it is closed, or somebody else's meanwhile."""
+    this = and_(chunks.c.job_id == job_id, chunks.c.number == number, chunks.c.state == "open")
+    held = select(chunks).where(this).with_for_update(skip_locked=True)
+    row = connection.execute(held).one_or_none()
+    return (known(connection, job_id), _chunk(row)) if row else None
 
 
 def close(connection: Connection, job: JobRecord, chunk: Chunk, outcome: Outcome) -> JobRecord:
     """Close a chunk that was applied, count the job down, and end it where this was the last."""
     _close_chunk(connection, job, chunk, "done")
-    counted = _change(
+    counted = change(
         connection,
         job,
         open=jobs.c.open - 1,
@@ -101,15 +111,16 @@ def close(connection: Connection, job: JobRecord, chunk: Chunk, outcome: Outcome
         failed=jobs.c.failed + outcome.failed,
         served_at=clock(),
     )
-    if outcome.errors:
-        counted = _add_errors(connection, counted, outcome.errors)
+    if outcome.failures:
+        noted = failures.add(connection, counted, chunk, outcome.failures)
+        counted = change(connection, counted, **noted)
     return counted if counted.open else end(connection, counted)
 
 
 def drop(connection: Connection, job: JobRecord, chunk: Chunk) -> JobRecord:
     """Close a chunk of a cancelled job untried; its items stay unprocessed."""
     _close_chunk(connection, job, chunk, "dropped")
-    counted = _change(connection, job, open=jobs.c.open - 1)
+    counted = change(connection, job, open=jobs.c.open - 1)
     return counted if counted.open else end(connection, counted)
 
 
@@ -126,7 +137,7 @@ def cancel(connection: Connection, job_id: UUID) -> JobRecord:
     this = and_(chunks.c.job_id == job_id, chunks.c.number.in_(select(held.c.number)))
     dropping = update(chunks).where(this).values(state="dropped").returning(chunks.c.number)
     dropped = len(connection.execute(dropping).all())
-    cancelled = _change(connection, job, cancelling=True, open=jobs.c.open - dropped)
+    cancelled = change(connection, job, cancelling=True, open=jobs.c.open - dropped)
     return cancelled if cancelled.open else end(connection, cancelled, "cancelled")
 
 
@@ -141,10 +152,10 @@ def end(
     The only way in which a job ends: rejection, failure and cancellation take it too.
     """
     if errors:
-        job = _add_errors(connection, job, errors)
+        job = change(connection, job, **failures.noted(job, errors))
     found = job.matched is not None
     report = KINDS[job.kind].report(connection, job) if found else Report([])
-    ended = _change(
+    ended = change(
         connection,
         job,
         status=status or _status(job),
@@ -154,6 +165,13 @@ def end(
     )
     outbox.append(connection, JobCompleted(end=ended.ends, completion=_completion(ended, report)))
     return ended
+
+
+def give_up(connection: Connection, job_id: UUID, reason: str) -> None:
+    """End a job ``failed`` that could not begin; one that has begun goes on. Raises NoSuchJob."""
+    job = get(connection, job_id)
+    if job.status == "queued":
+        end(connection, job, "failed", [{"path": "", "code": "gave_up", "reason": reason}])
 
 
 def counts(job: JobRecord) -> Counts:
@@ -169,7 +187,7 @@ def counts(job: JobRecord) -> Counts:
 
 def any_open(connection: Connection) -> bool:
     """Tell whether any chunk waits for a worker."""
-    return connection.execute(select(jobs.c.id).where(jobs.c.open > 0).limit(1)).first() is not None
+    return connection.execute(select(jobs.c.id).where(_open()).limit(1)).first() is not None
 
 
 def ready_to_split(connection: Connection, most: int = 100) -> list[UUID]:
@@ -191,7 +209,18 @@ def latest(
     return [JobRecord(*row) for row in connection.execute(query)]
 
 
-def _change(connection: Connection, job: JobRecord, **values: Any) -> JobRecord:
+def _open() -> ColumnElement[bool]:
+    return and_(jobs.c.open > 0, ~jobs.c.paused)
+
+
+def _chunk(row: Row[Any]) -> Chunk:
+    return Chunk(
+        row.number, row.resource_type, row.items, row.ids or b"", row.names or [], row.targets
+    )
+
+
+def change(connection: Connection, job: JobRecord, **values: Any) -> JobRecord:
+    """Write ``values`` into the job's row, which stays held, and return the job as it is then."""
     statement = update(jobs).where(jobs.c.id == job.id).values(values).returning(*_COLUMNS)
     return JobRecord(*connection.execute(statement).one())
 
@@ -199,11 +228,6 @@ def _change(connection: Connection, job: JobRecord, **values: Any) -> JobRecord:
 def _close_chunk(connection: Connection, job: JobRecord, chunk: Chunk, state: str) -> None:
     this = and_(chunks.c.job_id == job.id, chunks.c.number == chunk.number)
     connection.execute(update(chunks).where(this).values(state=state))
-
-
-def _add_errors(connection: Connection, job: JobRecord, errors: list[ItemError]) -> JobRecord:
-    first = [*job.errors, *errors][:MOST_ERRORS]
-    return _change(connection, job, errors=first, errors_total=job.errors_total + len(errors))
 
 
 def _status(job: JobRecord) -> str:

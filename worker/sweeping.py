@@ -2,41 +2,81 @@
 
 from __future__ import annotations
 
+import random
 import time
+from uuid import UUID
 
-from worker import database, progress, relay, settings
+from sqlalchemy import Connection
+
+from worker import bisection, database, progress, relay, settings
+from worker.errors import StoreBusy, StoreRefused
 from worker.messaging import broker
-from worker.models.records import JobRecord
+from worker.models.records import Chunk, JobRecord
 from worker.store import KINDS
+
+#: seconds before a chunk that met another transaction is tried again; doubled, with jitter
+BUSY_S, MOST_BUSY_S = 0.01, 1.0
 
 
 def sweep() -> None:
     """Apply chunks for a time slice, then go on in a new message, so that others get their turn."""
     until = time.monotonic() + settings.load().slice_ms / 1000
+    pause = BUSY_S
     while time.monotonic() < until:
-        job = apply_next()
+        try:
+            job = apply_next()
+        except StoreBusy:
+            time.sleep(pause * random.uniform(0.5, 1))  # noqa: S311  # so that two do not meet again
+            pause = min(pause * 2, MOST_BUSY_S)
+            continue
         if job is None:
             return
+        pause = BUSY_S
         if job.ended:
             relay.deliver(job.id)
-    with database.reading() as connection:
-        more = progress.any_open(connection)
-    if more:
-        # a second one where none is waiting: so their number grows till every worker is busy
-        broker.wake(1 if broker.sweeps_waiting() else 2)
+    _go_on()
 
 
 def apply_next() -> JobRecord | None:
     """Apply the chunk whose turn it is; return its job as it is then, None where none is open.
 
     Killed at any moment, the chunk is open again at once: nothing outlives its one transaction.
+    Raises StoreBusy and StoreUnavailable; nothing was changed then.
+    """
+    claimed = None
+    try:
+        with database.transaction() as connection:
+            claimed = progress.claim(connection)
+            return _close(connection, *claimed) if claimed else None
+    except StoreRefused:
+        if claimed is None:
+            raise
+        job, chunk = claimed
+        return apply_carefully(job.id, chunk.number) or job
+
+
+def apply_carefully(job_id: UUID, number: int) -> JobRecord | None:
+    """Apply a chunk that the store refused, but for the items that it refuses.
+
+    A transaction of its own, with savepoints, so that all the others do without them.
     """
     with database.transaction() as connection:
-        claimed = progress.claim(connection)
+        claimed = progress.claim_again(connection, job_id, number)
         if claimed is None:
             return None
         job, chunk = claimed
-        if job.cancelling:
-            return progress.drop(connection, job, chunk)
-        outcome = KINDS[job.kind].apply(connection, job, chunk)
-        return progress.close(connection, job, chunk, outcome)
+        return progress.close(connection, job, chunk, bisection.apply(connection, job, chunk))
+
+
+def _close(connection: Connection, job: JobRecord, chunk: Chunk) -> JobRecord:
+    if job.cancelling:
+        return progress.drop(connection, job, chunk)
+    return progress.close(connection, job, chunk, KINDS[job.kind].apply(connection, job, chunk))
+
+
+def _go_on() -> None:
+    with database.reading() as connection:
+        more = progress.any_open(connection)
+    if more:
+        # a second one where none is waiting: so their number grows till every worker is busy
+        broker.wake(1 if broker.sweeps_waiting() else 2)

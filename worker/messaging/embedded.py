@@ -24,6 +24,7 @@ class _Worker(WorkController):
     """Celery's worker without its command line: no banner, no signal handlers."""
 
     ready: threading.Event
+    hostname: str  # as Celery completes it
 
     def on_before_init(self, **_: Any) -> None:
         self.ready = threading.Event()

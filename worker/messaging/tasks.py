@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,8 @@ from celery.exceptions import Ignore
 from worker.errors import Retryable
 from worker.messaging.app import app
 from worker.models.jobs import QUEUE
+
+log = logging.getLogger(__name__)
 
 #: seconds before a message whose step could not be done is tried again; doubled each time
 RETRY_S, MOST_RETRY_S = 0.5, 30
@@ -36,12 +39,13 @@ class Delivery:
 
 
 def task(
-    name: str, *, queue: str = QUEUE, acks_late: bool = True
+    name: str, *, queue: str = QUEUE, acks_late: bool = True, again: bool = True
 ) -> Callable[[Callable[[Delivery], None]], Any]:
     """Make a function of a Delivery the Celery task ``name``.
 
     It returns nothing to Celery, whatever the caller's version asks for: results are the relay's.
-    Where its step fails with a Retryable, the message is sent again, later and later.
+    Where its step fails with a Retryable, the message is sent ``again``, later and later; or
+    dropped, where others like it follow anyway.
     """
 
     def decorate(step: Callable[[Delivery], None]) -> Any:
@@ -49,6 +53,9 @@ def task(
             try:
                 step(_delivery(self, args, kwargs))
             except Retryable as error:
+                if not again:
+                    log.warning("%s: %s", name, error)
+                    raise Ignore from error
                 wait = min(RETRY_S * 2**self.request.retries, MOST_RETRY_S)
                 raise self.retry(exc=error, countdown=wait, max_retries=None) from error
             raise Ignore

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from worker.errors import ItemError
+from worker.models.resources import WIDTH
 
+#: the ends after which a job can be asked to do the rest
+RETRYABLE = frozenset({"partial", "failed", "cancelled"})
 #: the ends; a job that has none of them is ``queued`` or ``running``
 ENDS = frozenset({"succeeded", "partial", "failed", "cancelled", "rejected"})
 
@@ -35,6 +38,7 @@ class JobRecord:
     errors: list[ItemError]
     errors_total: int
     cancelling: bool
+    paused: bool
     ends: int
     accepted_at: datetime
     started_at: datetime | None
@@ -60,6 +64,12 @@ class JobRecord:
         """What it acts on: tags of a detach, wanted keys of a delete."""
         return self.matched or []
 
+    def targets_of(self, chunk: Chunk) -> list[dict[str, Any]]:
+        """Return those of the targets that ``chunk`` is about."""
+        if chunk.targets is None:
+            return self.targets
+        return [self.targets[place] for place in chunk.targets]
+
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
@@ -70,6 +80,37 @@ class Chunk:
     items: int
     ids: bytes = b""
     names: list[str] = field(default_factory=list)
+    targets: list[int] | None = None  #: places among the job's targets; None: all of them
+
+    @property
+    def size(self) -> int:
+        """How many resources, or workspaces, it holds."""
+        return len(self.ids) // WIDTH or len(self.names)
+
+    def cut(self, start: int, end: int) -> Chunk:
+        """Return the part of it from resource ``start`` up to ``end``."""
+        ids, names = self.ids[start * WIDTH : end * WIDTH], self.names[start:end]
+        items = self.items // self.size * (end - start)
+        return replace(self, ids=ids, names=names, items=items)
+
+    def about(self, targets: list[int]) -> Chunk:
+        """Return the same resources for some of the job's targets alone."""
+        return replace(self, targets=targets, items=self.size * len(targets))
+
+    def failures(self, places: list[str], code: str, reason: str) -> list[Failure]:
+        """Return the failure of all its items of these resources, or workspaces."""
+        targets = [None] if self.targets is None else self.targets
+        return [Failure(place, target, code, reason) for place in places for target in targets]
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An item, or all items of one resource, that failed for good."""
+
+    place: str  #: the resource's UUID, or the workspace's id
+    target: int | None  #: place among the job's targets; None: all of them
+    code: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +125,14 @@ class Lists:
 class Outcome:
     """What became of a chunk's items; the rest of them was absent."""
 
-    removed: int
+    removed: int = 0
     failed: int = 0
-    errors: list[ItemError] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
+
+    def __add__(self, other: Outcome) -> Outcome:
+        """Return what became of both."""
+        failures = [*self.failures, *other.failures]
+        return Outcome(self.removed + other.removed, self.failed + other.failed, failures)
 
 
 @dataclass(frozen=True, slots=True)

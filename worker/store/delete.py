@@ -11,7 +11,6 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, func, select, text
 
-from worker.errors import ItemError
 from worker.models.events import MOST_TAGS
 from worker.models.records import Chunk, JobRecord, Outcome, Report
 from worker.models.tables import workspace, workspace_removal
@@ -30,8 +29,8 @@ WITH wanted AS (
                   AND (wanted.value IS NULL OR wanted.value = tag.value))
     RETURNING tag.workspace_id, tag.key, tag.value, tag.system
 ), kept AS (
-    INSERT INTO workspace_removal (job_id, chunk, workspace_id, key, value, system)
-    SELECT :job_id, :chunk, workspace_id, key, value, system FROM gone
+    INSERT INTO workspace_removal (job_id, chunk, run, workspace_id, key, value, system)
+    SELECT :job_id, :chunk, :run, workspace_id, key, value, system FROM gone
     RETURNING 1
 )
 SELECT count(*) FROM kept
@@ -48,8 +47,8 @@ WHERE tenant = :tenant AND created_at <= :accepted_at
                      OR item.value ->> 'value' = workspace_tag.value))
 """
 _KEEP_SQLITE = text(
-    "INSERT INTO workspace_removal (job_id, chunk, workspace_id, key, value, system) "
-    "SELECT :job_id, :chunk, workspace_id, key, value, system" + _MATCHING + "RETURNING 1"
+    "INSERT INTO workspace_removal (job_id, chunk, run, workspace_id, key, value, system) "
+    "SELECT :job_id, :chunk, :run, workspace_id, key, value, system" + _MATCHING + "RETURNING 1"
 ).bindparams(bindparam("job_id", type_=Id()), bindparam("accepted_at", type_=Moment()))
 _DELETE_SQLITE = text("DELETE" + _MATCHING).bindparams(bindparam("accepted_at", type_=Moment()))
 
@@ -69,7 +68,7 @@ def match(connection: Connection, tenant: str, head: dict[str, Any]) -> list[dic
 def apply(connection: Connection, job: JobRecord, chunk: Chunk) -> Outcome:
     """Delete the wanted tags of the chunk's workspaces and record which they were.
 
-    Each item of a workspace that is not the tenant's is failed.
+    Each item of a workspace that the tenant does not have is failed. Raises StoreRefused.
     """
     query = select(workspace.c.id).where(
         workspace.c.tenant == job.tenant, among(connection, workspace.c.id, chunk.names)
@@ -77,7 +76,9 @@ def apply(connection: Connection, job: JobRecord, chunk: Chunk) -> Outcome:
     known = set(connection.execute(query).scalars())
     unknown = [name for name in chunk.names if name not in known]
     removed = _remove(connection, job, chunk, sorted(known)) if known else 0
-    return Outcome(removed, len(unknown) * len(job.targets), [_no_such(name) for name in unknown])
+    failed = len(unknown) * len(job.targets_of(chunk))
+    failures = chunk.failures(unknown, "unknown_workspace", "There is no such workspace.")
+    return Outcome(removed, failed, failures)
 
 
 def report(connection: Connection, job: JobRecord) -> Report:
@@ -100,27 +101,21 @@ def _remove(connection: Connection, job: JobRecord, chunk: Chunk, workspaces: li
         "accepted_at": job.accepted_at,
         "job_id": job.id,
         "chunk": chunk.number,
+        "run": job.ends,
     }
+    targets = job.targets_of(chunk)
     if connection.dialect.name == "sqlite":
-        values |= {"workspaces": json.dumps(workspaces), "wanted": json.dumps(job.targets)}
+        values |= {"workspaces": json.dumps(workspaces), "wanted": json.dumps(targets)}
         kept = len(connection.execute(_KEEP_SQLITE, values).all())
         connection.execute(_DELETE_SQLITE, values)
         return kept
     values |= {
         "workspaces": workspaces,
-        "keys": [one["key"] for one in job.targets],
-        "values": [one["value"] for one in job.targets],
-        "systems": [one["system"] for one in job.targets],
+        "keys": [one["key"] for one in targets],
+        "values": [one["value"] for one in targets],
+        "systems": [one["system"] for one in targets],
     }
     return int(connection.execute(_POSTGRESQL, values).scalar_one())
-
-
-def _no_such(name: str) -> ItemError:
-    return {
-        "path": "/workspaces",
-        "code": "unknown_workspace",
-        "reason": f'There is no workspace "{name}".',
-    }
 
 
 def _shown(row: Row[Any]) -> dict[str, Any]:

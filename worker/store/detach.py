@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, bindparam, select, text, update
+from sqlalchemy import Connection, and_, bindparam, select, text, update
 
 from worker import chunks
 from worker.models.events import stamp
@@ -27,8 +27,8 @@ WITH gone AS (
       AND link.created_at <= :accepted_at
     RETURNING link.tag_id, link.resource_id
 )
-INSERT INTO removal (job_id, chunk, tag_id, resource_type, ids)
-SELECT :job_id, :chunk, tag_id, :resource_type, array_agg(resource_id ORDER BY resource_id)
+INSERT INTO removal (job_id, chunk, run, tag_id, resource_type, ids)
+SELECT :job_id, :chunk, :run, tag_id, :resource_type, array_agg(resource_id ORDER BY resource_id)
 FROM gone GROUP BY tag_id
 RETURNING cardinality(ids)
 """
@@ -69,11 +69,11 @@ def match(connection: Connection, tenant: str, head: dict[str, Any]) -> list[dic
 
 
 def apply(connection: Connection, job: JobRecord, chunk: Chunk) -> Outcome:
-    """Remove the chunk's links of the job's tags and record which they were."""
-    wanted = [UUID(one["id"]) for one in job.targets]
+    """Remove the links of the chunk and record which they were; raises StoreRefused."""
+    wanted = [UUID(one["id"]) for one in job.targets_of(chunk)]
     tags = _still_there(connection, job, wanted)
     if not tags:
-        return Outcome(removed=0)
+        return Outcome(removed=0)  # with a tag that is gone, its links are gone too
     if connection.dialect.name == "sqlite":
         return Outcome(sum(_apply_sqlite(connection, job, chunk, one) for one in tags))
     low, high = chunks.ends(chunk.ids)
@@ -85,6 +85,7 @@ def apply(connection: Connection, job: JobRecord, chunk: Chunk) -> Outcome:
         "accepted_at": job.accepted_at,
         "job_id": job.id,
         "chunk": chunk.number,
+        "run": job.ends,
     }
     if len(tags) == 1:
         removed = connection.execute(_ONE_TAG, {**values, "tag": tags[0]})
@@ -100,7 +101,8 @@ def report(connection: Connection, job: JobRecord) -> Report:
     Only here, in the last transaction of a job: moved in each chunk, it made workers wait for
     each other.
     """
-    lost = select(removal.c.tag_id).where(removal.c.job_id == job.id).distinct()
+    this_run = and_(removal.c.job_id == job.id, removal.c.run == job.ends)
+    lost = select(removal.c.tag_id).where(this_run).distinct()
     changed = (tag.c.tenant == job.tenant, tag.c.id.in_(lost))
     # two ending jobs of the same tags would deadlock if each took them in an order of its own
     in_order = select(tag.c.id).where(*changed).order_by(tag.c.id)
@@ -130,6 +132,7 @@ def _apply_sqlite(connection: Connection, job: JobRecord, chunk: Chunk, one: UUI
         row = {
             "job_id": job.id,
             "chunk": chunk.number,
+            "run": job.ends,
             "tag_id": one,
             "resource_type": chunk.resource_type,
             "ids": b"".join(gone),

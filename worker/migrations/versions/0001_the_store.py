@@ -25,7 +25,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     for table in ("reply", "outbox", "feed", "set_aside", "attempt"):
         op.drop_table(table)
-    for table in ("workspace_removal", "removal", "chunk", "part", "job"):
+    for table in ("failure", "workspace_removal", "removal", "chunk", "part", "job"):
         op.drop_table(table)
     for table in ("workspace_tag", "workspace", "tag_link", "tag"):
         op.drop_table(table)
@@ -104,6 +104,7 @@ def _jobs() -> None:
         sa.Column("errors", DOCUMENT, server_default="[]", nullable=False),
         sa.Column("errors_total", sa.Integer(), server_default="0", nullable=False),
         sa.Column("cancelling", sa.Boolean(), server_default="0", nullable=False),
+        sa.Column("paused", sa.Boolean(), server_default="0", nullable=False),
         sa.Column("ends", sa.Integer(), server_default="0", nullable=False),
         sa.Column("accepted_at", types.Moment(), server_default=types.clock(), nullable=False),
         sa.Column("started_at", types.Moment(), nullable=True),
@@ -134,8 +135,9 @@ def _jobs() -> None:
         sa.Column("tag_id", types.Id(), nullable=False),
         sa.Column("resource_type", sa.SmallInteger(), nullable=False),
         sa.Column("ids", types.PackedIds(), nullable=False),
-        sa.PrimaryKeyConstraint("job_id", "chunk", "tag_id", name="removal_pkey"),
+        sa.Column("run", sa.Integer(), nullable=False),
     )
+    op.create_index("removal_job", "removal", ["job_id", "chunk"])
     op.create_table(
         "workspace_removal",
         sa.Column("job_id", types.Id(), nullable=False),
@@ -144,11 +146,23 @@ def _jobs() -> None:
         sa.Column("key", sa.Text(), nullable=False),
         sa.Column("value", sa.Text(), nullable=False),
         sa.Column("system", sa.Boolean(), nullable=False),
-        sa.PrimaryKeyConstraint(
-            "job_id", "workspace_id", "system", "key", name="workspace_removal_pkey"
-        ),
-        sqlite_with_rowid=False,
+        sa.Column("run", sa.Integer(), nullable=False),
     )
+    op.create_index("workspace_removal_job", "workspace_removal", ["job_id", "chunk"])
+    op.create_table(
+        "failure",
+        sa.Column("job_id", types.Id(), nullable=False),
+        sa.Column("chunk", sa.Integer(), nullable=False),
+        sa.Column("resource_type", sa.SmallInteger(), nullable=False),
+        sa.Column("place", sa.String(length=36), nullable=False),
+        sa.Column("target", sa.Integer(), nullable=True),
+        sa.Column("code", sa.String(length=32), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["job_id"], ["job.id"], name="failure_job_id_fkey", ondelete="CASCADE"
+        ),
+    )
+    op.create_index("failure_job", "failure", ["job_id", "chunk"])
     op.create_table(
         "chunk",
         sa.Column("job_id", types.Id(), nullable=False),
@@ -157,6 +171,7 @@ def _jobs() -> None:
         sa.Column("resource_type", sa.SmallInteger(), nullable=False),
         sa.Column("ids", types.PackedIds(), nullable=True),
         sa.Column("names", NAMES, nullable=True),
+        sa.Column("targets", DOCUMENT, nullable=True),
         sa.Column("items", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(
             ["job_id"], ["job.id"], name="chunk_job_id_fkey", ondelete="CASCADE"

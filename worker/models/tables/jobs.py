@@ -17,7 +17,7 @@ from sqlalchemy import (
     text,
 )
 
-from worker.models.tables.columns import CLUSTERED, Document, Names, job_id, metadata
+from worker.models.tables.columns import Document, Names, job_id, metadata
 from worker.models.types import Id, Moment, PackedIds, clock
 
 job = Table(
@@ -41,6 +41,7 @@ job = Table(
     Column("errors", Document, nullable=False, server_default="[]"),
     Column("errors_total", Integer, nullable=False, server_default="0"),
     Column("cancelling", Boolean(create_constraint=False), nullable=False, server_default="0"),
+    Column("paused", Boolean(create_constraint=False), nullable=False, server_default="0"),
     Column("ends", Integer, nullable=False, server_default="0"),  # how often it has ended
     Column("accepted_at", Moment, nullable=False, server_default=clock()),
     Column("started_at", Moment),
@@ -86,6 +87,7 @@ chunk = Table(
     Column("resource_type", SmallInteger, nullable=False),
     Column("ids", PackedIds),
     Column("names", Names),
+    Column("targets", Document),  # places among the job's targets; none: all of them
     Column("items", BigInteger, nullable=False),
     PrimaryKeyConstraint("job_id", "number"),
     Index(
@@ -106,7 +108,8 @@ removal = Table(
     Column("tag_id", Id, nullable=False),  # no foreign key: it outlives the tag
     Column("resource_type", SmallInteger, nullable=False),
     Column("ids", PackedIds, nullable=False),
-    PrimaryKeyConstraint("job_id", "chunk", "tag_id"),
+    Column("run", Integer, nullable=False),  # how often the job had ended by then
+    Index("removal_job", "job_id", "chunk"),
 )
 
 workspace_removal = Table(
@@ -118,6 +121,20 @@ workspace_removal = Table(
     Column("key", Text, nullable=False),
     Column("value", Text, nullable=False),
     Column("system", Boolean(create_constraint=False), nullable=False),
-    PrimaryKeyConstraint("job_id", "workspace_id", "system", "key"),
-    **CLUSTERED,
+    Column("run", Integer, nullable=False),
+    Index("workspace_removal_job", "job_id", "chunk"),
+)
+
+#: the items that failed for good; a retry takes them out again
+failure = Table(
+    "failure",
+    metadata,
+    job_id(),
+    Column("chunk", Integer, nullable=False),
+    Column("resource_type", SmallInteger, nullable=False),
+    Column("place", String(36), nullable=False),  # a resource's UUID, or a workspace's id
+    Column("target", Integer),  # place among the job's targets; none: all of them
+    Column("code", String(32), nullable=False),
+    Column("reason", Text, nullable=False),
+    Index("failure_job", "job_id", "chunk"),
 )

@@ -1,0 +1,54 @@
+"""Apply a chunk that the store refuses as a whole: by halves, till what it refuses stands alone.
+
+A constraint or trigger of the integrator's then costs the items that it refuses, and no other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sqlalchemy import Connection
+
+from worker import database
+from worker.errors import StoreRefused
+from worker.models.records import Chunk, JobRecord, Outcome
+from worker.models.resources import unpack
+from worker.store import KINDS
+
+
+def apply(connection: Connection, job: JobRecord, chunk: Chunk) -> Outcome:
+    """Apply what the store takes of ``chunk``; the rest is failed, with the store's reason.
+
+    Where the store refuses the statement itself (a right is missing, say), no half would do better:
+    the whole chunk is failed.
+    """
+    try:
+        with database.savepoint(connection):
+            outcome: Outcome = KINDS[job.kind].apply(connection, job, chunk)
+            return outcome
+    except StoreRefused as refused:
+        halves = list(_halves(job, chunk)) if refused.by_item else []
+        if not halves:
+            return _failed(chunk, str(refused))
+    outcome = Outcome()
+    for half in halves:
+        outcome += apply(connection, job, half)
+    return outcome
+
+
+def _halves(job: JobRecord, chunk: Chunk) -> Iterator[Chunk]:
+    """Halve by resources first, then, for a single one, by what is taken off it."""
+    targets = chunk.targets or list(range(len(job.targets)))
+    if chunk.size > 1:
+        middle = chunk.size // 2
+        yield chunk.cut(0, middle)
+        yield chunk.cut(middle, chunk.size)
+    elif len(targets) > 1:
+        middle = len(targets) // 2
+        yield chunk.about(targets[:middle])
+        yield chunk.about(targets[middle:])
+
+
+def _failed(chunk: Chunk, reason: str) -> Outcome:
+    places = chunk.names or list(unpack(chunk.ids))
+    return Outcome(0, chunk.items, chunk.failures(places, "refused", reason))

@@ -1,0 +1,78 @@
+"""The items of a job that failed for good: kept, told in the event, opened again for a retry."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, delete, func, insert, select
+
+from worker.errors import ItemError
+from worker.models.events import MOST_ERRORS
+from worker.models.records import Chunk, Failure, JobRecord
+from worker.models.resources import name_of
+from worker.models.tables import chunk as chunks
+from worker.models.tables import failure
+
+#: resources of a chunk that is opened for a retry
+MOST_IN_CHUNK = 1_000
+
+
+def add(
+    connection: Connection, job: JobRecord, chunk: Chunk, failed: list[Failure]
+) -> dict[str, Any]:
+    """Keep what failed in a chunk; return what is to be noted of it in the job's row."""
+    own = {"job_id": job.id, "chunk": chunk.number, "resource_type": chunk.resource_type}
+    rows = [
+        {**own, "place": one.place, "target": one.target, "code": one.code, "reason": one.reason}
+        for one in failed
+    ]
+    connection.execute(insert(failure), rows)
+    return noted(job, [_told(one, chunk) for one in failed])
+
+
+def noted(job: JobRecord, errors: list[ItemError]) -> dict[str, Any]:
+    """Return the job's columns of errors with ``errors`` added: the first of them, and how many."""
+    first = [*job.errors, *errors][:MOST_ERRORS]
+    return {"errors": first, "errors_total": job.errors_total + len(errors)}
+
+
+def reopen(connection: Connection, job: JobRecord) -> int:
+    """Open chunks of exactly the items that failed, and forget that they did; return how many.
+
+    The caller holds the job's row.
+    """
+    highest = select(func.coalesce(func.max(chunks.c.number), -1)).where(chunks.c.job_id == job.id)
+    number = int(connection.execute(highest).scalar_one())
+    rows = []
+    for chunk in _chunks(connection, job, number + 1):
+        row = {"number": chunk.number, "ids": chunk.ids or None, "names": chunk.names or None}
+        place = {"resource_type": chunk.resource_type, "targets": chunk.targets}
+        rows.append({"job_id": job.id, "state": "open", "items": chunk.items, **row, **place})
+    if rows:
+        connection.execute(insert(chunks), rows)
+    connection.execute(delete(failure).where(failure.c.job_id == job.id))
+    return len(rows)
+
+
+def _chunks(connection: Connection, job: JobRecord, number: int) -> Iterator[Chunk]:
+    """Cut what failed by type and target: a chunk is about all of its resources alike."""
+    groups: dict[tuple[int, int | None], list[str]] = defaultdict(list)
+    query = select(failure.c.resource_type, failure.c.target, failure.c.place)
+    for kind, target, place in connection.execute(query.where(failure.c.job_id == job.id)):
+        groups[kind, target].append(place)
+    for (kind, target), places in groups.items():
+        targets = None if target is None else [target]
+        width = 1 if targets else len(job.targets)
+        for start in range(0, len(places), MOST_IN_CHUNK):
+            some = sorted(places[start : start + MOST_IN_CHUNK])
+            ids = b"".join(UUID(place).bytes for place in some) if kind else b""
+            yield Chunk(number, kind, len(some) * width, ids, [] if kind else some, targets)
+            number += 1
+
+
+def _told(one: Failure, chunk: Chunk) -> ItemError:
+    path = "/" + (name_of(chunk.resource_type) if chunk.resource_type else "workspaces")
+    return {"path": path, "code": one.code, "reason": f"{one.place}: {one.reason}"}
