@@ -40,7 +40,7 @@ def accept(kind: type[Job], delivery: Delivery) -> None:
     if job_id is None:
         return refuse(delivery, NO_UUID)
     if delivery.redelivered and _is_poison(delivery):
-        return _give_up(job_id, POISON.format(attempts=MOST_ATTEMPTS + 1), delivery)
+        return give_up(job_id, POISON.format(attempts=MOST_ATTEMPTS + 1), delivery)
     try:
         job = kind.parse(delivery.body)
     except InvalidJob as invalid:
@@ -72,7 +72,7 @@ def accept_part(delivery: Delivery) -> None:
     part = Part.parse(delivery.body)
     job = part.job()
     if delivery.redelivered and _is_poison(delivery):
-        return _give_up(part.job_id, POISON.format(attempts=MOST_ATTEMPTS + 1), delivery)
+        return give_up(part.job_id, POISON.format(attempts=MOST_ATTEMPTS + 1), delivery)
     with _or_give_up(part.job_id, delivery):
         _accept_part(part, job, delivery)
     return None
@@ -204,10 +204,11 @@ def _or_give_up(job_id: UUID, delivery: Delivery | None = None) -> Iterator[None
     except Exception as error:
         log.exception("Job %s is given up.", job_id)
         cause = f"{type(error).__name__}: {error}".splitlines()[0][:200]
-        _give_up(job_id, FAULT.format(error=cause), delivery)
+        give_up(job_id, FAULT.format(error=cause), delivery)
 
 
-def _give_up(job_id: UUID, reason: str, delivery: Delivery | None) -> None:
+def give_up(job_id: UUID, reason: str, delivery: Delivery | None = None) -> None:
+    """End a job ``failed`` that could not begin; of a mere message it is recorded first."""
     with database.transaction() as connection:
         if delivery:
             intake.record_unusable(connection, job_id, *_kind_and_body(delivery))

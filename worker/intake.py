@@ -146,7 +146,9 @@ def take_part(connection: Connection, part: Part) -> bool:
     # the last statement: it holds the job's row, and puts two last parts one behind the other
     known = func.coalesce(part.parts, job_table.c.parts)
     counted = (
-        update(job_table).where(is_ours).values(parts_in=job_table.c.parts_in + 1, parts=known)
+        update(job_table)
+        .where(is_ours)
+        .values(parts_in=job_table.c.parts_in + 1, parts=known, part_at=clock())
     )
     row = connection.execute(
         counted.returning(job_table.c.parts_in, job_table.c.parts)

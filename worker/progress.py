@@ -190,6 +190,12 @@ def any_open(connection: Connection) -> bool:
     return connection.execute(select(jobs.c.id).where(_open()).limit(1)).first() is not None
 
 
+def any_incomplete(connection: Connection) -> bool:
+    """Tell whether any streamed job still waits for parts."""
+    waiting = select(jobs.c.id).where(jobs.c.status == "queued", jobs.c.nonce.is_not(None))
+    return connection.execute(waiting.limit(1)).first() is not None
+
+
 def ready_to_split(connection: Connection, most: int = 100) -> list[UUID]:
     """Return jobs that are recorded whole and not yet split, oldest first."""
     whole = and_(jobs.c.status == "queued", jobs.c.parts.is_not(None))

@@ -47,6 +47,8 @@ class Settings(BaseSettings):
     results_url: str | None = None
     chunk_size: int = Field(10_000, ge=1, le=1_000_000)
     visibility_s: int = Field(60, ge=1)
+    #: after how long without a part a stream's producer is asked for, twice, before it is given up
+    stream_silence_s: int = Field(60, ge=1)
     #: how long one sweep works before it lets other messages of the queue through
     slice_ms: int = Field(200, ge=1)
     #: sweeps waiting on the broker at any time, however many jobs are open

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import DateTime, Dialect, LargeBinary, Uuid
+from sqlalchemy import DateTime, Dialect, LargeBinary, Uuid, literal
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.sql.functions import FunctionElement
@@ -80,6 +80,16 @@ class clock(FunctionElement[datetime]):  # noqa: N801  # reads as the SQL functi
     inherit_cache = True
 
 
+class ago(FunctionElement[datetime]):  # noqa: N801
+    """What the database's own clock showed so many seconds ago."""
+
+    type = Moment()
+    inherit_cache = True
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(literal(float(seconds)))
+
+
 class random_id(FunctionElement[UUID]):  # noqa: N801
     """A new random UUID, made by the database."""
 
@@ -99,6 +109,19 @@ def _blob(*_: Any, **__: Any) -> str:
 @compiles(clock, "postgresql")
 def _postgresql_clock(element: ColumnElement[Any], compiler: Any, **_: Any) -> str:
     return "clock_timestamp()"
+
+
+@compiles(ago, "postgresql")
+def _postgresql_ago(element: ago, compiler: Any, **options: Any) -> str:
+    return (
+        f"clock_timestamp() - make_interval(secs => {compiler.process(element.clauses, **options)})"
+    )
+
+
+@compiles(ago, "sqlite")
+def _sqlite_ago(element: ago, compiler: Any, **options: Any) -> str:
+    seconds = compiler.process(element.clauses, **options)
+    return f"strftime('%Y-%m-%d %H:%M:%f000', 'now', -{seconds} || ' seconds')"
 
 
 @compiles(random_id, "postgresql")

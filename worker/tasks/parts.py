@@ -1,8 +1,10 @@
-"""The task ``tags.part``: one part of a job that a producer streams."""
+"""The tasks of a job that a producer streams: ``tags.part``, and the probe behind the parts."""
 
 from __future__ import annotations
 
-from worker import acceptance
+from uuid import UUID
+
+from worker import acceptance, database, silence
 from worker.errors import InvalidJob
 from worker.messaging.tasks import Delivery, task
 from worker.models.parts import Part
@@ -15,3 +17,10 @@ def part(delivery: Delivery) -> None:
         acceptance.accept_part(delivery)
     except InvalidJob as invalid:
         acceptance.refuse(delivery, str(invalid))
+
+
+@task("tags.probe")
+def probe(delivery: Delivery) -> None:
+    """Note that whatever stood before this message in the queue has been served."""
+    with database.transaction() as connection:
+        silence.served(connection, UUID(delivery.body))

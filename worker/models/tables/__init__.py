@@ -1,6 +1,7 @@
 """The tables at rest. Those of ``tags``, and ``job``, are public; the rest is our bookkeeping."""
 
 from worker.models.tables.columns import metadata
+from worker.models.tables.credentials import chunk_time, credential
 from worker.models.tables.jobs import chunk, failure, job, part, removal, workspace_removal
 from worker.models.tables.messages import attempt, feed, outbox, reply, set_aside
 from worker.models.tables.tags import tag, tag_link, workspace, workspace_tag
@@ -8,6 +9,8 @@ from worker.models.tables.tags import tag, tag_link, workspace, workspace_tag
 __all__ = [
     "attempt",
     "chunk",
+    "chunk_time",
+    "credential",
     "failure",
     "feed",
     "job",

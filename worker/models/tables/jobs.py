@@ -33,6 +33,10 @@ job = Table(
     Column("nonce", String(36)),  # the producer's run whose parts count; none: not a stream
     Column("parts_in", Integer, nullable=False, server_default="0"),
     Column("parts", Integer),  # how many there are; none: not known yet
+    Column("part_at", Moment),  # when the last part came in
+    Column("probe_sent_at", Moment),  # a probe goes behind the parts of a stream that fell silent
+    Column("probed_at", Moment),  # when it was served
+    Column("probed_parts", Integer),  # how many parts were in by then
     Column("open", Integer, nullable=False, server_default="0"),  # chunks not yet closed
     Column("total", BigInteger, nullable=False, server_default="0"),
     Column("removed", BigInteger, nullable=False, server_default="0"),
