@@ -2,8 +2,9 @@
 
 import sys
 
+from worker import intake
 from worker.errors import SettingsError
-from worker.messaging import heart, logs
+from worker.messaging import heart, logs, strays
 from worker.messaging.app import app as make
 
 try:
@@ -12,3 +13,4 @@ except SettingsError as error:
     sys.exit(f"tagsweep: {error}")
 heart.attach()
 logs.quieten()
+strays.keep_with(intake.keep_stray)

@@ -15,7 +15,7 @@ from uuid import UUID, uuid4
 from sqlalchemy import Connection, Table, and_, func, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from worker import progress
+from worker import database, progress
 from worker.errors import ItemError
 from worker.models.fields import identifies
 from worker.models.jobs import Job, fingerprint_of
@@ -55,28 +55,40 @@ def record(connection: Connection, job_id: UUID, job: Job) -> bool:
     )
 
 
-def record_with_lists(
-    connection: Connection, job_id: UUID, job: Job, lists: Iterable[Lists]
-) -> None:
+def record_with_lists(  # noqa: PLR0913  # of which two are seldom given
+    connection: Connection,
+    job_id: UUID,
+    job: Job,
+    lists: Iterable[Lists],
+    *,
+    fingerprint: bytes | None = None,
+    nonce: str | None = None,
+) -> bool:
     """Record ``job``, whose long lists are ``lists``, so that any worker can do it.
 
-    Committed with the caller's transaction, it runs, with or without a message.
+    Committed with the caller's transaction, it runs, with or without a message. ``fingerprint``:
+    the job's own by default, which a message under the same id is compared with. ``nonce``: who
+    may take it back (``worker.steering``). Return False where the id is taken.
     """
-    _insert_job(
+    created = _insert_job(
         connection,
         {
             "id": job_id,
             "tenant": job.tenant,
             "kind": job.kind,
-            "fingerprint": fingerprint_of(job.kind, job.head()),
+            "fingerprint": fingerprint or job.fingerprint(),
             "head": job.head(),
+            "nonce": nonce,
         },
     )
+    if not created:
+        return False
     number = -1
     for number, some in enumerate(lists):
         _keep(connection, job_id, number, some)
     counted = {"parts_in": number + 1, "parts": number + 1}
     connection.execute(update(job_table).where(job_table.c.id == job_id).values(counted))
+    return True
 
 
 def reject(
@@ -164,10 +176,26 @@ def is_another(recorded: JobRecord, kind: str, tenant: str | None, fingerprint: 
     return (recorded.kind, recorded.tenant, recorded.fingerprint) != (kind, tenant, fingerprint)
 
 
+def keep_stray(task: str, task_id: str, body: object, reason: str) -> bool:
+    """Set a message aside that reached no task; return whether its id is a job's already."""
+    with database.transaction() as connection:
+        set_aside(connection, task, task_id, body, reason)
+        try:
+            return progress.find(connection, UUID(task_id)) is not None
+        except ValueError:
+            return False
+
+
 def set_aside(connection: Connection, task: str, task_id: str, body: object, reason: str) -> None:
     """Keep a message that is no job of ours, for somebody to look at."""
-    text = json.dumps(body, default=str)[:MOST_BODY]
-    row = {"id": uuid4(), "task": task, "task_id": task_id[:255], "reason": reason, "body": text}
+    text = (body if isinstance(body, str) else json.dumps(body, default=str))[:MOST_BODY]
+    row = {
+        "id": uuid4(),
+        "task": task[:255],
+        "task_id": task_id[:255],
+        "reason": reason,
+        "body": text.replace("\0", "\ufffd"),
+    }
     connection.execute(set_aside_table.insert(), row)
 
 

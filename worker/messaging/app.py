@@ -30,6 +30,7 @@ def create(config: Settings) -> Celery:
         broker=_verified(config.broker_url),
         backend=_verified(config.results_backend),
         include=[f"worker.tasks.{name}" for name in TASKS],
+        task_cls="worker.messaging.strays:Task",
         set_as_current=False,
     )
     app.conf.update(
@@ -41,6 +42,7 @@ def create(config: Settings) -> Celery:
         task_default_queue=QUEUE,
         # both in turn: a new job never waits behind sweeps
         task_queues=[kombu.Queue(name, kombu.Exchange(name), name) for name in (QUEUE, SWEEPS)],
+        worker_consumer="worker.messaging.strays:Consumer",
         task_acks_late=True,
         task_reject_on_worker_lost=True,
         worker_prefetch_multiplier=1,

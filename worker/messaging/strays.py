@@ -1,0 +1,96 @@
+"""Messages that no task of ours can take: kept for somebody to look at, not dropped, not looped.
+
+Celery would log them and let them go.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import celery
+from celery.exceptions import InvalidTaskError
+from celery.worker import request
+from celery.worker.consumer import Consumer as CeleryConsumer
+from kombu import Message
+
+from worker.errors import JobRejected, Retryable
+from worker.messaging import answers
+
+log = logging.getLogger(__name__)
+
+#: what keeps a stray (task, task id, body, reason) and tells whether the id is a job's already
+Keep = Callable[[str, str, object, str], bool]
+
+UNKNOWN = "There is no such task here."
+UNREADABLE = "Its body cannot be read: jobs are sent as JSON, and as nothing else."
+
+_keepers: list[Keep] = []
+
+
+def keep_with(keep: Keep) -> None:
+    """Let ``keep`` take every stray from now on."""
+    _keepers.append(keep)
+
+
+class Consumer(CeleryConsumer):
+    """Celery's consumer, which keeps what it would let go."""
+
+    def on_unknown_message(self, body: Any, message: Message) -> None:
+        """Keep a message that is not even a call of a task."""
+        if _kept(message, UNREADABLE):
+            super().on_unknown_message(body, message)
+
+    def on_unknown_task(self, body: Any, message: Message, exc: Exception) -> None:
+        """Keep a call of a task that is not ours."""
+        if _kept(message, UNKNOWN):
+            super().on_unknown_task(body, message, exc)
+
+    def on_invalid_task(self, body: Any, message: Message, exc: Exception) -> None:
+        """Keep a call that is not made as calls are."""
+        if _kept(message, UNREADABLE):
+            super().on_invalid_task(body, message, exc)
+
+    def on_decode_error(self, message: Message, exc: Exception) -> None:
+        """Keep a message in a form that is not accepted."""
+        if _kept(message, UNREADABLE):
+            super().on_decode_error(message, exc)
+
+
+class Request(request.Request):
+    """A call of a task; Celery's own takes the worker down where its body has no arguments."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        try:
+            super().__init__(*args, **kwargs)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise InvalidTaskError(str(error)) from error
+
+
+class Task(celery.Task[Any, Any]):
+    """A task of any kind, Celery's own too."""
+
+    abstract = True
+    Request = Request
+
+
+def _kept(message: Message, reason: str) -> bool:
+    """Keep ``message``, and tell its sender; where that fails it waits unacknowledged."""
+    headers = message.headers or {}
+    raw = message.body or b""
+    text = raw if isinstance(raw, str) else bytes(raw).decode(errors="replace")
+    name, task_id = str(headers.get("task", "")), str(headers.get("id", ""))
+    try:
+        is_a_job = [keep(name, task_id, text, reason) for keep in _keepers]
+        if task_id and not any(is_a_job):
+            answers.give(task_id, JobRejected(reason), _replies(message, task_id))
+    except Retryable as error:
+        log.warning("A message that is no job of ours waits till it can be set aside: %s", error)
+        return False
+    return True
+
+
+def _replies(message: Message, task_id: str) -> list[tuple[str, str]]:
+    reply_to = message.properties.get("reply_to")
+    return [(reply_to, message.properties.get("correlation_id") or task_id)] if reply_to else []
