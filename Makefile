@@ -56,7 +56,7 @@ format: $(DEV) ## put the code into its standard form
 
 COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
-	--extra worker $(LOCK_ARGS)
+	--extra worker --extra gateway $(LOCK_ARGS)
 
 lock: ## resolve the requirements anew (LOCK_ARGS=--upgrade for newer versions)
 	$(need_uv)

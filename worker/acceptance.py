@@ -9,7 +9,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from worker import database, intake, outbox, plan, progress, relay, settings
+from worker import database, intake, meters, outbox, plan, progress, relay, settings, throttle
 from worker.errors import InvalidJob, JobRejected, NoSuchJob, Retryable, StoreRefused
 from worker.messaging import answers, broker
 from worker.messaging.tasks import Delivery
@@ -97,9 +97,13 @@ def start(
 ) -> JobRecord:
     """Split a job that the caller holds; ``at_once``: apply it where it has but one chunk."""
     job, only = plan.split(connection, job, settings.load().chunk_size, lists)
-    if only is None or not at_once:
+    if only is None or not at_once or throttle.wait_s(connection):
         return job
-    return progress.close(connection, job, only, KINDS[job.kind].apply(connection, job, only))
+    with meters.timed(job.kind):
+        outcome = KINDS[job.kind].apply(connection, job, only)
+        closed = progress.close(connection, job, only, outcome)
+    throttle.note(connection, only.items)
+    return closed
 
 
 def start_recorded(job_id: UUID) -> None:

@@ -15,9 +15,10 @@ from worker.models.resources import WIDTH, slices
 MOST_ITEMS = 200_000
 
 
-def size(most_resources: int, targets: int) -> int:
+def size(most_resources: int, targets: int, most_items: int | None = None) -> int:
     """Return how many resources a chunk holds where ``targets`` tags go off each of them."""
-    return max(1, min(most_resources, MOST_ITEMS // max(1, targets)))
+    items = min(MOST_ITEMS, most_items or MOST_ITEMS)
+    return max(1, min(most_resources, items // max(1, targets)))
 
 
 def split_ids(packed: bytes, most: int) -> Iterator[bytes]:

@@ -110,6 +110,11 @@ def find_by_access_key(connection: Connection, access_key: str) -> Credential | 
     return _find(connection, table.c.access_key == access_key)
 
 
+def find(connection: Connection, credential_id: str) -> Credential | None:
+    """Return the credential with this id, a UUID, revoked or not."""
+    return _find(connection, table.c.id == UUID(credential_id))
+
+
 def any_that_signs(connection: Connection) -> bool:
     """Tell whether any credential signs its requests."""
     valid = table.c.access_key.is_not(None) & table.c.revoked_at.is_(None)

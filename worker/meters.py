@@ -6,6 +6,7 @@ handed in, a few seconds' worth, is lost: these are measurements, not accounts.
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 import time
@@ -17,7 +18,10 @@ from sqlalchemy import Connection, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from worker import database
+from worker.errors import TagsweepError
 from worker.models.tables import chunk_time as table
+
+log = logging.getLogger(__name__)
 
 #: upper bounds of the buckets, in seconds; the last bucket has none
 BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -29,17 +33,15 @@ _handed_in_at = float("-inf")
 
 
 @contextmanager
-def timed() -> Iterator[list[str]]:
-    """Time the block as one chunk, of the kind that it appends to what is yielded; else not."""
-    kinds: list[str] = []
+def timed(kind: str) -> Iterator[None]:
+    """Count the block as one chunk of a job of this kind, with the time it took, if it succeeds."""
     start = time.monotonic()
-    yield kinds
+    yield
     seconds = time.monotonic() - start
-    for kind in kinds:
-        place = (kind, bisect_left(BOUNDS, seconds))
-        with _lock:
-            chunks, total = _counted.get(place, (0, 0.0))
-            _counted[place] = (chunks + 1, total + seconds)
+    place = (kind, bisect_left(BOUNDS, seconds))
+    with _lock:
+        chunks, total = _counted.get(place, (0, 0.0))
+        _counted[place] = (chunks + 1, total + seconds)
 
 
 def hand_in() -> None:
@@ -51,8 +53,11 @@ def hand_in() -> None:
         _handed_in_at = time.monotonic()
         taken = dict(_counted)
         _counted.clear()
-    with database.transaction() as connection:
-        add(connection, taken)
+    try:
+        with database.transaction() as connection:
+            add(connection, taken)
+    except TagsweepError as error:  # no reason to stop whoever works
+        log.warning("Chunk times of the last seconds are lost: %s", error)
 
 
 def add(connection: Connection, counted: dict[tuple[str, int], tuple[int, float]]) -> None:

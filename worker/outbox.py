@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, delete, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, delete, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from worker.models.events import JobCompleted
@@ -115,3 +116,32 @@ def position_at(connection: Connection, moment: object) -> int:
     query = select(outbox.c.position).where(outbox.c.created_at < moment)
     query = query.where(outbox.c.position.is_not(None)).order_by(outbox.c.position.desc())
     return connection.execute(query.limit(1)).scalar() or 0
+
+
+def moved(connection: Connection, position: int, most: int) -> Sequence[Row[Any]]:
+    """Return position, job and tenant of the events behind ``position``, without the events."""
+    query = select(outbox.c.position, outbox.c.job_id, outbox.c.tenant)
+    query = query.where(outbox.c.position > position)
+    return connection.execute(query.order_by(outbox.c.position).limit(most)).all()
+
+
+def of_tenant(
+    connection: Connection, tenant: str, position: int, most: int = 100
+) -> Sequence[Row[Any]]:
+    """Return the tenant's events behind ``position`` in the feed, in its order."""
+    query = select(outbox.c.position, outbox.c.job_id, outbox.c.event)
+    query = query.where(outbox.c.tenant == tenant, outbox.c.position > position)
+    return connection.execute(query.order_by(outbox.c.position).limit(most)).all()
+
+
+def bounds(connection: Connection) -> tuple[int, int]:
+    """Return the position behind which all events are kept, and the last position given."""
+    last = connection.execute(select(feed.c.position)).scalar_one()
+    first = connection.execute(select(func.min(outbox.c.position))).scalar()
+    return (last if first is None else first - 1), last
+
+
+def oldest_unpublished(connection: Connection) -> datetime | None:
+    """Return when the oldest event was written that waits to be published."""
+    query = select(func.min(outbox.c.created_at)).where(_waiting())
+    return connection.execute(query).scalar()

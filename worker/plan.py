@@ -13,7 +13,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, and_, bindparam, delete, func, insert, select, text
 
-from worker import chunks, progress
+from worker import chunks, progress, throttle
 from worker.models.records import Chunk, JobRecord, Lists
 from worker.models.resources import slices
 from worker.models.tables import chunk as chunk_table
@@ -62,7 +62,7 @@ def split(
     one: the caller may apply that in this very transaction.
     """
     matched = KINDS[job.kind].match(connection, str(job.tenant), job.head)
-    most = chunks.size(most_resources, len(matched))
+    most = chunks.size(most_resources, len(matched), throttle.most_items())
     if not matched:
         return progress.begin(connection, job, matched, 0, 0), None
     if lists is None and job.parts == 1:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from worker import acceptance, database, outbox, progress, relay, silence
+from worker import acceptance, database, meters, outbox, progress, relay, silence
 from worker.messaging import broker
 from worker.messaging.app import app
 
@@ -28,6 +28,7 @@ def recover() -> None:
         any_open = progress.any_open(connection)
     if any_open:
         broker.wake()
+    meters.hand_in()
 
 
 def _look_after_streams() -> None:

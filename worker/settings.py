@@ -6,7 +6,7 @@ from functools import cache
 from typing import Annotated, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, ValidationError
+from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from worker.errors import SettingsError
@@ -14,6 +14,8 @@ from worker.errors import SettingsError
 REDIS = ("redis", "rediss")
 AMQP = ("amqp", "amqps")
 MEMORY = "memory"
+#: never shown, not even where they are wrong
+_SECRET = ("TAGSWEEP_SECRET_KEY", "TAGSWEEP_API_KEY")
 
 
 def scheme(url: str) -> str:
@@ -46,6 +48,8 @@ class Settings(BaseSettings):
     events_url: Annotated[str, _one_of(*REDIS, *AMQP)] | None = None
     results_url: str | None = None
     chunk_size: int = Field(10_000, ge=1, le=1_000_000)
+    #: most items per second, over all workers together; none: as fast as the store takes them
+    max_rate: int | None = Field(None, ge=1)
     visibility_s: int = Field(60, ge=1)
     #: after how long without a part a stream's producer is asked for, twice, before it is given up
     stream_silence_s: int = Field(60, ge=1)
@@ -60,6 +64,20 @@ class Settings(BaseSettings):
     #: how long a statement may wait for a lock before its transaction is rolled back and retried
     lock_timeout_s: int = Field(30, ge=1)
     statement_timeout_s: int = Field(300, ge=1)
+    #: encrypts the signing secrets of credentials
+    secret_key: SecretStr | None = Field(None, min_length=32)
+    #: most bytes of a request's body
+    body_bytes: int = Field(64 << 20, ge=1024)
+    #: most ids of one request, over all its lists
+    request_ids: int = Field(2_000_000, ge=1)
+    #: requests of one tenant that one gateway process takes, on average and, twice as many, at once
+    requests_per_s: int = Field(500, ge=1)
+    #: requests that wait for their job's end, and open feeds, in one gateway process: each so many
+    waiting_requests: int = Field(1_000, ge=1)
+    #: how long a request waits for its job's end before it is answered without
+    wait_s: int = Field(30, ge=0, le=110)
+    #: how long a gateway that is told to stop goes on with the requests that it has
+    shutdown_s: int = Field(20, ge=1)
 
     @property
     def embedded(self) -> bool:
@@ -84,8 +102,11 @@ class Settings(BaseSettings):
 
     @property
     def recovery_interval_s(self) -> float:
-        """How often a worker looks for what stands open in the store."""
-        return 1.0 if self.embedded else 3.0
+        """How often a worker looks for what stands open in the store.
+
+        A job that a service records in its own transaction, with no message, waits for that.
+        """
+        return 1.0
 
     def over(self, **values: object) -> Self:
         """Return these settings with some of them replaced."""
@@ -104,5 +125,5 @@ def load() -> Settings:
         first = error.errors(include_url=False)[0]
         name = "TAGSWEEP_" + "_".join(str(part) for part in first["loc"][:1]).upper()
         problem = first["msg"].removeprefix("Value error, ")
-        shown = masked(str(first["input"]))
+        shown = "***" if name in _SECRET else masked(str(first["input"]))
         raise SettingsError(f"{name}={shown!r} is not usable: {problem}") from None

@@ -1,16 +1,17 @@
-"""What people may ask of a job that is recorded: retry it, pause it, let it go on."""
+"""What may be asked of a job that is recorded: retry it, pause it, let it go on, take it back."""
 
 from __future__ import annotations
 
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, and_, update
+from sqlalchemy import Connection, and_, delete, update
 
 from worker import failures, progress
 from worker.errors import NothingToRetry, NotRunning
 from worker.models.records import RETRYABLE, JobRecord
 from worker.models.tables import chunk as chunks
+from worker.models.tables import job as jobs
 
 
 def retry(connection: Connection, job_id: UUID) -> JobRecord:
@@ -46,3 +47,22 @@ def pause(connection: Connection, job_id: UUID, *, paused: bool) -> JobRecord:
     if job.ended:
         raise NotRunning(f"Job {job_id} has ended: {job.status}.")
     return progress.change(connection, job, paused=paused)
+
+
+def withdraw(connection: Connection, job_id: UUID, nonce: str) -> bool:
+    """Take back a job that nobody has begun, as if it had never been recorded.
+
+    Only by who recorded it with this ``nonce``, and only while nobody was promised that it will be
+    done (``keep``). False: it has begun, or was promised, and goes on.
+    """
+    this = and_(jobs.c.id == job_id, jobs.c.nonce == nonce, jobs.c.status == "queued")
+    return connection.execute(delete(jobs).where(this).returning(jobs.c.id)).first() is not None
+
+
+def keep(connection: Connection, job_id: UUID) -> bool:
+    """Let nobody take the job back: whoever is told that it will be done can rely on it.
+
+    False where there is no such job, or no more.
+    """
+    kept = update(jobs).where(jobs.c.id == job_id).values(nonce=None).returning(jobs.c.id)
+    return connection.execute(kept).first() is not None

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from functools import cache
+from typing import Any
 
 import redis
 
@@ -32,3 +34,36 @@ def publish_event(url: str, event: str) -> None:
     except redis.RedisError as error:
         where = settings.masked(url)
         raise BrokerUnavailable(f"Events cannot be published to {where}: {error}") from error
+
+
+def follow(url: str) -> Iterator[str | None]:
+    """Yield the events that are appended from now on; None every second in which none is.
+
+    Raises BrokerUnavailable: events that come before the next call are then not seen.
+    """
+    options = {"socket_connect_timeout": settings.load().connect_timeout_s, "socket_timeout": 5}
+    try:
+        with redis.Redis.from_url(url, **options) as client:
+            newest: Any = client.xrevrange(STREAM, count=1)
+            last = newest[0][0] if newest else b"0"
+            yield None  # from here on nothing is missed
+            while True:
+                read: Any = client.xread({STREAM: last}, count=500, block=1_000)
+                entries = _entries(read)
+                if not entries:
+                    yield None
+                for entry_id, fields in entries:
+                    last = entry_id
+                    yield fields.get(b"data", b"").decode()
+    except redis.RedisError as error:
+        where = settings.masked(url)
+        raise BrokerUnavailable(f"Events cannot be read from {where}: {error}") from error
+
+
+def _entries(read: Any) -> list[tuple[bytes, dict[bytes, bytes]]]:
+    """Return the entries of the one stream, in whichever shape the protocol's version gives."""
+    found = read.values() if isinstance(read, dict) else [entries for _, entries in read or ()]
+    flat: list[Any] = [entry for entries in found for entry in entries]
+    if flat and isinstance(flat[0], list):  # RESP3 has one list of entries more
+        flat = [entry for entries in flat for entry in entries]
+    return flat

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from worker import bisection, database, progress, relay, settings
+from worker import bisection, database, meters, progress, relay, settings, throttle
 from worker.errors import StoreBusy, StoreRefused
 from worker.messaging import broker
 from worker.models.records import Chunk, JobRecord
@@ -24,12 +24,15 @@ def sweep() -> None:
     pause = BUSY_S
     while time.monotonic() < until:
         try:
+            if not _may_begin(until):
+                break
             job = apply_next()
         except StoreBusy:
             time.sleep(pause * random.uniform(0.5, 1))  # noqa: S311  # so that two do not meet again
             pause = min(pause * 2, MOST_BUSY_S)
             continue
         if job is None:
+            meters.hand_in()
             return
         pause = BUSY_S
         if job.ended:
@@ -71,10 +74,25 @@ def apply_carefully(job_id: UUID, number: int) -> JobRecord | None:
 def _close(connection: Connection, job: JobRecord, chunk: Chunk) -> JobRecord:
     if job.cancelling:
         return progress.drop(connection, job, chunk)
-    return progress.close(connection, job, chunk, KINDS[job.kind].apply(connection, job, chunk))
+    with meters.timed(job.kind):
+        outcome = KINDS[job.kind].apply(connection, job, chunk)
+        closed = progress.close(connection, job, chunk, outcome)
+    throttle.note(connection, chunk.items)
+    return closed
+
+
+def _may_begin(until: float) -> bool:
+    """Wait for the ceiling to let a chunk begin; False where that is beyond the time slice."""
+    if settings.load().max_rate is None:
+        return True
+    with database.reading() as connection:
+        wait = throttle.wait_s(connection)
+    time.sleep(min(wait, max(0.0, until - time.monotonic())))
+    return wait == 0 or time.monotonic() < until
 
 
 def _go_on() -> None:
+    meters.hand_in()
     with database.reading() as connection:
         more = progress.any_open(connection)
     if more:

@@ -41,7 +41,8 @@ def give(
             return
         for reply_to, name in replies:
             request = SimpleNamespace(reply_to=reply_to, correlation_id=name)
-            backend.store_result(str(job_id), result, state, request=request)
+            # its caller looks for the spelling of the id that it has sent
+            backend.store_result(name, result, state, request=request)
 
 
 def expect(sender: Celery, job_id: str) -> None:

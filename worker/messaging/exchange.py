@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import suppress
 from functools import cache
+from typing import Any
 
 import kombu
+import kombu.exceptions
 from amqp.exceptions import AMQPError
 from kombu.exceptions import OperationalError
 
@@ -45,6 +49,38 @@ def publish(url: str, routing_key: str, event: str) -> None:
     except _ERRORS as error:
         _events_producer.cache_clear()
         raise BrokerUnavailable(f"Events cannot be published to {masked(url)}: {error}") from error
+
+
+def follow(url: str) -> Iterator[str | None]:
+    """Yield the events that are published from now on; None every second in which none is.
+
+    Raises BrokerUnavailable: events that come before the next call are then not seen.
+    """
+    timeout = settings.load().connect_timeout_s
+    try:
+        with kombu.Connection(url, connect_timeout=timeout, heartbeat=10) as connection:
+            yield from _drained(connection)
+    except (*_ERRORS, kombu.exceptions.KombuError) as error:
+        raise BrokerUnavailable(f"Events cannot be read from {masked(url)}: {error}") from error
+
+
+def _drained(connection: kombu.Connection) -> Iterator[str | None]:
+    received: list[str] = []
+
+    def take(message: kombu.Message) -> None:
+        body: Any = message.body  # the stubs know text alone
+        received.append(body.decode() if isinstance(body, bytes) else str(body))
+
+    # of this connection alone: the broker removes it with the connection
+    queue = kombu.Queue(exchange=_EXCHANGE, routing_key="#", exclusive=True, auto_delete=True)
+    with kombu.Consumer(connection, [queue], on_message=take, no_ack=True):
+        yield None
+        while True:
+            with suppress(TimeoutError):
+                connection.drain_events(timeout=1)
+            connection.heartbeat_check()
+            yield from received or [None]
+            received.clear()
 
 
 # a forked child must not share its parent's connection

@@ -11,13 +11,17 @@ UNREMARKABLE = frozenset({"tags.sweep", "tags.recover"})
 
 def quieten() -> None:
     """Drop what Celery says of housekeeping, and its "ignored" where the relay has the result."""
-    for name in ("celery.worker.strategy", "celery.app.trace"):
+    for name in ("celery.worker.strategy", "celery.worker.request", "celery.app.trace"):
         logging.getLogger(name).addFilter(_remarkable)
 
 
 def _remarkable(record: logging.LogRecord) -> bool:
     fields = record.args
-    if not isinstance(fields, Mapping) or record.levelno > logging.INFO:
+    if record.levelno > logging.INFO:
+        return True
+    if isinstance(fields, tuple):  # "Discarding revoked task": a look for recovery came too late
+        return not fields or fields[0] not in UNREMARKABLE
+    if not isinstance(fields, Mapping):
         return True
     name = str(fields.get("name"))
     ignored = name.startswith("tags.") and fields.get("description") == "ignored"

@@ -72,7 +72,7 @@ class Task(celery.Task[Any, Any]):
     """A task of any kind, Celery's own too."""
 
     abstract = True
-    Request = Request
+    Request = f"{__name__}:{Request.__name__}"
 
 
 def _kept(message: Message, reason: str) -> bool:

@@ -74,5 +74,11 @@ def set_workspace_tags(
     connection.execute(upsert, rows)
 
 
+def has_workspace(connection: Connection, tenant: str, name: str) -> bool:
+    """Tell whether the tenant has this workspace."""
+    query = select(workspace.c.id).where(workspace.c.tenant == tenant, workspace.c.id == name)
+    return connection.execute(query).first() is not None
+
+
 def _dialect(connection: Connection):  # type: ignore[no-untyped-def]  # noqa: ANN202  # either module
     return postgresql if connection.dialect.name == "postgresql" else sqlite

@@ -64,7 +64,7 @@ def match(connection: Connection, tenant: str, head: dict[str, Any]) -> list[dic
     """Return the tenant's tags that are named, each once, in the order of ``names``."""
     names = list(dict.fromkeys(head["names"]))
     query = select(tag).where(tag.c.tenant == tenant, tag.c.name.in_(names))
-    found = {row.name: _shown(row) for row in connection.execute(query)}
+    found = {row.name: shown(row) for row in connection.execute(query)}
     return [found[name] for name in names if name in found]
 
 
@@ -110,7 +110,7 @@ def report(connection: Connection, job: JobRecord) -> Report:
     connection.execute(update(tag).where(*changed).values(updated_at=clock()))
     ids = [UUID(one["id"]) for one in job.targets]
     query = select(tag).where(tag.c.tenant == job.tenant, tag.c.id.in_(ids))
-    now = {str(row.id): _shown(row) for row in connection.execute(query)}
+    now = {str(row.id): shown(row) for row in connection.execute(query)}
     return Report([now.get(one["id"], one) for one in job.targets])
 
 
@@ -141,7 +141,8 @@ def _apply_sqlite(connection: Connection, job: JobRecord, chunk: Chunk, one: UUI
     return len(gone)
 
 
-def _shown(row: Any) -> dict[str, Any]:
+def shown(row: Any) -> dict[str, Any]:
+    """Return a tag as the contract shows it."""
     return {
         "id": str(row.id),
         "name": row.name,

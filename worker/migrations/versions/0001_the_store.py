@@ -20,12 +20,13 @@ def upgrade() -> None:
     _jobs()
     _events()
     op.execute("INSERT INTO feed (id, position) VALUES (1, 0)")
+    op.execute("INSERT INTO throttle (id) VALUES (1)")
 
 
 def downgrade() -> None:
     for table in ("reply", "outbox", "feed", "set_aside", "attempt"):
         op.drop_table(table)
-    for table in ("failure", "workspace_removal", "removal", "chunk", "part", "job"):
+    for table in ("throttle", "failure", "workspace_removal", "removal", "chunk", "part", "job"):
         op.drop_table(table)
     for table in ("workspace_tag", "workspace", "tag_link", "tag"):
         op.drop_table(table)
@@ -132,6 +133,12 @@ def _jobs() -> None:
     )
     op.create_index("job_tenant", "job", ["tenant", "accepted_at"])
     op.create_index("job_turn", "job", ["tenant", "served_at"])
+    op.create_table(
+        "throttle",
+        sa.Column("id", sa.SmallInteger(), autoincrement=False, nullable=False),
+        sa.Column("next_at", types.Moment(), server_default=types.clock(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="throttle_pkey"),
+    )
     op.create_table(
         "removal",
         sa.Column("job_id", types.Id(), nullable=False),

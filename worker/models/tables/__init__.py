@@ -2,7 +2,15 @@
 
 from worker.models.tables.columns import metadata
 from worker.models.tables.credentials import chunk_time, credential
-from worker.models.tables.jobs import chunk, failure, job, part, removal, workspace_removal
+from worker.models.tables.jobs import (
+    chunk,
+    failure,
+    job,
+    part,
+    removal,
+    throttle,
+    workspace_removal,
+)
 from worker.models.tables.messages import attempt, feed, outbox, reply, set_aside
 from worker.models.tables.tags import tag, tag_link, workspace, workspace_tag
 
@@ -22,6 +30,7 @@ __all__ = [
     "set_aside",
     "tag",
     "tag_link",
+    "throttle",
     "workspace",
     "workspace_removal",
     "workspace_tag",

@@ -103,6 +103,14 @@ chunk = Table(
     ),
 )
 
+#: when the next chunk may begin, where there is a ceiling on the rate: one row
+throttle = Table(
+    "throttle",
+    metadata,
+    Column("id", SmallInteger, primary_key=True, autoincrement=False),
+    Column("next_at", Moment, nullable=False, server_default=clock()),
+)
+
 #: the links that each chunk removed: what receipts, undo and honest counts are read from
 removal = Table(
     "removal",

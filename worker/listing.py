@@ -1,0 +1,93 @@
+"""Jobs as lists and numbers, for those who look on: nothing here changes anything."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Connection, Row, and_, func, or_, select
+
+from worker.models.records import JobRecord
+from worker.models.tables import job as jobs
+
+_COLUMNS = tuple(jobs.c[field.name] for field in fields(JobRecord))
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which of a tenant's jobs are asked for."""
+
+    tenant: str
+    kind: str | None = None
+    status: str | None = None
+    since: datetime | None = None  #: accepted then or later
+
+    def condition(self) -> ColumnElement[bool]:
+        """Return this as SQL."""
+        conditions = [jobs.c.tenant == self.tenant]
+        if self.kind is not None:
+            conditions.append(jobs.c.kind == self.kind)
+        if self.status is not None:
+            conditions.append(jobs.c.status == self.status)
+        if self.since is not None:
+            conditions.append(jobs.c.accepted_at >= self.since)
+        return and_(*conditions)
+
+
+def count(connection: Connection, wanted: Wanted) -> int:
+    """Return how many jobs are wanted."""
+    query = select(func.count()).select_from(jobs).where(wanted.condition())
+    return int(connection.execute(query).scalar_one())
+
+
+def page(
+    connection: Connection,
+    wanted: Wanted,
+    beside: tuple[datetime, UUID] | None,
+    most: int,
+    *,
+    back: bool = False,
+) -> list[JobRecord]:
+    """Return the wanted jobs, newest first, that follow the place ``beside``.
+
+    ``back``: those before it, in the opposite order, nearest first.
+    """
+    query = select(*_COLUMNS).where(wanted.condition()).limit(most)
+    if beside is not None:
+        query = query.where(_newer(*beside) if back else _older(*beside))
+    order = (jobs.c.accepted_at, jobs.c.id)
+    query = query.order_by(*(order if back else (column.desc() for column in order)))
+    return [JobRecord(*row) for row in connection.execute(query)]
+
+
+def running(connection: Connection, tenants: Collection[str], most: int = 200) -> list[JobRecord]:
+    """Return jobs of these tenants that have chunks open."""
+    query = select(*_COLUMNS).where(jobs.c.open > 0, jobs.c.tenant.in_(tenants))
+    rows = connection.execute(query.order_by(jobs.c.accepted_at).limit(most))
+    return [JobRecord(*row) for row in rows]
+
+
+def totals(connection: Connection) -> list[Row[Any]]:
+    """Return number of jobs and of items removed by ``kind`` and ``status``; reads every job."""
+    columns = (jobs.c.kind, jobs.c.status)
+    numbers = (func.count().label("jobs"), func.sum(jobs.c.removed).label("removed"))
+    return list(connection.execute(select(*columns, *numbers).group_by(*columns)).all())
+
+
+def open_chunks(connection: Connection) -> int:
+    """Return how many chunks wait for a worker."""
+    query = select(func.coalesce(func.sum(jobs.c.open), 0)).where(jobs.c.open > 0)
+    return int(connection.execute(query).scalar_one())
+
+
+def _older(moment: datetime, job_id: UUID) -> ColumnElement[bool]:
+    same = and_(jobs.c.accepted_at == moment, jobs.c.id < job_id)
+    return and_(jobs.c.accepted_at <= moment, or_(jobs.c.accepted_at < moment, same))
+
+
+def _newer(moment: datetime, job_id: UUID) -> ColumnElement[bool]:
+    same = and_(jobs.c.accepted_at == moment, jobs.c.id > job_id)
+    return and_(jobs.c.accepted_at >= moment, or_(jobs.c.accepted_at > moment, same))
