@@ -1,0 +1,52 @@
+"""``tagsweep worker``: everything that has to run behind the broker."""
+
+from __future__ import annotations
+
+import signal
+from typing import Annotated
+
+import typer
+
+from producer.cli import terminal, trouble
+from worker import database, schema, settings
+from worker.messaging import broker, embedded, heart
+from worker.messaging.app import app as celery_app
+
+app = typer.Typer(rich_markup_mode="rich", add_completion=False)
+
+STOPS = {signal.SIGINT, signal.SIGTERM}
+
+Concurrency = Annotated[
+    int | None, typer.Option(min=1, metavar="N", help="Processes; by default one for each core.")
+]
+LogLevel = Annotated[str, typer.Option(help="debug, info, warning or error.")]
+
+
+@app.command()
+def worker(*, concurrency: Concurrency = None, loglevel: LogLevel = "info") -> None:
+    """Run a worker until Ctrl-C or SIGTERM; the step in hand is finished.
+
+    Behind a broker this is the same as `celery -A worker worker`. With nothing set it works, one
+    step at a time, on what any command records in the store.
+    """
+    schema.ready()
+    if settings.load().embedded:
+        _embedded()
+        return
+    broker.check(celery_app())
+    heart.attach()
+    arguments = ["worker", "--loglevel", loglevel]
+    if concurrency is not None:
+        arguments += ["--concurrency", str(concurrency)]
+    status: int | None = celery_app().worker_main(arguments)
+    raise typer.Exit(status or 0)
+
+
+def _embedded() -> None:
+    where = database.describe(settings.load().database_url)
+    # blocked before the worker's threads start, so that they leave the signals to this one
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
+    with trouble.told(), embedded.worker():
+        terminal.say(f"A worker runs on the store at {where}. Ctrl-C ends it.")
+        signal.sigwait(STOPS)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)

@@ -1,0 +1,98 @@
+"""Take a job through the product's own steps in this very process, without a broker."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from typing import Any
+from uuid import UUID, uuid4
+
+from worker import acceptance, database, intake, outbox, progress, settings, sweeping
+from worker.models.jobs import DeleteJob, DetachJob, Job
+from worker.models.records import Lists
+from worker.models.resources import number_of, pack
+
+
+def chunk_size(most: int) -> None:
+    """Let this process cut jobs into chunks of ``most`` resources."""
+    os.environ["TAGSWEEP_CHUNK_SIZE"] = str(most)
+    settings.load.cache_clear()
+
+
+def detach_job(tenant: str, names: Iterable[str], **lists: Iterable[str]) -> DetachJob:
+    """Return the job as its JSON would have it."""
+    ids = {name: list(some) for name, some in lists.items()}
+    return DetachJob.parse({"tenant": tenant, "names": list(names), **ids})
+
+
+def delete_job(tenant: str, workspaces: Iterable[str], *keys: str) -> DeleteJob:
+    """Return the job as its JSON would have it."""
+    tags = [{"key": key} for key in keys]
+    return DeleteJob.parse({"tenant": tenant, "workspaces": list(workspaces), "tags": tags})
+
+
+def lists(*names: str, **ids: Iterable[str]) -> Lists:
+    """Return some lists as a part of a job carries them."""
+    packed = {number_of(name): pack(list(some)) for name, some in ids.items()}
+    return Lists({number: some for number, some in packed.items() if some}, names)
+
+
+def record(job: Job, job_id: UUID | None = None) -> UUID:
+    """Record a job whole, as a service in its own transaction does; nobody has split it yet."""
+    job_id = job_id or uuid4()
+    with database.transaction() as connection:
+        intake.record_with_lists(connection, job_id, job, [intake.lists_of(job)])
+    return job_id
+
+
+def record_parts(job: Job, parts: Iterable[Lists]) -> UUID:
+    """Record a job whose lists are stored in several parts."""
+    job_id = uuid4()
+    with database.transaction() as connection:
+        intake.record_with_lists(connection, job_id, job, parts)
+    return job_id
+
+
+def split(job_id: UUID, *, at_once: bool = False) -> None:
+    """Split a job that is recorded; ``at_once``: apply it where it has but one chunk."""
+    with database.transaction() as connection:
+        acceptance.start(connection, progress.get(connection, job_id), at_once=at_once)
+
+
+def opened(job: Job) -> UUID:
+    """Record and split a job; each chunk is still open."""
+    job_id = record(job)
+    split(job_id)
+    return job_id
+
+
+def run(job: Job) -> dict[str, Any]:
+    """Do a job whose lists are in hand; return its completion data."""
+    job_id = uuid4()
+    with database.transaction() as connection:
+        intake.record(connection, job_id, job)
+        recorded = progress.get(connection, job_id)
+        acceptance.start(connection, recorded, intake.lists_of(job))
+    return finish(job_id)
+
+
+def run_recorded(job_id: UUID) -> dict[str, Any]:
+    """Do a job that is recorded; return its completion data."""
+    split(job_id, at_once=True)
+    return finish(job_id)
+
+
+def finish(job_id: UUID) -> dict[str, Any]:
+    """Apply whatever is open; return the job's completion data."""
+    while sweeping.apply_next():
+        pass
+    found = event(job_id)
+    assert found is not None, "the job has not ended"
+    data: dict[str, Any] = found["data"]
+    return data
+
+
+def event(job_id: UUID) -> dict[str, Any] | None:
+    """Return the event of the job's latest end; None where it has none."""
+    with database.reading() as connection:
+        return outbox.latest(connection, job_id)
