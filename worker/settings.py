@@ -33,6 +33,7 @@ def _one_of(*schemes: str) -> AfterValidator:
     def check(url: str) -> str:
         if "://" not in url or scheme(url).partition("+")[0] not in schemes:
             raise ValueError(f"must start with one of {', '.join(s + '://' for s in schemes)}")
+        _ = urlsplit(url).port  # raises ValueError where it is no number
         return url
 
     return AfterValidator(check)
@@ -60,7 +61,7 @@ class Settings(BaseSettings):
     #: events kept in the Redis stream; the store keeps its own copy
     events_maxlen: int = Field(1_000_000, ge=1)
     #: how long to wait for a server before saying that it does not answer
-    connect_timeout_s: int = Field(3, ge=1)
+    connect_timeout_s: int = Field(2, ge=2)
     #: how long a statement may wait for a lock before its transaction is rolled back and retried
     lock_timeout_s: int = Field(30, ge=1)
     statement_timeout_s: int = Field(300, ge=1)

@@ -17,8 +17,14 @@ SWEEPS = "tagsweep.sweep"
 TASKS = ("detach", "delete", "parts", "sweep", "recover", "control")
 #: set while a worker runs in this process: only then does anybody hear what memory:// carries
 embedded_worker = threading.Event()
+#: set when a pool process of this worker has died with a task in hand
+process_died = threading.Event()
+#: what has happened to a worker that asks for recovery
+BEGAN, DIED = "began", "died"
 #: how a connection is tried: whoever waits is to be told within seconds
 _BRIEF = {"max_retries": 1, "interval_start": 0.2, "interval_step": 0.2, "interval_max": 0.5}
+#: how long a broker that has taken a connection may keep a sender waiting; it is stopped, or gone
+SILENT_S = 2
 #: how long a result is kept for its caller
 RESULT_EXPIRES_S = 24 * 3600
 
@@ -50,10 +56,12 @@ def create(config: Settings) -> Celery:
         worker_pool="solo" if config.embedded else "prefork",
         worker_redirect_stdouts=False,
         broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,
         broker_connection_timeout=config.connect_timeout_s,
         broker_transport_options=_transport_options(config),
         result_backend_transport_options=_result_options(config),
         redis_socket_connect_timeout=config.connect_timeout_s,
+        redis_socket_timeout=SILENT_S,
         redis_retry_on_timeout=False,
         enable_utc=True,
     )
@@ -76,6 +84,7 @@ def _transport_options(config: Settings) -> dict[str, Any]:
             "unacked_restore_interval": max(1, config.visibility_s // 10),
             "unacked_restore_throttle": 1,
             "socket_connect_timeout": config.connect_timeout_s,
+            "socket_timeout": SILENT_S,
             "socket_keepalive": True,
         }
     if kind in AMQP:

@@ -11,7 +11,7 @@ from kombu.exceptions import OperationalError
 
 from worker import settings
 from worker.errors import BrokerUnavailable
-from worker.messaging.app import SWEEPS, app
+from worker.messaging.app import SILENT_S, SWEEPS, app
 from worker.models.jobs import QUEUE
 from worker.settings import masked
 
@@ -22,7 +22,7 @@ def send(sender: Celery, name: str, body: object = None, **options: Any) -> None
     Raises BrokerUnavailable within seconds where the broker does not take it.
     """
     args = [] if body is None else [body]
-    options = {"queue": QUEUE, "retry": False, **options}
+    options = {"queue": QUEUE, "retry": False, "confirm_timeout": SILENT_S, **options}
     with unavailable(sender):
         sender.send_task(name, args, **options)
 
@@ -52,7 +52,8 @@ def sweeps_waiting() -> int:
 def check(sender: Celery) -> None:
     """Raise BrokerUnavailable, within seconds, where the broker does not answer."""
     with unavailable(sender), sender.connection_for_write() as connection:
-        connection.ensure_connection(max_retries=1, interval_start=0, timeout=3)
+        # a second try only where the first was refused at once
+        connection.ensure_connection(max_retries=1, interval_start=0, timeout=0.5)
 
 
 @contextmanager
@@ -66,9 +67,12 @@ def unavailable(sender: Celery) -> Iterator[None]:
     )
     try:
         yield
-    except errors as error:
+    except Exception as error:
+        # the second: what Celery raises where a result backend on Redis does not answer
+        if not isinstance(error, errors) and "Retry limit exceeded" not in str(error):
+            raise
         where = masked(str(sender.conf.broker_url))
-        cause = " ".join(str(error).split())[:300]
+        cause = " ".join(str(error.__cause__ or error).split())[:300]
         raise BrokerUnavailable(
             f"The broker at {where} does not answer ({cause}). "
             "Start it, or set TAGSWEEP_BROKER_URL to where it is."
