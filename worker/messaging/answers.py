@@ -45,6 +45,16 @@ def give(
             backend.store_result(name, result, state, request=request)
 
 
+def forget(job_id: UUID | str) -> None:
+    """Forget the answer to a job that runs again: Celery ignores whatever comes after a success.
+
+    Raises BrokerUnavailable where the result backend does not answer.
+    """
+    if not are_messages():
+        with unavailable(app()):
+            app().backend.forget(str(job_id))
+
+
 def expect(sender: Celery, job_id: str) -> None:
     """Make ready to receive the answer to a job whose own message is not a Celery call."""
     with unavailable(sender), sender.amqp.producer_pool.acquire(block=True) as producer:
@@ -57,12 +67,17 @@ def wait(sender: Celery, job_id: str, timeout: float | None) -> dict[str, Any]:
     Raises TimeoutError after ``timeout`` seconds, TagsweepError without a result backend.
     """
     _require_backend(sender)
+    asked: Any = sender.AsyncResult(job_id)
     try:
         with unavailable(sender):
-            data: dict[str, Any] = sender.AsyncResult(job_id).get(timeout=timeout)
+            data: dict[str, Any] = asked.get(timeout=timeout)
     except CeleryTimeout:
         message = f"Job {job_id} has not ended within {timeout} s; it goes on."
         raise TimeoutError(message) from None
+    finally:
+        # now, and not when the interpreter shuts down: then there is no network any more
+        asked.backend.remove_pending_result(asked)
+        asked.backend = None
     return data
 
 
