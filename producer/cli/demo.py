@@ -120,7 +120,7 @@ def _look_back(session: Session) -> list[dict[str, Any]]:
 def _row(event: dict[str, Any]) -> list[str]:
     data = event["data"]
     numbers = [f"{data['counts'][name]:,}" for name in ("total", "removed", "absent")]
-    tags = ", ".join(outcome.tag(tag) for tag in data["tags"])
+    tags = ", ".join(outcome.tag(tag).partition(" (")[0] for tag in data["tags"])
     return [event["type"], data["tenant"], data["status"], *numbers, tags]
 
 

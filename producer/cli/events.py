@@ -44,7 +44,7 @@ def events(
     ] = None,
 ) -> None:
     """Print the completion events in the order of their feed, one JSON (CloudEvents 1.0) a line."""
-    moment = since and _moment(since)
+    moment = None if since is None else _moment(since)
     schema.ready()
     position = 0
     if moment:
@@ -64,7 +64,7 @@ def _print(position: int, *, follow: bool) -> None:
             terminal.write(row.event)
             position = row.position
         if not rows:
-            if not follow:
+            if not follow or terminal.is_abandoned():
                 return
             time.sleep(POLL_S)
 

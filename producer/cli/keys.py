@@ -103,5 +103,8 @@ def _row(found: dict[str, Any]) -> list[str]:
         cells["tenant"],
         cells["prefix"] + "_...",
         "yes" if cells["operator"] else "-",
-        *(cells[name] or "-" for name in ("access_key", "created_at", "last_used_at", "revoked_at")),
+        *(
+            cells[name] or "-"
+            for name in ("access_key", "created_at", "last_used_at", "revoked_at")
+        ),
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import select
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,8 +17,8 @@ from rich.text import Text
 
 console = Console(stderr=True)
 
-#: columns of a table where nobody says how wide the reader's screen is
-WIDE = 160
+#: characters in a line of a table
+WIDE = 200
 
 
 def say(message: str) -> None:
@@ -42,17 +43,25 @@ def write(text: str) -> None:
     sys.stdout.buffer.flush()
 
 
+def is_abandoned() -> bool:
+    """Tell whether whoever read our stdout has gone, which a write alone would find out."""
+    poll = select.poll()
+    poll.register(sys.stdout.fileno(), 0)
+    return bool(poll.poll(0))
+
+
 def table(head: list[str], rows: list[list[str]]) -> None:
-    """Print ``rows`` on stdout, aligned; columns of numbers to the right."""
-    out = Console() if sys.stdout.isatty() else Console(width=WIDE)
+    """Print ``rows`` on stdout, aligned; columns of numbers to the right.
+
+    A narrow terminal breaks the lines itself: an id that is folded cannot be copied.
+    """
     shape = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for at, name in enumerate(head):
-        numeric = bool(rows) and all(row[at][:1].isdigit() and "," not in name for row in rows)
-        numeric = numeric and all(row[at].replace(",", "").isdigit() for row in rows)
-        shape.add_column(name, justify="right" if numeric else "left", overflow="fold")
+        numeric = all(row[at].replace(",", "").isdigit() for row in rows)
+        shape.add_column(name, justify="right" if numeric else "left", no_wrap=True)
     for row in rows:
         shape.add_row(*(Text(cell) for cell in row))
-    out.print(shape)
+    Console(width=WIDE).print(shape, soft_wrap=True)
 
 
 class _Done(ProgressColumn):

@@ -51,7 +51,8 @@ def _tell(url: str, tenant: str, key: str) -> None:
     terminal.tell(f"url:    {url}")
     terminal.tell(f"tenant: {tenant}")
     terminal.tell(f"key:    {key}")
+    header = shlex.quote(f"x-api-key: {key}")
     terminal.tell(
-        f"curl --request POST {url}/api/v1/tags/detach/ --header {shlex.quote(f'x-api-key: {key}')} "
+        f"curl --request POST {url}/api/v1/tags/detach/ --header {header} "
         f"--header 'Content-Type: application/json' --data {shlex.quote(SAMPLE)}"
     )
