@@ -12,7 +12,7 @@ import pytest
 from tests.servers import NamedRabbitMQ, Postgres, RabbitMQ, Redis, ServerMissing
 from tests.servers.server import Server
 
-pytest_plugins = ["tests.fixtures"]
+pytest_plugins = ["tests.fixtures", "tests.gateway"]
 AnyServer = TypeVar("AnyServer", bound=Server)
 WANTING = "no server: "
 

@@ -7,13 +7,15 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
+from producer import TagSweep
 from tests.embedded import EmbeddedStack
 from tests.servers import NamedRabbitMQ, Postgres, RabbitMQ, Redis
-from tests.stack import ServerStack, Stack
+from tests.stack import ServerStack, Stack, close
 from tests.stores import Store, new_tenant
 from worker import database, schema, settings, streams
 from worker.messaging import app as messaging
@@ -29,6 +31,9 @@ def forget() -> None:
         messaging.app().close()
     messaging.app.cache_clear()
     streams._client.cache_clear()
+    if exchange._events_producer.cache_info().currsize:
+        producer: Any = exchange._events_producer(str(settings.load().events_target))
+        producer.connection.release()
     exchange._events_producer.cache_clear()
     settings.load.cache_clear()
 
@@ -166,3 +171,11 @@ def stack(request: pytest.FixtureRequest) -> Stack:
     """Each of the three stacks: the same jobs must come to the same end on all of them."""
     found: Stack = request.getfixturevalue(f"{request.param}_stack")
     return found
+
+
+@pytest.fixture
+def unheard(redis_url: str) -> Iterator[TagSweep]:
+    """A producer on a Redis of its own, where no worker listens."""
+    sender = TagSweep(broker_url=redis_url)
+    yield sender
+    close(sender._app, connections=True)

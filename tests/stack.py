@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -13,14 +12,14 @@ from pathlib import Path
 from typing import Any, Protocol
 from uuid import uuid4
 
-import kombu
 import redis
 from celery import Celery
 
 from producer import TagSweep
+from tests.listeners import AmqpEvents, RedisEvents
 from tests.servers.processes import kill_tree, spawn, wait_until
 from tests.stores import Store
-from worker.models.events import EXCHANGE, STREAM
+from worker.models.jobs import QUEUE
 
 ROOT = Path(__file__).resolve().parents[1]
 PATIENCE_S = 30
@@ -123,7 +122,7 @@ class ServerStack(Stack):
         self.settings: dict[str, object] = {"database_url": database_url, "broker_url": broker_url}
         self.store = Store(database_url)
         self.workers: list[Worker] = []
-        self._events = (_RedisEvents if broker_url.startswith("redis") else _AmqpEvents)(broker_url)
+        self._events = (RedisEvents if broker_url.startswith("redis") else AmqpEvents)(broker_url)
         self._app = _caller(self.broker_url, self.backend_url)
 
     def start_worker(self, concurrency: int = 1, **settings: object) -> Worker:
@@ -177,7 +176,7 @@ def _caller(broker_url: str, backend_url: str) -> Celery:
 
 def send(app: Celery, task: str, *args: Any, task_id: str | None = None, **kwargs: Any) -> Pending:
     """Send a message with a plain Celery app."""
-    pending: Pending = app.send_task(task, args, kwargs, task_id=task_id, queue="tagsweep")
+    pending: Pending = app.send_task(task, args, kwargs, task_id=task_id, queue=QUEUE)
     return pending
 
 
@@ -191,40 +190,21 @@ def close(app: Celery, *, connections: bool = False) -> None:
     # results that are collected later would connect anew to unsubscribe
     backend.remove_pending_result = lambda result: result
     if connections:
-        app.pool.force_close_all()
+        drop_connections(app)
     app.close()
 
 
-class _RedisEvents:
-    def __init__(self, url: str) -> None:
-        self._client = redis.Redis.from_url(url)
-
-    def all(self) -> list[dict[str, Any]]:
-        entries: Any = self._client.xrange(STREAM)
-        return [json.loads(fields[b"data"]) for _, fields in entries]
-
-    def close(self) -> None:
-        self._client.close()
+def drop_connections(app: Celery) -> None:
+    """Close whatever connections are open to the app's broker."""
+    pool: Any = app.pool  # the stubs take it for a pool of producers
+    pool.force_close_all()
 
 
-class _AmqpEvents:
-    """A queue bound to the exchange from the start; what came is kept."""
-
-    def __init__(self, url: str) -> None:
-        self._connection = kombu.Connection(url)
-        exchange = kombu.Exchange(EXCHANGE, type="topic", durable=True)
-        queue = kombu.Queue(f"events-{uuid4().hex}", exchange, "#", exclusive=True)
-        self._queue = queue(self._connection.default_channel)
-        self._queue.declare()
-        self._seen: list[dict[str, Any]] = []
-
-    def all(self) -> list[dict[str, Any]]:
-        while message := self._queue.get(no_ack=True):
-            self._seen.append(json.loads(str(message.body)))
-        return self._seen
-
-    def close(self) -> None:
-        self._connection.close()
+def messages_waiting(redis_url: str) -> int:
+    """Return how many jobs wait on a Redis that nobody listens to."""
+    with redis.Redis.from_url(redis_url) as client:
+        length: Any = client.llen(QUEUE)
+        return int(length)
 
 
 def eventually(condition: Callable[[], Any], seconds: float = PATIENCE_S) -> Any:

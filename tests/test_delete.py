@@ -98,7 +98,7 @@ def test_every_item_of_an_unknown_workspace_is_failed(stack: Stack, tenant: str)
         {
             "path": "/workspaces",
             "code": "unknown_workspace",
-            "reason": 'There is no workspace "nowhere".',
+            "reason": "nowhere: There is no such workspace.",
         }
     ]
     assert stack.store.workspaces(tenant) == {"w-1"}

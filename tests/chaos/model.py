@@ -1,0 +1,157 @@
+"""What must come of a number of jobs, whatever dies on the way: a model, and its invariants."""
+
+from __future__ import annotations
+
+import json
+import random
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, func, select
+
+from tests.chaos.stored import open_rows, removed_by
+from tests.driving import lists
+from tests.servers.processes import wait_until
+from tests.stack import ServerStack
+from tests.stores import Link, Store, counts, new_tenant
+from worker import intake
+from worker.models.jobs import KINDS, Job
+from worker.models.records import ENDS
+from worker.models.tables import job as jobs
+from worker.models.tables import outbox
+
+ENV, OWNER = {"key": "env", "value": "dev"}, {"key": "owner"}
+
+
+@dataclass(frozen=True, eq=False)
+class Errand:
+    """A job to be done, and what must come of it."""
+
+    id: str
+    kind: str
+    body: dict[str, Any]
+    counts: dict[str, int]
+    status: str = "succeeded"
+
+    def job(self) -> Job:
+        """Return it as a worker reads it."""
+        return KINDS[self.kind].parse(self.body)
+
+
+@dataclass
+class World:
+    """Tenants whose links and tags are known to the last one, and jobs that remove some."""
+
+    store: Store
+    draw: random.Random
+    tenants: list[str] = field(default_factory=lambda: [new_tenant() for _ in range(3)])
+    errands: list[Errand] = field(default_factory=list)
+    links: dict[str, set[Link]] = field(default_factory=dict)
+    tags: dict[str, set[tuple[str, str, str, bool]]] = field(default_factory=dict)
+
+    def id(self) -> str:
+        """Return a new id, the same one in each run of the same seed."""
+        return str(UUID(int=self.draw.getrandbits(128), version=4))
+
+    def errand(self, size: int) -> Errand:
+        """Prepare a job of either kind about ``size`` resources or, a tenth of it, workspaces."""
+        tenant = self.draw.choice(self.tenants)
+        if self.draw.random() < 0.7:
+            return self.detach(tenant, size)
+        return self.delete(tenant, max(1, size // 10))
+
+    def detach(self, tenant: str, size: int) -> Errand:
+        """Prepare a detach of two tags, of which half and a quarter of the resources carry one."""
+        ids = [self.id() for _ in range(size)]
+        kept = [self.id() for _ in range(3)]
+        job_id = self.id()
+        first, second = f"first-{job_id}", f"second-{job_id}"
+        self.store.tag(tenant, first, tables=[*ids[::2], *kept])
+        self.store.tag(tenant, second, tables=ids[::4], folders=kept)
+        stay = {(first, "tables", one) for one in kept} | {
+            (second, "folders", one) for one in kept
+        }
+        self.links.setdefault(tenant, set()).update(stay)
+        removed = len(ids[::2]) + len(ids[::4])
+        total = counts(total=2 * size, removed=removed, absent=2 * size - removed)
+        body = {"tenant": tenant, "names": [second, "unknown", first], "tables": ids}
+        return self._added(Errand(job_id, "detach", body, total))
+
+    def delete(self, tenant: str, size: int) -> Errand:
+        """Prepare a delete on workspaces of which each has one wanted tag, and one is unknown."""
+        job_id = self.id()
+        names = [f"w-{job_id[:20]}-{number}" for number in range(size)]
+        left = self.tags.setdefault(tenant, set())
+        for name in names:
+            self.store.workspace(tenant, name, {"env": "dev", "team": "a"}, {"env": "dev"})
+            left |= {(name, "team", "a", False), (name, "env", "dev", True)}
+        body = {"tenant": tenant, "workspaces": [*names, "nowhere"], "tags": [ENV, OWNER]}
+        told = counts(total=2 * size + 2, removed=size, absent=size, failed=2)
+        return self._added(Errand(job_id, "delete", body, told, "partial"))
+
+    def send(self, stack: ServerStack, errand: Errand) -> None:
+        """Send a job as any service does."""
+        stack.send(f"tags.{errand.kind}", errand.body, task_id=errand.id)
+
+    def record(self, errand: Errand) -> None:
+        """Record a job in the store, as a service in its own transaction does; no message."""
+        job = errand.job()
+        some = lists(*job.workspace_ids(), tables=errand.body.get("tables", ()))
+        with self.store.transaction() as connection:
+            intake.record_with_lists(connection, UUID(errand.id), job, [some])
+
+    def wait(self, seconds: float) -> None:
+        """Return once every job has ended and nothing waits to be published; fail otherwise."""
+        wanted = jobs.c.id.in_([UUID(errand.id) for errand in self.errands])
+        ended = jobs.c.status.in_(ENDS) & jobs.c.id.in_(select(outbox.c.job_id).where(_told()))
+
+        def done() -> bool:
+            with self.store.transaction() as connection:
+                number = connection.execute(select(func.count()).where(wanted, ended)).scalar_one()
+            return int(number) == len(self.errands)
+
+        assert wait_until(done, seconds=seconds), self._unfinished()
+
+    def _unfinished(self) -> list[str]:
+        rows = {errand: self.store.job(errand.id) for errand in self.errands}
+        return [
+            f"{errand.kind} {errand.id}: {row and (row.status, row.open, row.parts_in, row.parts)}"
+            for errand, row in rows.items()
+            if row is None or row.status not in ENDS or not self.store.outbox(errand.id)[0].position
+        ]
+
+    def check(self, events: list[dict[str, Any]] | None = None) -> None:
+        """Assert the invariants: every job's end, the store, the stream, and nothing left open."""
+        for errand in self.errands:
+            row = self.store.job(errand.id)
+            found = {name: getattr(row, name) for name in ("total", "removed", "absent", "failed")}
+            left = row.total - row.removed - row.absent - row.failed
+            told = {**found, "unprocessed": left}
+            assert (row.status, row.ends, told) == (errand.status, 1, errand.counts), errand.id
+            assert removed_by(self.store, errand.id) == row.removed
+        for tenant in self.tenants:
+            assert self.store.links(tenant) == self.links.get(tenant, set())
+            assert self.store.workspace_tags(tenant) == self.tags.get(tenant, set())
+        assert open_rows(self.store) == {}
+        self._check_events(events)
+
+    def _check_events(self, events: list[dict[str, Any]] | None) -> None:
+        rows = self.store.outbox()
+        assert [row.position for row in rows] == list(range(1, len(rows) + 1))
+        recorded = {json.loads(row.event)["id"]: json.loads(row.event) for row in rows}
+        assert len(rows) == len(self.errands)
+        assert set(recorded) == {f"{errand.id}.1" for errand in self.errands}
+        for errand in self.errands:
+            data = recorded[f"{errand.id}.1"]["data"]
+            assert (data["status"], data["counts"]) == (errand.status, errand.counts)
+        if events is not None:
+            assert {event["id"]: event for event in events} == recorded
+
+    def _added(self, errand: Errand) -> Errand:
+        self.errands.append(errand)
+        return errand
+
+
+def _told() -> ColumnElement[bool]:
+    return outbox.c.published_at.is_not(None) & outbox.c.answered_at.is_not(None)

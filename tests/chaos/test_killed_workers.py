@@ -1,0 +1,32 @@
+"""Processes of workers killed with signal 9, over and over, while jobs of both kinds are done."""
+
+from __future__ import annotations
+
+from tests.chaos import scale
+from tests.chaos.conftest import MakeStack
+from tests.chaos.model import World
+from tests.chaos.monkey import Monkey, at_large
+
+KILLS = scale.pick(short=20, long=200)
+JOBS = scale.pick(short=30, long=130)
+
+
+def test_whatever_is_killed_each_job_ends_once(make_stack: MakeStack, any_broker: str) -> None:
+    draw = scale.draw("kills")
+    stack = make_stack(any_broker, chunk_size=1_000, visibility_s=3)
+    world = World(stack.store, draw)
+    for _ in range(JOBS):
+        world.errand(draw.choice([1, 20, 500, 5_000]))
+    for _ in range(3):
+        stack.start_worker(concurrency=2)
+    stack.wait()
+    monkey = Monkey(stack, draw)
+    with at_large(monkey.kill, scale.draw("pauses")):
+        for number, errand in enumerate(world.errands, 1):
+            if draw.random() < 0.3:
+                world.record(errand)
+            else:
+                world.send(stack, errand)
+            monkey.wait_for(KILLS * number // JOBS)
+    world.wait(seconds=90)
+    world.check(stack._events.all())

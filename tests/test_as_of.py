@@ -1,0 +1,81 @@
+"""A job removes what was there when it was accepted; what comes later is not its to remove."""
+
+from __future__ import annotations
+
+from uuid import uuid4
+
+import pytest
+
+from tests import driving
+from tests.stores import Store, counts, new_ids
+from worker import acceptance, database, intake, progress
+
+
+@pytest.mark.parametrize("repeat", range(5))
+def test_a_link_attached_after_acceptance_is_left_alone(
+    store: Store, tenant: str, repeat: int
+) -> None:
+    before, after = new_ids(2)
+    store.tag(tenant, "legacy", tables=[before])
+    job_id = driving.record(driving.detach_job(tenant, ["legacy"], tables=[before, after]))
+    store.tag(tenant, "legacy", tables=[after])
+    if repeat % 2:
+        driving.split(job_id)
+    done = driving.run_recorded(job_id) if not repeat % 2 else driving.finish(job_id)
+    assert done["counts"] == counts(total=2, removed=1, absent=1)
+    assert store.links(tenant) == {("legacy", "tables", after)}
+
+
+def test_a_link_attached_just_before_is_removed(store: Store, tenant: str) -> None:
+    for _ in range(20):
+        ids = new_ids(1)
+        store.tag(tenant, "legacy", tables=ids)
+        done = driving.run(driving.detach_job(tenant, ["legacy"], tables=ids))
+        assert done["counts"] == counts(total=1, removed=1)
+
+
+def test_a_link_attached_again_in_the_middle_of_the_job_is_left_alone(
+    store: Store, tenant: str
+) -> None:
+    ids = sorted(new_ids(4))
+    store.tag(tenant, "legacy", tables=ids)
+    driving.chunk_size(2)
+    job_id = driving.opened(driving.detach_job(tenant, ["legacy"], tables=ids))
+    store.tag(tenant, "legacy", tables=new_ids(1))
+    kept = store.links(tenant) - {("legacy", "tables", one) for one in ids}
+    done = driving.finish(job_id)
+    assert done["counts"] == counts(total=4, removed=4)
+    assert store.links(tenant) == kept
+
+
+def test_attaching_what_is_there_does_not_make_it_newer(store: Store, tenant: str) -> None:
+    ids = new_ids(1)
+    store.tag(tenant, "legacy", tables=ids)
+    job_id = driving.record(driving.detach_job(tenant, ["legacy"], tables=ids))
+    store.tag(tenant, "legacy", tables=ids)
+    assert driving.run_recorded(job_id)["counts"] == counts(total=1, removed=1)
+
+
+def test_a_workspace_tag_set_anew_after_acceptance_is_left_alone(store: Store, tenant: str) -> None:
+    store.workspace(tenant, "w-1", {"env": "dev", "team": "a"})
+    job_id = driving.record(driving.delete_job(tenant, ["w-1"], "env", "team", "new"))
+    store.workspace(tenant, "w-1", {"env": "prod", "team": "a", "new": "x"})
+    done = driving.run_recorded(job_id)
+    assert done["counts"] == counts(total=3, removed=1, absent=2)
+    left = {(key, value) for _, key, value, _ in store.workspace_tags(tenant)}
+    assert left == {("env", "prod"), ("new", "x")}
+
+
+def test_the_time_of_acceptance_is_that_of_recording_not_of_the_transaction_s_start(
+    postgres_store: Store, tenant: str
+) -> None:
+    ids = new_ids(1)
+    job = driving.detach_job(tenant, ["legacy"], tables=ids)
+    job_id = uuid4()
+    with database.transaction() as connection:
+        progress.any_open(connection)  # the transaction has begun
+        postgres_store.tag(tenant, "legacy", tables=ids)
+        intake.record(connection, job_id, job)
+        recorded = progress.get(connection, job_id)
+        acceptance.start(connection, recorded, intake.lists_of(job))
+    assert driving.finish(job_id)["counts"] == counts(total=1, removed=1)
