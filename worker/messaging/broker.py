@@ -53,7 +53,7 @@ def check(sender: Celery) -> None:
     """Raise BrokerUnavailable, within seconds, where the broker does not answer."""
     with unavailable(sender), sender.connection_for_write() as connection:
         # a second try only where the first was refused at once
-        connection.ensure_connection(max_retries=1, interval_start=0, timeout=0.5)
+        connection.ensure_connection(max_retries=1, interval_start=0, timeout=1)
 
 
 @contextmanager

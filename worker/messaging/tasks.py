@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import celery
-from celery.exceptions import Ignore
 
 from worker.errors import Retryable
 from worker.messaging.app import app
@@ -43,7 +42,7 @@ def task(
 ) -> Callable[[Callable[[Delivery], None]], Any]:
     """Make a function of a Delivery the Celery task ``name``.
 
-    It returns nothing to Celery, whatever the caller's version asks for: results are the relay's.
+    It returns nothing to Celery: results are the relay's (``messaging.strays.Request``).
     Where its step fails with a Retryable, the message is sent ``again``, later and later; or
     dropped, where others like it follow anyway.
     """
@@ -55,10 +54,9 @@ def task(
             except Retryable as error:
                 if not again:
                     log.warning("%s: %s", name, error)
-                    raise Ignore from error
+                    return
                 wait = min(RETRY_S * 2**self.request.retries, MOST_RETRY_S)
                 raise self.retry(exc=error, countdown=wait, max_retries=None) from error
-            raise Ignore
 
         run.__doc__ = step.__doc__
         return app().task(name=name, bind=True, queue=queue, acks_late=acks_late)(run)
