@@ -11,7 +11,7 @@ from tests.stores import counts, new_ids
 def test_a_caller_that_asks_for_the_tasks_own_result_gets_the_jobs_answer(
     server_stack: ServerStack, tenant: str
 ) -> None:
-    """Callers up to Celery 5.5 say so in each message, and the accept task itself returns nothing."""
+    """Older callers say so in each message, and the task itself returns nothing."""
     ids, job_id = new_ids(25_000), str(uuid4())
     server_stack.store.tag(tenant, "legacy", tables=ids[:3])
     body = {"tenant": tenant, "names": ["legacy"], "tables": ids}
