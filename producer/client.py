@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -75,8 +75,8 @@ class TagSweep:
         *,
         tenant: str,
         workspaces: Iterable[str],
-        tags: Iterable[dict[str, str | None]] = (),
-        sys_tags: Iterable[dict[str, str | None]] = (),
+        tags: Iterable[Mapping[str, str | None]] = (),
+        sys_tags: Iterable[Mapping[str, str | None]] = (),
         job_id: str | UUID | None = None,
     ) -> JobHandle:
         """Delete key/value tags from the listed workspaces; a tag is ``{"key": …, "value": …}``.
@@ -179,7 +179,7 @@ def _valid(kind: type[Job], body: dict[str, Any]) -> dict[str, Any]:
 
 
 def _plain(values: Iterable[Any], name: str) -> list[Any]:
-    return list(_iterable(values, name))
+    return [dict(one) if isinstance(one, Mapping) else one for one in _iterable(values, name)]
 
 
 def _iterable(values: Any, name: str) -> Iterable[Any]:

@@ -9,7 +9,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,15 +46,23 @@ class CommandLine:
     def __init__(self, folder: Path, **settings: str) -> None:
         self.folder = folder
         self.store = folder / "tagsweep.db"
+        self.settings = settings
         kept = {key: value for key, value in os.environ.items() if not key.startswith("TAGSWEEP_")}
         given = {f"TAGSWEEP_{name.upper()}": value for name, value in settings.items()}
         self._environment = {**kept, **given, "PYTHONPATH": str(ROOT)}
 
     def __call__(self, *arguments: object, stdin: str = "", **settings: str) -> Ended:
         """Run a command to its end."""
+        return self._run([*COMMAND, *map(str, arguments)], stdin, settings)
+
+    def python(self, program: str, **settings: str) -> Ended:
+        """Run a Python program in the command's own surroundings."""
+        return self._run([sys.executable, "-c", program], "", settings)
+
+    def _run(self, command: list[str], stdin: str, settings: Mapping[str, str]) -> Ended:
         given = {f"TAGSWEEP_{name.upper()}": value for name, value in settings.items()}
         done = subprocess.run(
-            [*COMMAND, *map(str, arguments)],
+            command,
             cwd=self.folder,
             env={**self._environment, **given},
             input=stdin,

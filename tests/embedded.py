@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from tests.stack import ROOT, Stack, environment
+from tests.stack import ROOT, Stack, environment, eventually
 from tests.stores import Store
 from worker import errors
 
@@ -70,8 +70,14 @@ class EmbeddedStack(Stack):
 
     def events(self, job_id: str) -> list[dict[str, Any]]:
         """Return the job's events as the store's feed has them."""
-        rows = self.store.outbox(job_id)
-        return [json.loads(row.event) for row in rows if row.position is not None]
+        rows: list[Any] = []
+
+        def all_published() -> bool:
+            rows[:] = self.store.outbox(job_id)
+            return all(row.position is not None for row in rows)
+
+        eventually(all_published)  # the answer is given just before
+        return [json.loads(row.event) for row in rows]
 
     def close(self) -> None:
         """End the process, which does so when its input ends."""

@@ -7,7 +7,6 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -31,10 +30,8 @@ def forget() -> None:
         messaging.app().close()
     messaging.app.cache_clear()
     streams._client.cache_clear()
-    if exchange._events_producer.cache_info().currsize:
-        producer: Any = exchange._events_producer(str(settings.load().events_target))
-        producer.connection.release()
-    exchange._events_producer.cache_clear()
+    for url in list(exchange._producers):
+        exchange._drop(url)
     settings.load.cache_clear()
 
 

@@ -13,6 +13,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
+from tests.servers import Postgres, Redis
 from tests.servers.processes import free_port, kill_tree, spawn, wait_until
 from tests.stack import PATIENCE_S, ServerStack, environment, eventually
 from tests.stores import Store
@@ -54,7 +55,8 @@ class Gateway:
     def credential(self, tenant: str, *, operator: bool = False, signing: bool = False) -> Created:
         """Make a credential."""
         with self.store.transaction() as connection, pytest.MonkeyPatch.context() as patch:
-            patch.setattr(settings, "load", _settings)
+            if signing:  # the one that needs a setting of this very process
+                patch.setattr(settings, "load", _settings)
             return credentials.create(connection, tenant, operator=operator, signing=signing)
 
     def client(self, tenant: str, **options: Any) -> httpx.Client:
@@ -122,6 +124,27 @@ def up_gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
         yield gateway
     finally:
         gateway.close()
+
+
+@pytest.fixture
+def idle_stack(
+    postgres_server: Postgres, postgres_template: str, redis_server: Redis, tmp_path: Path
+) -> Iterator[ServerStack]:
+    """PostgreSQL and Redis of this test alone, with no worker yet."""
+    url = postgres_server.create_database(postgres_template)
+    stack = ServerStack("redis", tmp_path, url, redis_server.create_database())
+    try:
+        yield stack
+    finally:
+        stack.close()
+        postgres_server.drop_database(url)
+
+
+@pytest.fixture
+def idle_gateway(idle_stack: ServerStack) -> Iterator[Gateway]:
+    """A gateway with no worker behind it yet."""
+    with serving(idle_stack) as gateway:
+        yield gateway
 
 
 @pytest.fixture(params=["redis", "amqp", "up"])

@@ -195,7 +195,7 @@ def close(app: Celery, *, connections: bool = False) -> None:
 
 
 def drop_connections(app: Celery) -> None:
-    """Close whatever connections are open to the app's broker."""
+    """Close all connections to the app's broker: for good, and for every app of this process."""
     pool: Any = app.pool  # the stubs take it for a pool of producers
     pool.force_close_all()
 

@@ -16,8 +16,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from producer import TagSweep
-from tests.stack import ServerStack, close
+from tests.stack import ServerStack, producing
 from tests.stores import Link, adds_up, counts, new_ids, new_tenant
 from worker.models.events import stamp
 from worker.models.resources import pack
@@ -112,11 +111,10 @@ def test_one_message_of_a_service_that_has_nothing_of_ours(big: Big, tmp_path: P
 
 
 def test_generators_through_our_producer(big: Big) -> None:
-    sender = TagSweep(broker_url=big.stack.broker_url, results_url=big.stack.backend_url)
     lists: Any = {name: (UUID(one) for one in ids) for name, ids in big.lists.items()}
-    job = sender.detach(tenant=big.tenant, names=iter(NAMES), **lists)
-    big.check(job.result(timeout=60))
-    close(sender._app, connections=True)
+    with producing(big.stack) as sender:
+        job = sender.detach(tenant=big.tenant, names=iter(NAMES), **lists)
+        big.check(job.result(timeout=60))
 
 
 def test_parts_in_any_order_any_number_of_times_with_duplicates_across(big: Big) -> None:

@@ -60,7 +60,41 @@ def test_a_time_that_is_none_is_told(run: CommandLine, since: str) -> None:
     assert "--since" in refused.err
 
 
-def test_help_shows_examples_and_needs_no_database_driver(run: CommandLine) -> None:
+def loaded(run: CommandLine, program: str) -> set[str]:
+    """Return which of the libraries that take long to load a Python program has loaded."""
+    done = run.python(f"{program}\nimport sys; print(*sys.modules)")
+    assert done.status == 0, done.err
+    return {"celery", "kombu", "sqlalchemy", "psycopg"} & {*done.out.splitlines()[-1].split()}
+
+
+SHOWN = """import sys
+from producer.cli import main
+sys.argv = ["tagsweep", "--help"]
+try:
+    main()
+except SystemExit:
+    pass"""
+
+
+def test_help_loads_neither_celery_nor_a_database_driver(run: CommandLine) -> None:
+    assert loaded(run, SHOWN) == set()
+
+
+def test_whoever_sends_jobs_loads_no_database_driver(run: CommandLine) -> None:
+    assert loaded(run, "import producer") == set()
+    assert loaded(run, "from producer import JobHandle, TagSweep") == {"celery", "kombu"}
+    assert run.python("import producer; producer.nothing").err.endswith("no attribute 'nothing'\n")
+
+
+def test_who_goes_through_a_gateway_loads_neither(run: CommandLine) -> None:
+    program = SHOWN.replace('"--help"', '"jobs", "list"')
+    ended = run.python(program, url="http://127.0.0.1:1", api_key="ts_0123456789")
+    assert "does not answer" in ended.err
+    run = CommandLine(run.folder, url="http://127.0.0.1:1", api_key="ts_0123456789")
+    assert loaded(run, program) == set()
+
+
+def test_help_shows_examples(run: CommandLine) -> None:
     shown = run("--help")
     assert shown.status == 0
     assert "tagsweep detach --tenant acme --name legacy" in shown.out

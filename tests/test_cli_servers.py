@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import socket
+import sqlite3
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -83,14 +85,47 @@ def test_a_broker_that_never_answers_is_told_in_time(
         ("broker_url", "redis://host:port"),
         ("database_url", "mysql://x"),
         ("database_url", "postgresql://host:port/x"),
+        ("database_url", "postgresql://user:secret@[::1/x"),
+        ("database_url", "sqlite://tagsweep.db"),
+        ("broker_url", "amqp://user:secret@[::1"),
+        ("broker_url", "redis://:secret@[::1/0"),
+        ("broker_url", "redis://host/name"),
+        ("events_url", "redis://[::1"),
+        ("results_url", "redis://[::1"),
+        ("results_url", "nonsense"),
         ("chunk_size", "many"),
     ],
 )
 def test_a_setting_that_is_not_usable_is_named(run: CommandLine, name: str, value: str) -> None:
     ended = run("detach", *ACME, **{name: value})
     assert (ended.status, ended.out) == (2, "")
-    assert f"TAGSWEEP_{name.upper()}" in ended.err
+    assert ended.err.startswith(f"tagsweep: TAGSWEEP_{name.upper()}=")
+    assert "secret" not in ended.err
     assert len(ended.err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "path,words",
+    [
+        ("none/tagsweep.db", "there is no such folder. Make it, or set"),
+        ("", "it cannot be opened. See to its folder's permissions, or set"),
+        ("text.db", "the file is no SQLite database. Move it away, or set"),
+        ("locked/tagsweep.db", "it cannot be opened. See to its folder's permissions, or set"),
+        ("read-only.db", "it cannot be written. See to its permissions, or set"),
+    ],
+)
+def test_a_file_that_is_no_store_is_told_with_what_to_do(
+    run: CommandLine, path: str, words: str
+) -> None:
+    (run.folder / "text.db").write_text("no database at all\n" * 100)
+    (run.folder / "locked").mkdir(mode=0o500)
+    sqlite3.connect(run.folder / "read-only.db").executescript("CREATE TABLE x (y)").close()
+    (run.folder / "read-only.db").chmod(0o400)
+    if path.startswith(("locked", "read-only")) and os.geteuid() == 0:
+        pytest.skip("root may write everywhere")
+    ended = run("detach", *ACME, database_url=f"sqlite:///{run.folder / path}")
+    assert_told(ended, "TAGSWEEP_DATABASE_URL to another file")
+    assert words in ended.err
 
 
 @pytest.mark.integration

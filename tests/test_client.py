@@ -105,6 +105,19 @@ def test_a_cancelled_job_stops_and_tells(server_stack: ServerStack, tenant: str)
     assert (event["data"]["counts"]["unprocessed"] > 0) == (status == "cancelled")
 
 
+def test_a_cancel_that_overtakes_its_job_is_not_lost(
+    server_stack: ServerStack, tenant: str
+) -> None:
+    ids, job_id = sorted(new_ids(60_000, seed=10)), str(uuid4())
+    server_stack.store.tag(tenant, "legacy", tables=ids[:1])
+    with producing(server_stack) as sender:
+        sender.job(job_id).cancel()
+        with held_link(server_stack.store, ids[0]):
+            sender.detach(tenant=tenant, names=["legacy"], tables=ids, job_id=job_id)
+            wait_for_waiting(server_stack.store)
+            eventually(lambda: server_stack.store.job(job_id).cancelling)
+
+
 def test_an_unknown_job_is_queued_as_far_as_anybody_knows(server_stack: ServerStack) -> None:
     with producing(server_stack) as sender:
         assert sender.job(uuid4()).status() == "queued"

@@ -6,15 +6,12 @@ import asyncio
 import json
 import statistics
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import httpx
 import psutil
 import pytest
 
 from tests.gateway import Gateway, ended, serving
-from tests.servers import Postgres, Redis
 from tests.stack import ServerStack
 from tests.stores import new_ids
 
@@ -22,20 +19,6 @@ pytestmark = pytest.mark.slow
 
 DETACH = "/api/v1/tags/detach/"
 MEBIBYTE = 1 << 20
-
-
-@pytest.fixture
-def idle_stack(
-    postgres_server: Postgres, postgres_template: str, redis_server: Redis, tmp_path: Path
-) -> Iterator[ServerStack]:
-    """PostgreSQL and Redis, with no worker yet."""
-    url = postgres_server.create_database(postgres_template)
-    stack = ServerStack("redis", tmp_path, url, redis_server.create_database())
-    try:
-        yield stack
-    finally:
-        stack.close()
-        postgres_server.drop_database(url)
 
 
 def _memory(gateway: Gateway) -> int:
@@ -49,7 +32,7 @@ def test_five_hundred_requests_wait_at_once(idle_stack: ServerStack, tenant: str
         before = _memory(gateway)
         statuses, most = asyncio.run(_wait_all(idle_stack, gateway, key))
         assert statuses == [200] * 500
-        print(f"500 waiting: {before // MEBIBYTE} MiB, then {most // MEBIBYTE} MiB")
+        print(f"500 waiting: {before // MEBIBYTE} MiB, then {most // MEBIBYTE} MiB")  # noqa: T201  # what was measured
         assert most - before < 100 * MEBIBYTE
         assert gateway.store.links(tenant) == set()
 
@@ -59,9 +42,7 @@ async def _wait_all(stack: ServerStack, gateway: Gateway, key: str) -> tuple[lis
     options = {"base_url": gateway.url, "headers": {"x-api-key": key}}
     async with httpx.AsyncClient(timeout=110, limits=limits, **options) as client:  # type: ignore[arg-type]  # each is what it is
         calls = [
-            asyncio.ensure_future(
-                client.post(DETACH, json={"names": ["legacy"], "sources": [one]})
-            )
+            asyncio.ensure_future(client.post(DETACH, json={"names": ["legacy"], "sources": [one]}))
             for one in new_ids(500, seed=1)
         ]
         while "tagsweep_waiting_requests 500.0" not in (await client.get("/metrics")).text:
@@ -84,7 +65,7 @@ def test_a_million_ids_keep_nobody_waiting(redis_gateway: Gateway, tenant: str) 
         done = ended(client, answer.headers["location"])
     assert done["counts"]["total"] == 1_000_000
     assert done["counts"]["removed"] == 1000
-    print(_told("before", before), _told("during", during), f"in {answer.elapsed}", sep="; ")
+    print(_told("before", before), _told("during", during), f"in {answer.elapsed}", sep="; ")  # noqa: T201  # what was measured
     assert len(during) >= 20
     assert _p99(during) < 1.0
 
@@ -105,7 +86,7 @@ async def _measure(
     async with httpx.AsyncClient(base_url=gateway.url, headers=headers, timeout=60) as client:
 
         async def calls(until: asyncio.Future[httpx.Response] | None) -> list[float]:
-            seconds = []
+            seconds: list[float] = []
             while len(seconds) < 100 if until is None else not until.done():
                 start = time.monotonic()
                 assert (await client.post(DETACH, json=small)).status_code == 200

@@ -9,7 +9,19 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from worker import database, intake, meters, outbox, plan, progress, relay, settings, throttle
+from worker import (
+    attempts,
+    caution,
+    database,
+    intake,
+    meters,
+    outbox,
+    plan,
+    progress,
+    relay,
+    settings,
+    throttle,
+)
 from worker.errors import InvalidJob, JobRejected, NoSuchJob, Retryable, StoreRefused
 from worker.messaging import answers, broker
 from worker.messaging.tasks import Delivery
@@ -24,6 +36,7 @@ MOST_ATTEMPTS = 5
 TAKEN = "This id is another job's already: send this one under an id of its own."
 NO_UUID = "A task id must be a UUID, for it becomes the job's id; this one is none."
 FAULT = "An unexpected error stopped it ({error}); the worker's log has more."
+DEADLY = "Whoever began it died of it, {tries} times: it was given up."
 POISON = "Its message came back {attempts} times after its worker had died, and was given up."
 
 
@@ -89,7 +102,7 @@ def _accept_part(part: Part, job: Job, delivery: Delivery) -> None:
                 start(connection, progress.get(connection, part.job_id))
     if taken:
         return refuse(delivery, TAKEN)
-    return finish(part.job_id)
+    return finish(part.job_id, again=recorded.ended)
 
 
 def start(
@@ -97,7 +110,7 @@ def start(
 ) -> JobRecord:
     """Split a job that the caller holds; ``at_once``: apply it where it has but one chunk."""
     job, only = plan.split(connection, job, settings.load().chunk_size, lists)
-    if only is None or not at_once or throttle.wait_s(connection):
+    if only is None or not at_once or job.paused or throttle.wait_s(connection):
         return job
     with meters.timed(job.kind):
         outcome = KINDS[job.kind].apply(connection, job, only)
@@ -119,8 +132,13 @@ def start_recorded(job_id: UUID) -> None:
 def _start_recorded(job_id: UUID, *, at_once: bool) -> None:
     with database.transaction() as connection:
         job = progress.get(connection, job_id)
-        if job.status == "queued" and job.complete:
-            start(connection, job, at_once=at_once)
+        if job.status != "queued" or not job.complete:
+            return
+        with caution.counted(connection, f"start {job_id}") as deadly:
+            if deadly:
+                progress.give_up(connection, job_id, DEADLY.format(tries=caution.MOST_TRIES))
+            else:
+                start(connection, job, at_once=at_once)
 
 
 def finish(job_id: UUID, *, again: bool = False) -> None:
@@ -192,7 +210,7 @@ def _reject(kind: type[Job], job_id: UUID, delivery: Delivery, invalid: InvalidJ
 def _is_poison(delivery: Delivery) -> bool:
     """Count, in a transaction of its own, that the message came again; tell whether too often."""
     with database.transaction() as connection:
-        return intake.count_attempt(connection, delivery.task_id) > MOST_ATTEMPTS
+        return attempts.count(connection, delivery.task_id) > MOST_ATTEMPTS
 
 
 @contextmanager

@@ -29,11 +29,17 @@ def apply(connection: Connection, job: JobRecord, chunk: Chunk) -> Outcome:
     except StoreRefused as refused:
         halves = list(_halves(job, chunk)) if refused.by_item else []
         if not halves:
-            return _failed(chunk, str(refused))
+            return failed(chunk, "refused", str(refused))
     outcome = Outcome()
     for half in halves:
         outcome += apply(connection, job, half)
     return outcome
+
+
+def failed(chunk: Chunk, code: str, reason: str) -> Outcome:
+    """Return the failure of all items of a chunk."""
+    places = chunk.names or list(unpack(chunk.ids))
+    return Outcome(0, chunk.items, chunk.failures(places, code, reason))
 
 
 def _halves(job: JobRecord, chunk: Chunk) -> Iterator[Chunk]:
@@ -47,8 +53,3 @@ def _halves(job: JobRecord, chunk: Chunk) -> Iterator[Chunk]:
         middle = len(targets) // 2
         yield chunk.about(targets[:middle])
         yield chunk.about(targets[middle:])
-
-
-def _failed(chunk: Chunk, reason: str) -> Outcome:
-    places = chunk.names or list(unpack(chunk.ids))
-    return Outcome(0, chunk.items, chunk.failures(places, "refused", reason))

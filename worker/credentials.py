@@ -18,7 +18,6 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import ColumnElement, Connection, bindparam, select, update
 
-from worker import vault
 from worker.models.tables import credential as table
 from worker.models.types import Id, Moment, clock
 
@@ -86,7 +85,7 @@ def create(connection: Connection, tenant: str, *, operator: bool, signing: bool
         "key_hash": _hash(key),
         "operator": operator,
         "access_key": access_key,
-        "sealed_secret": vault.seal(secret_key, credential_id) if secret_key else None,
+        "sealed_secret": _sealed(secret_key, credential_id) if secret_key else None,
     }
     connection.execute(table.insert(), row)
     return Created(credential_id, tenant, key, access_key, secret_key)
@@ -157,6 +156,12 @@ def note_use(connection: Connection, used: Mapping[UUID, datetime]) -> None:
 def _find(connection: Connection, condition: ColumnElement[bool]) -> Credential | None:
     row = connection.execute(select(*_COLUMNS).where(condition)).one_or_none()
     return Credential(*row) if row else None
+
+
+def _sealed(secret: str, owner: UUID) -> bytes:
+    from worker import vault  # cryptography comes with the gateway, and not every worker has it
+
+    return vault.seal(secret, owner)
 
 
 def _hash(key: str) -> bytes:

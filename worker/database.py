@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import re
+import sqlite3
 import struct
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,8 @@ from psycopg.pq import Format
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError
 
-from worker import settings
-from worker.errors import StoreBusy, StoreRefused, StoreUnavailable, TagsweepError
+from worker import queueing, settings
+from worker.errors import SettingsError, StoreBusy, StoreRefused, StoreUnavailable, TagsweepError
 from worker.models.resources import slices
 from worker.models.types import UuidArray
 
@@ -29,6 +30,15 @@ BUSY = ("55P03", "40P01", "40001")
 ROWS = ("22", "23", "27", "44", "P0")
 #: how long SQLite waits for another process's transaction; ours are bounded far below it
 SQLITE_WAIT_S = 120
+#: what SQLite says of its file, in words that help
+_FILE_FAULTS = {
+    "unable to open database file": ("it cannot be opened", "See to its folder's permissions"),
+    "attempt to write a readonly database": ("it cannot be written", "See to its permissions"),
+    "file is not a database": ("the file is no SQLite database", "Move it away"),
+    "database disk image is malformed": ("the file is damaged", "Restore it from a backup"),
+    "database or disk is full": ("the disk is full", "Make room"),
+}
+_ANOTHER_FILE = "set TAGSWEEP_DATABASE_URL to another file"
 
 
 class _PackedDumper(Dumper):
@@ -97,9 +107,25 @@ def _postgresql_arguments(config: settings.Settings) -> dict[str, Any]:
     }
 
 
-def _prepare_postgresql(connection: psycopg.Connection[Any], _: Any) -> None:
+def _prepare_postgresql(connection: psycopg.BaseConnection[Any], _: Any) -> None:
     connection.adapters.register_dumper(UuidArray, _PackedDumper)
     connection.adapters.register_loader(UUID_ARRAY_OID, _PackedLoader)
+
+
+def adapt(connection: Connection) -> None:
+    """Teach a connection of the caller's own engine what ours know; harmless to repeat.
+
+    Raises SettingsError where its driver is not one that we know.
+    """
+    raw = connection.connection.driver_connection
+    if connection.dialect.name == "sqlite":
+        return
+    driver = getattr(raw, "_conn", raw)
+    if not isinstance(driver, psycopg.BaseConnection):
+        raise SettingsError(
+            f"Jobs cannot be recorded through {connection.dialect.driver}: connect with psycopg 3."
+        )
+    _prepare_postgresql(driver, None)
 
 
 def _prepare_sqlite(connection: Any, _: Any) -> None:
@@ -135,7 +161,8 @@ def transaction() -> Iterator[Connection]:
 
     Raises StoreUnavailable or StoreBusy (nothing was changed; try again).
     """
-    with translated(), engine().begin() as connection:
+    alone = queueing.turn() if engine().dialect.name == "sqlite" else nullcontext()
+    with alone, translated(), engine().begin() as connection:
         yield connection
 
 
@@ -168,6 +195,8 @@ def _ours(error: DBAPIError) -> TagsweepError:
     state = getattr(error.orig, "sqlstate", None)
     if state in BUSY or "database is locked" in cause:
         return StoreBusy(f"The store at {where} is busy: another transaction holds what is needed.")
+    if isinstance(error.orig, sqlite3.Error) and cause in _FILE_FAULTS:
+        return StoreUnavailable(_file_fault(where, cause))
     if _refused(error, state):
         by_item = state.startswith(ROWS) if state else isinstance(error, IntegrityError)
         return StoreRefused(_primary(error) or cause, by_item=by_item)
@@ -176,6 +205,15 @@ def _ours(error: DBAPIError) -> TagsweepError:
         f"The store at {where} does not answer ({why}). "
         "Start it, or set TAGSWEEP_DATABASE_URL to where it is."
     )
+
+
+def _file_fault(where: str, cause: str) -> str:
+    """Return what is wrong with SQLite's file, and what to do about it."""
+    folder = Path(where.removeprefix("sqlite:///").partition("?")[0]).parent
+    problem, advice = _FILE_FAULTS[cause]
+    if not folder.is_dir():
+        problem, advice = "there is no such folder", "Make it"
+    return f"The store at {where} cannot be used: {problem}. {advice}, or {_ANOTHER_FILE}."
 
 
 def _refused(error: DBAPIError, state: str | None) -> bool:

@@ -85,6 +85,10 @@ class NoSuchJob(Rejected):
     """There is no job with this id."""
 
 
+class NotRecordedYet(Retryable):
+    """There is no such job yet."""
+
+
 class NothingToRetry(Rejected):
     """The job has nothing that could be done again."""
 

@@ -21,7 +21,6 @@ from worker.models.fields import identifies
 from worker.models.jobs import Job, fingerprint_of
 from worker.models.parts import Part
 from worker.models.records import JobRecord, Lists
-from worker.models.tables import attempt
 from worker.models.tables import job as job_table
 from worker.models.tables import part as part_table
 from worker.models.tables import set_aside as set_aside_table
@@ -114,16 +113,6 @@ def record_unusable(connection: Connection, job_id: UUID, kind: str, body: objec
             "head": {},
         },
     )
-
-
-def count_attempt(connection: Connection, task_id: str) -> int:
-    """Count a message that came again after its worker had died; return how often it has."""
-    statement = _insert(connection, attempt).values(task_id=task_id, attempts=1)
-    statement = statement.on_conflict_do_update(
-        index_elements=[attempt.c.task_id],
-        set_={"attempts": attempt.c.attempts + 1, "seen_at": clock()},
-    )
-    return int(connection.execute(statement.returning(attempt.c.attempts)).scalar_one())
 
 
 def record_stream(connection: Connection, part: Part, job: Job) -> JobRecord:

@@ -10,8 +10,10 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, func, or_, select
 
-from worker.models.records import JobRecord
+from worker.models.records import ENDS, JobRecord
 from worker.models.tables import job as jobs
+from worker.models.tables import set_aside as set_aside_table
+from worker.models.types import ago
 
 _COLUMNS = tuple(jobs.c[field.name] for field in fields(JobRecord))
 
@@ -81,6 +83,34 @@ def open_chunks(connection: Connection) -> int:
     """Return how many chunks wait for a worker."""
     query = select(func.coalesce(func.sum(jobs.c.open), 0)).where(jobs.c.open > 0)
     return int(connection.execute(query).scalar_one())
+
+
+def stuck(connection: Connection, seconds: float, most: int = 20) -> list[JobRecord]:
+    """Return jobs to which nothing has happened for so long, although nobody has paused them.
+
+    A stream waits for its producer: it is none of these.
+    """
+    moved = func.coalesce(jobs.c.served_at, jobs.c.started_at, jobs.c.part_at, jobs.c.accepted_at)
+    whole = and_(jobs.c.status == "queued", jobs.c.parts_in >= jobs.c.parts)
+    waiting = and_(or_(jobs.c.open > 0, whole), ~jobs.c.paused, moved < ago(seconds))
+    query = select(*_COLUMNS).where(waiting).order_by(jobs.c.accepted_at).limit(most)
+    return [JobRecord(*row) for row in connection.execute(query)]
+
+
+def paused(connection: Connection, most: int = 20) -> list[JobRecord]:
+    """Return jobs that somebody has paused."""
+    query = select(*_COLUMNS).where(jobs.c.paused, jobs.c.status.not_in(ENDS))
+    rows = connection.execute(query.order_by(jobs.c.accepted_at).limit(most))
+    return [JobRecord(*row) for row in rows]
+
+
+def set_aside(connection: Connection, seconds: float) -> tuple[int, list[str]]:
+    """Return how many messages were set aside within so many seconds, and the commonest reasons."""
+    number = func.count().label("number")
+    query = select(set_aside_table.c.reason, number).group_by(set_aside_table.c.reason)
+    query = query.where(set_aside_table.c.received_at > ago(seconds)).order_by(number.desc())
+    rows = connection.execute(query).all()
+    return sum(row.number for row in rows), [row.reason for row in rows[:3]]
 
 
 def _older(moment: datetime, job_id: UUID) -> ColumnElement[bool]:

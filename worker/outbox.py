@@ -118,7 +118,7 @@ def position_at(connection: Connection, moment: object) -> int:
     return connection.execute(query.limit(1)).scalar() or 0
 
 
-def moved(connection: Connection, position: int, most: int) -> Sequence[Row[Any]]:
+def moved(connection: Connection, position: int, most: int) -> Sequence[Row[Any, Any, Any]]:
     """Return position, job and tenant of the events behind ``position``, without the events."""
     query = select(outbox.c.position, outbox.c.job_id, outbox.c.tenant)
     query = query.where(outbox.c.position > position)
@@ -127,7 +127,7 @@ def moved(connection: Connection, position: int, most: int) -> Sequence[Row[Any]
 
 def of_tenant(
     connection: Connection, tenant: str, position: int, most: int = 100
-) -> Sequence[Row[Any]]:
+) -> Sequence[Row[Any, Any, Any]]:
     """Return the tenant's events behind ``position`` in the feed, in its order."""
     query = select(outbox.c.position, outbox.c.job_id, outbox.c.event)
     query = query.where(outbox.c.tenant == tenant, outbox.c.position > position)
@@ -136,9 +136,22 @@ def of_tenant(
 
 def bounds(connection: Connection) -> tuple[int, int]:
     """Return the position behind which all events are kept, and the last position given."""
-    last = connection.execute(select(feed.c.position)).scalar_one()
-    first = connection.execute(select(func.min(outbox.c.position))).scalar()
-    return (last if first is None else first - 1), last
+    row = connection.execute(select(feed.c.gone, feed.c.position)).one()
+    return row.gone, row.position
+
+
+def drop(connection: Connection, job_id: UUID) -> None:
+    """Keep the events of a job no longer; the feed knows up to where some are missing."""
+    gone = delete(outbox).where(outbox.c.job_id == job_id).returning(outbox.c.position)
+    positions = [row.position for row in connection.execute(gone)]
+    if positions:
+        highest = max(positions)
+        connection.execute(update(feed).where(feed.c.gone < highest).values(gone=highest))
+
+
+def is_told(job_id: ColumnElement[UUID]) -> ColumnElement[bool]:
+    """Return the condition that no event of the job waits to be published."""
+    return ~select(outbox.c.job_id).where(outbox.c.job_id == job_id, _waiting()).exists()
 
 
 def oldest_unpublished(connection: Connection) -> datetime | None:

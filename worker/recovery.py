@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
-from worker import acceptance, database, meters, outbox, progress, relay, silence
+from worker import (
+    acceptance,
+    caution,
+    database,
+    housekeeping,
+    meters,
+    outbox,
+    progress,
+    relay,
+    silence,
+)
 from worker.messaging import broker
-from worker.messaging.app import app
+from worker.messaging.app import DIED, app
 
 STOPPED = "Its producer stopped after {parts} parts, before the list was complete: send it anew."
 
 
-def recover() -> None:
+def recover(after: str | None = None) -> None:
     """Split what was only recorded, wake sweeps for what is open, publish what was left behind.
 
-    However many workers do this at once, each step is done by one of them.
+    However many workers do this at once, each step is done by one of them. ``after``: what has
+    happened to the worker that asks for it, DIED or BEGAN.
     """
+    if after is not None:
+        _be_careful(after)
     with database.reading() as connection:
         recorded = progress.ready_to_split(connection)
         unpublished = outbox.waiting(connection)
@@ -29,6 +42,19 @@ def recover() -> None:
     if any_open:
         broker.wake()
     meters.hand_in()
+    housekeeping.keep()
+
+
+def _be_careful(after: str) -> None:
+    """Raise the alarm where a worker may have died of what it had in hand.
+
+    One that begins while something stands open may be the successor of one that died whole.
+    """
+    with database.reading() as connection:
+        open_now = progress.any_open(connection) or progress.ready_to_split(connection, most=1)
+    if after == DIED or open_now:
+        with database.transaction() as connection:
+            caution.alert(connection)
 
 
 def _look_after_streams() -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 from uuid import UUID
 
@@ -35,7 +35,7 @@ def deliver(job_id: UUID | None = None) -> int:
             answered = row.answered_at is not None
             if not answered:
                 replies = outbox.take_replies(connection, row.job_id)
-                answered = _done(answer, event["data"], replies)
+                answered = _done(_answer, row.end, event["data"], replies)
                 if not answered:
                     for reply_to, correlation_id in replies:
                         outbox.remember_reply(connection, row.job_id, reply_to, correlation_id)
@@ -45,9 +45,32 @@ def deliver(job_id: UUID | None = None) -> int:
     return len(rows)
 
 
+def republish(position: int) -> Iterator[str]:
+    """Publish once more the events behind ``position`` in the feed; yield each that was.
+
+    For readers that have lost some, or a stream that was wiped: its reader knows by the id what it
+    has seen. Raises BrokerUnavailable.
+    """
+    while True:
+        with database.reading() as connection:
+            rows = outbox.after(connection, position)
+        if not rows:
+            return
+        for row in rows:
+            _publish(json.loads(row.event)["type"], row.event)
+            yield row.event
+            position = row.position
+
+
 def answer(data: dict[str, Any], replies: list[tuple[str, str]]) -> None:
     """Give an ended job's completion data, or its failure, to its Celery callers."""
     answers.give(data["job_id"], failure(data) or data, replies)
+
+
+def _answer(end: int, data: dict[str, Any], replies: list[tuple[str, str]]) -> None:
+    if end > 1:  # or the one before would stand
+        answers.forget(data["job_id"])
+    answer(data, replies)
 
 
 def _publish(event_type: str, event: str) -> None:

@@ -71,19 +71,17 @@ def _write_ahead(engine: Engine) -> None:
     the timeout: so this one step asks again until the other has done it.
     """
     deadline = time.monotonic() + database.SQLITE_WAIT_S
-    raw = engine.raw_connection()
-    try:
+    with engine.connect() as connection:
+        cursor = connection.connection.cursor()  # outside of any transaction
         while True:
             try:
-                raw.cursor().execute("PRAGMA journal_mode = WAL")
+                cursor.execute("PRAGMA journal_mode = WAL")
             except Exception as error:
                 if "locked" not in str(error) or time.monotonic() > deadline:
                     raise
                 time.sleep(0.02)
             else:
                 return
-    finally:
-        raw.close()
 
 
 def _configuration() -> Config:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from typing import Annotated, Self
 from urllib.parse import urlsplit
@@ -24,8 +25,11 @@ def scheme(url: str) -> str:
 
 
 def masked(url: str) -> str:
-    """Return ``url`` as it may be shown: without its password."""
-    password = urlsplit(url).password
+    """Return ``url`` as it may be shown: without its password, whatever else is wrong with it."""
+    try:
+        password = urlsplit(url).password
+    except ValueError:
+        return re.sub(r"(://[^:/@]*):.*@", r"\1:***@", url)
     return url.replace(f":{password}@", ":***@", 1) if password else url
 
 
@@ -33,10 +37,39 @@ def _one_of(*schemes: str) -> AfterValidator:
     def check(url: str) -> str:
         if "://" not in url or scheme(url).partition("+")[0] not in schemes:
             raise ValueError(f"must start with one of {', '.join(s + '://' for s in schemes)}")
-        _ = urlsplit(url).port  # raises ValueError where it is no number
-        return url
+        return _readable(url)
 
     return AfterValidator(check)
+
+
+def _readable(url: str) -> str:
+    """Return ``url``; raises ValueError where a driver could not read it."""
+    parts = urlsplit(url)  # raises ValueError at a bracket that is not closed
+    _ = parts.port  # and here, where it is no number
+    kind = parts.scheme.partition("+")[0]
+    if "://" not in url:
+        raise ValueError("must be a URL")
+    if kind == "sqlite" and parts.netloc:
+        raise ValueError("has three slashes before a file's name, four before a whole path")
+    if kind in REDIS and not re.fullmatch(r"/?\d*", parts.path):
+        raise ValueError("ends in the number of a database, as /0")
+    return url
+
+
+def _gateway(url: str) -> str:
+    parts = urlsplit(url)
+    _ = parts.port
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("must be http:// or https:// and a host")
+    if parts.username is not None or parts.query or parts.fragment:
+        raise ValueError("must have no user, no query and no fragment")
+    return url.rstrip("/")
+
+
+def _header(key: SecretStr) -> SecretStr:
+    if not re.fullmatch(r"[!-~]+", key.get_secret_value()):
+        raise ValueError("must be printable ASCII without blanks")
+    return key
 
 
 class Settings(BaseSettings):
@@ -47,7 +80,10 @@ class Settings(BaseSettings):
     database_url: Annotated[str, _one_of("sqlite", "postgresql")] = "sqlite:///tagsweep.db"
     broker_url: Annotated[str, _one_of(MEMORY, *REDIS, *AMQP)] = "memory://"
     events_url: Annotated[str, _one_of(*REDIS, *AMQP)] | None = None
-    results_url: str | None = None
+    results_url: Annotated[str, AfterValidator(_readable)] | None = None
+    #: the gateway that commands go through, where there is a key for it
+    url: Annotated[str, AfterValidator(_gateway)] = "http://127.0.0.1:8000"
+    api_key: Annotated[SecretStr, AfterValidator(_header)] | None = None
     chunk_size: int = Field(10_000, ge=1, le=1_000_000)
     #: most items per second, over all workers together; none: as fast as the store takes them
     max_rate: int | None = Field(None, ge=1)
@@ -60,6 +96,10 @@ class Settings(BaseSettings):
     sweeps_waiting: int = Field(8, ge=1, le=50)
     #: events kept in the Redis stream; the store keeps its own copy
     events_maxlen: int = Field(1_000_000, ge=1)
+    #: how long a job that has ended is kept, with its events: for so long its id is the same job
+    keep_jobs_days: int = Field(90, ge=1)
+    #: how long it is kept what each job removed: for so long there are receipts, retry and undo
+    keep_removals_days: int = Field(30, ge=1)
     #: how long to wait for a server before saying that it does not answer
     connect_timeout_s: int = Field(2, ge=2)
     #: how long a statement may wait for a lock before its transaction is rolled back and retried

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection, and_, delete, update
 
 from worker import failures, progress
-from worker.errors import NothingToRetry, NotRunning
+from worker.errors import BrokerUnavailable, NothingToRetry, NotRunning
+from worker.messaging import answers
 from worker.models.records import RETRYABLE, JobRecord
 from worker.models.tables import chunk as chunks
 from worker.models.tables import job as jobs
@@ -17,18 +19,22 @@ from worker.models.tables import job as jobs
 def retry(connection: Connection, job_id: UUID) -> JobRecord:
     """Let a job that ended run again on exactly its failed and unprocessed items.
 
-    Raises NoSuchJob; NothingToRetry where it is no job that ended ``partial``, ``failed`` or
-    ``cancelled``, or where nothing is kept that could be done again.
+    Its old answer is forgotten. After the commit ``broker.wake`` makes it begin at once; without,
+    recovery does. Raises NoSuchJob; NothingToRetry where it is no job that ended ``partial``,
+    ``failed`` or ``cancelled``, or where nothing is kept that could be done again.
     """
     job = progress.get(connection, job_id)
     if job.status not in RETRYABLE:
         raise NothingToRetry(f"Job {job_id} is {job.status}: there is nothing to retry.")
+    if job.forgotten_at:
+        raise NothingToRetry(f"What job {job_id} did is kept no longer: send it anew.")
     again: dict[str, Any] = {"finished_at": None, "cancelling": False, "errors": []}
     if job.matched is None:
         if not (job.complete and job.parts):
             raise NothingToRetry(
                 f"Job {job_id} ended before its lists were recorded: send it anew."
             )
+        _forget_answer(job_id)
         return progress.change(connection, job, status="queued", **again)
     failed = failures.reopen(connection, job)
     this = and_(chunks.c.job_id == job_id, chunks.c.state == "dropped")
@@ -36,9 +42,16 @@ def retry(connection: Connection, job_id: UUID) -> JobRecord:
     opened = failed + len(connection.execute(dropped).all())
     if not opened:
         raise NothingToRetry(f"Job {job_id} has no item left to retry.")
+    _forget_answer(job_id)
     return progress.change(
         connection, job, status="running", open=opened, failed=0, errors_total=0, **again
     )
+
+
+def _forget_answer(job_id: UUID) -> None:
+    """Forget it while the job is held: afterwards it could be that of the next end already."""
+    with suppress(BrokerUnavailable):  # then the relay does it at the next end
+        answers.forget(job_id)
 
 
 def pause(connection: Connection, job_id: UUID, *, paused: bool) -> JobRecord:

@@ -67,3 +67,36 @@ def _entries(read: Any) -> list[tuple[bytes, dict[bytes, bytes]]]:
     if flat and isinstance(flat[0], list):  # RESP3 has one list of entries more
         flat = [entry for entries in flat for entry in entries]
     return flat
+
+
+def keeping(url: str) -> dict[str, str]:
+    """Return how the Redis at ``url`` keeps its data, as far as it tells; raises BrokerUnavailable.
+
+    ``log`` and ``snapshots`` are ``yes`` or ``no``; ``limit`` is its memory in bytes, 0 for none;
+    ``policy`` is what it does at that limit; ``failed`` names what it could not write last.
+    """
+    try:
+        client = _client(url)
+        persistence: Any = client.info("persistence")
+        memory: Any = client.info("memory")
+        snapshots = _setting(client, "save")
+    except redis.RedisError as error:
+        raise BrokerUnavailable(f"{settings.masked(url)} does not answer: {error}") from error
+    status = {"snapshot": "rdb_last_bgsave_status", "log": "aof_last_write_status"}
+    failed = [name for name, field in status.items() if persistence.get(field, "ok") != "ok"]
+    return {
+        "log": "yes" if persistence.get("aof_enabled") else "no",
+        "snapshots": "yes" if snapshots else "no",
+        "limit": str(memory.get("maxmemory", 0)),
+        "policy": str(memory.get("maxmemory_policy", "")),
+        "failed": ", ".join(failed),
+    }
+
+
+def _setting(client: redis.Redis, name: str) -> str:
+    """Return a setting; empty where the server does not tell."""
+    try:
+        found: Any = client.config_get(name)
+    except redis.ResponseError:
+        return ""
+    return str(found.get(name, ""))

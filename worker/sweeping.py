@@ -8,11 +8,13 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from worker import bisection, database, meters, progress, relay, settings, throttle
+from worker import bisection, caution, database, meters, progress, relay, settings, throttle
 from worker.errors import StoreBusy, StoreRefused
 from worker.messaging import broker
 from worker.models.records import Chunk, JobRecord
 from worker.store import KINDS
+
+DEADLY = "Whoever began this chunk died of it, {tries} times: it was given up."
 
 #: seconds before a chunk that met another transaction is tried again; doubled, with jitter
 BUSY_S, MOST_BUSY_S = 0.01, 1.0
@@ -67,16 +69,23 @@ def apply_carefully(job_id: UUID, number: int) -> JobRecord | None:
         claimed = progress.claim_again(connection, job_id, number)
         if claimed is None:
             return None
-        job, chunk = claimed
-        return progress.close(connection, job, chunk, bisection.apply(connection, job, chunk))
+        return _close(connection, *claimed, carefully=True)
 
 
-def _close(connection: Connection, job: JobRecord, chunk: Chunk) -> JobRecord:
+def _close(
+    connection: Connection, job: JobRecord, chunk: Chunk, *, carefully: bool = False
+) -> JobRecord:
     if job.cancelling:
         return progress.drop(connection, job, chunk)
-    with meters.timed(job.kind):
-        outcome = KINDS[job.kind].apply(connection, job, chunk)
-        closed = progress.close(connection, job, chunk, outcome)
+    with caution.counted(connection, f"chunk {job.id} {chunk.number}") as deadly:
+        if deadly:
+            reason = DEADLY.format(tries=caution.MOST_TRIES)
+            return progress.close(
+                connection, job, chunk, bisection.failed(chunk, "gave_up", reason)
+            )
+        apply = bisection.apply if carefully else KINDS[job.kind].apply
+        with meters.timed(job.kind):
+            closed = progress.close(connection, job, chunk, apply(connection, job, chunk))
     throttle.note(connection, chunk.items)
     return closed
 

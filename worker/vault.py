@@ -5,6 +5,11 @@ from __future__ import annotations
 import os
 from uuid import UUID
 
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
 from worker import settings
 from worker.errors import SettingsError
 
@@ -19,6 +24,11 @@ WRONG = (
 )
 
 
+def ready() -> None:
+    """Raise SettingsError where there is no key to open secrets with."""
+    _cipher()
+
+
 def seal(secret: str, owner: UUID) -> bytes:
     """Return ``secret`` encrypted for the credential ``owner``; raises SettingsError without a key.
 
@@ -30,20 +40,13 @@ def seal(secret: str, owner: UUID) -> bytes:
 
 def unseal(sealed: bytes, owner: UUID) -> str:
     """Return the secret; raises SettingsError without the key that it was encrypted with."""
-    from cryptography.exceptions import InvalidTag
-
     try:
         return _cipher().decrypt(sealed[:NONCE], sealed[NONCE:], owner.bytes).decode()
     except InvalidTag:
         raise SettingsError(WRONG.format(id=owner)) from None
 
 
-# Imported when it is needed: a worker without the gateway's packages has no secret to open.
-def _cipher():  # type: ignore[no-untyped-def]  # noqa: ANN202  # AESGCM, see above
-    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-    from cryptography.hazmat.primitives.hashes import SHA256
-    from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-
+def _cipher() -> AESGCM:
     key = settings.load().secret_key
     if key is None:
         raise SettingsError(MISSING)

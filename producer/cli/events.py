@@ -1,21 +1,20 @@
-"""``tagsweep events``: the completion events, read from the store's feed."""
+"""``tagsweep events``: the completion events, in the order of their feed."""
 
 from __future__ import annotations
 
 import re
-import time
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 import typer
 
-from producer.cli import faults, terminal
+from producer.cli import faults, terminal, ways
 from producer.cli.faults import WrongUse
-from worker import database, outbox, schema
+from worker import settings
 
 app = typer.Typer(rich_markup_mode="rich", add_completion=False)
 
-POLL_S = 0.2
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _SPAN = re.compile(r"(\d{1,6})([smhdw])")
 
@@ -27,6 +26,7 @@ Print the completion events in the order of their feed, one JSON (CloudEvents 1.
 Examples:
   tagsweep events --since 2h
   tagsweep events --follow --since 0s
+  tagsweep events --since 1d --republish
 """
 
 
@@ -42,31 +42,48 @@ def events(
             metavar="TIME", help="Only from then: ISO 8601, or how long ago (10m, 2h, 1d)."
         ),
     ] = None,
+    republish: Annotated[
+        bool,
+        typer.Option("--republish", help="Publish them again too, each under the id that it has."),
+    ] = False,
 ) -> None:
     """Print the completion events in the order of their feed, one JSON (CloudEvents 1.0) a line."""
+    if republish and (follow or since is None):
+        raise WrongUse("--republish needs --since, and cannot be combined with --follow.")
     moment = None if since is None else _moment(since)
-    schema.ready()
-    position = 0
-    if moment:
-        with database.reading() as connection:
-            position = outbox.position_at(connection, moment)
+    if republish:
+        _republish(moment)
+        return
     try:
-        _print(position, follow=follow)
+        _print(ways.chosen().events(moment, follow=follow))
     except KeyboardInterrupt:  # the way to end --follow
         raise typer.Exit(0) from None
 
 
-def _print(position: int, *, follow: bool) -> None:
-    while True:
-        with database.reading() as connection:
-            rows = outbox.after(connection, position)
-        for row in rows:
-            terminal.write(row.event)
-            position = row.position
-        if not rows:
-            if not follow or terminal.is_abandoned():
-                return
-            time.sleep(POLL_S)
+def _republish(moment: datetime | None) -> None:
+    """Publish from the store, whichever way other commands go: no gateway does this."""
+    from worker import database, outbox, relay, schema
+
+    target = settings.load().events_target
+    if target is None:
+        raise WrongUse("There is nowhere to publish them: set TAGSWEEP_EVENTS_URL.")
+    schema.ready()
+    with database.reading() as connection:
+        position = outbox.position_at(connection, moment)
+    count = 0
+    for event in relay.republish(position):
+        terminal.write(event)
+        count += 1
+    terminal.say(f"Published again to {settings.masked(target)}: {count:,} events.")
+
+
+def _print(found: Iterator[str | None]) -> None:
+    """Print the events; where there is nothing new, see whether anybody still reads them."""
+    for event in found:
+        if event is not None:
+            terminal.write(event)
+        elif terminal.is_abandoned():
+            return
 
 
 def _moment(text: str) -> datetime:

@@ -1,22 +1,22 @@
-"""``tagsweep jobs``: what was asked for and what became of it, straight from the store."""
+"""``tagsweep jobs``: what was asked for and what became of it."""
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
 import typer
 
-from producer.cli import faults, outcome, terminal, watching
+from producer.cli import faults, outcome, terminal, watching, ways
 from producer.cli.faults import WrongUse
 from producer.cli.menu import FAILED, INTERRUPTED
 from producer.cli.options import JobId, Json
-from worker import database, outbox, progress, relay, schema
-from worker.models import summary
-from worker.models.records import ENDS, JobRecord
+from producer.cli.ways import Shown
+from worker.models.records import ENDS
 
 app = typer.Typer(
-    rich_markup_mode="rich", add_completion=False, help="List, show, watch or cancel jobs."
+    rich_markup_mode="rich", add_completion=False, help="List, show, watch or steer jobs."
 )
 
 STATUSES = ("queued", "running", *sorted(ENDS))
@@ -33,12 +33,9 @@ def show_all(
     """List the newest jobs first."""
     if status is not None and status not in STATUSES:
         raise WrongUse(f"--status {faults.shown(status)}: must be one of {', '.join(STATUSES)}.")
-    schema.ready()
-    with database.reading() as connection:
-        found = progress.latest(connection, tenant, status, limit)
-        events = {job.id: outbox.latest(connection, job.id) for job in found if as_json}
+    found = ways.chosen().latest(tenant, status, limit, whole=as_json)
     if as_json:
-        terminal.document([summary.of(job, events[job.id]) for job in found])
+        terminal.document(found)
     elif found:
         head = ["ID", "KIND", "TENANT", "STATUS", "DONE", "TOTAL", "REMOVED", "FAILED", "ACCEPTED"]
         terminal.table(head, [_row(job) for job in found])
@@ -49,7 +46,8 @@ def show_all(
 @app.command()
 def show(job_id: JobId, *, as_json: Json = False) -> None:
     """Show one job."""
-    job = _summary(_known(job_id))
+    wanted = _id(job_id)
+    job = ways.chosen().find(wanted)
     if as_json:
         terminal.document(job)
         return
@@ -60,11 +58,11 @@ def show(job_id: JobId, *, as_json: Json = False) -> None:
 @app.command()
 def watch(job_id: JobId, *, as_json: Json = False) -> None:
     """Watch a job till it ends; exits 0 only if it succeeded."""
-    job = _known(job_id)
+    wanted = _id(job_id)
     try:
-        data = watching.until_ended(job.id)
+        data = watching.until_ended(ways.chosen(), wanted)
     except KeyboardInterrupt:
-        terminal.say(f"Stopped watching. Job {job.id} is as it was.")
+        terminal.say(f"Stopped watching. Job {wanted} is as it was.")
         raise typer.Exit(INTERRUPTED) from None
     raise typer.Exit(outcome.tell(data, as_json=as_json))
 
@@ -72,41 +70,67 @@ def watch(job_id: JobId, *, as_json: Json = False) -> None:
 @app.command()
 def cancel(job_id: JobId, *, as_json: Json = False) -> None:
     """Let no further chunk of a job begin; what a worker has in hand is finished and counts."""
-    before = _known(job_id)
-    with database.transaction() as connection:
-        job = progress.cancel(connection, before.id)
-    relay.deliver(job.id)
+    wanted = _id(job_id)
+    job = ways.chosen().cancel(wanted)
+    status = job["status"]
     if as_json:
-        terminal.document(_summary(job))
-    elif not job.ended:
-        terminal.tell(f"Job {job.id} is being cancelled: the chunks in hand are finished first.")
-    elif job.status == "cancelled":
-        terminal.tell(f"Job {job.id} is cancelled: {job.unprocessed:,} items were not tried.")
-    if job.ended and job.status != "cancelled":
-        terminal.say(f"Job {job.id} had ended before ({job.status}): there is nothing to cancel.")
+        terminal.document(job)
+    elif status not in ENDS:
+        terminal.tell(f"Job {wanted} is being cancelled: the chunks in hand are finished first.")
+    elif status == "cancelled":
+        unprocessed = job["counts"]["unprocessed"]
+        terminal.tell(f"Job {wanted} is cancelled: {unprocessed:,} items were not tried.")
+    if status in ENDS and status != "cancelled":
+        terminal.say(f"Job {wanted} had ended before ({status}): there is nothing to cancel.")
         raise typer.Exit(FAILED)
 
 
-def _known(text: str) -> JobRecord:
-    """Return the job whose id was typed."""
+@app.command()
+def retry(job_id: JobId, *, as_json: Json = False) -> None:
+    """Let an ended job run again, on exactly its failed and unprocessed items."""
+    wanted, way = _id(job_id), ways.chosen()
+    job = way.retry(wanted)
+    _tell(job, f"Job {wanted} runs again, on what had failed or was left.", as_json=as_json)
+    if note := way.left():
+        terminal.say(note)
+
+
+@app.command()
+def pause(job_id: JobId, *, as_json: Json = False) -> None:
+    """Let no further chunk of a job begin till it is resumed."""
+    wanted = _id(job_id)
+    job = ways.chosen().pause(wanted)
+    _tell(job, f"Job {wanted} is paused: the chunks in hand are finished first.", as_json=as_json)
+
+
+@app.command()
+def resume(job_id: JobId, *, as_json: Json = False) -> None:
+    """Let a paused job go on."""
+    wanted = _id(job_id)
+    _tell(ways.chosen().resume(wanted), f"Job {wanted} goes on.", as_json=as_json)
+
+
+def _tell(job: Shown, line: str, *, as_json: bool) -> None:
+    if as_json:
+        terminal.document(job)
+    else:
+        terminal.tell(line)
+
+
+def _id(text: str) -> UUID:
+    """Return the job's id that was typed."""
     try:
-        job_id = UUID(text)
+        return UUID(text)
     except ValueError:
         raise WrongUse(f"{faults.shown(text)} is no job id: those are UUIDs.") from None
-    schema.ready()
-    return watching.find(job_id)
 
 
-def _summary(job: JobRecord) -> dict[str, Any]:
-    with database.reading() as connection:
-        return summary.of(job, outbox.latest(connection, job.id))
-
-
-def _row(job: JobRecord) -> list[str]:
-    done = job.total - job.unprocessed
-    numbers = [f"{number:,}" for number in (done, job.total, job.removed, job.failed)]
-    accepted = f"{job.accepted_at.astimezone():%Y-%m-%d %H:%M:%S}"
-    return [str(job.id), job.kind, job.tenant or "-", job.status, *numbers, accepted]
+def _row(job: Shown) -> list[str]:
+    counts = job["counts"]
+    numbers = (job["progress"]["done"], *(counts[one] for one in ("total", "removed", "failed")))
+    accepted = datetime.fromisoformat(job["accepted_at"]).astimezone()
+    told = [job["id"], job["kind"], job["tenant"] or "-", job["status"]]
+    return [*told, *(f"{number:,}" for number in numbers), f"{accepted:%Y-%m-%d %H:%M:%S}"]
 
 
 def _cell(name: str, value: Any) -> str:

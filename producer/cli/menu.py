@@ -20,7 +20,7 @@ FAILED, WRONG_USE, INTERRUPTED = 1, 2, 130
 COMMANDS = {
     "detach": "Take tags off resources; the tags themselves stay.",
     "delete": "Delete key/value tags from workspaces.",
-    "jobs": "List, show, watch or cancel jobs.",
+    "jobs": "List, show, watch, cancel, retry, pause or resume jobs.",
     "events": "Print the completion events, one JSON a line.",
     "load": "Load tags and links in bulk from NDJSON; safe to repeat.",
     "migrate": "Create or upgrade the store's schema.",
@@ -28,6 +28,7 @@ COMMANDS = {
     "serve": "Serve HTTP in front of a broker.",
     "up": "Run gateway and worker in this process: HTTP with nothing to set up.",
     "worker": "Run a worker: everything that has to run behind the broker.",
+    "doctor": "Say what is wrong here, and what to do about it.",
     "demo": "See it all at work in half a minute, without any server.",
 }
 
@@ -36,7 +37,8 @@ Removes tags from very many resources as background jobs, and tells when it is d
 
 Nothing set, all is embedded: the store is tagsweep.db in the current folder, and the command \
 itself does the work. TAGSWEEP_DATABASE_URL (postgresql://...) and TAGSWEEP_BROKER_URL \
-(redis://..., amqp://...) name servers; then `tagsweep worker` does it.
+(redis://..., amqp://...) name servers; then `tagsweep worker` does it. With TAGSWEEP_API_KEY, \
+detach, delete, jobs and events go through the gateway at TAGSWEEP_URL instead.
 
 \b
 Examples:

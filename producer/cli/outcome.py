@@ -8,24 +8,19 @@ from uuid import UUID
 
 from producer.cli import faults, terminal
 from producer.cli.menu import FAILED
-from worker import database, settings
 
 #: tags and errors that are told to a person
 MOST = 10
 
 
-def tell_recorded(job_id: UUID, *, as_json: bool) -> None:
-    """Tell that the job is recorded and will be done."""
+def tell_recorded(job_id: UUID, note: str | None, *, as_json: bool) -> None:
+    """Tell that the job is recorded and will be done; ``note``: what else is to be known."""
     if as_json:
         terminal.document({"job_id": str(job_id), "status": "queued"})
     else:
         terminal.tell(str(job_id))
-    if settings.load().embedded:
-        where = database.describe(settings.load().database_url)
-        terminal.say(
-            f"No worker runs here. The next command that runs one on {where} does the job: "
-            "tagsweep worker, or any detach or delete."
-        )
+    if note:
+        terminal.say(note)
 
 
 def tell(data: dict[str, Any], *, as_json: bool) -> int:

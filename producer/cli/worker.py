@@ -9,8 +9,7 @@ import typer
 
 from producer.cli import terminal, trouble
 from worker import database, schema, settings
-from worker.messaging import broker, embedded, heart
-from worker.messaging.app import app as celery_app
+from worker.messaging import broker, embedded
 
 app = typer.Typer(rich_markup_mode="rich", add_completion=False)
 
@@ -33,12 +32,13 @@ def worker(*, concurrency: Concurrency = None, loglevel: LogLevel = "info") -> N
     if settings.load().embedded:
         _embedded()
         return
-    broker.check(celery_app())
-    heart.attach()
+    from worker.celery import app as celery_app  # with all that a worker has beside its tasks
+
+    broker.check(celery_app)
     arguments = ["worker", "--loglevel", loglevel]
     if concurrency is not None:
         arguments += ["--concurrency", str(concurrency)]
-    status: int | None = celery_app().worker_main(arguments)
+    status: int | None = celery_app.worker_main(arguments)
     raise typer.Exit(status or 0)
 
 

@@ -23,7 +23,6 @@ class Monkey:
         self.stack = stack
         self.draw = draw
         self.concurrency = concurrency
-        self.kills = 0
 
     def kill(self) -> None:
         """Kill a parent or a child with signal 9."""
@@ -35,37 +34,58 @@ class Monkey:
             parent = psutil.Process(worker.process.pid)
             victim = self.draw.choice([parent, *parent.children()])
             victim.kill()
-            open('/tmp/kills','a').write(f'{__import__("time").time():.4f} {victim.pid} {victim==parent}\n')
-            self.kills += 1
             if victim == parent:
                 worker.process.wait()
                 self.stack.workers.remove(worker)
                 self.stack.start_worker(self.concurrency)
 
-    def wait_for(self, kills: int) -> None:
-        """Return once so many were killed."""
-        eventually(lambda: self.kills >= kills, seconds=60)
+
+class Loose:
+    """Does something violent again and again, in a thread of its own."""
+
+    def __init__(
+        self, act: Callable[[], None], draw: random.Random, pause_s: tuple[float, float]
+    ) -> None:
+        self.acts = 0
+        self._stop = threading.Event()
+        self._failures: list[BaseException] = []
+        arguments = (act, draw, pause_s)
+        self._thread = threading.Thread(target=self._run, args=arguments, name="monkey")
+
+    def _run(
+        self, act: Callable[[], None], draw: random.Random, pause_s: tuple[float, float]
+    ) -> None:
+        try:
+            while not self._stop.wait(draw.uniform(*pause_s)):
+                act()
+                self.acts += 1
+        except BaseException as error:  # noqa: BLE001  # told at the end
+            self._failures.append(error)
+
+    def wait_for(self, acts: int) -> None:
+        """Return once it was done so often."""
+        eventually(lambda: self.acts >= acts or self._failures, seconds=300)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Return once it is over; raise what went wrong."""
+        self._stop.set()
+        self._thread.join()
+        if self._failures:
+            raise self._failures[0]
 
 
 @contextmanager
-def at_large(act: Callable[[], None], draw: random.Random) -> Iterator[threading.Event]:
-    """Do ``act`` again and again, with pauses, beside the block; the event stops it early."""
-    stop = threading.Event()
-    failures: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            while not stop.wait(draw.uniform(*PAUSE_S)):
-                act()
-        except BaseException as error:  # noqa: BLE001  # told below
-            failures.append(error)
-
-    thread = threading.Thread(target=run, name="monkey")
-    thread.start()
+def at_large(
+    act: Callable[[], None], draw: random.Random, pause_s: tuple[float, float] = PAUSE_S
+) -> Iterator[Loose]:
+    """Do ``act`` again and again, with random pauses, beside the block."""
+    loose = Loose(act, draw, pause_s)
+    loose.start()
     try:
-        yield stop
+        yield loose
     finally:
-        stop.set()
-        thread.join()
-    if failures:
-        raise failures[0]
+        loose.stop()

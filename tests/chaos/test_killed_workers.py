@@ -21,12 +21,12 @@ def test_whatever_is_killed_each_job_ends_once(make_stack: MakeStack, any_broker
         stack.start_worker(concurrency=2)
     stack.wait()
     monkey = Monkey(stack, draw)
-    with at_large(monkey.kill, scale.draw("pauses")):
+    with at_large(monkey.kill, scale.draw("pauses")) as loose:
         for number, errand in enumerate(world.errands, 1):
             if draw.random() < 0.3:
                 world.record(errand)
             else:
                 world.send(stack, errand)
-            monkey.wait_for(KILLS * number // JOBS)
+            loose.wait_for(KILLS * number // JOBS)
     world.wait(seconds=90)
     world.check(stack._events.all())

@@ -83,6 +83,8 @@ def _transport_options(config: Settings) -> dict[str, Any]:
             # or redelivery would wait for a scan every 100 s on top
             "unacked_restore_interval": max(1, config.visibility_s // 10),
             "unacked_restore_throttle": 1,
+            # a worker killed while it brings messages back keeps others from it so long, not 300 s
+            "unacked_mutex_expire": min(10, config.visibility_s),
             "socket_connect_timeout": config.connect_timeout_s,
             "socket_timeout": SILENT_S,
             "socket_keepalive": True,

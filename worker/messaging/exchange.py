@@ -5,31 +5,35 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import suppress
-from functools import cache
 from typing import Any
 
 import kombu
-import kombu.exceptions
 from amqp.exceptions import AMQPError
-from kombu.exceptions import OperationalError
+from kombu.exceptions import KombuError
 
 from worker import settings
 from worker.errors import BrokerUnavailable
+from worker.messaging.app import SILENT_S
 from worker.models.events import EXCHANGE
 from worker.settings import masked
 
-_ERRORS: tuple[type[Exception], ...] = (OperationalError, OSError, AMQPError)
+_ERRORS: tuple[type[Exception], ...] = (KombuError, OSError, AMQPError)
 _EXCHANGE = kombu.Exchange(EXCHANGE, type="topic", durable=True, delivery_mode="persistent")
 
 
-@cache
-def _events_producer(url: str) -> kombu.Producer:
-    connection = kombu.Connection(
-        url,
-        connect_timeout=settings.load().connect_timeout_s,
-        transport_options={"confirm_publish": True},
-    )
-    return kombu.Producer(connection.default_channel, _EXCHANGE)
+#: one connection a broker, kept
+_producers: dict[str, kombu.Producer] = {}
+
+
+def _producer(url: str) -> kombu.Producer:
+    if url not in _producers:
+        connection = kombu.Connection(
+            url,
+            connect_timeout=settings.load().connect_timeout_s,
+            transport_options={"confirm_publish": True},
+        )
+        _producers[url] = kombu.Producer(connection.default_channel, _EXCHANGE)
+    return _producers[url]
 
 
 def publish(url: str, routing_key: str, event: str) -> None:
@@ -38,17 +42,35 @@ def publish(url: str, routing_key: str, event: str) -> None:
     Returns once the broker has confirmed it; raises BrokerUnavailable.
     """
     try:
-        producer = _events_producer(url)
-        producer.publish(
+        _producer(url).publish(
             event.encode(),
             routing_key=routing_key,
             content_type="application/cloudevents+json",
             content_encoding="utf-8",
             declare=[_EXCHANGE],
+            confirm_timeout=SILENT_S,
         )
     except _ERRORS as error:
-        _events_producer.cache_clear()
+        _drop(url)
         raise BrokerUnavailable(f"Events cannot be published to {masked(url)}: {error}") from error
+
+
+def _drop(url: str) -> None:
+    """Let go of a broken connection, at once: the next event opens another."""
+    producer: Any = _producers.pop(url, None)
+    if producer is not None:
+        with suppress(Exception):  # it is broken
+            producer.connection.collect()
+
+
+def check(url: str) -> None:
+    """Raise BrokerUnavailable where the AMQP broker at ``url`` does not answer."""
+    timeout = settings.load().connect_timeout_s
+    try:
+        with kombu.Connection(url, connect_timeout=timeout) as connection:
+            connection.connect()
+    except _ERRORS as error:
+        raise BrokerUnavailable(f"{masked(url)} does not answer: {error}") from error
 
 
 def follow(url: str) -> Iterator[str | None]:
@@ -60,7 +82,7 @@ def follow(url: str) -> Iterator[str | None]:
     try:
         with kombu.Connection(url, connect_timeout=timeout, heartbeat=10) as connection:
             yield from _drained(connection)
-    except (*_ERRORS, kombu.exceptions.KombuError) as error:
+    except _ERRORS as error:
         raise BrokerUnavailable(f"Events cannot be read from {masked(url)}: {error}") from error
 
 
@@ -79,9 +101,11 @@ def _drained(connection: kombu.Connection) -> Iterator[str | None]:
             with suppress(TimeoutError):
                 connection.drain_events(timeout=1)
             connection.heartbeat_check()
-            yield from received or [None]
-            received.clear()
+            if not received:
+                yield None
+            while received:
+                yield received.pop(0)
 
 
 # a forked child must not share its parent's connection
-os.register_at_fork(after_in_child=_events_producer.cache_clear)
+os.register_at_fork(after_in_child=_producers.clear)

@@ -7,18 +7,25 @@ but the broker: no extra process, and no timer of the broker's, decides whether 
 from __future__ import annotations
 
 import logging
+import os
+import signal
 import sys
 import threading
+import time
 from typing import Any
 
 from celery import signals
 
 from worker import database, schema, settings
 from worker.errors import BrokerUnavailable, TagsweepError
-from worker.messaging import broker
-from worker.messaging.app import SWEEPS, app
+from worker.messaging import broker, children, custody
+from worker.messaging.app import BEGAN, DIED, SWEEPS, app, process_died
+from worker.settings import REDIS, scheme
 
 log = logging.getLogger(__name__)
+
+#: how long a worker that is asked to stop goes on with what it has in hand
+PATIENCE_S = 5
 
 
 def attach() -> None:
@@ -28,13 +35,25 @@ def attach() -> None:
     def start(**_: Any) -> None:
         stops.append(begin())
 
-    def end(**_: Any) -> None:
+    def end(how: str, **_: Any) -> None:
         for stop in stops:
             stop.set()
+        if how == "Warm":
+            threading.Thread(target=_insist, name="tagsweep-end", daemon=True).start()
 
+    children.attach()
+    if scheme(settings.load().broker_url) in REDIS:
+        custody.attach()
     signals.worker_init.connect(_check_store, weak=False)
     signals.worker_ready.connect(start, weak=False)
     signals.worker_shutting_down.connect(end, weak=False)
+
+
+def _insist() -> None:
+    """End the worker where what it has in hand is not finished in time: that is rolled back."""
+    time.sleep(PATIENCE_S)
+    log.warning("What is in hand takes too long: it is rolled back, and done by another worker.")
+    os.kill(os.getpid(), signal.SIGQUIT)
 
 
 def begin() -> threading.Event:
@@ -56,9 +75,18 @@ def _check_store(**_: Any) -> None:
 
 def _beat(stop: threading.Event) -> None:
     interval = settings.load().recovery_interval_s
+    happened: str | None = BEGAN
     while not stop.is_set():
+        if process_died.is_set():
+            process_died.clear()
+            happened = DIED
+        # one after the other would do the same again; only what has happened must be told
+        expires = None if happened else interval
         try:
-            broker.send(app(), "tags.recover", queue=SWEEPS, expires=interval)
+            broker.send(app(), "tags.recover", happened, queue=SWEEPS, expires=expires)
+            happened = None
         except BrokerUnavailable as error:
             log.warning("%s", error)
+        except Exception:  # the heart of a worker must not stop
+            log.exception("Recovery could not be asked for.")
         stop.wait(interval)

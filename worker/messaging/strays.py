@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import celery
-from celery.exceptions import InvalidTaskError
+from celery.exceptions import InvalidTaskError, WorkerLostError
 from celery.worker import request
 from celery.worker.consumer import Consumer as CeleryConsumer
 from kombu import Message
 
 from worker.errors import JobRejected, Retryable
 from worker.messaging import answers
+from worker.messaging.app import process_died
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +27,9 @@ Keep = Callable[[str, str, object, str], bool]
 
 UNKNOWN = "There is no such task here."
 UNREADABLE = "Its body cannot be read: jobs are sent as JSON, and as nothing else."
+
+#: seconds between the tries to reach a broker that went away: from, growing by, at most
+_RECONNECT = {"interval_start": 0.2, "interval_step": 0.4, "interval_max": 2}
 
 _keepers: list[Keep] = []
 
@@ -35,7 +40,12 @@ def keep_with(keep: Keep) -> None:
 
 
 class Consumer(CeleryConsumer):
-    """Celery's consumer, which keeps what it would let go."""
+    """Celery's consumer, which keeps what it would let go, and is soon back on its broker."""
+
+    def ensure_connected(self, conn: Any) -> Any:
+        """Connect, however long that takes; Celery would ask only every 30 s after a while."""
+        conn.ensure_connection = partial(conn.ensure_connection, **_RECONNECT)
+        return super().ensure_connected(conn)
 
     def on_unknown_message(self, body: Any, message: Message) -> None:
         """Keep a message that is not even a call of a task."""
@@ -66,6 +76,16 @@ class Request(request.Request):
             super().__init__(*args, **kwargs)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise InvalidTaskError(str(error)) from error
+        if self.name.startswith("tags."):
+            # whatever the caller's version of Celery asks for: the relay alone gives answers
+            self._ignore_result = True
+            self._request_dict["ignore_result"] = True  # type: ignore[attr-defined]  # the stubs lack it
+
+    def on_failure(self, exc_info: Any, *args: Any, **kwargs: Any) -> None:
+        """Note that a process has died with this call in hand; the heart asks for recovery."""
+        if isinstance(exc_info.exception, WorkerLostError | SystemExit):
+            process_died.set()
+        super().on_failure(exc_info, *args, **kwargs)
 
 
 class Task(celery.Task[Any, Any]):

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import logging
+import random
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 import celery
+from celery.exceptions import Reject
 
 from worker.errors import Retryable
 from worker.messaging.app import app
@@ -16,7 +19,7 @@ from worker.models.jobs import QUEUE
 log = logging.getLogger(__name__)
 
 #: seconds before a message whose step could not be done is tried again; doubled each time
-RETRY_S, MOST_RETRY_S = 0.5, 30
+RETRY_S, MOST_RETRY_S = 0.2, 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +33,14 @@ class Delivery:
     redelivered: bool  #: it was given to a worker before, which may have died of it
     reply_to: str | None  #: the queue of a caller on ``rpc://``
     correlation_id: str | None
+    retries: int = 0  #: how often it was sent anew because its step could not be done yet
 
     @property
     def body(self) -> Any:
         """The message's one argument; anything else is no job, and shown as it came."""
-        return self.args[0] if len(self.args) == 1 and not self.kwargs else [*self.args]
+        if self.kwargs:
+            return [*self.args, self.kwargs]
+        return self.args[0] if len(self.args) == 1 else [*self.args]
 
 
 def task(
@@ -55,13 +61,26 @@ def task(
                 if not again:
                     log.warning("%s: %s", name, error)
                     return
-                wait = min(RETRY_S * 2**self.request.retries, MOST_RETRY_S)
-                raise self.retry(exc=error, countdown=wait, max_retries=None) from error
+                _again(self, error)
 
         run.__doc__ = step.__doc__
         return app().task(name=name, bind=True, queue=queue, acks_late=acks_late)(run)
 
     return decorate
+
+
+def _again(self: celery.Task[Any, Any], error: Retryable) -> NoReturn:
+    """Send the message anew after a while.
+
+    The wait is here, not in the message: whoever took that up would compare the time in it with a
+    clock of its own. And while the store is away there is nothing better to do.
+    """
+    wait = min(RETRY_S * 2**self.request.retries, MOST_RETRY_S)
+    time.sleep(wait * random.uniform(0.5, 1))  # noqa: S311  # so that not all come at once
+    try:
+        raise self.retry(exc=error, countdown=0, max_retries=None) from error
+    except Reject as unsent:  # the broker is away too: Celery would drop the one in hand
+        raise Reject(str(unsent), requeue=True) from error
 
 
 def _delivery(
@@ -77,4 +96,5 @@ def _delivery(
         redelivered=bool(info.get("redelivered")),
         reply_to=request.reply_to,
         correlation_id=request.correlation_id,
+        retries=request.retries or 0,
     )

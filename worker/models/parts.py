@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Iterable
 from typing import Annotated, Any, ClassVar
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    ValidationError,
+)
 
 from worker.errors import InvalidJob
 from worker.models.fields import Workspaces
 from worker.models.jobs import KINDS, Job
-from worker.models.resources import WIDTH, number_of
+from worker.models.resources import RESOURCE_TYPES, WIDTH, number_of
 
 
 def _from_base64(value: object) -> bytes:
@@ -19,6 +28,15 @@ def _from_base64(value: object) -> bytes:
     if len(packed) % WIDTH:
         raise ValueError(f"must be whole ids of {WIDTH} bytes each")
     return packed
+
+
+def _among(known: Iterable[str]) -> AfterValidator:
+    def check(name: str) -> str:
+        if name not in known:
+            raise ValueError(f"must be one of {', '.join(known)}")
+        return name
+
+    return AfterValidator(check)
 
 
 Packed = Annotated[
@@ -39,9 +57,9 @@ class Part(BaseModel):
     nonce: str = Field(min_length=1, max_length=36)  #: of this producer's run
     number: int = Field(ge=0)  #: from 0
     parts: int | None = Field(None, ge=1)  #: how many there are, where that is known
-    kind: str
+    kind: Annotated[str, _among(KINDS)]
     head: dict[str, Any]  #: the whole job but its long lists
-    ids: dict[str, Packed] = {}
+    ids: dict[Annotated[str, _among(RESOURCE_TYPES)], Packed] = {}
     workspaces: Workspaces = ()
 
     @classmethod

@@ -43,6 +43,7 @@ class JobRecord:
     accepted_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
+    forgotten_at: datetime | None  #: when the record of what it removed was deleted
 
     @property
     def ended(self) -> bool:

@@ -2,25 +2,36 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from uuid import UUID
 
 from worker import acceptance, database, progress
+from worker.errors import NoSuchJob, NotRecordedYet
 from worker.messaging import answers
 from worker.messaging.tasks import Delivery, task
+
+#: how often a cancellation looks for a job that its own message may yet bring: over some 20 s
+MOST_LOOKS = 8
 
 
 @task("tags.start")
 def start(delivery: Delivery) -> None:
     """Split a job that was recorded in the store; recovery would do it a little later."""
-    acceptance.start_recorded(UUID(delivery.body))
+    with suppress(NoSuchJob):  # taken back by who recorded it, before this message came
+        acceptance.start_recorded(UUID(delivery.body))
 
 
 @task("tags.cancel")
 def cancel(delivery: Delivery) -> None:
-    """Let no further chunk of a job begin."""
+    """Let no further chunk of a job begin, also of one whose own message is still being split."""
     job_id = UUID(delivery.body)
-    with database.transaction() as connection:
-        progress.cancel(connection, job_id)
+    try:
+        with database.transaction() as connection:
+            progress.cancel(connection, job_id)
+    except NoSuchJob as unknown:
+        if delivery.retries >= MOST_LOOKS:
+            raise
+        raise NotRecordedYet(str(unknown)) from unknown
     acceptance.finish(job_id)
 
 

@@ -8,6 +8,6 @@ from worker.messaging.tasks import Delivery, task
 
 
 @task("tags.recover", queue=SWEEPS, acks_late=False, again=False)
-def recover(_: Delivery) -> None:
+def recover(delivery: Delivery) -> None:
     """Set going again what stands open in the store."""
-    recovery.recover()
+    recovery.recover(delivery.body or None)

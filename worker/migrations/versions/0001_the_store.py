@@ -21,12 +21,16 @@ def upgrade() -> None:
     _events()
     op.execute("INSERT INTO feed (id, position) VALUES (1, 0)")
     op.execute("INSERT INTO throttle (id) VALUES (1)")
+    op.execute("INSERT INTO alarm (id) VALUES (1)")
+    op.execute("INSERT INTO chore (id) VALUES (1)")
 
 
 def downgrade() -> None:
     for table in ("reply", "outbox", "feed", "set_aside", "attempt"):
         op.drop_table(table)
-    for table in ("throttle", "failure", "workspace_removal", "removal", "chunk", "part", "job"):
+    for table in ("alarm", "throttle", "failure", "workspace_removal", "removal", "chunk"):
+        op.drop_table(table)
+    for table in ("part", "job", "chore"):
         op.drop_table(table)
     for table in ("workspace_tag", "workspace", "tag_link", "tag"):
         op.drop_table(table)
@@ -115,6 +119,7 @@ def _jobs() -> None:
         sa.Column("started_at", types.Moment(), nullable=True),
         sa.Column("finished_at", types.Moment(), nullable=True),
         sa.Column("served_at", types.Moment(), nullable=True),
+        sa.Column("forgotten_at", types.Moment(), nullable=True),
         sa.PrimaryKeyConstraint("id", name="job_pkey"),
     )
     op.create_index(
@@ -133,11 +138,24 @@ def _jobs() -> None:
     )
     op.create_index("job_tenant", "job", ["tenant", "accepted_at"])
     op.create_index("job_turn", "job", ["tenant", "served_at"])
+    op.create_index("job_finished", "job", ["finished_at"])
     op.create_table(
         "throttle",
         sa.Column("id", sa.SmallInteger(), autoincrement=False, nullable=False),
         sa.Column("next_at", types.Moment(), server_default=types.clock(), nullable=False),
         sa.PrimaryKeyConstraint("id", name="throttle_pkey"),
+    )
+    op.create_table(
+        "alarm",
+        sa.Column("id", sa.SmallInteger(), autoincrement=False, nullable=False),
+        sa.Column("until", types.Moment(), server_default=types.clock(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="alarm_pkey"),
+    )
+    op.create_table(
+        "chore",
+        sa.Column("id", sa.SmallInteger(), autoincrement=False, nullable=False),
+        sa.Column("due_at", types.Moment(), server_default=types.clock(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="chore_pkey"),
     )
     op.create_table(
         "removal",
@@ -218,10 +236,12 @@ def _events() -> None:
         sa.Column("seen_at", types.Moment(), server_default=types.clock(), nullable=False),
         sa.PrimaryKeyConstraint("task_id", name="attempt_pkey"),
     )
+    op.create_index("attempt_seen", "attempt", ["seen_at"])
     op.create_table(
         "feed",
         sa.Column("id", sa.SmallInteger(), autoincrement=False, nullable=False),
         sa.Column("position", sa.BigInteger(), nullable=False),
+        sa.Column("gone", sa.BigInteger(), server_default="0", nullable=False),
         sa.PrimaryKeyConstraint("id", name="feed_pkey"),
     )
     op.create_table(
@@ -234,6 +254,7 @@ def _events() -> None:
         sa.Column("body", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("id", name="set_aside_pkey"),
     )
+    op.create_index("set_aside_received", "set_aside", ["received_at"])
     op.create_table(
         "outbox",
         sa.Column("job_id", types.Id(), nullable=False),

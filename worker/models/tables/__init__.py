@@ -3,6 +3,8 @@
 from worker.models.tables.columns import metadata
 from worker.models.tables.credentials import chunk_time, credential
 from worker.models.tables.jobs import (
+    alarm,
+    chore,
     chunk,
     failure,
     job,
@@ -15,7 +17,9 @@ from worker.models.tables.messages import attempt, feed, outbox, reply, set_asid
 from worker.models.tables.tags import tag, tag_link, workspace, workspace_tag
 
 __all__ = [
+    "alarm",
     "attempt",
+    "chore",
     "chunk",
     "chunk_time",
     "credential",

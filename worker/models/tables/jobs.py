@@ -51,6 +51,7 @@ job = Table(
     Column("started_at", Moment),
     Column("finished_at", Moment),
     Column("served_at", Moment),  # when a chunk of it was last applied
+    Column("forgotten_at", Moment),  # when the record of what it removed went; it cannot be undone
     Index("job_tenant", "tenant", "accepted_at"),
     # whose turn it is: what stands open, and when each tenant was last served
     Index(
@@ -60,6 +61,8 @@ job = Table(
         sqlite_where=text("open > 0"),
     ),
     Index("job_turn", "tenant", "served_at"),
+    # what is kept too long
+    Index("job_finished", "finished_at"),
     # recorded, not yet split
     Index(
         "job_queued",
@@ -109,6 +112,22 @@ throttle = Table(
     metadata,
     Column("id", SmallInteger, primary_key=True, autoincrement=False),
     Column("next_at", Moment, nullable=False, server_default=clock()),
+)
+
+#: till when each step is counted before it is tried, because a worker died of one: one row
+alarm = Table(
+    "alarm",
+    metadata,
+    Column("id", SmallInteger, primary_key=True, autoincrement=False),
+    Column("until", Moment, nullable=False, server_default=clock()),
+)
+
+#: when what is kept too long is looked for next: one row
+chore = Table(
+    "chore",
+    metadata,
+    Column("id", SmallInteger, primary_key=True, autoincrement=False),
+    Column("due_at", Moment, nullable=False, server_default=clock()),
 )
 
 #: the links that each chunk removed: what receipts, undo and honest counts are read from

@@ -42,6 +42,7 @@ outbox = Table(
     Column("published_at", Moment),
     Column("answered_at", Moment),  # when the Celery result was stored
     PrimaryKeyConstraint("job_id", "end"),
+    Index("outbox_tenant", "tenant", "position"),
     Index(
         "outbox_waiting",
         "created_at",
@@ -56,6 +57,7 @@ feed = Table(
     metadata,
     Column("id", SmallInteger, primary_key=True, autoincrement=False),
     Column("position", BigInteger, nullable=False),
+    Column("gone", BigInteger, nullable=False, server_default="0"),  # the highest that is not kept
 )
 
 #: how often a message came again after its worker had died
@@ -65,6 +67,7 @@ attempt = Table(
     Column("task_id", String(255), primary_key=True),
     Column("attempts", Integer, nullable=False),
     Column("seen_at", Moment, nullable=False, server_default=clock()),
+    Index("attempt_seen", "seen_at"),
 )
 
 #: messages that are no job of ours, or another job under an id that is taken
@@ -77,4 +80,5 @@ set_aside = Table(
     Column("task_id", String(255), nullable=False),
     Column("reason", Text, nullable=False),
     Column("body", Text, nullable=False),  # the first 64 KiB of it
+    Index("set_aside_received", "received_at"),
 )

@@ -1,0 +1,79 @@
+"""The two ways to jobs: straight to store and broker, or through a gateway. Commands use either."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from datetime import datetime
+from typing import Any, Protocol
+from uuid import UUID
+
+from worker import settings
+from worker.models.jobs import Job
+
+#: a job as every door shows it (``worker.models.summary``)
+Shown = dict[str, Any]
+
+
+class Way(Protocol):
+    """What commands ask for. Every step raises TagsweepError where a server does not answer."""
+
+    silence: str  #: what is told, once, where nothing happens to a job with this ``{id}``
+
+    def record(self, job: Job) -> UUID:
+        """Record the job: from then on it is never lost."""
+
+    def left(self) -> str | None:
+        """Return what has to be known by who does not wait for a job."""
+
+    def interrupted(self, job_id: UUID) -> str:
+        """Return what becomes of a job whose end nobody waits for any more."""
+
+    def working(self, job_id: UUID) -> AbstractContextManager[None]:
+        """See to it that somebody works on the job during the block."""
+
+    def find(self, job_id: UUID) -> Shown:
+        """Return the job as it is now; raises NoSuchJob."""
+
+    def states(self, job_id: UUID) -> Iterator[Shown]:
+        """Yield the job as it is, again and again, without an end; raises NoSuchJob."""
+
+    def completion(self, job: Shown) -> dict[str, Any]:
+        """Return the completion data of a job that has ended."""
+
+    def latest(
+        self, tenant: str | None, status: str | None, most: int, *, whole: bool
+    ) -> list[Shown]:
+        """Return the newest jobs first; their tags only where they are wanted ``whole``."""
+
+    def cancel(self, job_id: UUID) -> Shown:
+        """Let no further chunk begin and return the job as it is then; raises NoSuchJob."""
+
+    def retry(self, job_id: UUID) -> Shown:
+        """Let an ended job do the rest; raises NoSuchJob, NothingToRetry."""
+
+    def pause(self, job_id: UUID) -> Shown:
+        """Let no further chunk begin till the job is resumed; raises NoSuchJob, NotRunning."""
+
+    def resume(self, job_id: UUID) -> Shown:
+        """Let a paused job go on; raises NoSuchJob, NotRunning."""
+
+    def events(self, since: datetime | None, *, follow: bool) -> Iterator[str | None]:
+        """Yield the completion events as JSON, in the feed's order.
+
+        ``follow``: without an end, and None whenever there is nothing new just now.
+        """
+
+
+def chosen() -> Way:
+    """Return the way that the settings name: with a key set, through the gateway."""
+    config = settings.load()
+    # each is loaded only where it is taken: who goes through a gateway needs no database driver
+    if config.api_key is None:
+        from producer.cli.direct import Direct
+
+        return Direct()
+    from producer.cli.door import Door
+    from producer.cli.remote import Remote
+
+    return Remote(Door(config.url, config.api_key.get_secret_value()))

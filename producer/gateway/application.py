@@ -1,0 +1,136 @@
+"""The application: the routes, and what is said where none of them fits, or none of them could."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib import metadata
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.openapi.utils import get_openapi
+from starlette.exceptions import HTTPException
+from starlette.routing import Match
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from producer.gateway import (
+    batch_delete,
+    detach,
+    feed,
+    jobs,
+    operation,
+    refusals,
+    resources,
+    schemas,
+)
+from producer.gateway.access import Access
+from producer.gateway.refusals import Refusal, document
+from producer.gateway.service import Gateway
+from worker.errors import Retryable
+
+MODULES = (detach, batch_delete, jobs, resources, feed, operation)
+#: whose shape an error has, by the path's beginning
+SHAPES = ((detach.PREFIX, detach.refuse), (batch_delete.PREFIX, batch_delete.refuse))
+
+
+_ROUTES = [route for module in MODULES for route in module.router.routes]
+
+
+def create(gateway: Gateway) -> ASGIApp:
+    """Return the whole application around ``gateway``."""
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        async with gateway.running():
+            yield
+
+    app = FastAPI(
+        title="tagsweep",
+        version=metadata.version("tagsweep"),
+        lifespan=lifespan,
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,  # a client that is redirected repeats its POST as a GET
+        exception_handlers={
+            Refusal: _refused,
+            Retryable: _down,
+            HTTPException: _unrouted,
+            Exception: _faulty,
+        },
+    )
+    app.state.gateway = gateway
+    for module in MODULES:
+        app.include_router(module.router)
+    schema = schemas.complete(get_openapi(title=app.title, version=app.version, routes=app.routes))
+
+    async def shown(request: Request) -> Response:  # noqa: ARG001  # it is always the same
+        return document(schema)
+
+    for path in ("/openapi.json", "/openapi.json/"):
+        app.add_api_route(path, shown, include_in_schema=False)
+    return Access(_ExactPaths(app), gateway.metrics)
+
+
+class _ExactPaths:
+    """Lets an encoded slash be what it is, part of a name; and HEAD be GET without its body."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and b"%2f" in scope.get("raw_path", b"").lower():
+            refusal = Refusal(404, "There is nothing at this path.")
+            response = _shaped(Request(scope), refusal)
+            await response(scope, receive, send)
+        elif scope["type"] == "http" and scope["method"] == "HEAD":
+            asked = {**scope, "method": "GET"}  # the server leaves the body out
+            await self._app(asked, receive, send)
+            scope["route"] = asked.get("route")
+        else:
+            await self._app(scope, receive, send)
+
+
+def _shaped(request: Request, refusal: Refusal) -> Response:
+    for prefix, refuse in SHAPES:
+        if request.scope["path"].startswith(prefix):
+            return refuse(refusal)
+    return refusals.problem(refusal)
+
+
+async def _refused(request: Request, error: Any) -> Response:
+    return _shaped(request, error)
+
+
+async def _down(request: Request, error: Any) -> Response:
+    """Answer for a server that is down, where nothing was begun."""
+    request.app.state.gateway.log.warning("unavailable", reason=str(error))
+    return _shaped(request, refusals.unavailable("The store does not answer."))
+
+
+async def _faulty(request: Request, _: Any) -> Response:
+    return _shaped(request, Refusal(500, "Something went wrong here; the log has more."))
+
+
+async def _unrouted(request: Request, error: Any) -> Response:
+    if error.status_code not in (404, 405):
+        return _shaped(request, Refusal(400, "The request cannot be understood."))
+    allowed = sorted(_methods(request))
+    if not allowed:
+        return _shaped(request, Refusal(404, "There is nothing at this path."))
+    if "GET" in allowed:
+        allowed.append("HEAD")
+    headers = {"Allow": ", ".join([*allowed, "OPTIONS"])}
+    if request.method == "OPTIONS":
+        return Response(status_code=204, headers=headers)
+    detail = f'Method "{request.method[:20]}" not allowed.'
+    return _shaped(request, Refusal(405, detail, headers=headers))
+
+
+def _methods(request: Request) -> set[str]:
+    """Return the methods that there are at the request's path."""
+    found: set[str] = set()
+    for route in (*_ROUTES, *request.app.routes):
+        if route.matches(request.scope)[0] is not Match.NONE:
+            found |= getattr(route, "methods", None) or set()
+    return found

@@ -1,0 +1,151 @@
+"""The event feed: Server-Sent Events of a tenant's jobs, read from the store."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import deque
+from collections.abc import AsyncIterator
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from starlette.responses import StreamingResponse
+
+from producer.gateway import schemas, service
+from producer.gateway.callers import Caller
+from producer.gateway.refusals import Refusal
+from producer.gateway.service import Gateway
+from producer.gateway.waiting import Listener
+from worker import database, outbox
+from worker.errors import TagsweepError
+
+#: how often a feed says at least something, and looks whether its key was revoked
+HEARTBEAT_S, CHECK_S = 15.0, 2.0
+BATCH = 100
+MOST_DIGITS = 18
+#: what a client that lost the connection waits for
+RETRY_MS = 2_000
+
+router = APIRouter()
+
+
+@router.get(
+    "/api/v1/events",
+    summary="Follow the events of jobs",
+    operation_id="followEvents",
+    **schemas.operation(
+        answers={200: "Events"},
+        refused=(400, 401, 410, 429, 500, 503),
+        headers=(
+            {
+                "name": "Last-Event-ID",
+                "in": "header",
+                "description": "Resume behind this event; without it, from now on.",
+                "schema": {"type": "integer", "minimum": 0},
+            },
+        ),
+    ),
+)
+@router.get("/api/v1/events/", include_in_schema=False)
+async def follow(request: Request) -> Response:
+    """Send completion events from the store, with progress of running jobs between them."""
+    gateway = service.of(request)
+    caller = await gateway.caller_by_key(request)
+    given = request.headers.getlist("last-event-id")
+    first, last = await gateway.store.run(_bounds)
+    position = _position(given, last)
+    if position < first:
+        raise Refusal(410, f"Events up to number {first} are kept no more.")
+    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+    if request.state.account.head_only:
+        return Response(media_type="text/event-stream", headers=headers)
+    place = gateway.feeds.one()
+    place.__enter__()  # given back by the stream, which begins after the answer's head
+    return StreamingResponse(
+        _stream(gateway, caller, position, place),
+        media_type="text/event-stream",
+        headers=headers,
+    )
+
+
+def _position(given: list[str], last: int) -> int:
+    """Return behind which event the feed begins; raises Refusal (400)."""
+    if not given:
+        return last
+    text = given[0]
+    usable = len(given) == 1 and text.isascii() and text.isdecimal() and len(text) <= MOST_DIGITS
+    if not usable or int(text) > last:
+        raise Refusal(400, "Last-Event-ID must be the id of an event of this feed, or 0.")
+    return int(text)
+
+
+async def _stream(
+    gateway: Gateway, caller: Caller, position: int, place: Any
+) -> AsyncIterator[str]:
+    """Yield the feed till the gateway stops, the key is revoked or the client goes."""
+    try:
+        with gateway.waiting.feed(caller.tenant) as listener:
+            yield f"retry: {RETRY_MS}\n\n"
+            async for text in _news(gateway, caller, position, listener):
+                yield text
+    finally:
+        place.__exit__(None, None, None)
+
+
+async def _news(
+    gateway: Gateway, caller: Caller, position: int, listener: Listener
+) -> AsyncIterator[str]:
+    ended: deque[str] = deque(maxlen=1_000)
+    loop = asyncio.get_running_loop()
+    said_at = loop.time()
+    while gateway.waiting.give_up_at is None:
+        listener.moved.clear()
+        progress = listener.take_progress()  # before the events: what has ended is not running
+        rows = await _read(gateway, caller, position)
+        for shown in progress:
+            if shown["id"] not in ended:
+                said_at = loop.time()
+                yield f"event: progress\ndata: {json.dumps(shown)}\n\n"
+        for row in rows:
+            position, said_at = row.position, loop.time()
+            ended.append(str(row.job_id))
+            yield f"id: {position}\ndata: {row.event}\n\n"
+        if len(rows) == BATCH:
+            continue
+        if loop.time() - said_at > HEARTBEAT_S:
+            said_at = loop.time()
+            yield ": still here\n\n"
+        if not await _may_go_on(gateway, caller):
+            return
+        await _moved(listener)
+
+
+async def _read(gateway: Gateway, caller: Caller, position: int) -> list[Any]:
+    try:
+        return await gateway.store.run(_behind, caller.tenant, position)
+    except TagsweepError:  # later then: the feed goes on from the same place
+        return []
+
+
+async def _may_go_on(gateway: Gateway, caller: Caller) -> bool:
+    try:
+        return await gateway.callers.still_valid(caller)
+    except TagsweepError:
+        return True
+
+
+async def _moved(listener: Listener) -> None:
+    try:
+        await asyncio.wait_for(listener.moved.wait(), CHECK_S)
+    except TimeoutError:
+        return
+
+
+def _bounds() -> tuple[int, int]:
+    with database.reading() as connection:
+        return outbox.bounds(connection)
+
+
+def _behind(tenant: str, position: int) -> list[Any]:
+    with database.reading() as connection:
+        return list(outbox.of_tenant(connection, tenant, position, BATCH))

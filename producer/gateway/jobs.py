@@ -1,0 +1,223 @@
+"""Jobs: made, listed, shown, cancelled, tried again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from fastapi import APIRouter, Request, Response
+from sqlalchemy import Connection
+
+from producer.gateway import ledger, pages, schemas, service, submission
+from producer.gateway.callers import Caller
+from producer.gateway.components import STATUSES
+from producer.gateway.ledger import Taken, View
+from producer.gateway.parsing import Form
+from producer.gateway.preferences import Preference
+from producer.gateway.refusals import Refusal, document
+from producer.gateway.service import Gateway
+from worker import database, listing, outbox, progress
+from worker.errors import NoSuchJob, NothingToRetry
+from worker.listing import Wanted
+from worker.models.jobs import KINDS, DeleteJob
+from worker.models.records import JobRecord
+
+NOT_FOUND = "There is no such job."
+
+router = APIRouter()
+
+
+@router.post(
+    "/api/v1/jobs/",
+    status_code=202,
+    summary="Make a job",
+    operation_id="makeJob",
+    **schemas.operation(
+        body="NewJob",
+        answers={202: "Job"},
+        refused=(400, 401, 403, 413, 415, 422, 429, 500, 503),
+        headers=schemas.ASYNCHRONOUS[1:],
+    ),
+)
+@router.post("/api/v1/jobs", include_in_schema=False)
+async def make(request: Request) -> Response:
+    """Record a job of any kind and answer at once: it is done behind."""
+    gateway = service.of(request)
+    caller = await gateway.caller_by_key(request)
+    async with gateway.bodies.receive(request, gateway.settings.body_bytes) as body:
+        form = Form("job", caller.tenant, gateway.settings.request_ids)
+        job = await gateway.bodies.job(body, form)
+    if isinstance(job, DeleteJob) and job.sys_tags and not caller.operator:
+        raise Refusal(403, "sys_tags need a credential with the operator right.")
+    at_once = Preference(respond_async=True, wait_s=0, applied=None)
+    asked = submission.asked(request, caller, job, at_once)
+    try:
+        view = await gateway.submission.submit(request, asked)
+    except Taken:
+        raise Refusal(422, "This Idempotency-Key was used for another request.") from None
+    return schemas.accepted(view, {})
+
+
+@router.get(
+    "/api/v1/jobs/",
+    summary="List jobs",
+    operation_id="listJobs",
+    **schemas.operation(
+        answers={200: "Jobs"},
+        refused=(400, 401, 404, 429, 500, 503),
+        query={
+            "kind": {"enum": list(KINDS)},
+            "status": {"enum": list(STATUSES)},
+            "since": {"type": "string", "format": "date-time"},
+            "cursor": {"type": "string"},
+            "page_size": {"type": "integer", "minimum": 1, "maximum": pages.MOST},
+        },
+    ),
+)
+@router.get("/api/v1/jobs", include_in_schema=False)
+async def show_all(request: Request) -> Response:
+    """List the tenant's jobs, newest first."""
+    gateway = service.of(request)
+    caller = await gateway.caller_by_key(request)
+    wanted, page = _wanted(request, caller), pages.read(request)
+    beside = _place(page.cursor.place)
+    count, views = await gateway.store.run(
+        _page, wanted, beside, page.size + 1, back=page.cursor.back
+    )
+    return document(page.answer(request, count, views, _place_of, View.shown))
+
+
+@router.get(
+    "/api/v1/jobs/{job_id}",
+    summary="Show a job",
+    operation_id="showJob",
+    **schemas.operation(
+        answers={200: "Job"},
+        refused=(401, 404, 429, 500, 503),
+        path={"job_id": schemas.UUID_TEXT},
+    ),
+)
+@router.get("/api/v1/jobs/{job_id}/", include_in_schema=False)
+async def show(request: Request) -> Response:
+    """Show one job, as it is now."""
+    gateway = service.of(request)
+    caller = await gateway.caller_by_key(request)
+    view = await gateway.store.run(ledger.view, _job_id(request), caller.tenant)
+    if view is None:
+        raise Refusal(404, NOT_FOUND)
+    return document(view.shown())
+
+
+_STEERED: dict[str, Any] = schemas.operation(
+    answers={202: "Job"},
+    refused=(401, 404, 409, 429, 500, 503),
+    path={"job_id": schemas.UUID_TEXT},
+)
+
+
+@router.post(
+    "/api/v1/jobs/{job_id}/cancel",
+    status_code=202,
+    summary="Cancel a job",
+    operation_id="cancelJob",
+    **_STEERED,
+)
+@router.post("/api/v1/jobs/{job_id}/cancel/", include_in_schema=False)
+async def cancel(request: Request) -> Response:
+    """Let no further chunk of a job begin; what is done stays done."""
+    gateway = service.of(request)
+    caller = await gateway.caller_by_key(request)
+    before, after = await _steer(gateway, request, caller, progress.cancel)
+    if before.job.ended:
+        raise Refusal(409, f"The job has ended already: {before.job.status}.")
+    if after.job.ended:
+        gateway.later(gateway.store.patiently(PUBLISH_S, ledger.publish, after.job.id))
+    return schemas.accepted(after, {})
+
+
+@router.post(
+    "/api/v1/jobs/{job_id}/retry",
+    status_code=202,
+    summary="Try a job again",
+    operation_id="retryJob",
+    **_STEERED,
+)
+@router.post("/api/v1/jobs/{job_id}/retry/", include_in_schema=False)
+async def retry(request: Request) -> Response:
+    """Let an ended job run again on exactly its failed and unprocessed items."""
+    gateway = service.of(request)
+    caller = await gateway.caller_by_key(request)
+    try:
+        _, after = await _steer(gateway, request, caller, ledger.retry)
+    except NothingToRetry as error:
+        raise Refusal(409, str(error)) from None
+    gateway.later(gateway.broker.patiently(PUBLISH_S, ledger.go_on, after.job.id))
+    return schemas.accepted(after, {})
+
+
+#: how long what follows an answer may take; what is not done by then, recovery does
+PUBLISH_S = 30.0
+
+
+async def _steer(
+    gateway: Gateway,
+    request: Request,
+    caller: Caller,
+    step: Callable[[Connection, UUID], JobRecord],
+) -> tuple[View, View]:
+    job_id = _job_id(request)
+    request.state.account.job = job_id
+    try:
+        return await gateway.store.run(ledger.steer, job_id, caller.tenant, step)
+    except NoSuchJob:
+        raise Refusal(404, NOT_FOUND) from None
+
+
+def _job_id(request: Request) -> UUID:
+    try:
+        return UUID(request.path_params["job_id"])
+    except ValueError:
+        raise Refusal(404, NOT_FOUND) from None
+
+
+def _wanted(request: Request, caller: Caller) -> Wanted:
+    kind, status, since = (pages.one(request, name) for name in ("kind", "status", "since"))
+    if kind is not None and kind not in KINDS:
+        raise Refusal(400, f"kind must be one of {', '.join(KINDS)}.")
+    if status is not None and status not in STATUSES:
+        raise Refusal(400, f"status must be one of {', '.join(STATUSES)}.")
+    return Wanted(caller.tenant, kind, status, None if since is None else _moment(since))
+
+
+def _moment(text: str) -> datetime:
+    """Return the time that ``text`` names, without an offset in UTC."""
+    try:
+        moment = datetime.fromisoformat(text.replace(" ", "+"))  # a bare + in a query is a blank
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise Refusal(400, "since must be a time, as 2026-01-31T12:00:00Z.") from None
+
+
+def _place_of(view: View) -> str:
+    return f"{view.job.accepted_at.isoformat()}/{view.job.id}"
+
+
+def _place(text: str | None) -> tuple[datetime, UUID] | None:
+    if text is None:
+        return None
+    moment, _, job_id = text.partition("/")
+    try:
+        return datetime.fromisoformat(moment).astimezone(UTC), UUID(job_id)
+    except (ValueError, OverflowError):
+        raise pages.invalid_cursor() from None
+
+
+def _page(
+    wanted: Wanted, beside: tuple[datetime, UUID] | None, most: int, *, back: bool
+) -> tuple[int, list[View]]:
+    with database.reading() as connection:
+        found = listing.page(connection, wanted, beside, most, back=back)
+        views = [View(job, outbox.latest(connection, job.id)) for job in found]
+        return listing.count(connection, wanted), views

@@ -1,0 +1,134 @@
+"""Metrics for Prometheus: of this process's requests, and of the jobs in the store."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.registry import Collector
+
+from producer.gateway.limits import Places
+from producer.gateway.threads import Threads
+from worker import database, listing, meters, outbox
+from worker.errors import TagsweepError
+
+#: how old the numbers of the store may be: to count jobs reads them all
+FRESH_S = 5.0
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+
+
+@dataclass(frozen=True, slots=True)
+class Stock:
+    """What the store knows."""
+
+    totals: list[Any]
+    open_chunks: int
+    oldest_unpublished: datetime | None
+    chunk_times: dict[str, tuple[list[int], float]]
+
+
+class Metrics:
+    """Counts requests, and shows all there is to show."""
+
+    def __init__(self, store: Threads, waiting: Places, feeds: Places) -> None:
+        self._store = store
+        self._registry = CollectorRegistry()
+        self._stock: tuple[float, Stock | None] = (float("-inf"), None)
+        own = self._registry
+        self.requests = Counter(
+            "tagsweep_http_requests",
+            "Requests answered.",
+            ["route", "method", "status"],
+            registry=own,
+        )
+        self.seconds = Histogram(
+            "tagsweep_http_request_duration_seconds",
+            "From a request's first byte to its answer's last.",
+            ["route"],
+            buckets=_SECONDS,
+            registry=own,
+        )
+        waiting_now = Gauge(
+            "tagsweep_waiting_requests", "Requests waiting for a job's end.", registry=own
+        )
+        waiting_now.set_function(lambda: waiting.taken)
+        feeds_now = Gauge("tagsweep_open_feeds", "Event feeds that are open.", registry=own)
+        feeds_now.set_function(lambda: feeds.taken)
+        self._up = Gauge("tagsweep_store_up", "Whether the store answers.", registry=own)
+
+    async def shown(self) -> bytes:
+        """Return all metrics in Prometheus' text format; without the store, what is known here."""
+        read_at, stock = self._stock
+        if time.monotonic() - read_at > FRESH_S:
+            try:
+                stock = await self._store.run(_read)
+            except TagsweepError:
+                stock = None
+            self._stock = (time.monotonic(), stock)
+        self._up.set(stock is not None)
+        text = generate_latest(self._registry)
+        if stock is None:
+            return text
+        registry = CollectorRegistry()
+        registry.register(_StockCollector(stock))
+        return text + generate_latest(registry)
+
+
+class _StockCollector(Collector):
+    def __init__(self, stock: Stock) -> None:
+        self._stock = stock
+
+    def collect(self) -> Iterable[Any]:
+        """Yield what the store knows."""
+        stock = self._stock
+        jobs = GaugeMetricFamily("tagsweep_jobs", "Jobs kept.", labels=["kind", "status"])
+        removed: dict[str, int] = {}
+        for row in stock.totals:
+            jobs.add_metric([row.kind, row.status], row.jobs)
+            removed[row.kind] = removed.get(row.kind, 0) + int(row.removed)
+        yield jobs
+        items = GaugeMetricFamily(
+            "tagsweep_items_removed", "Items removed by the jobs kept.", labels=["kind"]
+        )
+        for kind, number in removed.items():
+            items.add_metric([kind], number)
+        yield items
+        yield GaugeMetricFamily(
+            "tagsweep_chunks_open", "Chunks that wait for a worker.", stock.open_chunks
+        )
+        yield GaugeMetricFamily(
+            "tagsweep_oldest_unpublished_event_age_seconds",
+            "Age of the oldest event that waits to be published; 0: none does.",
+            _age(stock.oldest_unpublished),
+        )
+        yield _durations(stock.chunk_times)
+
+
+def _durations(times: dict[str, tuple[list[int], float]]) -> HistogramMetricFamily:
+    family = HistogramMetricFamily(
+        "tagsweep_chunk_duration_seconds", "How long chunks took.", labels=["kind"]
+    )
+    bounds = [*map(str, meters.BOUNDS), "+Inf"]
+    for kind, (buckets, seconds) in times.items():
+        sums = [sum(buckets[: place + 1]) for place in range(len(buckets))]
+        family.add_metric([kind], list(zip(bounds, sums, strict=True)), sum_value=seconds)
+    return family
+
+
+def _age(moment: datetime | None) -> float:
+    return max(0.0, (datetime.now(UTC) - moment).total_seconds()) if moment else 0.0
+
+
+def _read() -> Stock:
+    with database.reading() as connection:
+        return Stock(
+            listing.totals(connection),
+            listing.open_chunks(connection),
+            outbox.oldest_unpublished(connection),
+            meters.read(connection),
+        )

@@ -1,0 +1,91 @@
+"""For those who run the gateway: liveness, readiness, metrics, and the schema."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from fastapi import APIRouter, Request, Response
+
+from producer.gateway import schemas, service
+from producer.gateway.refusals import document, unavailable
+from producer.gateway.service import Gateway
+from worker import database, outbox
+from worker.errors import TagsweepError
+from worker.messaging import broker
+from worker.messaging.app import app
+
+#: how long an answer of /readyz is good for: many probes ask the servers once
+FRESH_S = 0.5
+BROKER_S = 1.5
+
+router = APIRouter()
+_OPEN = schemas.operation(answers={200: "Health"}, refused=(500,), security=None)
+
+
+@router.get("/healthz", summary="Liveness", operation_id="health", **_OPEN)
+@router.get("/healthz/", include_in_schema=False)
+async def health(request: Request) -> Response:  # noqa: ARG001  # it needs nothing
+    """Tell that this process serves requests."""
+    return document({"status": "ok"})
+
+
+@router.get(
+    "/readyz",
+    summary="Readiness",
+    operation_id="readiness",
+    **schemas.operation(answers={200: "Health"}, refused=(500, 503), security=None),
+)
+@router.get("/readyz/", include_in_schema=False)
+async def readiness(request: Request) -> Response:
+    """Tell whether database and broker answer."""
+    gateway = service.of(request)
+    checked_at, problem = gateway.readiness
+    if time.monotonic() - checked_at > FRESH_S:
+        problem = await _problem(gateway)
+        gateway.readiness = (time.monotonic(), problem)
+    if problem:
+        raise unavailable(problem)
+    return document({"status": "ready"})
+
+
+@router.get(
+    "/metrics",
+    summary="Metrics for Prometheus",
+    operation_id="metrics",
+    **schemas.operation(answers={200: "Metrics"}, refused=(500,), security=None),
+)
+@router.get("/metrics/", include_in_schema=False)
+async def metrics(request: Request) -> Response:
+    """Show the metrics of this process and of the store."""
+    return Response(
+        await service.of(request).metrics.shown(),
+        media_type="text/plain; version=0.0.4; charset=utf-8",
+    )
+
+
+async def _problem(gateway: Gateway) -> str:
+    """Return which of the servers do not answer, in one line; empty: all do."""
+    store, messages = await asyncio.gather(
+        gateway.store.run(_ask_store),
+        gateway.broker.patiently(BROKER_S, _ask_broker),
+        return_exceptions=True,
+    )
+    told = []
+    if isinstance(store, BaseException):
+        told.append("The store does not answer.")
+    if isinstance(messages, BaseException):
+        told.append("The broker does not answer.")
+    for error in (store, messages):
+        if isinstance(error, BaseException) and not isinstance(error, TagsweepError):
+            raise error
+    return " ".join(told)
+
+
+def _ask_store() -> None:
+    with database.reading() as connection:
+        outbox.bounds(connection)
+
+
+def _ask_broker() -> None:
+    broker.check(app())

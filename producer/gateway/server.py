@@ -1,0 +1,135 @@
+"""The HTTP server: uvicorn, told how long to go on, and what to say of what is no HTTP."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import socket
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import h11
+import structlog
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
+
+from producer.gateway import application, refusals
+from producer.gateway.refusals import Refusal
+from producer.gateway.service import Gateway
+from worker import settings
+from worker.errors import TagsweepError
+
+#: longest head of a request: a token may have 65,534 characters
+MOST_HEAD = 128 << 10
+#: bytes of a refused body that are read and thrown away, so that its sender can read the answer
+MOST_IGNORED = 256 << 20
+
+
+class Protocol(H11Protocol):
+    """HTTP/1.1 as uvicorn speaks it, with our words for what cannot be read."""
+
+    _ignored = 0
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes; of a body that was refused only so many, then the connection ends."""
+        cycle: RequestResponseCycle | None = self.cycle  # none before the first request
+        if cycle is not None and self.conn.their_state is h11.SEND_BODY:
+            self._ignored = self._ignored + len(data) if cycle.response_complete else 0
+            if self._ignored > MOST_IGNORED:
+                self.transport.close()
+                return
+        super().data_received(data)
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is no HTTP."""
+        if self.conn.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
+            self.transport.close()  # in the middle of an answer there is nothing left to say
+            return
+        response = refusals.problem(Refusal(400, msg))
+        headers = [*response.raw_headers, (b"connection", b"close")]
+        for event in (
+            h11.Response(status_code=400, headers=headers, reason=b"Bad Request"),
+            h11.Data(data=bytes(response.body)),
+            h11.EndOfMessage(),
+        ):
+            self.transport.write(self.conn.send(event) or b"")
+        self.transport.close()
+
+
+class Server(uvicorn.Server):
+    """uvicorn, whose gateway learns first that it is told to stop."""
+
+    def __init__(self, config: uvicorn.Config, gateway: Gateway, ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._gateway = gateway
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to serve, then say so."""
+        await super().startup(sockets)
+        if self.started:
+            self._ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Finish what was begun."""
+        self._gateway.stop()
+        await super().shutdown(sockets)
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a socket that is bound; raises TagsweepError where that cannot be."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        bound.bind((host, port))
+    except (OSError, OverflowError) as error:
+        bound.close()
+        raise TagsweepError(f"Cannot listen on {host} port {port}: {error}.") from None
+    return bound
+
+
+def run(bound: socket.socket, ready: Callable[[], None]) -> None:
+    """Serve until SIGINT or SIGTERM; return when what was begun is finished."""
+    _write_logs()
+    gateway = Gateway(settings.load())
+    config = uvicorn.Config(
+        application.create(gateway),
+        http=Protocol,
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        backlog=2048,
+        timeout_keep_alive=15,
+        timeout_graceful_shutdown=settings.load().shutdown_s,
+        h11_max_incomplete_event_size=MOST_HEAD,
+    )
+    # uvicorn raises the signal anew once it has ended in good order
+    with contextlib.suppress(KeyboardInterrupt):
+        Server(config, gateway, ready).run(sockets=[bound])
+
+
+def _write_logs() -> None:
+    """Write one JSON a line to stderr, our own lines and those of the libraries."""
+    steps: list[Any] = [
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+    ]
+    structlog.configure(
+        processors=[*steps, structlog.processors.JSONRenderer()],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler()
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[*steps[:2], structlog.stdlib.add_logger_name],
+            processor=structlog.processors.JSONRenderer(),
+        )
+    )
+    logging.getLogger("kombu").setLevel(logging.ERROR)  # memory:// has no host: it warns of that
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)

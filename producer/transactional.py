@@ -1,0 +1,107 @@
+"""Record a job in the caller's own SQLAlchemy transaction, for services that share the database.
+
+Rolled back, there was never a job; committed, it runs: any worker finds it in the store within a
+second or two, with or without a message, and its completion event is published as any other.
+
+    with engine.begin() as connection:
+        connection.execute(delete(folder).where(folder.c.id == gone))
+        job = {"kind": "detach", "tenant": "acme", "names": ["pii"], "folders": [gone]}
+        record(connection, job)
+
+A ``Session`` gives its connection by ``session.connection()``, an asynchronous one by
+``await session.run_sync(lambda own: record(own.connection(), job))``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+from uuid import UUID, uuid4
+
+from sqlalchemy import Connection
+
+from worker import database, intake, progress
+from worker.errors import BrokerUnavailable, InvalidJob, Rejected
+from worker.messaging import broker
+from worker.messaging.app import app
+from worker.models.jobs import KINDS, Job
+from worker.models.records import Lists
+from worker.models.resources import WIDTH
+
+#: ids that are recorded as one row
+MOST_IDS = 250_000
+
+
+def record(
+    connection: Connection, job: Job | Mapping[str, Any], job_id: UUID | None = None
+) -> UUID:
+    """Record ``job`` and return its id; it becomes a job when the caller commits, not before.
+
+    ``job``: a ``DetachJob`` or ``DeleteJob``, or such a job as JSON with its ``kind``. ``job_id``:
+    the same id again is the same job, never a second one. Raises InvalidJob or Rejected, both a
+    ValueError, and changes nothing then. Links that the caller's own transaction attaches before
+    this call are removed too where the job names them.
+    """
+    valid = job if isinstance(job, Job) else parse(job)
+    job_id = job_id or uuid4()
+    database.adapt(connection)
+    fingerprint = valid.fingerprint()
+    created = intake.record_with_lists(
+        connection, job_id, valid, parts_of(valid), fingerprint=fingerprint
+    )
+    if not created:
+        recorded = progress.known(connection, job_id)
+        if intake.is_another(recorded, valid.kind, valid.tenant, fingerprint):
+            raise Rejected(f"The id {job_id} is another job's already.")
+    return job_id
+
+
+def nudge(job_id: UUID) -> bool:
+    """After the commit: let a worker begin at once; False where the broker does not answer.
+
+    Without it, or where it fails, the job begins a second or two later.
+    """
+    for _ in range(2):  # the first may meet a connection that died with the broker's last run
+        try:
+            broker.send(app(), "tags.start", str(job_id), ignore_result=True)
+        except BrokerUnavailable:
+            continue
+        return True
+    return False
+
+
+def parse(body: Mapping[str, Any]) -> Job:
+    """Return the job that ``body``, JSON with its ``kind``, describes; raises InvalidJob."""
+    own = dict(body)
+    kind = own.pop("kind", None)
+    if kind is None:
+        raise InvalidJob([fault("/kind", "required", "This field is required.")])
+    model = KINDS.get(kind) if isinstance(kind, str) else None
+    if model is None:
+        raise InvalidJob([fault("/kind", "invalid_choice", f"Must be one of {', '.join(KINDS)}.")])
+    return model.parse(own)
+
+
+def fault(path: str, code: str, reason: str) -> Any:
+    """Return an item of a job's errors."""
+    return {"path": path, "code": code, "reason": reason}
+
+
+def parts_of(job: Job) -> Iterator[Lists]:
+    """Yield the job's long lists in rows of at most MOST_IDS."""
+    names = job.workspace_ids()
+    for at in range(0, len(names), MOST_IDS):
+        yield Lists({}, names[at : at + MOST_IDS])
+    part: dict[int, bytes] = {}
+    room = MOST_IDS * WIDTH
+    for number, ids in job.packed().items():
+        at = 0
+        while at < len(ids):
+            part[number] = ids[at : at + room]
+            at += len(part[number])
+            room -= len(part[number])
+            if not room:
+                yield Lists(part, ())
+                part, room = {}, MOST_IDS * WIDTH
+    if part:
+        yield Lists(part, ())

@@ -1,0 +1,86 @@
+"""Work that kills whoever begins it is given up after a few tries; all other work goes on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.chaos import faulty, scale
+from tests.chaos.conftest import MakeStack
+from tests.chaos.model import World
+from tests.servers.processes import wait_until
+from tests.stack import ServerStack, eventually
+from tests.stores import counts, new_ids, new_tenant
+from worker.models.records import ENDS
+
+IDS = sorted(new_ids(4_000, seed=11))
+DELETE = "DELETE FROM tag_link"
+
+
+@pytest.fixture
+def stack(make_stack: MakeStack, any_broker: str) -> ServerStack:
+    """A stack with small chunks; what dies with a worker comes back after a second."""
+    return make_stack(any_broker, chunk_size=500, visibility_s=1)
+
+
+def _until_ended(stack: ServerStack, job_id: str, fault: dict[str, Any]) -> Any:
+    """Keep one faulty worker running, as a supervisor would, till the job has ended."""
+
+    def ended() -> bool:
+        if not stack.workers or stack.workers[-1].ended:
+            faulty.start(stack, concurrency=1, **fault)
+        job = stack.store.job(job_id)
+        return job is not None and job.status in ENDS
+
+    assert wait_until(ended, seconds=90), stack.store.job(job_id)
+    return stack.store.job(job_id)
+
+
+@pytest.mark.parametrize("whole", [False, True], ids=["child", "parent"])
+def test_a_chunk_that_kills_is_given_up_and_all_others_are_done(
+    stack: ServerStack, *, whole: bool
+) -> None:
+    tenant = new_tenant()
+    tag = stack.store.tag(tenant, "t", tables=IDS)
+    world = World(stack.store, scale.draw("deadly chunk"))
+    for errand in [world.detach(new_tenant(), 700) for _ in range(2)]:
+        world.record(errand)
+    body = {"tenant": tenant, "names": ["t"], "tables": IDS}
+    pending = stack.send("tags.detach", body)
+    fault = {"statement": DELETE, "values": {"tag": str(tag), "chunk": 3}, "whole": whole}
+    job = _until_ended(stack, pending.id, fault)
+    assert (job.status, job.removed, job.failed) == ("partial", 3_500, 500)
+    assert "died of it" in job.errors[0]["reason"]
+    world.wait(seconds=30)
+    world.check_stores()
+    assert {one for _, _, one in stack.store.links(tenant)} == set(IDS[1_500:2_000])
+
+
+@pytest.mark.parametrize("whole", [False, True], ids=["child", "parent"])
+def test_a_message_that_kills_is_given_up_and_its_job_failed(
+    stack: ServerStack, *, whole: bool
+) -> None:
+    tenant = new_tenant()
+    tag = stack.store.tag(tenant, "t", tables=IDS[:10])
+    pending = stack.send("tags.detach", {"tenant": tenant, "names": ["t"], "tables": IDS[:10]})
+    fault = {"statement": DELETE, "values": {"tag": str(tag)}, "whole": whole}
+    job = _until_ended(stack, pending.id, fault)
+    assert job.status == "failed"
+    assert "came back" in job.errors[0]["reason"]
+    assert len(stack.store.links(tenant)) == 10
+    (event,) = eventually(lambda: stack.events(pending.id))
+    assert event["data"]["status"] == "failed"
+    assert event["data"]["counts"] == counts()
+
+
+def test_a_recorded_job_that_kills_is_given_up(stack: ServerStack) -> None:
+    world = World(stack.store, scale.draw("deadly job"))
+    deadly, other = world.detach(new_tenant(), 10), world.detach(new_tenant(), 700)
+    for errand in (deadly, other):
+        world.record(errand)
+    fault = {"statement": DELETE, "values": {"job_id": deadly.id}, "whole": False}
+    job = _until_ended(stack, deadly.id, fault)
+    assert job.status == "failed"
+    assert "died of it" in job.errors[0]["reason"]
+    eventually(lambda: stack.store.job(other.id).status == "succeeded")

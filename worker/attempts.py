@@ -1,0 +1,31 @@
+"""How often something was begun whose worker may have died of it."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, delete, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from worker.models.tables import attempt
+from worker.models.types import clock
+
+
+def count(connection: Connection, name: str) -> int:
+    """Count one more attempt at ``name``; return how many there were."""
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    statement = dialect.insert(attempt).values(task_id=name, attempts=1)
+    statement = statement.on_conflict_do_update(
+        index_elements=[attempt.c.task_id],
+        set_={"attempts": attempt.c.attempts + 1, "seen_at": clock()},
+    )
+    return int(connection.execute(statement.returning(attempt.c.attempts)).scalar_one())
+
+
+def take_back(connection: Connection, name: str) -> None:
+    """Count one attempt less: it failed, but nobody died of it."""
+    less = {"attempts": attempt.c.attempts - 1}
+    connection.execute(update(attempt).where(attempt.c.task_id == name).values(less))
+
+
+def forget(connection: Connection, name: str) -> None:
+    """Forget all attempts: it was done."""
+    connection.execute(delete(attempt).where(attempt.c.task_id == name))

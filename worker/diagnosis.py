@@ -1,0 +1,155 @@
+"""What is wrong with store, broker and jobs, and what to do about it, each in a sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from worker import database, listing, outbox, schema, settings, streams
+from worker.errors import TagsweepError
+from worker.messaging import checkup, exchange
+from worker.settings import AMQP, REDIS, masked, scheme
+from worker.store import catalogue
+
+#: after how long without a step a job is stuck, and an unpublished event is late
+LATE_S = 60
+DAY_S = 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at."""
+
+    about: str
+    what: str
+    advice: str | None = None  #: what to do; None: nothing is wrong
+
+    @property
+    def is_wrong(self) -> bool:
+        """Whether somebody has to do something."""
+        return self.advice is not None
+
+
+def findings() -> Iterator[Finding]:
+    """Look at everything that can be reached, and yield what was found, wrong or not."""
+    store = list(_tried("database", _database))
+    yield from store
+    config = settings.load()
+    if not config.embedded:
+        yield from _tried("broker", _broker)
+    if config.events_target:
+        yield from _tried("events", _events)
+    if not any(finding.is_wrong for finding in store):
+        for about, look in (("links", _links), ("jobs", _jobs), ("messages", _messages)):
+            yield from _tried(about, look)
+
+
+def _tried(about: str, look: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
+    try:
+        yield from look()
+    except TagsweepError as error:
+        yield Finding(about, str(error), "Nothing that depends on it works before that is mended.")
+
+
+def _database() -> Iterator[Finding]:
+    schema.ready()
+    with database.reading() as connection:
+        found = schema.revision(connection)
+    where = database.describe(settings.load().database_url)
+    yield Finding("database", f"The store at {where} answers and has schema {found}.")
+
+
+def _broker() -> Iterator[Finding]:
+    url = settings.load().broker_url
+    waiting, workers = checkup.waiting(), checkup.workers()
+    yield Finding("broker", f"{masked(url)} answers; {waiting:,} messages wait.")
+    yield from _redis(url) if scheme(url) in REDIS else _rabbitmq(url)
+    if workers:
+        yield Finding("workers", f"{len(workers)} answer: {', '.join(workers)}.")
+    else:
+        yield Finding("workers", "No worker answers.", "Start one: tagsweep worker")
+
+
+def _redis(url: str) -> Iterator[Finding]:
+    kept = streams.keeping(url)
+    if kept["log"] == "no":
+        what = "It writes no log (appendonly)" + (
+            ", only snapshots." if kept["snapshots"] == "yes" else " and no snapshots."
+        )
+        advice = (
+            "Set `appendonly yes`: with a restart, messages that no worker has recorded yet "
+            "are lost, and unread results. (What the store knows is not.)"
+        )
+        yield Finding("broker", what, advice)
+    if kept["limit"] != "0" and kept["policy"] != "noeviction":
+        what = f"At its limit of memory it drops data ({kept['policy']})."
+        yield Finding("broker", what, "Set `maxmemory-policy noeviction`: messages can vanish.")
+    if kept["failed"]:
+        what = f"It could not write its {kept['failed']}."
+        yield Finding("broker", what, "See its log; often its disk is full or not writable.")
+
+
+def _rabbitmq(url: str) -> Iterator[Finding]:
+    reason = checkup.blocked()
+    if reason is not None:
+        what = f"{masked(url)} takes no messages: {reason}."
+        yield Finding("broker", what, "Free memory or disk on it, or raise its limits.")
+
+
+def _events() -> Iterator[Finding]:
+    target = settings.load().events_target
+    assert target is not None  # looked at only where there is one  # noqa: S101
+    if scheme(target) in REDIS:
+        streams.keeping(target)
+    elif scheme(target) in AMQP:
+        exchange.check(target)
+    yield Finding("events", f"{masked(target)}, where events go, answers.")
+    with database.reading() as connection:
+        oldest = outbox.oldest_unpublished(connection)
+    age = (datetime.now(UTC) - oldest).total_seconds() if oldest else 0
+    if age > LATE_S:
+        what = f"The oldest event that is not published waits for {age:,.0f} s."
+        advice = "See the log of the workers: it says why it is not taken; they go on trying."
+        yield Finding("events", what, advice)
+
+
+def _links() -> Iterator[Finding]:
+    with database.reading() as connection:
+        ahead = catalogue.from_the_future(connection)
+    if ahead:
+        what = f"{ahead:,} links or workspace tags are from the future: no job removes them."
+        advice = (
+            "Let the database set created_at (its default), and set it back on these rows: "
+            "UPDATE tag_link SET created_at = DEFAULT WHERE created_at > now(); the same for "
+            "workspace_tag."
+        )
+        yield Finding("links", what, advice)
+    else:
+        yield Finding("links", "None is from the future.")
+
+
+def _jobs() -> Iterator[Finding]:
+    with database.reading() as connection:
+        stuck, paused = listing.stuck(connection, LATE_S), listing.paused(connection)
+    for job in stuck:
+        done = job.total - job.unprocessed
+        what = f"{job.kind} {job.id} of {job.tenant} is {job.status}, {done:,} of {job.total:,} "
+        what += f"items done, and nothing has happened to it for {LATE_S} s."
+        yield Finding("jobs", what, "See whether workers run and what their log says.")
+    if paused:
+        shown = ", ".join(str(job.id) for job in paused)
+        yield Finding("jobs", f"Paused: {shown}. `tagsweep jobs resume` lets them go on.")
+    if not stuck:
+        yield Finding("jobs", "None is stuck.")
+
+
+def _messages() -> Iterator[Finding]:
+    with database.reading() as connection:
+        recent, reasons = listing.set_aside(connection, DAY_S)
+    if recent:
+        what = f"{recent:,} messages of the last day were no job and were set aside: "
+        what += " ".join(reasons)
+        yield Finding("messages", what, "Look at the table set_aside, and mend who sent them.")
+    else:
+        yield Finding("messages", "None was set aside within the last day.")

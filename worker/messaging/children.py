@@ -1,0 +1,44 @@
+"""What a pool process does first: let go of the connections that its parent has.
+
+While a child holds them, the broker does not notice that the parent was killed: Redis hands further
+messages to the dead, where they are lost, and RabbitMQ gives nobody else those it had.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import stat
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from celery import signals
+
+_INTERNET = (socket.AF_INET, socket.AF_INET6)
+
+
+def attach() -> None:
+    """Let every pool process of this worker do it."""
+    signals.worker_process_init.connect(_let_go, weak=False)
+
+
+def _let_go(**_: Any) -> None:
+    """Put nothing in the place of each TCP socket: its number stays taken.
+
+    Closed, it would be given to a connection of this process's own, which the parent's object
+    would close when it is collected here.
+    """
+    nothing = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+    for entry in Path("/dev/fd").iterdir():
+        with suppress(OSError):  # the listing's own is closed by now
+            if _is_tcp(int(entry.name)):
+                os.dup2(nothing, int(entry.name), inheritable=False)
+    os.close(nothing)
+
+
+def _is_tcp(number: int) -> bool:
+    if not stat.S_ISSOCK(os.fstat(number).st_mode):
+        return False
+    with socket.socket(fileno=os.dup(number)) as found:
+        return found.family in _INTERNET and found.type == socket.SOCK_STREAM

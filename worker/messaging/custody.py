@@ -1,0 +1,146 @@
+"""Redis: a message on its way to a worker is kept there till the worker has noted that it has it.
+
+Celery's transport takes messages by BRPOP: what Redis hands to a worker that is killed at that
+moment is in nobody's hands, and lost. Here a script takes it and writes it down in one step. And
+when it comes back, the clock of Redis decides: by its own, a worker whose clock is ahead would
+bring back at once whatever all others are working on.
+"""
+
+from __future__ import annotations
+
+import time
+from queue import Empty
+from typing import Any
+from uuid import uuid4
+
+from kombu.transport import redis
+from kombu.transport.virtual.base import QoS as VirtualQoS
+from kombu.utils.encoding import bytes_to_str
+from kombu.utils.json import dumps, loads
+
+from worker.models.jobs import QUEUE
+
+TAKEN, TAKEN_AT = "tagsweep.taken", "tagsweep.taken_at"
+#: nobody ever puts anything there: to wait for it is to wait
+NOTHING = "tagsweep.nothing"
+#: seconds between two looks at the queues: at least, at most, as a share of how long all was quiet
+LEAST_S, MOST_S, SHARE = 0.005, 0.05, 0.05
+
+_NOW = "local clock = redis.call('TIME') local now = clock[1] + clock[2] / 1000000 "
+_TAKE = f"""{_NOW}
+for at = 1, #KEYS - 2 do
+    local message = redis.call('RPOP', KEYS[at])
+    if message then
+        redis.call('HSET', KEYS[#KEYS - 1], ARGV[1], KEYS[at] .. '\\n' .. message)
+        redis.call('ZADD', KEYS[#KEYS], now, ARGV[1])
+        return {{KEYS[at], message}}
+    end
+end
+return false
+"""
+_NOTE = f"""{_NOW}
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
+redis.call('ZADD', KEYS[2], now, ARGV[1])
+redis.call('HDEL', KEYS[3], ARGV[3])
+redis.call('ZREM', KEYS[4], ARGV[3])
+"""
+_BRING_BACK = f"""{_NOW}
+for _, tag in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now - ARGV[1])) do
+    local kept = redis.call('HGET', KEYS[1], tag)
+    if kept then
+        local at = string.find(kept, '\\n', 1, true)
+        redis.call('RPUSH', string.sub(kept, 1, at - 1), string.sub(kept, at + 1))
+    end
+    redis.call('HDEL', KEYS[1], tag)
+    redis.call('ZREM', KEYS[2], tag)
+end
+"""
+
+
+# neither has types
+_QoS: Any = redis.QoS
+_Channel: Any = redis.Channel
+
+
+class QoS(_QoS):  # type: ignore[misc]
+    """What this worker has in hand."""
+
+    def append(self, message: Any, delivery_tag: str) -> None:
+        """Note that the message is in hand: from here on, Celery's own keeping has it."""
+        info = message.delivery_info
+        kept = dumps([message._raw, info["exchange"], info["routing_key"]])  # noqa: SLF001  # as kombu does
+        keys = (self.unacked_key, self.unacked_index_key, TAKEN, TAKEN_AT)
+        with self.channel.conn_or_acquire() as client:
+            client.eval(_NOTE, len(keys), *keys, delivery_tag, kept, self.channel.taken)
+        VirtualQoS.append(self, message, delivery_tag)
+
+    def restore_visible(self, *args: Any, **kwargs: Any) -> None:
+        """Bring back what workers had in hand, or nearly, that have died."""
+        patience = self.channel.visibility_timeout
+        with self.channel.conn_or_acquire() as client:
+            seconds, microseconds = client.time()
+            client.eval(_BRING_BACK, 2, TAKEN, TAKEN_AT, patience)
+        # compared with this process's clock
+        ahead = time.time() - (seconds + microseconds / 1e6)
+        self.visibility_timeout = patience + ahead
+        super().restore_visible(*args, **kwargs)
+
+
+class Channel(_Channel):  # type: ignore[misc]
+    """The way to the queues; where jobs come in, no message leaves Redis unnoted."""
+
+    QoS = QoS
+    taken = ""  #: under which name the last message was kept
+    _taking = True
+    _quiet_since = 0.0
+
+    def _brpop_start(self, timeout: float | None = None) -> None:
+        if QUEUE not in self.active_queues:
+            super()._brpop_start(timeout)
+            return
+        self._in_poll = connection = self.client.connection
+        self._brpop_sent_at = time.monotonic()
+        queues = self._queue_cycle.consume(len(self.active_queues))
+        keys = [self._q_for_pri(name, step) for step in self.priority_steps for name in queues]
+        if self._taking:
+            self.taken = uuid4().hex
+            keys += [TAKEN, TAKEN_AT]
+            connection.send_command("EVAL", _TAKE, len(keys), *keys, self.taken)
+        else:  # a sweep that is lost is replaced by any other, so it may end the wait
+            others = [key for key in keys if key.split(self.sep)[0] != QUEUE]
+            connection.send_command("BRPOP", *others, NOTHING, self._pause())
+
+    def _brpop_read(self, **options: Any) -> bool:
+        if QUEUE in self.active_queues and self._taking:
+            return self._take_read()
+        self._taking = True
+        return bool(super()._brpop_read(**options))
+
+    def _take_read(self) -> bool:
+        try:
+            try:
+                found = self.client.parse_response(self.client.connection, "EVAL")
+            except self.connection_errors:
+                self.client.connection.disconnect()
+                raise
+            if not found:
+                self._taking = False
+                raise Empty
+            self._quiet_since = time.monotonic()
+            queue = bytes_to_str(found[0]).rsplit(self.sep, 1)[0]
+            self._queue_cycle.rotate(queue)
+            self.connection._deliver(loads(bytes_to_str(found[1])), queue)  # noqa: SLF001  # as kombu does
+            return True
+        finally:
+            self._in_poll = None
+            self._flush_brpop_reauth()
+
+    def _pause(self) -> float:
+        quiet = time.monotonic() - self._quiet_since
+        return round(min(MOST_S, max(LEAST_S, quiet * SHARE)), 3)
+
+
+def attach() -> None:
+    """Let this process, a worker, take its messages so."""
+    transport: Any = redis.Transport
+    transport.Channel = Channel
