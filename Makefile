@@ -32,7 +32,7 @@ endif
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check format lock clean
+.PHONY: help demo test chaos check format lock clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' $(firstword $(MAKEFILE_LIST)) \
@@ -43,6 +43,9 @@ demo: $(RUNTIME) ## run the main job on the embedded default, no server needed
 
 test: $(DEV) ## run the whole suite on real servers (TEST_ARGS="-k name" for less)
 	@$(BIN)/python -m pytest $(TEST_ARGS)
+
+chaos: $(DEV) ## break everything, for half an hour (TAGSWEEP_CHAOS_SEED=n repeats a run)
+	@TAGSWEEP_CHAOS=long $(BIN)/python -m pytest tests/chaos $(TEST_ARGS)
 
 check: $(DEV) ## lint, formatting, types, import directions
 	$(BIN)/ruff check .

@@ -62,10 +62,14 @@ def _database() -> Iterator[Finding]:
 
 def _broker() -> Iterator[Finding]:
     url = settings.load().broker_url
-    waiting, workers = checkup.waiting(), checkup.workers()
-    yield Finding("broker", f"{masked(url)} answers; {waiting:,} messages wait.")
-    yield from _redis(url) if scheme(url) in REDIS else _rabbitmq(url)
-    if workers:
+    yield Finding("broker", f"{masked(url)} answers; {checkup.waiting():,} messages wait.")
+    if scheme(url) in REDIS:
+        yield from _redis(url)
+    elif reason := checkup.blocked():
+        what = f"{masked(url)} takes no messages: {reason}."
+        yield Finding("broker", what, "Free memory or disk on it, or raise its limits.")
+        return  # it would not take our question to the workers either
+    if workers := checkup.workers():
         yield Finding("workers", f"{len(workers)} answer: {', '.join(workers)}.")
     else:
         yield Finding("workers", "No worker answers.", "Start one: tagsweep worker")
@@ -74,9 +78,8 @@ def _broker() -> Iterator[Finding]:
 def _redis(url: str) -> Iterator[Finding]:
     kept = streams.keeping(url)
     if kept["log"] == "no":
-        what = "It writes no log (appendonly)" + (
-            ", only snapshots." if kept["snapshots"] == "yes" else " and no snapshots."
-        )
+        snapshots = "only snapshots" if kept["snapshots"] == "yes" else "and no snapshots"
+        what = f"It writes no log (appendonly), {snapshots}."
         advice = (
             "Set `appendonly yes`: with a restart, messages that no worker has recorded yet "
             "are lost, and unread results. (What the store knows is not.)"
@@ -88,13 +91,6 @@ def _redis(url: str) -> Iterator[Finding]:
     if kept["failed"]:
         what = f"It could not write its {kept['failed']}."
         yield Finding("broker", what, "See its log; often its disk is full or not writable.")
-
-
-def _rabbitmq(url: str) -> Iterator[Finding]:
-    reason = checkup.blocked()
-    if reason is not None:
-        what = f"{masked(url)} takes no messages: {reason}."
-        yield Finding("broker", what, "Free memory or disk on it, or raise its limits.")
 
 
 def _events() -> Iterator[Finding]:

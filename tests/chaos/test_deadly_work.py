@@ -16,6 +16,11 @@ from worker.models.records import ENDS
 
 IDS = sorted(new_ids(4_000, seed=11))
 DELETE = "DELETE FROM tag_link"
+#: broker, and whether the whole worker dies or a child alone
+CASES = [("redis", False), ("amqp", True)]
+if scale.LONG:
+    CASES += [("redis", True), ("amqp", False)]
+BROKERS = ["redis", "amqp"] if scale.LONG else ["redis"]
 
 
 @pytest.fixture
@@ -37,7 +42,7 @@ def _until_ended(stack: ServerStack, job_id: str, fault: dict[str, Any]) -> Any:
     return stack.store.job(job_id)
 
 
-@pytest.mark.parametrize("whole", [False, True], ids=["child", "parent"])
+@pytest.mark.parametrize("any_broker,whole", CASES, indirect=["any_broker"])
 def test_a_chunk_that_kills_is_given_up_and_all_others_are_done(
     stack: ServerStack, *, whole: bool
 ) -> None:
@@ -57,7 +62,7 @@ def test_a_chunk_that_kills_is_given_up_and_all_others_are_done(
     assert {one for _, _, one in stack.store.links(tenant)} == set(IDS[1_500:2_000])
 
 
-@pytest.mark.parametrize("whole", [False, True], ids=["child", "parent"])
+@pytest.mark.parametrize("any_broker,whole", CASES, indirect=["any_broker"])
 def test_a_message_that_kills_is_given_up_and_its_job_failed(
     stack: ServerStack, *, whole: bool
 ) -> None:
@@ -74,6 +79,7 @@ def test_a_message_that_kills_is_given_up_and_its_job_failed(
     assert event["data"]["counts"] == counts()
 
 
+@pytest.mark.parametrize("any_broker", BROKERS, indirect=True)
 def test_a_recorded_job_that_kills_is_given_up(stack: ServerStack) -> None:
     world = World(stack.store, scale.draw("deadly job"))
     deadly, other = world.detach(new_tenant(), 10), world.detach(new_tenant(), 700)

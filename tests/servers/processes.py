@@ -19,11 +19,11 @@ from tests.servers import reaper
 KILL_TIMEOUT_S = 20
 
 
-class ServerMissing(Exception):  # noqa: N818 - a state of the machine, not a mistake
+class ServerMissing(Exception):
     """The server is not installed on this machine."""
 
 
-class ServerFailed(RuntimeError):  # noqa: N818 - reads as a sentence where it is raised
+class ServerFailed(RuntimeError):
     """The server ended or stayed silent instead of answering; carries the end of its log."""
 
 

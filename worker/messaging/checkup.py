@@ -5,6 +5,9 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import Any
 
+import kombu
+
+from worker import settings
 from worker.messaging.app import app
 from worker.messaging.broker import unavailable
 from worker.models.jobs import QUEUE
@@ -37,11 +40,16 @@ def blocked() -> str | None:
     BrokerUnavailable.
     """
     reasons: list[str] = []
-    with unavailable(app()), app().connection_for_write() as connection:
-        channel: Any = connection.channel()
-        channel.connection.on_blocked = reasons.append
-        producer = connection.Producer(channel)
-        with suppress(TimeoutError):
-            producer.publish("", routing_key="tagsweep.nobody", retry=False, timeout=PATIENCE_S)
-            connection.drain_events(timeout=PATIENCE_S)
+    config = settings.load()
+    # not the app's: with confirmations a publish would wait till the alarm is over
+    link = kombu.Connection(config.broker_url, connect_timeout=config.connect_timeout_s)
+    with unavailable(app()):
+        raw: Any = link.connection
+        raw.on_blocked = reasons.append
+        try:
+            link.Producer().publish("", routing_key="tagsweep.nobody")
+            with suppress(TimeoutError):
+                link.drain_events(timeout=PATIENCE_S)
+        finally:
+            raw.collect()  # a broker that is blocked does not answer to a proper good-bye
     return reasons[0] if reasons else None
