@@ -2,7 +2,7 @@
 
 ALL ids of a job are sorted before they are cut: a chunk is then one contiguous range of the key,
 which the database reads once instead of descending the index for each id. Sorting only within
-a chunk gains nothing (measured: 5.7 s against 11.7 s per million).
+a chunk gains nothing: its ids would still lie all over the index.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ from queue import Empty
 from typing import Any
 from uuid import uuid4
 
+from kombu.asynchronous import get_event_loop
 from kombu.transport import redis
 from kombu.transport.virtual.base import QoS as VirtualQoS
 from kombu.utils.encoding import bytes_to_str
@@ -24,7 +25,7 @@ TAKEN, TAKEN_AT = "tagsweep.taken", "tagsweep.taken_at"
 #: nobody ever puts anything there: to wait for it is to wait
 NOTHING = "tagsweep.nothing"
 #: seconds between two looks at the queues: at least, at most, as a share of how long all was quiet
-LEAST_S, MOST_S, SHARE = 0.005, 0.05, 0.05
+LEAST_S, MOST_S, SHARE = 0.002, 0.05, 0.02
 
 _NOW = "local clock = redis.call('TIME') local now = clock[1] + clock[2] / 1000000 "
 _TAKE = f"""{_NOW}
@@ -92,11 +93,14 @@ class Channel(_Channel):  # type: ignore[misc]
     QoS = QoS
     taken = ""  #: under which name the last message was kept
     _taking = True
+    _resting = False
     _quiet_since = 0.0
 
     def _brpop_start(self, timeout: float | None = None) -> None:
         if QUEUE not in self.active_queues:
             super()._brpop_start(timeout)
+            return
+        if self._resting:
             return
         self._in_poll = connection = self.client.connection
         self._brpop_sent_at = time.monotonic()
@@ -124,7 +128,7 @@ class Channel(_Channel):  # type: ignore[misc]
                 self.client.connection.disconnect()
                 raise
             if not found:
-                self._taking = False
+                self._rest()
                 raise Empty
             self._quiet_since = time.monotonic()
             queue = bytes_to_str(found[0]).rsplit(self.sep, 1)[0]
@@ -134,6 +138,21 @@ class Channel(_Channel):  # type: ignore[misc]
         finally:
             self._in_poll = None
             self._flush_brpop_reauth()
+
+    def _rest(self) -> None:
+        """Let a while pass till the next look, by the event loop's timer where there is one.
+
+        Redis itself is not exact: idle, it ends such a wait up to 100 ms late.
+        """
+        hub = get_event_loop()
+        if hub is None:
+            self._taking = False
+            return
+        self._resting = True
+        hub.call_later(self._pause(), self._go_on)
+
+    def _go_on(self) -> None:
+        self._resting = False
 
     def _pause(self) -> float:
         quiet = time.monotonic() - self._quiet_since

@@ -21,7 +21,7 @@ metadata = MetaData(
 Document = JSON(none_as_null=True)
 Names = JSON(none_as_null=True).with_variant(ARRAY(Text), "postgresql")
 
-#: WITHOUT ROWID: random keys in a rowid table make SQLite ten times slower
+#: WITHOUT ROWID: random keys in a rowid table slow SQLite down
 CLUSTERED: dict[str, Any] = {"sqlite_with_rowid": False}
 
 
