@@ -44,7 +44,7 @@ demo: $(RUNTIME) ## run the main job on the embedded default, no server needed
 test: $(DEV) ## run the whole suite on real servers (TEST_ARGS="-k name" for less)
 	@$(BIN)/python -m pytest $(TEST_ARGS)
 
-chaos: $(DEV) ## break everything, for half an hour (TAGSWEEP_CHAOS_SEED=n repeats a run)
+chaos: $(DEV) ## kill, wipe and restart everything (TAGSWEEP_CHAOS_SEED=n repeats a run)
 	@TAGSWEEP_CHAOS=long $(BIN)/python -m pytest tests/chaos $(TEST_ARGS)
 
 check: $(DEV) ## lint, formatting, types, import directions
@@ -58,7 +58,7 @@ format: $(DEV) ## put the code into its standard form
 	$(BIN)/ruff format .
 
 COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
+	--custom-compile-command "make lock" \
 	--extra worker --extra gateway $(LOCK_ARGS)
 
 lock: ## resolve the requirements anew (LOCK_ARGS=--upgrade for newer versions)

@@ -19,6 +19,7 @@ from kombu.transport.virtual.base import QoS as VirtualQoS
 from kombu.utils.encoding import bytes_to_str
 from kombu.utils.json import dumps, loads
 
+from worker.messaging import strays
 from worker.models.jobs import QUEUE
 
 TAKEN, TAKEN_AT = "tagsweep.taken", "tagsweep.taken_at"
@@ -131,13 +132,33 @@ class Channel(_Channel):  # type: ignore[misc]
                 self._rest()
                 raise Empty
             self._quiet_since = time.monotonic()
-            queue = bytes_to_str(found[0]).rsplit(self.sep, 1)[0]
-            self._queue_cycle.rotate(queue)
-            self.connection._deliver(loads(bytes_to_str(found[1])), queue)  # noqa: SLF001  # as kombu does
+            self._hand_over(found[0], found[1])
             return True
         finally:
             self._in_poll = None
             self._flush_brpop_reauth()
+
+    def _hand_over(self, key: bytes, raw: bytes) -> None:
+        queue = bytes_to_str(key).rsplit(self.sep, 1)[0]
+        self._queue_cycle.rotate(queue)
+        payload = self._read(raw)
+        if payload is not None:
+            self.connection._deliver(payload, queue)  # noqa: SLF001  # as kombu does
+        elif strays.set_aside(raw):  # or it comes back, till it can be
+            with self.conn_or_acquire() as client:
+                client.hdel(TAKEN, self.taken)
+                client.zrem(TAKEN_AT, self.taken)
+
+    def _read(self, raw: bytes) -> Any:
+        """Return the message as kombu takes it; None where it would end the worker."""
+        try:
+            payload = loads(bytes_to_str(raw))
+            message = self.Message(payload, channel=self)
+            whole = {"exchange", "routing_key"} <= message.delivery_info.keys()
+            whole = whole and message.body is not None and isinstance(payload["headers"], dict)
+        except (AttributeError, KeyError, TypeError, ValueError):
+            return None
+        return payload if whole else None
 
     def _rest(self) -> None:
         """Let a while pass till the next look, by the event loop's timer where there is one.

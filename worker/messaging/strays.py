@@ -95,6 +95,17 @@ class Task(celery.Task[Any, Any]):
     Request = f"{__name__}:{Request.__name__}"
 
 
+def set_aside(raw: bytes) -> bool:
+    """Keep what is not even a message; nobody can be told. False where that has to wait."""
+    try:
+        for keep in _keepers:
+            keep("", "", raw.decode(errors="replace"), UNREADABLE)
+    except Retryable as error:
+        log.warning("What is no message waits till it can be set aside: %s", error)
+        return False
+    return True
+
+
 def _kept(message: Message, reason: str) -> bool:
     """Keep ``message``, and tell its sender; where that fails it waits unacknowledged."""
     headers = message.headers or {}
