@@ -65,6 +65,18 @@ def page(
     return [JobRecord(*row) for row in connection.execute(query)]
 
 
+def latest(
+    connection: Connection, tenant: str | None, status: str | None, most: int
+) -> list[JobRecord]:
+    """Return the newest jobs, of one tenant and in one status where given."""
+    query = select(*_COLUMNS).order_by(jobs.c.accepted_at.desc(), jobs.c.id).limit(most)
+    if tenant is not None:
+        query = query.where(jobs.c.tenant == tenant)
+    if status is not None:
+        query = query.where(jobs.c.status == status)
+    return [JobRecord(*row) for row in connection.execute(query)]
+
+
 def running(connection: Connection, tenants: Collection[str], most: int = 200) -> list[JobRecord]:
     """Return jobs of these tenants that have chunks open."""
     query = select(*_COLUMNS).where(jobs.c.open > 0, jobs.c.tenant.in_(tenants))

@@ -203,18 +203,6 @@ def ready_to_split(connection: Connection, most: int = 100) -> list[UUID]:
     return list(connection.execute(query.order_by(jobs.c.accepted_at).limit(most)).scalars())
 
 
-def latest(
-    connection: Connection, tenant: str | None, status: str | None, most: int
-) -> list[JobRecord]:
-    """Return the newest jobs, of one tenant and in one status where given."""
-    query = select(*_COLUMNS).order_by(jobs.c.accepted_at.desc(), jobs.c.id).limit(most)
-    if tenant is not None:
-        query = query.where(jobs.c.tenant == tenant)
-    if status is not None:
-        query = query.where(jobs.c.status == status)
-    return [JobRecord(*row) for row in connection.execute(query)]
-
-
 def _open() -> ColumnElement[bool]:
     return and_(jobs.c.open > 0, ~jobs.c.paused)
 

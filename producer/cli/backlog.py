@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from producer.cli import outcome, terminal
-from worker import database, progress
+from worker import database, listing
 from worker.models.records import JobRecord
 
 POLL_S = 0.1
@@ -44,8 +44,8 @@ def _wait(own: JobRecord) -> None:
 def _earlier(own: JobRecord) -> list[JobRecord]:
     with database.reading() as connection:
         jobs = [
-            *progress.latest(connection, None, "queued", MOST),
-            *progress.latest(connection, None, "running", MOST),
+            *listing.latest(connection, None, "queued", MOST),
+            *listing.latest(connection, None, "running", MOST),
         ]
     ready = (job for job in jobs if job.status == "running" or job.complete)
     return [job for job in ready if job.accepted_at <= own.accepted_at and job.id != own.id]

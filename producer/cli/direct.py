@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 from producer import transactional
 from producer.cli import backlog, terminal, trouble
 from producer.cli.ways import Shown
-from worker import database, intake, outbox, progress, relay, schema, settings, steering
+from worker import database, intake, listing, outbox, progress, relay, schema, settings, steering
 from worker.errors import BrokerUnavailable, NoSuchJob
 from worker.messaging import broker
 from worker.messaging.app import app
@@ -110,7 +110,7 @@ class Direct:
     ) -> list[Shown]:
         """Return the newest jobs first."""
         with database.reading() as connection:
-            found = progress.latest(connection, tenant, status, most)
+            found = listing.latest(connection, tenant, status, most)
             events = {job.id: outbox.latest(connection, job.id) for job in found if whole}
         return [summary.of(job, events.get(job.id)) for job in found]
 
