@@ -107,7 +107,9 @@ def _detach(value: Any, form: Form) -> Job:
 def _batch_delete(value: Any, form: Form) -> Job:
     if not isinstance(value, dict):
         return DeleteJob.parse(value)
-    given = {name: one for name, one in value.items() if one is not None}
+    # null is as good as not given for these two; a field that is not the contract's stays refused
+    lists = ("tags", "sys_tags")
+    given = {name: one for name, one in value.items() if one is not None or name not in lists}
     faults = _out_of_bounds(given, "tags", MOST_TAGS)
     faults += _out_of_bounds(given, "sys_tags", MOST_SYS_TAGS)
     if faults:
