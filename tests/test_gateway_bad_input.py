@@ -43,6 +43,7 @@ BODIES: dict[str, bytes] = {
     "all": b'{"names": ["a"], "sources": "*"}',
     "an integer for an id": b'{"names": ["a"], "sources": [1]}',
     "a float for a tag": b'{"tags": [1.5]}',
+    "an unknown field that is null": b'{"tags": [{"key": "a"}], "": null}',
 }
 
 
