@@ -7,7 +7,7 @@ and are validated, sorted and sent without an object of their own.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from uuid import UUID
 
 #: in the order of the detach contract; a type's number in the store is its place here, from 1
@@ -94,15 +94,3 @@ def unpack(packed: bytes) -> Iterator[str]:
 def count(packed: bytes) -> int:
     """Return how many ids ``packed`` holds."""
     return len(packed) // WIDTH
-
-
-def batches(values: Iterable[object], size: int) -> Iterator[list[object]]:
-    """Yield the ``values`` in lists of ``size``, the last one shorter."""
-    batch: list[object] = []
-    for value in values:
-        batch.append(value)
-        if len(batch) == size:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
