@@ -166,7 +166,7 @@ def test_jobs_are_listed_cancelled_and_retried(tenant: Tenant) -> None:
     assert tenant.run("jobs", "watch", failed["job_id"]).status == 1
 
 
-@pytest.mark.parametrize("order", ["show", "watch", "cancel", "retry"])
+@pytest.mark.parametrize("order", ["show", "watch", "cancel", "retry", "pause", "resume"])
 def test_a_job_that_is_not_the_tenants_is_unknown(tenant: Tenant, order: str) -> None:
     unknown = tenant.run("jobs", order, "00000000-0000-4000-8000-000000000000")
     assert (unknown.status, unknown.out) == (2, "")

@@ -137,7 +137,9 @@ def cancel(connection: Connection, job_id: UUID) -> JobRecord:
     this = and_(chunks.c.job_id == job_id, chunks.c.number.in_(select(held.c.number)))
     dropping = update(chunks).where(this).values(state="dropped").returning(chunks.c.number)
     dropped = len(connection.execute(dropping).all())
-    cancelled = change(connection, job, cancelling=True, open=jobs.c.open - dropped)
+    # paused, a chunk that its worker lost would never be dropped
+    steered = {"cancelling": True, "paused": False}
+    cancelled = change(connection, job, **steered, open=jobs.c.open - dropped)
     return cancelled if cancelled.open else end(connection, cancelled, "cancelled")
 
 

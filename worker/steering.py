@@ -28,7 +28,8 @@ def retry(connection: Connection, job_id: UUID) -> JobRecord:
         raise NothingToRetry(f"Job {job_id} is {job.status}: there is nothing to retry.")
     if job.forgotten_at:
         raise NothingToRetry(f"What job {job_id} did is kept no longer: send it anew.")
-    again: dict[str, Any] = {"finished_at": None, "cancelling": False, "errors": []}
+    again: dict[str, Any] = {"finished_at": None, "errors": []}
+    again |= {"cancelling": False, "paused": False}
     if job.matched is None:
         if not (job.complete and job.parts):
             raise NothingToRetry(
@@ -59,6 +60,8 @@ def pause(connection: Connection, job_id: UUID, *, paused: bool) -> JobRecord:
     job = progress.get(connection, job_id)
     if job.ended:
         raise NotRunning(f"Job {job_id} has ended: {job.status}.")
+    if paused and job.cancelling:
+        raise NotRunning(f"Job {job_id} is being cancelled: it comes to its end at once.")
     return progress.change(connection, job, paused=paused)
 
 

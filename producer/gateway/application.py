@@ -22,13 +22,14 @@ from producer.gateway import (
     refusals,
     resources,
     schemas,
+    steering,
 )
 from producer.gateway.access import Access
 from producer.gateway.refusals import Refusal, document
 from producer.gateway.service import Gateway
 from worker.errors import Retryable
 
-MODULES = (detach, batch_delete, jobs, resources, feed, operation)
+MODULES = (detach, batch_delete, jobs, steering, resources, feed, operation)
 #: whose shape an error has, by the path's beginning
 SHAPES = ((detach.PREFIX, detach.refuse), (batch_delete.PREFIX, batch_delete.refuse))
 

@@ -118,7 +118,7 @@ SCHEMAS: dict[str, Any] = {
             ),
         ]
     },
-    "Job": _object(_JOB, *_JOB),
+    "Job": _object({**_JOB, "paused": {"const": True}}, *_JOB),
     "Jobs": _page("Job"),
     "Resource": _object(_RESOURCE, "id"),
     "Resources": _page("Resource"),

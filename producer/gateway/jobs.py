@@ -1,30 +1,22 @@
-"""Jobs: made, listed, shown, cancelled, tried again."""
+"""Jobs: made, listed, shown."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
 from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
-from sqlalchemy import Connection
 
-from producer.gateway import ledger, pages, schemas, service, submission
+from producer.gateway import ledger, pages, schemas, service, steering, submission
 from producer.gateway.callers import Caller
 from producer.gateway.components import STATUSES
 from producer.gateway.ledger import Taken, View
 from producer.gateway.parsing import Form
 from producer.gateway.preferences import Preference
 from producer.gateway.refusals import Refusal, document
-from producer.gateway.service import Gateway
-from worker import database, listing, outbox, progress
-from worker.errors import NoSuchJob, NothingToRetry
+from worker import database, listing, outbox
 from worker.listing import Wanted
 from worker.models.jobs import KINDS, DeleteJob
-from worker.models.records import JobRecord
-
-NOT_FOUND = "There is no such job."
 
 router = APIRouter()
 
@@ -104,82 +96,10 @@ async def show(request: Request) -> Response:
     """Show one job, as it is now."""
     gateway = service.of(request)
     caller = await gateway.caller_by_key(request)
-    view = await gateway.store.run(ledger.view, _job_id(request), caller.tenant)
+    view = await gateway.store.run(ledger.view, steering.job_id(request), caller.tenant)
     if view is None:
-        raise Refusal(404, NOT_FOUND)
+        raise Refusal(404, steering.NOT_FOUND)
     return document(view.shown())
-
-
-_STEERED: dict[str, Any] = schemas.operation(
-    answers={202: "Job"},
-    refused=(401, 404, 409, 429, 500, 503),
-    path={"job_id": schemas.UUID_TEXT},
-)
-
-
-@router.post(
-    "/api/v1/jobs/{job_id}/cancel",
-    status_code=202,
-    summary="Cancel a job",
-    operation_id="cancelJob",
-    **_STEERED,
-)
-@router.post("/api/v1/jobs/{job_id}/cancel/", include_in_schema=False)
-async def cancel(request: Request) -> Response:
-    """Let no further chunk of a job begin; what is done stays done."""
-    gateway = service.of(request)
-    caller = await gateway.caller_by_key(request)
-    before, after = await _steer(gateway, request, caller, progress.cancel)
-    if before.job.ended:
-        raise Refusal(409, f"The job has ended already: {before.job.status}.")
-    if after.job.ended:
-        gateway.later(gateway.store.patiently(PUBLISH_S, ledger.publish, after.job.id))
-    return schemas.accepted(after, {})
-
-
-@router.post(
-    "/api/v1/jobs/{job_id}/retry",
-    status_code=202,
-    summary="Try a job again",
-    operation_id="retryJob",
-    **_STEERED,
-)
-@router.post("/api/v1/jobs/{job_id}/retry/", include_in_schema=False)
-async def retry(request: Request) -> Response:
-    """Let an ended job run again on exactly its failed and unprocessed items."""
-    gateway = service.of(request)
-    caller = await gateway.caller_by_key(request)
-    try:
-        _, after = await _steer(gateway, request, caller, ledger.retry)
-    except NothingToRetry as error:
-        raise Refusal(409, str(error)) from None
-    gateway.later(gateway.broker.patiently(PUBLISH_S, ledger.go_on, after.job.id))
-    return schemas.accepted(after, {})
-
-
-#: how long what follows an answer may take; what is not done by then, recovery does
-PUBLISH_S = 30.0
-
-
-async def _steer(
-    gateway: Gateway,
-    request: Request,
-    caller: Caller,
-    step: Callable[[Connection, UUID], JobRecord],
-) -> tuple[View, View]:
-    job_id = _job_id(request)
-    request.state.account.job = job_id
-    try:
-        return await gateway.store.run(ledger.steer, job_id, caller.tenant, step)
-    except NoSuchJob:
-        raise Refusal(404, NOT_FOUND) from None
-
-
-def _job_id(request: Request) -> UUID:
-    try:
-        return UUID(request.path_params["job_id"])
-    except ValueError:
-        raise Refusal(404, NOT_FOUND) from None
 
 
 def _wanted(request: Request, caller: Caller) -> Wanted:

@@ -10,7 +10,10 @@ from worker.models.records import JobRecord
 
 
 def of(job: JobRecord, event: dict[str, Any] | None) -> dict[str, Any]:
-    """Return ``job`` as JSON; ``event`` is that of its latest end, if it has one."""
+    """Return ``job`` as JSON; ``event`` is that of its latest end, if it has one.
+
+    ``paused`` is there only where it applies.
+    """
     counts = Counts(
         total=job.total,
         removed=job.removed,
@@ -18,7 +21,7 @@ def of(job: JobRecord, event: dict[str, Any] | None) -> dict[str, Any]:
         failed=job.failed,
         unprocessed=job.unprocessed,
     )
-    return {
+    shown = {
         "id": str(job.id),
         "kind": job.kind,
         "tenant": job.tenant,
@@ -31,6 +34,7 @@ def of(job: JobRecord, event: dict[str, Any] | None) -> dict[str, Any]:
         "finished_at": job.finished_at and stamp(job.finished_at),
         "errors": job.errors,
     }
+    return {**shown, "paused": True} if job.paused and not job.ended else shown
 
 
 def _tags(job: JobRecord, event: dict[str, Any] | None) -> list[dict[str, Any]]:
