@@ -1,6 +1,7 @@
 # `make` alone lists what there is.
 PYTHON ?= python3
 TEST_ARGS ?=
+ARGS ?=
 MAKEFLAGS += --no-print-directory
 
 BIN := .venv/bin
@@ -32,7 +33,7 @@ endif
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test chaos check format lock clean
+.PHONY: help demo test chaos bench check format lock clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' $(firstword $(MAKEFILE_LIST)) \
@@ -46,6 +47,9 @@ test: $(DEV) ## run the whole suite on real servers (TEST_ARGS="-k name" for les
 
 chaos: $(DEV) ## kill, wipe and restart everything (TAGSWEEP_CHAOS_SEED=n repeats a run)
 	@TAGSWEEP_CHAOS=long $(BIN)/python -m pytest tests/chaos $(TEST_ARGS)
+
+bench: $(DEV) ## measure, and write docs/benchmarks.md (ARGS="one-tag --runs 5" for one part)
+	@$(BIN)/python -m benchmarks $(ARGS)
 
 check: $(DEV) ## lint, formatting, types, import directions
 	$(BIN)/ruff check .

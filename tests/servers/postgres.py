@@ -5,7 +5,7 @@ import os
 import pwd
 import shutil
 import signal
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -25,14 +25,16 @@ class Postgres(Server):
     Args:
         durable: Write through to the disk as in production. Without it a commit costs less and
             still survives ``kill``, only not a machine that loses power.
+        settings: Parameters of the server beside ours, or over them.
     """
 
     # Fast shutdown: the default signal waits for every client to leave.
     stop_signal = signal.SIGINT
 
-    def __init__(self, *, durable: bool = False) -> None:
+    def __init__(self, *, durable: bool = False, settings: Mapping[str, str] | None = None) -> None:
         super().__init__()
         self._durable = durable
+        self._settings = dict(settings or {})
         self._programs = Path()
 
     @property
@@ -71,6 +73,7 @@ class Postgres(Server):
             "jit": "off",
             "fsync": "on" if self._durable else "off",
             "full_page_writes": "on" if self._durable else "off",
+            **self._settings,
         }
         options = itertools.chain.from_iterable(("-c", f"{k}={v}") for k, v in settings.items())
         return [self._programs / "postgres", "-D", "data", "-p", str(self.port), *options]

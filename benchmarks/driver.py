@@ -1,0 +1,42 @@
+"""The process that sends the work of one contender, and times it.
+
+python -m benchmarks.driver MODULE WORK: it warms up, answers the first line of stdin when that is
+done, does the work at the second, and answers how long it took.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+import time
+from typing import Any
+
+from benchmarks import work as works
+
+#: absent ids to warm up with: enough that every worker process has had some
+MOST_WARM, LEAST_WARM = 50_000, 2_000
+
+
+def main(module: str, path: str) -> None:
+    """Obey two lines."""
+    work = works.load(path)
+    ids = len(work.ids)  # read before anything is timed
+    run = importlib.import_module(module).Run()
+    sys.stdin.readline()
+    run(work.absent(min(MOST_WARM, max(LEAST_WARM, ids))))
+    _answer({"warm": True})
+    sys.stdin.readline()
+    start = time.perf_counter()
+    details = run(work)
+    _answer({"seconds": time.perf_counter() - start, **details})
+    sys.stdin.readline()
+
+
+def _answer(document: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(document) + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,14 @@
+"""The parts, each of which can run alone: what it measures, and what is to be reached."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from benchmarks.bench import Bench
+from benchmarks.parts import removal
+from benchmarks.results import Part
+
+ALL: Mapping[str, Callable[[Bench], Part]] = {
+    "one-tag": removal.one_tag,
+    "ten-tags": removal.ten_tags,
+}

@@ -1,0 +1,66 @@
+"""What a contender is told to do, on its way between processes."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from uuid import uuid4
+
+from worker.models.resources import unpack
+
+
+@dataclass(frozen=True)
+class Work:
+    """Tags to take off resources.
+
+    Args:
+        tags: Name -> id of each tag.
+        path: The file of the ids, 16 bytes each.
+    """
+
+    tenant: str
+    tags: dict[str, str]
+    path: str
+
+    @cached_property
+    def ids(self) -> list[str]:
+        """The ids as a caller has them."""
+        return list(unpack(Path(self.path).read_bytes()))
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the tags."""
+        return list(self.tags)
+
+    @property
+    def tag_ids(self) -> list[str]:
+        """The ids of the tags."""
+        return list(self.tags.values())
+
+    def absent(self, how_many: int) -> Work:
+        """Return the same work on ids that are on no resource: to warm up with."""
+        work = replace(self)
+        work.__dict__["ids"] = [str(uuid4()) for _ in range(how_many)]
+        return work
+
+    def save(self, path: Path) -> None:
+        """Write it to a file."""
+        path.write_text(json.dumps(asdict(self)))
+
+
+def load(path: str) -> Work:
+    """Return what was saved."""
+    return Work(**json.loads(Path(path).read_text()))
+
+
+def database_url() -> str:
+    """Return the store of this run."""
+    return os.environ["TAGSWEEP_DATABASE_URL"]
+
+
+def broker_url() -> str:
+    """Return the Redis of this run."""
+    return os.environ["TAGSWEEP_BROKER_URL"]
