@@ -1,7 +1,7 @@
 """The process that sends the work of one contender, and times it.
 
-python -m benchmarks.driver MODULE WORK: it warms up, answers the first line of stdin when that is
-done, does the work at the second, and answers how long it took.
+python -m benchmarks.driver MODULE:CLASS WORK: at the first line of stdin it warms up and answers
+when that is done, at the second it does the work and answers how long it took.
 """
 
 from __future__ import annotations
@@ -18,11 +18,12 @@ from benchmarks import work as works
 MOST_WARM, LEAST_WARM = 50_000, 2_000
 
 
-def main(module: str, path: str) -> None:
+def main(which: str, path: str) -> None:
     """Obey two lines."""
     work = works.load(path)
     ids = len(work.ids)  # read before anything is timed
-    run = importlib.import_module(module).Run()
+    module, _, name = which.partition(":")
+    run = getattr(importlib.import_module(module), name)()
     sys.stdin.readline()
     run(work.absent(min(MOST_WARM, max(LEAST_WARM, ids))))
     _answer({"warm": True})

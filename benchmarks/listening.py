@@ -11,6 +11,8 @@ import redis
 
 from worker.models.events import STREAM
 
+#: where the others tell that they are done
+DONE = "done"
 PATIENCE_S = 600
 
 

@@ -48,9 +48,11 @@ def run(servers: Servers, template: Ground, name: str, work: Work) -> dict[str, 
     """Let a contender do the work on a fresh copy; return what it measured, once proved right."""
     contender = contenders.ALL[name]
     with prepared(servers, template) as place, processes.folder() as home:
+        if contender.setup:
+            processes.finish(contender.setup, **place.settings)
         path = home / "work.json"
         work.save(path)
-        arguments = ["-m", "benchmarks.driver", contender.module, str(path)]
+        arguments = ["-m", "benchmarks.driver", contender.run, str(path)]
         with (
             processes.workers(contender.workers, place.settings) as workers,
             processes.sender(arguments, place.settings) as sender,

@@ -15,22 +15,40 @@ class Contender:
 
     Args:
         title: What a table calls it.
-        module: Where its ``Run`` is.
+        run: Module and class of what sends the work.
         workers: The arguments of Python for each of its background processes.
+        setup: Those of what has to be done before these start.
     """
 
     title: str
-    module: str
+    run: str
     workers: tuple[tuple[str, ...], ...] = ()
+    setup: tuple[str, ...] = ()
 
 
 def _celery(app: str) -> tuple[tuple[str, ...], ...]:
     return (("-m", "celery", "-A", app, "worker", *QUIET),)
 
 
-OURS = Contender("tagsweep", f"{HERE}.ours", _celery("worker"))
+OURS = Contender("tagsweep", f"{HERE}.ours:Run", _celery("worker"))
+NOOP = Contender("Celery's no-op task", "", _celery(f"{HERE}.noop"))
+
+_CHORD = _celery(f"{HERE}.chord")
+_ACTORS = (("-m", "dramatiq", f"{HERE}.actors", "--processes", "2", "--threads", "1"),)
+_ROWS = ("-m", "procrastinate", f"--app={HERE}.rows.app")
 
 ALL: Mapping[str, Contender] = {
-    "limit": Contender("limit: one set-based DELETE", f"{HERE}.limit"),
+    "limit": Contender("limit: one set-based DELETE", f"{HERE}.limit:Run"),
     "ours": OURS,
+    "tuned-dramatiq": Contender("Dramatiq, tuned", f"{HERE}.actors:Tuned", _ACTORS),
+    "tuned-chord": Contender("Celery chord, tuned", f"{HERE}.chord:Tuned", _CHORD),
+    "dramatiq": Contender("Dramatiq group", f"{HERE}.actors:Run", _ACTORS),
+    "chord": Contender("Celery chord", f"{HERE}.chord:Run", _CHORD),
+    "procrastinate": Contender(
+        "Procrastinate",
+        f"{HERE}.rows:Run",
+        workers=((*_ROWS, "worker", "--concurrency", "1"),) * 2,
+        setup=(*_ROWS, "schema", "--apply"),
+    ),
+    "script": Contender("script: executemany", f"{HERE}.script:Run"),
 }

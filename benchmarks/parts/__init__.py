@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from benchmarks.bench import Bench
-from benchmarks.parts import removal
+from benchmarks.parts import removal, small
 from benchmarks.results import Part
 
 ALL: Mapping[str, Callable[[Bench], Part]] = {
     "one-tag": removal.one_tag,
     "ten-tags": removal.ten_tags,
+    "small": small.measure,
 }

@@ -1,0 +1,91 @@
+"""The links as each of the others would map and remove them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import cache
+from typing import Any
+from uuid import UUID
+
+import psycopg
+from sqlalchemy import create_engine, delete
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, sessionmaker
+
+from benchmarks.ground import LIST_NUMBER
+from benchmarks.work import Work, database_url
+from worker import settings
+
+#: ids of one message, as tutorials have it
+CHUNK = 1_000
+
+#: ours, without the record of what went
+_TUNED = """
+DELETE FROM tag_link AS link USING unnest(%(ids)s::uuid[]) AS wanted (id)
+WHERE link.tag_id {} AND link.resource_type = %(resource_type)s
+  AND link.resource_id = wanted.id AND link.resource_id BETWEEN %(low)s AND %(high)s
+"""
+
+
+class Base(DeclarativeBase):
+    """The mapped tables."""
+
+
+class TagLink(Base):
+    """One tag on one resource."""
+
+    __tablename__ = "tag_link"
+
+    tag_id: Mapped[UUID] = mapped_column(primary_key=True)
+    resource_type: Mapped[int] = mapped_column(primary_key=True)
+    resource_id: Mapped[UUID] = mapped_column(primary_key=True)
+
+
+def remove(tags: Sequence[str], ids: Sequence[str]) -> int:
+    """Remove them as the ORM's manual has it; return how many links there were."""
+    statement = delete(TagLink).where(
+        TagLink.tag_id.in_([UUID(tag) for tag in tags]),
+        TagLink.resource_type == LIST_NUMBER,
+        TagLink.resource_id.in_([UUID(one) for one in ids]),
+    )
+    with _sessions().begin() as session:
+        result: Any = session.execute(statement)
+        return int(result.rowcount)
+
+
+def remove_tuned(tags: Sequence[str], ids: Sequence[str]) -> int:
+    """Remove them with our own statement; return how many links there were."""
+    one = len(tags) == 1
+    values = {
+        "tags": tags[0] if one else list(tags),
+        "resource_type": LIST_NUMBER,
+        "ids": list(ids),
+        "low": ids[0],
+        "high": ids[-1],
+    }
+    tag = "= %(tags)s" if one else "= ANY (%(tags)s::uuid[])"
+    return _connection().execute(_TUNED.format(tag), values).rowcount
+
+
+def chunks(work: Work) -> Iterator[list[str]]:
+    """Yield the ids as they came, so many at a time."""
+    for start in range(0, len(work.ids), CHUNK):
+        yield work.ids[start : start + CHUNK]
+
+
+def tuned_chunks(work: Work) -> Iterator[list[str]]:
+    """Yield the ids in our order, as many at a time as we take."""
+    ids = sorted(work.ids)
+    size = settings.load().chunk_size
+    for start in range(0, len(ids), size):
+        yield ids[start : start + size]
+
+
+@cache
+def _sessions() -> sessionmaker[Session]:
+    return sessionmaker(create_engine(database_url()))
+
+
+@cache
+def _connection() -> psycopg.Connection:
+    chosen = "-c jit=off -c plan_cache_mode=force_custom_plan"
+    return psycopg.connect(database_url(), autocommit=True, options=chosen)

@@ -1,0 +1,117 @@
+"""The process that sends small things, one after the other, and times them.
+
+python -m benchmarks.trickle WORK: each line of stdin is an order in JSON, answered by one line.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from celery import Celery
+
+from benchmarks import work as works
+from benchmarks.listening import Events
+from benchmarks.work import Work, broker_url
+from producer import TagSweep
+
+#: ids of one small job
+FEW = 10
+
+
+class Trickle:
+    """Whoever sends: our producer, or a plain Celery app."""
+
+    def __init__(self, work: Work) -> None:
+        self._work = work
+        self._at = 0
+        self._ours = TagSweep()
+        # as another service would write it
+        self._plain = Celery("caller", broker=broker_url(), backend=broker_url())
+        self._events = Events(broker_url())
+
+    def job(self) -> str:
+        """Send one small job with our producer."""
+        work = self._work
+        ids = self._next_ids()
+        return self._ours.detach(tenant=work.tenant, names=work.names, destinations=ids).id
+
+    def task(self) -> str:
+        """Send the same with plain Celery."""
+        work = self._work
+        body = {"tenant": work.tenant, "names": work.names, "destinations": self._next_ids()}
+        sent = self._plain.send_task("tags.detach", [body], queue="tagsweep")
+        return str(sent.id)
+
+    def noop(self) -> str:
+        """Send a task that does nothing."""
+        return str(self._plain.send_task("noop_forgotten", ignore_result=True).id)
+
+    def enqueue(self, what: str, times: int) -> dict[str, Any]:
+        """Send that often as fast as can be."""
+        send: Callable[[], str] = {"job": self.job, "task": self.task, "noop": self.noop}[what]
+        start = time.perf_counter()
+        for _ in range(times):
+            send()
+        return {"seconds": time.perf_counter() - start}
+
+    def jobs_at(self, rate: float, times: int) -> dict[str, Any]:
+        """Send so many jobs a second; return the milliseconds from each call to its event."""
+        sent: dict[str, float] = {}
+        came: dict[str, float] = {}
+
+        def listen() -> None:
+            for now, event in self._events.arrivals():
+                came[event["subject"]] = now
+                if len(came.keys() & sent.keys()) == times:
+                    return
+
+        reader = threading.Thread(target=listen, daemon=True)
+        reader.start()
+        begin = time.perf_counter()
+        for at in range(times):
+            _sleep_until(begin + at / rate)
+            start = time.perf_counter()
+            sent[self.job()] = start
+        reader.join()
+        return {"ms": [(came[one] - start) * 1000 for one, start in sent.items()]}
+
+    def noops_at(self, rate: float, times: int) -> dict[str, Any]:
+        """Send so many no-ops a second; return the milliseconds of each round trip."""
+        taken: list[float] = []
+        begin = time.perf_counter()
+        for at in range(times):
+            _sleep_until(begin + at / rate)
+            start = time.perf_counter()
+            self._plain.send_task("noop").get(timeout=60)
+            taken.append((time.perf_counter() - start) * 1000)
+        return {"ms": taken}
+
+    def _next_ids(self) -> list[str]:
+        start = self._at
+        self._at += FEW
+        return self._work.ids[start : self._at]
+
+
+def _sleep_until(moment: float) -> None:
+    time.sleep(max(0, moment - time.perf_counter()))
+
+
+def main(path: str) -> None:
+    """Obey one line after the other."""
+    work = works.load(path)
+    _ = work.ids  # read before anything is timed
+    trickle = Trickle(work)
+    for line in sys.stdin:
+        order = json.loads(line)
+        answer = getattr(trickle, order.pop("do"))(**order)
+        sys.stdout.write(json.dumps(answer) + "\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
