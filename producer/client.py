@@ -11,7 +11,7 @@ from worker import settings
 from worker.errors import InvalidJob, TagsweepError
 from worker.messaging import answers, app, broker
 from worker.models.fields import EVERY
-from worker.models.jobs import DeleteJob, DetachJob, Job
+from worker.models.jobs import AttachJob, DeleteJob, DetachJob, Job
 from worker.models.parts import Part
 from worker.models.resources import RESOURCE_TYPES, unpack
 
@@ -57,18 +57,28 @@ class TagSweep:
         ``job_id``: the same id again is the same job, never a second one. Raises InvalidJob, a
         ValueError, before anything is sent; BrokerUnavailable where the broker does not take it.
         """
-        given = locals()
-        head = _valid(DetachJob, {"tenant": tenant, "names": _plain(names, "names")})
-        with Spool() as spool:
-            for name in RESOURCE_TYPES:
-                spool.add(name, _iterable(given[name], name))
-            spool.check()
-            if len(spool) <= MOST_IN_ONE_MESSAGE:
-                lists = {}
-                for part in spool.parts():
-                    lists = {name: list(unpack(ids)) for name, ids in part.items()}
-                return self._send(DetachJob, {**head, **lists}, job_id)
-            return self._stream(DetachJob, head, ({"ids": ids} for ids in spool.parts()), job_id)
+        return self._send_links(DetachJob, locals())
+
+    def attach(  # noqa: PLR0913  # the eight lists of the contract
+        self,
+        *,
+        tenant: str,
+        names: Iterable[str],
+        sources: Ids = (),
+        transformations: Ids = (),
+        destinations: Ids = (),
+        visualizations: Ids = (),
+        layers: Ids = (),
+        folders: Ids = (),
+        tables: Ids = (),
+        volumes: Ids = (),
+        job_id: str | UUID | None = None,
+    ) -> JobHandle:
+        """Put the tags ``names``, created where they are missing, on each of the resources.
+
+        At least one id in all; the rest as in ``detach``.
+        """
+        return self._send_links(AttachJob, locals())
 
     def delete(
         self,
@@ -88,7 +98,7 @@ class TagSweep:
             "tags": _plain(tags, "tags"),
             "sys_tags": _plain(sys_tags, "sys_tags"),
         }
-        head = _valid(DeleteJob, {**body, "workspaces": []})
+        head = DeleteJob.parse_head(body).head()
         with NameSpool() as spool:
             spool.add(_iterable(workspaces, "workspaces"))
             if len(spool) <= MOST_IN_ONE_MESSAGE:
@@ -100,6 +110,20 @@ class TagSweep:
     def job(self, job_id: str | UUID) -> JobHandle:
         """Return the handle of a job that was sent before."""
         return JobHandle(self._app, _job_id(job_id))
+
+    def _send_links(self, kind: type[Job], given: Mapping[str, Any]) -> JobHandle:
+        body = {"tenant": given["tenant"], "names": _plain(given["names"], "names")}
+        head, job_id = kind.parse_head(body).head(), given["job_id"]
+        with Spool() as spool:
+            for name in RESOURCE_TYPES:
+                spool.add(name, _iterable(given[name], name))
+            spool.check()
+            if len(spool) > MOST_IN_ONE_MESSAGE:
+                return self._stream(kind, head, ({"ids": ids} for ids in spool.parts()), job_id)
+            packed = next(spool.parts(), {})
+            kind.parse({**head, **packed})
+            lists = {name: list(unpack(ids)) for name, ids in packed.items()}
+            return self._send(kind, {**head, **lists}, job_id)
 
     def _send(self, kind: type[Job], body: dict[str, Any], job_id: str | UUID | None) -> JobHandle:
         handle = self._handle(job_id)
@@ -172,10 +196,6 @@ class JobHandle:
     def cancel(self) -> None:
         """Let no further chunk of the job begin; what is done stays done, and the event tells."""
         broker.send(self._app, "tags.cancel", self.id, ignore_result=True)
-
-
-def _valid(kind: type[Job], body: dict[str, Any]) -> dict[str, Any]:
-    return kind.parse(body).head()
 
 
 def _plain(values: Iterable[Any], name: str) -> list[Any]:

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from worker import acceptance, database, intake, outbox, progress, settings, sweeping
-from worker.models.jobs import DeleteJob, DetachJob, Job
+from worker.models.jobs import AttachJob, DeleteJob, DetachJob, Job
 from worker.models.records import Lists
 from worker.models.resources import number_of, pack
 
@@ -23,6 +23,12 @@ def detach_job(tenant: str, names: Iterable[str], **lists: Iterable[str]) -> Det
     """Return the job as its JSON would have it."""
     ids = {name: list(some) for name, some in lists.items()}
     return DetachJob.parse({"tenant": tenant, "names": list(names), **ids})
+
+
+def attach_job(tenant: str, names: Iterable[str], **lists: Iterable[str]) -> AttachJob:
+    """Return the job as its JSON would have it."""
+    ids = {name: list(some) for name, some in lists.items()}
+    return AttachJob.parse({"tenant": tenant, "names": list(names), **ids})
 
 
 def delete_job(tenant: str, workspaces: Iterable[str], *keys: str) -> DeleteJob:

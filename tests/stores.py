@@ -136,6 +136,12 @@ def counts(**some: int) -> dict[str, int]:
     return {name: some.get(name, 0) for name in names}
 
 
+def attached(**some: int) -> dict[str, int]:
+    """Return the counts of an attach; those not given are 0."""
+    names = ("total", "added", "present", "failed", "unprocessed")
+    return {name: some.get(name, 0) for name in names}
+
+
 def adds_up(data: Mapping[str, Any]) -> bool:
     """Tell whether the last four counts make up the first."""
     found = data["counts"]

@@ -110,6 +110,8 @@ def start(
 ) -> JobRecord:
     """Split a job that the caller holds; ``at_once``: apply it where it has but one chunk."""
     job, only = plan.split(connection, job, settings.load().chunk_size, lists)
+    if not job.ended:
+        job = progress.prepare(connection, job)
     if only is None or not at_once or job.paused or throttle.wait_s(connection):
         return job
     with meters.timed(job.kind):

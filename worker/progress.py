@@ -14,7 +14,8 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, func, select, true,
 
 from worker import failures, outbox
 from worker.errors import ItemError, NoSuchJob
-from worker.models.events import MOST_ERRORS, Completion, Counts, JobCompleted
+from worker.models import counts
+from worker.models.events import MOST_ERRORS, Completion, JobCompleted
 from worker.models.records import Chunk, JobRecord, Outcome, Report
 from worker.models.tables import chunk as chunks
 from worker.models.tables import job as jobs
@@ -54,6 +55,14 @@ def begin(
     values = {"status": "running", "started_at": clock()}
     running = change(connection, job, **values, matched=matched, open=opened, total=total)
     return running if opened else end(connection, running)
+
+
+def prepare(connection: Connection, job: JobRecord) -> JobRecord:
+    """Create what must be there before the job's first chunk is applied."""
+    prepared = KINDS[job.kind].prepare(connection, job)
+    if prepared == job.targets:
+        return job
+    return change(connection, job, matched=prepared)
 
 
 def claim(connection: Connection) -> tuple[JobRecord, Chunk] | None:
@@ -176,17 +185,6 @@ def give_up(connection: Connection, job_id: UUID, reason: str) -> None:
         end(connection, job, "failed", [{"path": "", "code": "gave_up", "reason": reason}])
 
 
-def counts(job: JobRecord) -> Counts:
-    """Return what became of the job's items so far."""
-    return Counts(
-        total=job.total,
-        removed=job.removed,
-        absent=job.absent,
-        failed=job.failed,
-        unprocessed=job.unprocessed,
-    )
-
-
 def any_open(connection: Connection) -> bool:
     """Tell whether any chunk waits for a worker."""
     return connection.execute(select(jobs.c.id).where(_open()).limit(1)).first() is not None
@@ -239,7 +237,7 @@ def _completion(job: JobRecord, report: Report) -> Completion:
         tenant=job.tenant,
         status=job.status,
         tags=report.tags,
-        counts=counts(job),
+        counts=counts.of(job),
         accepted_at=job.accepted_at,
         started_at=job.started_at,
         finished_at=job.finished_at or job.accepted_at,

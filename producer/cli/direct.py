@@ -59,7 +59,7 @@ class Direct:
         where = database.describe(settings.load().database_url)
         return (
             f"No worker runs here. The next command that runs one on {where} does the job: "
-            "tagsweep worker, or any detach or delete."
+            "tagsweep worker, or any detach, attach or delete."
         )
 
     def interrupted(self, job_id: UUID) -> str:

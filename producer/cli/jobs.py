@@ -13,6 +13,7 @@ from producer.cli.faults import WrongUse
 from producer.cli.menu import FAILED, INTERRUPTED
 from producer.cli.options import JobId, Json
 from producer.cli.ways import Shown
+from worker.models.counts import words
 from worker.models.records import ENDS
 
 app = typer.Typer(
@@ -37,7 +38,7 @@ def show_all(
     if as_json:
         terminal.document(found)
     elif found:
-        head = ["ID", "KIND", "TENANT", "STATUS", "DONE", "TOTAL", "REMOVED", "FAILED", "ACCEPTED"]
+        head = ["ID", "KIND", "TENANT", "STATUS", "DONE", "TOTAL", "CHANGED", "FAILED", "ACCEPTED"]
         terminal.table(head, [_row(job) for job in found])
     else:
         terminal.say("There are no such jobs.")
@@ -127,7 +128,8 @@ def _id(text: str) -> UUID:
 
 def _row(job: Shown) -> list[str]:
     counts = job["counts"]
-    numbers = (job["progress"]["done"], *(counts[one] for one in ("total", "removed", "failed")))
+    changed = counts[words(job["kind"])[0]]
+    numbers = (job["progress"]["done"], counts["total"], changed, counts["failed"])
     accepted = datetime.fromisoformat(job["accepted_at"]).astimezone()
     told = [job["id"], job["kind"], job["tenant"] or "-", job["status"]]
     return [*told, *(f"{number:,}" for number in numbers), f"{accepted:%Y-%m-%d %H:%M:%S}"]

@@ -19,6 +19,7 @@ FAILED, WRONG_USE, INTERRUPTED = 1, 2, 130
 
 COMMANDS = {
     "detach": "Take tags off resources; the tags themselves stay.",
+    "attach": "Put tags, created where they are missing, on resources.",
     "delete": "Delete key/value tags from workspaces.",
     "jobs": "List, show, watch, cancel, retry, pause or resume jobs.",
     "events": "Print the completion events, one JSON a line.",
@@ -38,7 +39,7 @@ Removes tags from very many resources as background jobs, and tells when it is d
 Nothing set, all is embedded: the store is tagsweep.db in the current folder, and the command \
 itself does the work. TAGSWEEP_DATABASE_URL (postgresql://...) and TAGSWEEP_BROKER_URL \
 (redis://..., amqp://...) name servers; then `tagsweep worker` does it. With TAGSWEEP_API_KEY, \
-detach, delete, jobs and events go through the gateway at TAGSWEEP_URL instead.
+detach, attach, delete, jobs and events go through the gateway at TAGSWEEP_URL instead.
 
 \b
 Examples:
@@ -46,6 +47,7 @@ Examples:
   tagsweep load tags.ndjson
   tagsweep detach --tenant acme --name legacy --tables @ids.txt
   tagsweep detach --tenant acme --name pii --sources ID,ID --no-wait
+  tagsweep attach --tenant acme --name reviewed --tables @ids.txt
   tagsweep delete --tenant p-1 --workspace w-1,w-2 --tag env=dev --tag owner
   tagsweep jobs list --status running
   tagsweep events --since 10m --follow

@@ -17,7 +17,6 @@ OPTIONS = {
     "workspaces": "--workspace",
     "tags": "--tag",
     "sys_tags": "--sys-tag",
-    "": "--tag, --sys-tag",
 }
 
 
@@ -49,10 +48,12 @@ def option(field: str) -> str:
 def _worded(error: ItemError, body: Mapping[str, Any], typed: Mapping[str, Sequence[str]]) -> str:
     field, *steps = error["path"].lstrip("/").split("/")
     where = option(field)
+    if not field:  # of the whole job
+        where = "--tag, --sys-tag" if "tags" in body else ""
     if steps and field in typed:
         at = int(steps[0])
         within = "".join(f" {step}:" for step in steps[1:])
         return f"{where}: item {at + 1} {faults.shown(typed[field][at])}:{within} {error['reason']}"
     value = body.get(field)
     what = f" {faults.shown(value)}" if isinstance(value, str) else ""
-    return f"{where}{what}: {error['reason']}"
+    return f"{where}{what}: {error['reason']}".removeprefix(": ")

@@ -14,6 +14,7 @@ from starlette.routing import Match
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from producer.gateway import (
+    attach,
     batch_delete,
     detach,
     feed,
@@ -23,15 +24,16 @@ from producer.gateway import (
     resources,
     schemas,
     steering,
+    tagging,
 )
 from producer.gateway.access import Access
 from producer.gateway.refusals import Refusal, document
 from producer.gateway.service import Gateway
 from worker.errors import Retryable
 
-MODULES = (detach, batch_delete, jobs, steering, resources, feed, operation)
+MODULES = (detach, attach, batch_delete, jobs, steering, resources, feed, operation)
 #: whose shape an error has, by the path's beginning
-SHAPES = ((detach.PREFIX, detach.refuse), (batch_delete.PREFIX, batch_delete.refuse))
+SHAPES = ((tagging.PREFIX, tagging.refuse), (batch_delete.PREFIX, batch_delete.refuse))
 
 
 _ROUTES = [route for module in MODULES for route in module.router.routes]

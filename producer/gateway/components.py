@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from worker.models import counts
 from worker.models.jobs import KINDS
 from worker.models.records import ENDS
 from worker.models.resources import RESOURCE_TYPES
@@ -46,6 +47,7 @@ def _page(of: str) -> dict[str, Any]:
 
 
 _DETACH = {"names": {"type": "array", "items": _NAME, "maxItems": 1_000}, **_LISTS}
+_SOME_IDS = [{"properties": {name: {"minItems": 1}}, "required": [name]} for name in RESOURCE_TYPES]
 _DELETE = {
     "workspaces": {
         "type": "array",
@@ -55,14 +57,16 @@ _DELETE = {
     "sys_tags": _array("WantedTag", maxItems=1_000),
 }
 _OWN = {"tenant": {"type": "string", "pattern": "^[A-Za-z0-9-]{1,36}$"}}
-_COUNTS = dict.fromkeys(("total", "removed", "absent", "failed", "unprocessed"), _NUMBER)
+_COUNTS = dict.fromkeys(("total", "failed", "unprocessed"), _NUMBER)
+#: which two of them, the kind of the job decides
+_WORDS = dict.fromkeys(word for kind in KINDS for word in counts.words(kind))
 _PROGRESS = {"done": _NUMBER, "total": _NUMBER, "rate": {"type": "number", "minimum": 0}}
 _JOB = {
     "id": _UUID,
     "kind": {"enum": list(KINDS)},
     "tenant": _TEXT,
     "status": {"enum": list(STATUSES)},
-    "counts": _object(_COUNTS, *_COUNTS),
+    "counts": _object(_COUNTS | dict.fromkeys(_WORDS, _NUMBER), *_COUNTS),
     "tags": {"type": "array", "items": {"type": "object"}},
     "progress": _object(_PROGRESS, *_PROGRESS),
     "accepted_at": _MOMENT,
@@ -87,6 +91,7 @@ _ERROR = {
 
 SCHEMAS: dict[str, Any] = {
     "Detach": _object(_DETACH, "names", closed=True),
+    "Attach": _object(_DETACH, "names", closed=True, anyOf=_SOME_IDS),
     "Tag": _object(_TAG, *_TAG),
     "Tags": _array("Tag"),
     "DetachError": _object(
@@ -106,6 +111,13 @@ SCHEMAS: dict[str, Any] = {
     "NewJob": {
         "anyOf": [
             _object({"kind": {"const": "detach"}, **_OWN, **_DETACH}, "kind", "names", closed=True),
+            _object(
+                {"kind": {"const": "attach"}, **_OWN, **_DETACH},
+                "kind",
+                "names",
+                closed=True,
+                anyOf=_SOME_IDS,
+            ),
             _object(
                 {"kind": {"const": "delete"}, **_OWN, **_DELETE},
                 "kind",

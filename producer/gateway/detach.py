@@ -2,18 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from fastapi import APIRouter, Request, Response
 
-from producer.gateway import preferences, refusals, schemas, service, submission
-from producer.gateway.ledger import Taken, View
-from producer.gateway.parsing import Form
-from producer.gateway.refusals import Refusal, document
-from worker.errors import ItemError
-
-PREFIX = "/api/v1/tags/"
-CANCELLED = "The job was cancelled before its end."
+from producer.gateway import tagging
+from worker.models.jobs import DetachJob
 
 router = APIRouter()
 
@@ -22,70 +14,9 @@ router = APIRouter()
     "/api/v1/tags/detach/",
     summary="Detach tags",
     operation_id="detachTags",
-    **schemas.operation(
-        body="Detach",
-        answers={200: "Tags", 202: "Job"},
-        refused=(400, 401, 409, 413, 415, 422, 429, 500, 503),
-        shape="DetachError",
-        headers=schemas.ASYNCHRONOUS,
-        security="apiKey",
-    ),
+    **tagging.operation("Detach"),
 )
 @router.post("/api/v1/tags/detach", include_in_schema=False)
 async def detach(request: Request) -> Response:
     """Take tags off resources and answer with the tags that were matched; the tags stay."""
-    gateway = service.of(request)
-    caller = await gateway.caller_by_key(request)
-    preference = preferences.read(request.headers, gateway.settings.wait_s)
-    async with gateway.bodies.receive(request, gateway.settings.body_bytes) as body:
-        form = Form("detach", caller.tenant, gateway.settings.request_ids)
-        job = await gateway.bodies.job(body, form)
-    asked = submission.asked(request, caller, job, preference)
-    try:
-        view = await gateway.submission.submit(request, asked)
-    except Taken:
-        raise Refusal(422, "This Idempotency-Key was used for another request.") from None
-    if preference.accepted(ended=view.job.ended):
-        return schemas.accepted(view, preference.headers)
-    return _answer(view, preference.headers)
-
-
-def _answer(view: View, headers: dict[str, str]) -> Response:
-    status = view.job.status
-    if not view.job.ended:
-        return schemas.accepted(view, headers)
-    if status == "cancelled":
-        raise Refusal(409, CANCELLED)
-    if status == "failed" or view.event is None:
-        raise Refusal(500, f"Job {view.job.id} was given up: GET /api/v1/jobs/{view.job.id}")
-    return document(view.event["data"]["tags"], headers=headers)
-
-
-def refuse(refusal: Refusal) -> Response:
-    """Return ``refusal`` in the words and shapes of Django REST Framework."""
-    headers = dict(refusal.headers)
-    if refusal.status == 401:  # noqa: PLR2004  # as that framework does
-        headers.setdefault("WWW-Authenticate", refusals.CHALLENGE)
-    body: dict[str, Any] = {"detail": refusal.detail}
-    if refusal.errors:
-        body = _by_field(refusal.errors)
-    return document(body, refusal.status, headers)
-
-
-def _by_field(errors: list[ItemError]) -> dict[str, Any]:
-    """Return all faulty fields at once, the items of a list by their index."""
-    fields: dict[str, Any] = {}
-    for error in errors:
-        steps = [_unescaped(step) for step in error["path"].split("/")[1:]]
-        place = fields
-        for step in steps[:-1]:
-            inner = place.setdefault(step, {})
-            place = inner if isinstance(inner, dict) else fields
-        told = place.setdefault(steps[-1] if steps else "non_field_errors", [])
-        if isinstance(told, list):
-            told.append(error["reason"])
-    return fields
-
-
-def _unescaped(step: str) -> str:
-    return step.replace("~1", "/").replace("~0", "~")
+    return await tagging.serve(request, DetachJob.kind)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -16,6 +16,7 @@ from producer.gateway.limits import Places
 from producer.gateway.threads import Threads
 from worker import database, listing, meters, outbox
 from worker.errors import TagsweepError
+from worker.models.counts import words
 
 #: how old the numbers of the store may be: to count jobs reads them all
 FRESH_S = 5.0
@@ -87,17 +88,12 @@ class _StockCollector(Collector):
         """Yield what the store knows."""
         stock = self._stock
         jobs = GaugeMetricFamily("tagsweep_jobs", "Jobs kept.", labels=["kind", "status"])
-        removed: dict[str, int] = {}
+        changed: dict[str, int] = {}
         for row in stock.totals:
             jobs.add_metric([row.kind, row.status], row.jobs)
-            removed[row.kind] = removed.get(row.kind, 0) + int(row.removed)
+            changed[row.kind] = changed.get(row.kind, 0) + int(row.removed)
         yield jobs
-        items = GaugeMetricFamily(
-            "tagsweep_items_removed", "Items removed by the jobs kept.", labels=["kind"]
-        )
-        for kind, number in removed.items():
-            items.add_metric([kind], number)
-        yield items
+        yield from _changed(changed)
         yield GaugeMetricFamily(
             "tagsweep_chunks_open", "Chunks that wait for a worker.", stock.open_chunks
         )
@@ -107,6 +103,17 @@ class _StockCollector(Collector):
             _age(stock.oldest_unpublished),
         )
         yield _durations(stock.chunk_times)
+
+
+def _changed(numbers: dict[str, int]) -> Iterator[GaugeMetricFamily]:
+    """Yield what jobs of each kind have changed, under what their kind calls that."""
+    families: dict[str, GaugeMetricFamily] = {}
+    for kind, number in numbers.items():
+        word = words(kind)[0]
+        told = f"tagsweep_items_{word}", f"Items {word} by the jobs kept."
+        family = families.setdefault(word, GaugeMetricFamily(*told, labels=["kind"]))
+        family.add_metric([kind], number)
+    yield from families.values()
 
 
 def _durations(times: dict[str, tuple[list[int], float]]) -> HistogramMetricFamily:

@@ -37,7 +37,7 @@ class Faulty:
 class Form:
     """What a body has to look like, and what is known of its job already."""
 
-    door: str  #: ``detach``, ``batch_delete`` or ``job``
+    door: str  #: ``detach``, ``attach``, ``batch_delete`` or ``job``
     tenant: str
     most_ids: int
     workspace: str | None = None
@@ -100,8 +100,8 @@ def _refuse_constant(name: str) -> Any:
     raise NotJson(f"{name} is no JSON value")
 
 
-def _detach(value: Any, form: Form) -> Job:
-    return _build(DetachJob, value, {"tenant": form.tenant}, {"names", *RESOURCE_TYPES})
+def _tagging(value: Any, form: Form) -> Job:
+    return _build(KINDS[form.door], value, {"tenant": form.tenant}, {"names", *RESOURCE_TYPES})
 
 
 def _batch_delete(value: Any, form: Form) -> Job:
@@ -140,7 +140,7 @@ def _job(value: Any, form: Form) -> Job:
     return KINDS[kind].parse(own)
 
 
-_DOORS = {"detach": _detach, "batch_delete": _batch_delete, "job": _job}
+_DOORS = {"detach": _tagging, "attach": _tagging, "batch_delete": _batch_delete, "job": _job}
 
 
 def _build(model: type[Job], value: Any, known: Mapping[str, Any], fields: Collection[str]) -> Job:

@@ -10,11 +10,11 @@ import kombu
 from celery import Celery
 
 from worker import settings
-from worker.models.jobs import QUEUE
+from worker.models.jobs import KINDS, QUEUE
 from worker.settings import AMQP, REDIS, Settings, scheme
 
 SWEEPS = "tagsweep.sweep"
-TASKS = ("detach", "delete", "parts", "sweep", "recover", "control")
+TASKS = (*KINDS, "parts", "sweep", "recover", "control")
 #: set while a worker runs in this process: only then does anybody hear what memory:// carries
 embedded_worker = threading.Event()
 #: set when a pool process of this worker has died with a task in hand

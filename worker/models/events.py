@@ -24,18 +24,6 @@ def stamp(moment: datetime) -> str:
 Moment = Annotated[datetime, PlainSerializer(stamp)]
 
 
-class Counts(BaseModel):
-    """What became of the items of a job; the last four always add up to ``total``."""
-
-    model_config = ConfigDict(frozen=True)
-
-    total: int = 0
-    removed: int = 0
-    absent: int = 0
-    failed: int = 0
-    unprocessed: int = 0
-
-
 class Completion(BaseModel):
     """What is told of a job that has ended: the event's data and a Celery caller's result."""
 
@@ -46,7 +34,7 @@ class Completion(BaseModel):
     tenant: str | None
     status: str
     tags: list[dict[str, Any]]
-    counts: Counts
+    counts: dict[str, int]
     accepted_at: Moment
     started_at: Moment | None
     finished_at: Moment

@@ -1,6 +1,6 @@
 """The jobs, as their senders write them: each kind knows its wire name and its bounds.
 
-Semantics: the detach contract and the batch delete contract (``docs/semantics.md`` lists both).
+Semantics: the detach contract and the batch delete contract (``docs/semantics.md`` lists all).
 """
 
 from __future__ import annotations
@@ -8,9 +8,10 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, model_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from worker.errors import InvalidJob, ItemError
@@ -28,6 +29,8 @@ from worker.models.fields import (
 from worker.models.resources import RESOURCE_TYPES, number_of
 
 QUEUE = "tagsweep"
+#: what is validated is a job without its long lists
+_HEAD = "head"
 
 
 class Job(BaseModel):
@@ -49,8 +52,20 @@ class Job(BaseModel):
 
         Raises InvalidJob with an error for each faulty field.
         """
+        return cls._validated(body, None)
+
+    @classmethod
+    def parse_head(cls, head: Mapping[str, Any]) -> Self:
+        """Return the job of ``head``, whose long lists are elsewhere; errors as above."""
+        empty: dict[str, Any] = {
+            name: [] for name in cls.lists if cls.model_fields[name].is_required()
+        }
+        return cls._validated({**empty, **head}, _HEAD)
+
+    @classmethod
+    def _validated(cls, body: object, context: str | None) -> Self:
         try:
-            return cls.model_validate(body)
+            return cls.model_validate(body, context=context)
         except ValidationError as error:
             details = error.errors(include_url=False)
             raise InvalidJob([item_error(detail, cls) for detail in details]) from None
@@ -77,11 +92,9 @@ class Job(BaseModel):
         return digest.digest()
 
 
-class DetachJob(Job):
-    """Take the tags ``names`` off the listed resources; the tags themselves stay."""
+class _LinksJob(Job):
+    """A job about the links between the tags ``names`` and the listed resources."""
 
-    kind = "detach"
-    task = "tags.detach"
     lists = frozenset(RESOURCE_TYPES)
 
     names: Annotated[list[Name], Field(max_length=MOST_NAMES)]
@@ -98,6 +111,28 @@ class DetachJob(Job):
         """Return the ids of all eight lists that have any."""
         lists = ((number_of(name), getattr(self, name)) for name in RESOURCE_TYPES)
         return {number: ids for number, ids in lists if ids}
+
+
+class DetachJob(_LinksJob):
+    """Take the tags ``names`` off the listed resources; the tags themselves stay."""
+
+    kind = "detach"
+    task = "tags.detach"
+
+
+class AttachJob(_LinksJob):
+    """Put the tags ``names``, created where they are missing, on each of the listed resources."""
+
+    kind = "attach"
+    task = "tags.attach"
+
+    @model_validator(mode="after")
+    def _has_something_to_tag(self, info: ValidationInfo) -> Self:
+        if info.context != _HEAD and not self.packed():
+            raise PydanticCustomError(
+                "required", f"Give at least one id, in any of {', '.join(RESOURCE_TYPES)}."
+            )
+        return self
 
 
 class WantedTag(BaseModel):
@@ -135,7 +170,7 @@ class DeleteJob(Job):
         return self.workspaces
 
 
-KINDS: dict[str, type[Job]] = {job.kind: job for job in (DetachJob, DeleteJob)}
+KINDS: dict[str, type[Job]] = {job.kind: job for job in (DetachJob, DeleteJob, AttachJob)}
 
 
 def fingerprint_of(kind: str, body: object) -> bytes:

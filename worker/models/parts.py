@@ -73,9 +73,7 @@ class Part(BaseModel):
 
     def job(self) -> Job:
         """Return the job without its long lists; raises InvalidJob where its head is not valid."""
-        model = KINDS[self.kind]
-        empty: dict[str, Any] = {"workspaces": []} if "workspaces" in model.lists else {}
-        return model.parse({**self.head, **empty})
+        return KINDS[self.kind].parse_head(self.head)
 
     def packed(self) -> dict[int, bytes]:
         """Return the ids of resources in this part, packed, by number of their type."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from worker.models.events import Counts, stamp
+from worker.models import counts
+from worker.models.events import stamp
 from worker.models.records import JobRecord
 
 
@@ -14,19 +15,12 @@ def of(job: JobRecord, event: dict[str, Any] | None) -> dict[str, Any]:
 
     ``paused`` is there only where it applies.
     """
-    counts = Counts(
-        total=job.total,
-        removed=job.removed,
-        absent=job.absent,
-        failed=job.failed,
-        unprocessed=job.unprocessed,
-    )
     shown = {
         "id": str(job.id),
         "kind": job.kind,
         "tenant": job.tenant,
         "status": job.status,
-        "counts": counts.model_dump(),
+        "counts": counts.of(job),
         "tags": _tags(job, event),
         "progress": _progress(job),
         "accepted_at": stamp(job.accepted_at),

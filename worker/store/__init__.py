@@ -1,9 +1,12 @@
 """Every statement on tags: one module per kind of job, and the catalogue that they act on.
 
-Each module of a kind offers the same three words:
+Each module of a kind offers the same words:
 
-* ``match(connection, tenant, head)``: what the job acts on, found when it is split;
-* ``apply(connection, job, chunk)``: remove and record what was removed, in one transaction;
+* ``match(connection, tenant, head)``: what the job acts on, found when it is split; reads alone;
+* ``prepare(connection, job)``: create what must be there before the first chunk is applied; return
+  the job's targets as they are then;
+* ``apply(connection, job, chunk)``: change links, or tags of workspaces, and record which were
+  changed, in one transaction;
 * ``report(connection, job)``: the tag array of its completion event.
 """
 
@@ -11,6 +14,6 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from worker.store import delete, detach
+from worker.store import attach, delete, detach
 
-KINDS: dict[str, ModuleType] = {"detach": detach, "delete": delete}
+KINDS: dict[str, ModuleType] = {"detach": detach, "delete": delete, "attach": attach}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from sqlalchemy import Connection, Table, and_, bindparam, func, select, text
 from sqlalchemy.dialects import postgresql, sqlite
@@ -28,11 +28,17 @@ ON CONFLICT DO NOTHING
 """).bindparams(bindparam("ids", type_=PackedIds()), bindparam("tag", type_=Id()))
 
 
+def create_tags(connection: Connection, tenant: str, ids: Mapping[str, UUID]) -> None:
+    """Create the tenant's tags of these names, under these ids, where they are missing."""
+    # in one order, so that two that create the same ones wait, and do not deadlock
+    rows = [{"id": ids[name], "tenant": tenant, "name": name} for name in sorted(ids)]
+    statement = _dialect(connection).insert(tag).on_conflict_do_nothing()
+    connection.execute(statement, rows)
+
+
 def ensure_tag(connection: Connection, tenant: str, name: str) -> UUID:
     """Return the id of the tenant's tag of this name, which is created where it is missing."""
-    dialect = _dialect(connection)
-    created = dialect.insert(tag).values(tenant=tenant, name=name).on_conflict_do_nothing()
-    connection.execute(created)
+    create_tags(connection, tenant, {name: uuid4()})
     query = select(tag.c.id).where(tag.c.tenant == tenant, tag.c.name == name)
     found: UUID = connection.execute(query).scalar_one()
     return found

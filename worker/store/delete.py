@@ -53,7 +53,7 @@ _KEEP_SQLITE = text(
 _DELETE_SQLITE = text("DELETE" + _MATCHING).bindparams(bindparam("accepted_at", type_=Moment()))
 
 
-def match(connection: Connection, tenant: str, head: dict[str, Any]) -> list[dict[str, Any]]:  # noqa: ARG001  # the same three words for each kind
+def match(connection: Connection, tenant: str, head: dict[str, Any]) -> list[dict[str, Any]]:  # noqa: ARG001  # the same words for each kind
     """Return the distinct items asked for, in their order: key, value (None: any), system."""
     lists = ((False, head.get("tags", [])), (True, head.get("sys_tags", [])))
     items = (
@@ -63,6 +63,11 @@ def match(connection: Connection, tenant: str, head: dict[str, Any]) -> list[dic
         {"key": key, "value": value, "system": system}
         for key, value, system in dict.fromkeys(items)
     ]
+
+
+def prepare(connection: Connection, job: JobRecord) -> list[dict[str, Any]]:  # noqa: ARG001  # the same words for each kind
+    """Create nothing: what a delete acts on is there."""
+    return job.targets
 
 
 def apply(connection: Connection, job: JobRecord, chunk: Chunk) -> Outcome:

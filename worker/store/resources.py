@@ -10,7 +10,7 @@ from sqlalchemy import Connection, bindparam, func, select, text
 
 from worker.models.tables import tag, tag_link
 from worker.models.types import Id
-from worker.store.detach import shown
+from worker.store.links import shown
 
 # Each tag of the tenant gives its next few resources, one stretch of the primary key each: the cost
 # is that of the tenant's own tags, whatever others have in the same table.

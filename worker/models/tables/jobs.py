@@ -130,7 +130,8 @@ chore = Table(
     Column("due_at", Moment, nullable=False, server_default=clock()),
 )
 
-#: the links that each chunk removed: what receipts, undo and honest counts are read from
+#: the links that each chunk changed (removed; of an attach, added): what receipts, undo and honest
+#: counts are read from
 removal = Table(
     "removal",
     metadata,

@@ -1,0 +1,26 @@
+"""The counts of a job, under the names that its kind has for them."""
+
+from __future__ import annotations
+
+from worker.models.records import JobRecord
+
+#: what a kind calls an item that it changed, and one that was already as it should be
+WORDS = {"attach": ("added", "present")}
+_USUAL = ("removed", "absent")
+
+
+def words(kind: str) -> tuple[str, str]:
+    """Return what jobs of ``kind`` call items that they changed, and that they need not change."""
+    return WORDS.get(kind, _USUAL)
+
+
+def of(job: JobRecord) -> dict[str, int]:
+    """Return what became of the job's items so far; the last four always add up to ``total``."""
+    changed, unchanged = words(job.kind)
+    return {
+        "total": job.total,
+        changed: job.removed,
+        unchanged: job.absent,
+        "failed": job.failed,
+        "unprocessed": job.unprocessed,
+    }

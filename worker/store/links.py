@@ -1,0 +1,126 @@
+"""What the kinds of jobs on links have in common: their tags, what is recorded, what is told."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, TextClause, and_, bindparam, select, text, update
+
+from worker import chunks
+from worker.models.events import stamp
+from worker.models.records import Chunk, JobRecord, Report
+from worker.models.tables import removal, tag
+from worker.models.types import Id, Moment, PackedIds, clock
+
+# The server itself writes down which links were changed: the ids never travel back.
+_RECORDED = """
+WITH changed AS ({changing})
+INSERT INTO removal (job_id, chunk, run, tag_id, resource_type, ids)
+SELECT :job_id, :chunk, :run, tag_id, :resource_type, array_agg(resource_id ORDER BY resource_id)
+FROM changed GROUP BY tag_id
+RETURNING cardinality(ids)
+"""
+_TYPES: dict[str, Any] = {
+    "job_id": Id(),
+    "tag": Id(),
+    "low": Id(),
+    "high": Id(),
+    "tags": PackedIds(),
+    "ids": PackedIds(),
+    "accepted_at": Moment(),
+}
+
+
+def statement(sql: str) -> TextClause:
+    """Return ``sql``, with their types for those of ``values`` that it names."""
+    named = set(re.findall(r":(\w+)", sql)) & _TYPES.keys()
+    return text(sql).bindparams(*(bindparam(name, type_=_TYPES[name]) for name in named))
+
+
+def recorded(changing: str) -> TextClause:
+    """Return the statement that does ``changing``, which returns tag_id and resource_id.
+
+    It also records them, and returns how many there were of each tag. PostgreSQL only.
+    """
+    return statement(_RECORDED.format(changing=changing))
+
+
+def values(job: JobRecord, chunk: Chunk) -> dict[str, Any]:
+    """Return what a statement about the links of ``chunk`` is told, all but the tags."""
+    low, high = chunks.ends(chunk.ids)
+    return {
+        "ids": chunk.ids,
+        "low": UUID(bytes=low),
+        "high": UUID(bytes=high),
+        "resource_type": chunk.resource_type,
+        "accepted_at": job.accepted_at,
+        "job_id": job.id,
+        "chunk": chunk.number,
+        "run": job.ends,
+    }
+
+
+def record(
+    connection: Connection, job: JobRecord, chunk: Chunk, one: UUID, changed: Iterable[bytes]
+) -> int:
+    """Record which links of the tag ``one`` were changed; return how many. SQLite only."""
+    ids = sorted(changed)
+    if ids:
+        row = {
+            "job_id": job.id,
+            "chunk": chunk.number,
+            "run": job.ends,
+            "tag_id": one,
+            "resource_type": chunk.resource_type,
+            "ids": b"".join(ids),
+        }
+        connection.execute(removal.insert(), row)
+    return len(ids)
+
+
+def tags(connection: Connection, tenant: str | None, names: Iterable[str]) -> dict[str, Any]:
+    """Return those of the tenant's tags that are named, as the contract shows them, by name."""
+    query = select(tag).where(tag.c.tenant == tenant, tag.c.name.in_(list(names)))
+    return {row.name: shown(row) for row in connection.execute(query)}
+
+
+def still_there(connection: Connection, job: JobRecord, chunk: Chunk, *, keep: bool) -> list[UUID]:
+    """Return the tags of the chunk that are there; ``keep``: till the transaction's end."""
+    wanted = [UUID(one["id"]) for one in job.targets_of(chunk)]
+    query = select(tag.c.id).where(tag.c.tenant == job.tenant, tag.c.id.in_(wanted))
+    query = query.order_by(tag.c.id)
+    if keep:
+        query = query.with_for_update(read=True, key_share=True)
+    return list(connection.execute(query).scalars())
+
+
+def report(connection: Connection, job: JobRecord) -> Report:
+    """Move ``updated_at`` of exactly the tags of which a link was changed; return all matched.
+
+    Only here, in the last transaction of a job: moved in each chunk, it made workers wait for
+    each other.
+    """
+    this_run = and_(removal.c.job_id == job.id, removal.c.run == job.ends)
+    touched = select(removal.c.tag_id).where(this_run).distinct()
+    changed = (tag.c.tenant == job.tenant, tag.c.id.in_(touched))
+    # two ending jobs of the same tags would deadlock if each took them in an order of its own
+    in_order = select(tag.c.id).where(*changed).order_by(tag.c.id)
+    connection.execute(in_order.with_for_update(key_share=True))
+    connection.execute(update(tag).where(*changed).values(updated_at=clock()))
+    ids = [UUID(one["id"]) for one in job.targets]
+    query = select(tag).where(tag.c.tenant == job.tenant, tag.c.id.in_(ids))
+    now = {str(row.id): shown(row) for row in connection.execute(query)}
+    return Report([now.get(one["id"], one) for one in job.targets])
+
+
+def shown(row: Any) -> dict[str, Any]:
+    """Return a tag as the contract shows it."""
+    return {
+        "id": str(row.id),
+        "name": row.name,
+        "created_at": stamp(row.created_at),
+        "updated_at": stamp(row.updated_at),
+    }
