@@ -67,8 +67,9 @@ def wide(links: int) -> Layout:
     return Layout("wide", resources, spans)
 
 
-def tall(ids: int, few: int) -> Layout:
-    """Return one tag on ``ids`` resources, one on ``few``, and as many links again of others."""
+def tall(ids: int) -> Layout:
+    """Return one tag on ``ids`` resources, one on a fiftieth, and as many links again of others."""
+    few = ids // 50
     spans = {"many": (0, ids), "few": (0, few)}
     spans |= {f"other-{at}": (at * few, (at + 1) * few) for at in range(1, ids // few)}
     return Layout("tall", ids, spans)

@@ -113,12 +113,12 @@ class Sender:
             text=True,
         )
 
-    def ask(self, order: str) -> dict[str, Any]:
+    def ask(self, order: str, **details: object) -> dict[str, Any]:
         """Give one order and return the answer."""
         orders, answers = self._process.stdin, self._process.stdout
         if orders is None or answers is None:
             raise Failed("no pipes to the sender")
-        orders.write(order + "\n")
+        orders.write(json.dumps({"do": order, **details}) + "\n")
         orders.flush()
         line = answers.readline()
         if not line:

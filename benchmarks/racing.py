@@ -12,7 +12,9 @@ import psycopg
 import redis
 
 from benchmarks import contenders, ground, processes
+from benchmarks.contenders import Contender
 from benchmarks.ground import Ground
+from benchmarks.processes import Sender, Worker
 from benchmarks.servers import Servers
 from benchmarks.work import Work
 from worker.models.events import STREAM
@@ -23,50 +25,61 @@ class Wrong(RuntimeError):
 
 
 @dataclass(frozen=True)
-class Prepared:
-    """A copy of the store, its Redis, and what processes are told of both."""
+class Stage:
+    """All that one run takes: workers that wait, and whoever will send them work."""
 
-    database_url: str
-    broker_url: str
+    settings: dict[str, str]
+    workers: list[Worker]
+    sender: Sender
+    connection: psycopg.Connection
+    redis: redis.Redis
 
-    @property
-    def settings(self) -> dict[str, object]:
-        """The settings of all processes of this run."""
-        return {"database_url": self.database_url, "broker_url": self.broker_url}
+    def events(self) -> list[dict[str, Any]]:
+        """Return every event that was published."""
+        entries: Any = self.redis.xrange(STREAM)
+        return [json.loads(fields[b"data"]) for _, fields in entries]
+
+    def warm(self) -> None:
+        """Have all of the store in memory, and nothing left to be written."""
+        ground.warm(self.connection)
 
 
 @contextmanager
-def prepared(servers: Servers, template: Ground) -> Iterator[Prepared]:
-    """Give a fresh copy of the store and an empty Redis."""
-    with redis.Redis.from_url(servers.redis.url) as client:
-        client.flushall()
-    with template.copy() as url:
-        yield Prepared(url, servers.redis.url)
+def staged(
+    servers: Servers, template: Ground, contender: Contender, work: Work, *program: str
+) -> Iterator[Stage]:
+    """Give a fresh copy of the store, an empty Redis, the workers, and the program that sends."""
+    with template.copy() as url, processes.folder() as home:
+        settings = {"database_url": url, "broker_url": servers.redis.url}
+        if contender.setup:
+            processes.finish(contender.setup, **settings)
+        work.save(home / "work.json")
+        arguments = ["-m", *program, str(home / "work.json")]
+        with (
+            redis.Redis.from_url(servers.redis.url) as client,
+            psycopg.connect(url, autocommit=True) as connection,
+        ):
+            client.flushall()
+            with (
+                processes.workers(contender.workers, settings) as workers,
+                processes.sender(arguments, settings) as sender,
+            ):
+                yield Stage(settings, workers, sender, connection, client)
+                for worker in workers:
+                    worker.check()
 
 
 def run(servers: Servers, template: Ground, name: str, work: Work) -> dict[str, Any]:
     """Let a contender do the work on a fresh copy; return what it measured, once proved right."""
     contender = contenders.ALL[name]
-    with prepared(servers, template) as place, processes.folder() as home:
-        if contender.setup:
-            processes.finish(contender.setup, **place.settings)
-        path = home / "work.json"
-        work.save(path)
-        arguments = ["-m", "benchmarks.driver", contender.run, str(path)]
-        with (
-            processes.workers(contender.workers, place.settings) as workers,
-            processes.sender(arguments, place.settings) as sender,
-            psycopg.connect(place.database_url, autocommit=True) as connection,
-        ):
-            sender.ask("warm up")
-            ground.warm(connection)
-            measured = sender.ask("go")
-            for worker in workers:
-                worker.check()
-            check(connection, template, work)
-            if job_id := measured.get("job"):
-                check_job(connection, place, job_id, work)
-        return measured
+    with staged(servers, template, contender, work, "benchmarks.driver", contender.run) as stage:
+        stage.sender.ask("warm up")
+        stage.warm()
+        measured = stage.sender.ask("go")
+        check(stage.connection, template, work)
+        if job_id := measured.get("job"):
+            check_job(stage, job_id, work)
+    return measured
 
 
 def check(connection: psycopg.Connection, template: Ground, work: Work) -> None:
@@ -78,17 +91,14 @@ def check(connection: psycopg.Connection, template: Ground, work: Work) -> None:
         raise Wrong(f"Links of these tags are not what they should be: {', '.join(wrong[:10])}")
 
 
-def check_job(connection: psycopg.Connection, place: Prepared, job_id: str, work: Work) -> None:
+def check_job(stage: Stage, job_id: str, work: Work) -> None:
     """Raise Wrong unless our job's row and its one event tell the same, and the truth."""
     items = len(work.ids) * len(work.tags)
     query = "SELECT status, total, removed, absent, failed FROM job WHERE id = %s"
-    row = connection.execute(query, (job_id,)).fetchone()
+    row = stage.connection.execute(query, (job_id,)).fetchone()
     if row != ("succeeded", items, items, 0, 0):
         raise Wrong(f"The job's row tells {row}, not {items} removed.")
-    with redis.Redis.from_url(place.broker_url) as client:
-        entries: Any = client.xrange(STREAM)
-    events = [json.loads(fields[b"data"]) for _, fields in entries]
-    mine = [event["data"]["counts"] for event in events if event["subject"] == job_id]
+    mine = [event["data"]["counts"] for event in stage.events() if event["subject"] == job_id]
     counts = {"total": items, "removed": items, "absent": 0, "failed": 0, "unprocessed": 0}
     if mine != [counts]:
         raise Wrong(f"The job's events tell {mine}, not {counts} once.")

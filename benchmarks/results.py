@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from statistics import median
+from statistics import median, quantiles
 from typing import Any, Literal
 
 
@@ -104,6 +104,11 @@ def shown(value: float) -> str:
 def spread(values: Sequence[float]) -> str:
     """Return the median, and the least and the most."""
     return f"{shown(median(values))} [{shown(min(values))} to {shown(max(values))}]"
+
+
+def percentile(values: Sequence[float], which: int) -> float:
+    """Return what so many of a hundred do not exceed."""
+    return quantiles(values, n=100, method="inclusive")[which - 1]
 
 
 def load(path: Path) -> dict[str, Part]:

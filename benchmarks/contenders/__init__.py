@@ -31,6 +31,7 @@ def _celery(app: str) -> tuple[tuple[str, ...], ...]:
 
 
 OURS = Contender("tagsweep", f"{HERE}.ours:Run", _celery("worker"))
+NOBODY = Contender("nobody", "")
 NOOP = Contender("Celery's no-op task", "", _celery(f"{HERE}.noop"))
 
 _CHORD = _celery(f"{HERE}.chord")

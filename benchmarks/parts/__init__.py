@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from benchmarks.bench import Bench
-from benchmarks.parts import removal, small
+from benchmarks.parts import beside, growth, removal, small
 from benchmarks.results import Part
 
 ALL: Mapping[str, Callable[[Bench], Part]] = {
     "one-tag": removal.one_tag,
     "ten-tags": removal.ten_tags,
     "small": small.measure,
+    "growth": growth.measure,
+    "beside": beside.measure,
 }
