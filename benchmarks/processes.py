@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import tempfile
@@ -73,9 +74,14 @@ class Worker:
         parent = psutil.Process(self._process.pid)
         return [parent, *parent.children(recursive=True)]
 
+    @property
+    def ended(self) -> bool:
+        """Whether the process is gone."""
+        return self._process.poll() is not None
+
     def check(self) -> None:
         """Raise Failed where the process has ended."""
-        if self._process.poll() is not None:
+        if self.ended:
             raise Failed(f"A worker ended:\n{self._log.read_text(errors='replace')[-3000:]}")
 
     def kill(self) -> None:
@@ -142,6 +148,12 @@ def sender(arguments: Sequence[str], settings: Mapping[str, object]) -> Iterator
         yield process
     finally:
         process.close()
+
+
+def listens(port: int) -> bool:
+    """Tell whether anybody listens on a port of this machine."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def peak_mb(process: psutil.Process) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from benchmarks.bench import Bench
-from benchmarks.parts import beside, growth, removal, small
+from benchmarks.parts import beside, gateway, growth, removal, small, sqlite
 from benchmarks.results import Part
 
 ALL: Mapping[str, Callable[[Bench], Part]] = {
@@ -14,4 +14,6 @@ ALL: Mapping[str, Callable[[Bench], Part]] = {
     "small": small.measure,
     "growth": growth.measure,
     "beside": beside.measure,
+    "sqlite": sqlite.measure,
+    "gateway": gateway.measure,
 }

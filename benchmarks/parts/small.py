@@ -104,7 +104,7 @@ def staged(bench: Bench, template: Ground, contender: Contender, work: Work) -> 
 def warm_up(stage: Stage, what: str, done: Callable[[], bool]) -> None:
     """Return once the workers have done some."""
     stage.sender.ask("enqueue", what=what, times=WARM)
-    _wait(done)
+    wait(done)
 
 
 def _drain(stage: Stage, what: str, times: int, done: Callable[[], bool]) -> float:
@@ -116,11 +116,12 @@ def _drain(stage: Stage, what: str, times: int, done: Callable[[], bool]) -> flo
     start = time.perf_counter()
     for one in family:
         one.send_signal(signal.SIGCONT)
-    _wait(done)
+    wait(done)
     return time.perf_counter() - start
 
 
-def _wait(done: Callable[[], bool]) -> None:
+def wait(done: Callable[[], object]) -> None:
+    """Return once ``done`` says so; raises Wrong where it never does."""
     end = time.monotonic() + processes.PATIENCE_S
     while not done():
         if time.monotonic() > end:
