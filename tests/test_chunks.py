@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from unittest.mock import patch
 from uuid import UUID
 
 import pytest
@@ -11,25 +12,33 @@ from hypothesis import strategies as st
 from worker import chunks
 from worker.models.resources import slices
 
+IDS = st.lists(st.sampled_from([UUID(int=at << 96).bytes for at in range(40)]), max_size=60)
 
-@given(
-    st.lists(st.sampled_from([UUID(int=at << 96) for at in range(40)]), max_size=100),
-    st.integers(1, 50),
-)
-def test_ids_are_sorted_over_all_and_distinct(ids: list[UUID], most: int) -> None:
-    cut = list(chunks.split_ids(b"".join(one.bytes for one in ids), most))
+
+@given(st.lists(IDS, max_size=5), st.integers(1, 50), st.integers(1, 8))
+def test_runs_are_merged_sorted_over_all_and_distinct(
+    lists: list[list[bytes]], most: int, window: int
+) -> None:
+    runs = [chunks.reader(chunks.distinct(b"".join(ids))) for ids in lists]
+    with patch.object(chunks, "WINDOW", window):
+        cut = list(chunks.split(runs, most))
     joined = [one for chunk in cut for one in slices(chunk)]
-    assert joined == sorted({one.bytes for one in ids})
+    assert joined == sorted({one for ids in lists for one in ids})
     assert all(len(chunk) == 16 * most for chunk in cut[:-1])
     assert all(0 < len(chunk) <= 16 * most for chunk in cut)
 
 
-@given(st.lists(st.sampled_from("abcdefgh"), max_size=30), st.integers(1, 10))
-def test_names_are_sorted_over_all_and_distinct(names: list[str], most: int) -> None:
-    cut = list(chunks.split_names(names, most))
-    assert [name for chunk in cut for name in chunk] == sorted(set(names))
-    assert all(len(chunk) == most for chunk in cut[:-1])
-    assert all(0 < len(chunk) <= most for chunk in cut)
+@given(
+    st.lists(st.sampled_from([b"\0" * 16, b"\0" * 15 + b"\1", b"\1" + b"\0" * 15, b"\xff" * 16]))
+)
+def test_ids_are_sorted_as_the_database_sorts_them(ids: list[bytes]) -> None:
+    assert list(slices(chunks.distinct(b"".join(ids)))) == sorted(set(ids))
+
+
+@given(st.lists(st.text("ABCabc019-", min_size=1, max_size=36), max_size=30))
+def test_names_are_packed_and_come_back_sorted_and_distinct(names: list[str]) -> None:
+    packed = chunks.distinct(chunks.pack_names(names), chunks.NAME_WIDTH)
+    assert chunks.unpack_names(packed) == sorted(set(names))
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from uuid import UUID, uuid4
 from sqlalchemy import Connection, Table, and_, func, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from worker import database, progress
+from worker import chunks, database, progress
 from worker.errors import ItemError
 from worker.models.fields import identifies
 from worker.models.jobs import Job, fingerprint_of
@@ -207,15 +207,16 @@ def _let_the_clock_tick(connection: Connection) -> None:
 
 
 def _keep(connection: Connection, job_id: UUID, number: int, lists: Lists) -> bool:
-    """Keep the lists of a part; False where that part is there already."""
+    """Keep the lists of a part, each sorted; False where that part is there already."""
     table = part_table
-    own = {"job_id": job_id, "number": number, "resource_type": 0, "ids": None}
-    statement = _insert(connection, table).values({**own, "names": list(lists.names) or None})
+    own = {"job_id": job_id, "number": number, "resource_type": 0}
+    names = lists.names and chunks.distinct(chunks.pack_names(lists.names), chunks.NAME_WIDTH)
+    statement = _insert(connection, table).values({**own, "entries": names or None})
     statement = statement.on_conflict_do_nothing().returning(table.c.number)
     if connection.execute(statement).first() is None:
         return False
     rows = [
-        {**own, "resource_type": number_of_type, "ids": ids, "names": None}
+        {**own, "resource_type": number_of_type, "entries": chunks.distinct(ids)}
         for number_of_type, ids in lists.ids.items()
     ]
     if rows:

@@ -219,13 +219,17 @@ def _jobs() -> None:
         sa.Column("job_id", types.Id(), nullable=False),
         sa.Column("number", sa.Integer(), nullable=False),
         sa.Column("resource_type", sa.SmallInteger(), nullable=False),
-        sa.Column("ids", types.PackedIds(), nullable=True),
-        sa.Column("names", NAMES, nullable=True),
+        sa.Column("entries", sa.LargeBinary(), nullable=True),
         sa.ForeignKeyConstraint(
             ["job_id"], ["job.id"], name="part_job_id_fkey", ondelete="CASCADE"
         ),
         sa.PrimaryKeyConstraint("job_id", "number", "resource_type", name="part_pkey"),
     )
+    if op.get_bind().dialect.name == "postgresql":
+        # ids do not compress, and a piece of a value is read without the rest only where it is not
+        op.execute("ALTER TABLE part ALTER entries SET STORAGE EXTERNAL")
+        op.execute("ALTER TABLE chunk ALTER ids SET STORAGE EXTERNAL")
+        op.execute("ALTER TABLE removal ALTER ids SET STORAGE EXTERNAL")
 
 
 def _events() -> None:

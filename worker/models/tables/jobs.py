@@ -73,15 +73,14 @@ job = Table(
 )
 
 
-#: long lists as they came in, till the job is split; resource_type 0: the part itself
+#: long lists as they came in, till the job is split; resource_type 0: the part itself, and names
 part = Table(
     "part",
     metadata,
     job_id(),
     Column("number", Integer, nullable=False),
     Column("resource_type", SmallInteger, nullable=False),
-    Column("ids", PackedIds),
-    Column("names", Names),
+    Column("entries", LargeBinary),  # packed, distinct and sorted
     PrimaryKeyConstraint("job_id", "number", "resource_type"),
 )
 
