@@ -40,11 +40,16 @@ for at = 1, #KEYS - 2 do
 end
 return false
 """
+# what kombu keeps is [message, exchange, routing key]: made here, the message does not travel back
 _NOTE = f"""{_NOW}
-redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
-redis.call('ZADD', KEYS[2], now, ARGV[1])
-redis.call('HDEL', KEYS[3], ARGV[3])
-redis.call('ZREM', KEYS[4], ARGV[3])
+local kept = redis.call('HGET', KEYS[3], ARGV[2])
+if kept then
+    local message = string.sub(kept, string.find(kept, '\\n', 1, true) + 1)
+    redis.call('HSET', KEYS[1], ARGV[1], '[' .. message .. ',' .. ARGV[3] .. ']')
+    redis.call('ZADD', KEYS[2], now, ARGV[1])
+    redis.call('HDEL', KEYS[3], ARGV[2])
+    redis.call('ZREM', KEYS[4], ARGV[2])
+end
 """
 _BRING_BACK = f"""{_NOW}
 for _, tag in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now - ARGV[1])) do
@@ -69,11 +74,14 @@ class QoS(_QoS):  # type: ignore[misc]
 
     def append(self, message: Any, delivery_tag: str) -> None:
         """Note that the message is in hand: from here on, Celery's own keeping has it."""
+        if not self.channel.taken:
+            super().append(message, delivery_tag)
+            return
         info = message.delivery_info
-        kept = dumps([message._raw, info["exchange"], info["routing_key"]])  # noqa: SLF001  # as kombu does
+        address = dumps([info["exchange"], info["routing_key"]])[1:-1]
         keys = (self.unacked_key, self.unacked_index_key, TAKEN, TAKEN_AT)
         with self.channel.conn_or_acquire() as client:
-            client.eval(_NOTE, len(keys), *keys, delivery_tag, kept, self.channel.taken)
+            client.eval(_NOTE, len(keys), *keys, delivery_tag, self.channel.taken, address)
         VirtualQoS.append(self, message, delivery_tag)
 
     def restore_visible(self, *args: Any, **kwargs: Any) -> None:
@@ -92,7 +100,7 @@ class Channel(_Channel):  # type: ignore[misc]
     """The way to the queues; where jobs come in, no message leaves Redis unnoted."""
 
     QoS = QoS
-    taken = ""  #: under which name the last message was kept
+    taken = ""  #: under which name the last message was kept; none: it was not
     _taking = True
     _resting = False
     _quiet_since = 0.0
@@ -119,6 +127,7 @@ class Channel(_Channel):  # type: ignore[misc]
         if QUEUE in self.active_queues and self._taking:
             return self._take_read()
         self._taking = True
+        self.taken = ""
         return bool(super()._brpop_read(**options))
 
     def _take_read(self) -> bool:
