@@ -192,6 +192,16 @@ def reading() -> Iterator[Connection]:
 
 
 @contextmanager
+def snapshot() -> Iterator[Connection]:
+    """Open a transaction that only reads, all of it the store of one moment. Errors as above."""
+    options: dict[str, Any] = {"reading": True}
+    if engine().dialect.name == "postgresql":
+        options["isolation_level"] = "REPEATABLE READ"
+    with translated(), engine().connect().execution_options(**options) as connection:
+        yield connection
+
+
+@contextmanager
 def savepoint(connection: Connection) -> Iterator[None]:
     """Open a part of a transaction that is undone alone where it fails. Errors as above."""
     with translated(), connection.begin_nested():

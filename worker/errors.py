@@ -89,6 +89,10 @@ class NotRecordedYet(Retryable):
     """There is no such job yet."""
 
 
+class Forgotten(Rejected):
+    """What the job did is kept no longer."""
+
+
 class NothingToRetry(Rejected):
     """The job has nothing that could be done again."""
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, delete, func, insert, select
+from sqlalchemy import Connection, and_, delete, func, insert, select
 
 from worker.errors import ItemError
 from worker.models.events import MOST_ERRORS
@@ -47,9 +47,9 @@ def reopen(connection: Connection, job: JobRecord) -> int:
     highest = select(func.coalesce(func.max(chunks.c.number), -1)).where(chunks.c.job_id == job.id)
     number = int(connection.execute(highest).scalar_one())
     rows = []
-    for chunk in _chunks(connection, job, number + 1):
+    for origin, chunk in _chunks(connection, job, number + 1):
         row = {"number": chunk.number, "ids": chunk.ids or None, "names": chunk.names or None}
-        place = {"resource_type": chunk.resource_type, "targets": chunk.targets}
+        place = {"resource_type": chunk.resource_type, "targets": chunk.targets, "origin": origin}
         rows.append({"job_id": job.id, "state": "open", "items": chunk.items, **row, **place})
     if rows:
         connection.execute(insert(chunks), rows)
@@ -57,19 +57,26 @@ def reopen(connection: Connection, job: JobRecord) -> int:
     return len(rows)
 
 
-def _chunks(connection: Connection, job: JobRecord, number: int) -> Iterator[Chunk]:
-    """Cut what failed by type and target: a chunk is about all of its resources alike."""
-    groups: dict[tuple[int, int | None], list[str]] = defaultdict(list)
-    query = select(failure.c.resource_type, failure.c.target, failure.c.place)
-    for kind, target, place in connection.execute(query.where(failure.c.job_id == job.id)):
-        groups[kind, target].append(place)
-    for (kind, target), places in groups.items():
+def _chunks(connection: Connection, job: JobRecord, number: int) -> Iterator[tuple[int, Chunk]]:
+    """Cut what failed by target and first chunk: a chunk is about all of its resources alike.
+
+    Yield also which that was: receipts tell an item with it.
+    """
+    groups: dict[tuple[int, int, int | None], list[str]] = defaultdict(list)
+    tried = and_(chunks.c.job_id == failure.c.job_id, chunks.c.number == failure.c.chunk)
+    first = func.coalesce(chunks.c.origin, chunks.c.number)
+    query = select(first, failure.c.resource_type, failure.c.target, failure.c.place)
+    query = query.join(chunks, tried).where(failure.c.job_id == job.id)
+    for origin, kind, target, place in connection.execute(query):
+        groups[origin, kind, target].append(place)
+    for (origin, kind, target), places in groups.items():
         targets = None if target is None else [target]
         width = 1 if targets else len(job.targets)
         for start in range(0, len(places), MOST_IN_CHUNK):
             some = sorted(places[start : start + MOST_IN_CHUNK])
             ids = b"".join(UUID(place).bytes for place in some) if kind else b""
-            yield Chunk(number, kind, len(some) * width, ids, [] if kind else some, targets)
+            names = [] if kind else some
+            yield origin, Chunk(number, kind, len(some) * width, ids, names, targets)
             number += 1
 
 

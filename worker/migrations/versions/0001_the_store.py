@@ -202,6 +202,7 @@ def _jobs() -> None:
         sa.Column("names", NAMES, nullable=True),
         sa.Column("targets", DOCUMENT, nullable=True),
         sa.Column("items", sa.BigInteger(), nullable=False),
+        sa.Column("origin", sa.Integer(), nullable=True),
         sa.ForeignKeyConstraint(
             ["job_id"], ["job.id"], name="chunk_job_id_fkey", ondelete="CASCADE"
         ),
@@ -213,6 +214,13 @@ def _jobs() -> None:
         ["job_id", "number"],
         postgresql_where=sa.text("state = 'open'"),
         sqlite_where=sa.text("state = 'open'"),
+    )
+    op.create_index(
+        "chunk_origin",
+        "chunk",
+        ["job_id", "origin"],
+        postgresql_where=sa.text("origin IS NOT NULL"),
+        sqlite_where=sa.text("origin IS NOT NULL"),
     )
     op.create_table(
         "part",

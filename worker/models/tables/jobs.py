@@ -95,6 +95,7 @@ chunk = Table(
     Column("names", Names),
     Column("targets", Document),  # places among the job's targets; none: all of them
     Column("items", BigInteger, nullable=False),
+    Column("origin", Integer),  # of items that are tried again: the chunk that they were in first
     PrimaryKeyConstraint("job_id", "number"),
     Index(
         "chunk_open",
@@ -102,6 +103,13 @@ chunk = Table(
         "number",
         postgresql_where=text("state = 'open'"),
         sqlite_where=text("state = 'open'"),
+    ),
+    Index(
+        "chunk_origin",
+        "job_id",
+        "origin",
+        postgresql_where=text("origin IS NOT NULL"),
+        sqlite_where=text("origin IS NOT NULL"),
     ),
 )
 

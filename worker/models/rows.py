@@ -1,0 +1,53 @@
+"""Rows as text that comes in pieces: one JSON object a line, or comma-separated values."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any
+
+NDJSON, CSV = "application/x-ndjson", "text/csv"
+#: rows of a piece: some 150 kB
+PIECE = 1_000
+
+Written = Callable[[Sequence[str], Iterable[dict[str, Any]]], Iterator[str]]
+
+_encode = json.JSONEncoder(separators=(",", ":")).encode
+
+
+def ndjson(columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> Iterator[str]:  # noqa: ARG001  # each row names its own
+    """Yield each row as a line of JSON, plain ASCII; without rows, nothing."""
+    for some in _pieces(rows):
+        yield "".join(_encode(row) + "\n" for row in some)
+
+
+def comma_separated(columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> Iterator[str]:
+    """Yield a line that names the columns, and each row as RFC 4180 has it; null is empty."""
+    yield _lines([columns])
+    for some in _pieces(rows):
+        yield _lines([_cell(row[name]) for name in columns] for row in some)
+
+
+def _pieces(rows: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    rows = iter(rows)
+    while some := list(islice(rows, PIECE)):
+        yield some
+
+
+def _lines(rows: Iterable[Sequence[str]]) -> str:
+    text = io.StringIO()
+    csv.writer(text).writerows(rows)
+    return text.getvalue()
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return "" if value is None else str(value)
+
+
+#: by media type, the usual one first
+FORMS: dict[str, Written] = {NDJSON: ndjson, CSV: comma_separated}
