@@ -11,6 +11,7 @@ from sqlalchemy import text
 
 from tests.stores import Store
 from worker import receipt
+from worker.models.counts import OUTCOMES, words
 
 Entry = dict[str, Any]
 
@@ -66,7 +67,7 @@ def keep(store: Store, places: Iterable[str]) -> None:
 
 def read(job_id: UUID, *outcomes: str) -> list[Entry]:
     """Return the rows of a receipt."""
-    return list(receipt.entries(job_id, None, outcomes or receipt.OUTCOMES))
+    return list(receipt.entries(job_id, None, outcomes or OUTCOMES))
 
 
 def agrees(store: Store, job_id: UUID) -> list[Entry]:
@@ -75,7 +76,8 @@ def agrees(store: Store, job_id: UUID) -> list[Entry]:
     items = [item(entry) for entry in found]
     assert len(items) == len(set(items))
     job = store.job(job_id)
-    told = {name: getattr(job, name) for name in ("removed", "absent", "failed")}
+    changed, unchanged = words(job.kind)
+    told = {changed: job.removed, unchanged: job.absent, "failed": job.failed}
     told["unprocessed"] = job.total - sum(told.values())
     counted = Counter(entry["outcome"] for entry in found)
     assert {name: counted[name] for name in told} == told

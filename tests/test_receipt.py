@@ -30,6 +30,7 @@ from tests.test_model import (
 from worker import database, progress, receipt, steering, sweeping
 from worker.errors import Forgotten, NoSuchJob, NothingToRetry
 from worker.models import rows
+from worker.models.counts import OUTCOMES
 from worker.models.jobs import DeleteJob, Job
 from worker.models.tables import job as jobs
 
@@ -153,6 +154,20 @@ def test_a_removed_tag_counts_for_the_first_item_that_fits(store: Store, tenant:
     assert told == [("prod", "absent"), ("dev", "removed"), (None, "absent")]
 
 
+def test_the_receipt_of_an_attach_tells_what_was_there(store: Store, tenant: str) -> None:
+    ids = sorted(new_ids(3))
+    store.tag(tenant, "old", tables=ids[:1])
+    job_id = driving.opened(driving.attach_job(tenant, ["old", "new"], tables=ids))
+    assert {row["outcome"] for row in receipts.agrees(store, job_id)} == {"unprocessed"}
+    driving.finish(job_id)
+    told = {(row["tag"], row["resource"]): row["outcome"] for row in receipts.agrees(store, job_id)}
+    assert told == {
+        (name, one): "present" if (name, one) == ("old", ids[0]) else "added"
+        for name in ("old", "new")
+        for one in ids
+    }
+
+
 def test_only_what_is_asked_for_is_told(store: Store, tenant: str) -> None:
     ids = new_ids(20)
     store.tag(tenant, "t", tables=ids[:5])
@@ -173,10 +188,10 @@ def test_a_job_that_is_not_split_has_no_rows_yet(store: Store, tenant: str) -> N
 @pytest.mark.usefixtures("store")
 def test_nobody_reads_the_receipt_of_another_tenant(tenant: str) -> None:
     job_id = driving.record(driving.detach_job(tenant, ["t"]))
-    assert list(receipt.entries(job_id, tenant, receipt.OUTCOMES)) == []
+    assert list(receipt.entries(job_id, tenant, OUTCOMES)) == []
     for wrong in ((job_id, "another"), (uuid4(), tenant)):
         with pytest.raises(NoSuchJob):
-            next(receipt.entries(*wrong, receipt.OUTCOMES))
+            next(receipt.entries(*wrong, OUTCOMES))
         with pytest.raises(NoSuchJob):
             receipt.columns(*wrong)
 
@@ -187,7 +202,7 @@ def test_a_record_that_goes_while_it_is_read_is_no_end_of_it(store: Store, tenan
     driving.chunk_size(4)
     job_id = driving.opened(driving.detach_job(tenant, ["t"], tables=ids))
     driving.finish(job_id)
-    found = receipt.entries(job_id, tenant, receipt.OUTCOMES)
+    found = receipt.entries(job_id, tenant, OUTCOMES)
     assert next(found)["outcome"] == "removed"
     with store.transaction() as connection:
         this = jobs.c.id == job_id

@@ -16,13 +16,12 @@ from sqlalchemy import Connection, Row, and_, select
 
 from worker import database, progress
 from worker.errors import Forgotten, NoSuchJob
+from worker.models.counts import words
 from worker.models.records import Chunk, JobRecord
 from worker.models.resources import name_of, slices
 from worker.models.tables import chunk as chunks
 from worker.models.tables import failure, removal, workspace_removal
 
-#: what became of an item
-OUTCOMES = ("removed", "absent", "failed", "unprocessed")
 #: what a row tells of an item of each sort
 OF_LINKS = ("tag", "resource_type", "resource", "outcome", "reason")
 OF_WORKSPACE_TAGS = ("key", "value", "system", "workspace", "outcome", "reason")
@@ -171,6 +170,7 @@ def _closed(slip: Slip, target: int, place: Place) -> bool:
 
 
 def _entries(job: JobRecord, slip: Slip) -> Iterator[Entry]:
+    changed, unchanged = words(job.kind)
     shown = _link if slip.chunk.resource_type else _workspace_tag
     targets = slip.chunk.targets or range(len(job.targets))
     for target in targets:
@@ -179,11 +179,11 @@ def _entries(job: JobRecord, slip: Slip) -> Iterator[Entry]:
             entry = shown(job.targets[target], slip.chunk, place, gone.get(place))
             reason = None
             if place in gone:
-                outcome = "removed"
+                outcome = changed
             elif (reason := _failed(slip, target, place)) is not None:
                 outcome = "failed"
             else:
-                outcome = "absent" if _closed(slip, target, place) else "unprocessed"
+                outcome = unchanged if _closed(slip, target, place) else "unprocessed"
             yield {**entry, "outcome": outcome, "reason": reason}
 
 

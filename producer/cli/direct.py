@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from functools import partial
@@ -15,11 +15,22 @@ from sqlalchemy import Connection
 from producer import transactional
 from producer.cli import backlog, terminal, trouble
 from producer.cli.ways import Shown
-from worker import database, intake, listing, outbox, progress, relay, schema, settings, steering
+from worker import (
+    database,
+    intake,
+    listing,
+    outbox,
+    progress,
+    receipt,
+    relay,
+    schema,
+    settings,
+    steering,
+)
 from worker.errors import BrokerUnavailable, NoSuchJob
 from worker.messaging import broker
 from worker.messaging.app import app
-from worker.models import summary
+from worker.models import rows, summary
 from worker.models.jobs import Job
 from worker.models.records import JobRecord
 
@@ -145,6 +156,12 @@ class Direct:
                 else:
                     broker.wake(job.open)
         return self.find(job_id)
+
+    def receipt(self, job_id: UUID, outcomes: Sequence[str], form: str) -> Iterator[str]:
+        """Read the receipt from the store, chunk by chunk."""
+        _record_of(job_id)
+        columns = receipt.columns(job_id, None)
+        yield from rows.FORMS[form](columns, receipt.entries(job_id, None, outcomes))
 
     def events(self, since: datetime | None, *, follow: bool) -> Iterator[str | None]:
         """Yield the events of the store's own feed."""

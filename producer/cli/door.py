@@ -5,6 +5,7 @@ No redirect is followed, which could carry the key elsewhere; nothing is waited 
 
 from __future__ import annotations
 
+import codecs
 import json
 import socket
 from collections.abc import Iterator, Mapping
@@ -21,6 +22,12 @@ CONNECT_S = 2.0
 ANSWER_S = 2.5
 #: bytes of a refusal that are read
 MOST_REFUSED = 1 << 20
+
+#: bytes of a long text that are read at a time
+PIECE = 1 << 16
+BROKEN = (
+    "The answer of the gateway at {url} broke off: what came of it is not the whole. Ask again."
+)
 
 SUCCESS = range(200, 300)
 REDIRECT = range(300, 400)
@@ -83,6 +90,19 @@ class Door:
             finally:  # wakes a thread that reads, or closing would wait for it
                 with suppress(OSError):
                     line.shutdown(socket.SHUT_RDWR)
+
+    def text(self, path: str, media_type: str, silence_s: float) -> Iterator[str]:
+        """Yield the text at ``path`` in pieces, however long it is.
+
+        Raises TagsweepError where it breaks off: what was yielded is not the whole then.
+        """
+        with self.stream(path, {"Accept": media_type}, silence_s) as response:
+            decode = codecs.getincrementaldecoder("utf-8")().decode
+            try:
+                while piece := response.read1(PIECE):
+                    yield decode(piece)
+            except (OSError, HTTPException) as error:
+                raise TagsweepError(BROKEN.format(url=self.url)) from error
 
     def _ask(
         self,

@@ -13,11 +13,14 @@ from producer.cli.faults import WrongUse
 from producer.cli.menu import FAILED, INTERRUPTED
 from producer.cli.options import JobId, Json
 from producer.cli.ways import Shown
-from worker.models.counts import words
+from worker.models import rows
+from worker.models.counts import OUTCOMES, words
 from worker.models.records import ENDS
 
 app = typer.Typer(
-    rich_markup_mode="rich", add_completion=False, help="List, show, watch or steer jobs."
+    rich_markup_mode="rich",
+    add_completion=False,
+    help="List, show, watch or steer jobs; read their receipts.",
 )
 
 STATUSES = ("queued", "running", *sorted(ENDS))
@@ -109,6 +112,23 @@ def resume(job_id: JobId, *, as_json: Json = False) -> None:
     """Let a paused job go on."""
     wanted = _id(job_id)
     _tell(ways.chosen().resume(wanted), f"Job {wanted} goes on.", as_json=as_json)
+
+
+@app.command()
+def receipt(
+    job_id: JobId,
+    *,
+    outcome: Annotated[
+        list[str] | None, typer.Option(metavar="X", help=f"Only {', '.join(OUTCOMES)}.")
+    ] = None,
+    as_csv: Annotated[bool, typer.Option("--csv", help="CSV instead of one JSON a line.")] = False,
+) -> None:
+    """Print what became of each item of a job, a line each, as far as is known now."""
+    wanted = [one for text in outcome or OUTCOMES for one in text.split(",")]
+    for one in set(wanted) - set(OUTCOMES):
+        raise WrongUse(f"--outcome {faults.shown(one)}: must be one of {', '.join(OUTCOMES)}.")
+    for piece in ways.chosen().receipt(_id(job_id), wanted, rows.CSV if as_csv else rows.NDJSON):
+        terminal.pass_on(piece)
 
 
 def _tell(job: Shown, line: str, *, as_json: bool) -> None:

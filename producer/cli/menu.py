@@ -21,7 +21,7 @@ COMMANDS = {
     "detach": "Take tags off resources; the tags themselves stay.",
     "attach": "Put tags, created where they are missing, on resources.",
     "delete": "Delete key/value tags from workspaces.",
-    "jobs": "List, show, watch, cancel, retry, pause or resume jobs.",
+    "jobs": "List, show, watch, steer jobs; read their receipts.",
     "events": "Print the completion events, one JSON a line.",
     "load": "Load tags and links in bulk from NDJSON; safe to repeat.",
     "migrate": "Create or upgrade the store's schema.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from datetime import datetime
 from typing import Any
@@ -16,7 +16,7 @@ from producer.cli.door import Door, GatewayUnavailable, Refused
 from producer.cli.faults import WrongUse
 from producer.cli.payload import Payload
 from producer.cli.ways import Shown
-from worker.errors import NoSuchJob, NothingToRetry, NotRunning, Rejected, TagsweepError
+from worker.errors import Forgotten, NoSuchJob, NothingToRetry, NotRunning, Rejected, TagsweepError
 from worker.models.events import MOST_ERRORS, MOST_TAGS
 from worker.models.jobs import Job
 from worker.models.records import ENDS
@@ -24,10 +24,12 @@ from worker.models.records import ENDS
 JOBS = "/api/v1/jobs/"
 #: no job has it: asking for it shows whether the gateway takes the key, and has its store
 NOBODY = UUID(int=0)
-NOT_FOUND, CONFLICT = 404, 409
+NOT_FOUND, CONFLICT, GONE = 404, 409, 410
 MOST_OF_A_PAGE = 1_000
 #: how long a gateway may take to record a job of many ids
 RECORD_S = 120.0
+#: how long a gateway may take to read a piece of a receipt
+READ_S = 60.0
 #: pauses between two looks at a job: the longer it takes, the fewer
 FIRST_S, LONGEST_S = 0.1, 1.0
 #: how long a gateway may be away while a job is waited for
@@ -167,6 +169,12 @@ class Remote:
         """Let a paused job go on."""
         return self._steer(job_id, "resume")
 
+    def receipt(self, job_id: UUID, outcomes: Sequence[str], form: str) -> Iterator[str]:
+        """Pass on the receipt as the gateway streams it."""
+        query = urlencode([("outcome", one) for one in outcomes])
+        with self._worded(), _about(job_id):
+            yield from self._door.text(f"{JOBS}{job_id}/receipt?{query}", form, READ_S)
+
     def _steer(self, job_id: UUID, what: str) -> Shown:
         with self._worded(), _about(job_id):
             shown: Shown = self._door.post(f"{JOBS}{job_id}/{what}")
@@ -216,6 +224,8 @@ def _about(job_id: UUID) -> Iterator[None]:
         yield
     except Refused as refused:
         detail = (refused.told or {}).get("detail")
+        if refused.status == GONE:
+            raise Forgotten(str(detail)) from None
         if refused.status == CONFLICT:
             raise NotRunning(str(detail)) from None
         if refused.status != NOT_FOUND or detail is None:

@@ -43,6 +43,11 @@ def write(text: str) -> None:
     sys.stdout.buffer.flush()
 
 
+def pass_on(text: str) -> None:
+    """Print a piece of a result on stdout to the letter, as UTF-8."""
+    sys.stdout.buffer.write(text.encode())
+
+
 def is_abandoned() -> bool:
     """Tell whether whoever read our stdout has gone, which a write alone would find out."""
     poll = select.poll()

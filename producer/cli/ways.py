@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any, Protocol
@@ -57,6 +57,12 @@ class Way(Protocol):
 
     def resume(self, job_id: UUID) -> Shown:
         """Let a paused job go on; raises NoSuchJob, NotRunning."""
+
+    def receipt(self, job_id: UUID, outcomes: Sequence[str], form: str) -> Iterator[str]:
+        """Yield the receipt of the job in pieces, in the ``form`` of this media type.
+
+        Raises NoSuchJob, and Forgotten where it is kept no longer.
+        """
 
     def events(self, since: datetime | None, *, follow: bool) -> Iterator[str | None]:
         """Yield the completion events as JSON, in the feed's order.

@@ -20,6 +20,7 @@ from producer.gateway import (
     feed,
     jobs,
     operation,
+    receipts,
     refusals,
     resources,
     schemas,
@@ -31,7 +32,7 @@ from producer.gateway.refusals import Refusal, document
 from producer.gateway.service import Gateway
 from worker.errors import Retryable
 
-MODULES = (detach, attach, batch_delete, jobs, steering, resources, feed, operation)
+MODULES = (detach, attach, batch_delete, jobs, steering, receipts, resources, feed, operation)
 #: whose shape an error has, by the path's beginning
 SHAPES = ((tagging.PREFIX, tagging.refuse), (batch_delete.PREFIX, batch_delete.refuse))
 

@@ -10,6 +10,7 @@ from fastapi import Response
 from producer.gateway.components import COMPONENTS
 from producer.gateway.ledger import View
 from producer.gateway.refusals import PROBLEM, TITLES, document
+from worker.models import rows
 
 IDENTIFIER = {"type": "string", "pattern": "^[A-Za-z0-9-]{1,36}$"}
 UUID_TEXT = {"type": "string", "format": "uuid"}
@@ -108,7 +109,7 @@ def _answer(status: int, name: str | None, media_type: str = "application/json")
         },
     }
     if name in _PLAIN:
-        answer["content"] = {_PLAIN[name]: {"schema": {"type": "string"}}}
+        answer["content"] = {one: {"schema": {"type": "string"}} for one in _PLAIN[name]}
     elif name:
         answer["content"] = {media_type: {"schema": _reference(name)}}
     return answer
@@ -116,7 +117,11 @@ def _answer(status: int, name: str | None, media_type: str = "application/json")
 
 _DONE = {200: "OK", 202: "Accepted: the job is recorded and will be done", 204: "No Content"}
 #: answers that are no JSON
-_PLAIN = {"Events": "text/event-stream", "Metrics": "text/plain"}
+_PLAIN = {
+    "Events": ("text/event-stream",),
+    "Metrics": ("text/plain",),
+    "Receipt": tuple(rows.FORMS),
+}
 
 
 def _reference(name: str) -> dict[str, str]:

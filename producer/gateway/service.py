@@ -26,6 +26,9 @@ from worker.settings import Settings, scheme
 #: no more than the engine has connections
 STORE_THREADS = 10
 BROKER_THREADS = 4
+#: for receipts alone, which may be long: the rest of the store's threads never wait for them
+READER_THREADS = 2
+MOST_RECEIPTS = 20
 
 NO_KEY = "Authentication credentials were not provided."
 WRONG_KEY = "Invalid API key."
@@ -40,6 +43,8 @@ class Gateway:
         self.log: Any = structlog.get_logger("tagsweep.gateway")
         self.store = Threads("store", STORE_THREADS, _patience_s(settings))
         self.broker = Threads("broker", BROKER_THREADS)
+        self.readers = Threads("readers", READER_THREADS)
+        self.receipts = Places(MOST_RECEIPTS, "Too many receipts are read at once.")
         self.bodies = Bodies()
         self.rates = Rates(settings.requests_per_s)
         self.callers = Callers(self.store)
@@ -91,6 +96,7 @@ class Gateway:
         """Let go of threads and processes."""
         self.bodies.close()
         self.store.close()
+        self.readers.close()
         self.broker.close()
 
     async def caller_by_key(self, request: Request) -> Caller:

@@ -9,6 +9,10 @@ WORDS = {"attach": ("added", "present")}
 _USUAL = ("removed", "absent")
 
 
+#: what may have become of an item
+OUTCOMES = (*_USUAL, *WORDS["attach"], "failed", "unprocessed")
+
+
 def words(kind: str) -> tuple[str, str]:
     """Return what jobs of ``kind`` call items that they changed, and that they need not change."""
     return WORDS.get(kind, _USUAL)

@@ -21,6 +21,11 @@ def stamp(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="microseconds")
 
 
+def receipt_of(job_id: UUID) -> str:
+    """Return where the gateway has the receipt of a job, relative to its own URL."""
+    return f"/api/v1/jobs/{job_id}/receipt"
+
+
 Moment = Annotated[datetime, PlainSerializer(stamp)]
 
 
@@ -77,6 +82,7 @@ class JobCompleted(BaseModel):
             "subject": str(done.job_id),
             "time": stamp(done.finished_at),
             "datacontenttype": "application/json",
+            "dataref": receipt_of(done.job_id),
             "data": done.data(),
         }
 
