@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from typing import Any
 
 import psycopg
 import pytest
 import redis
 
-from tests.chaos import scale
+from tests.chaos import leftovers, scale
 from tests.chaos.conftest import MakeStack
 from tests.chaos.model import World
 from tests.chaos.monkey import at_large
@@ -22,6 +23,10 @@ from worker import schema
 
 JOBS = scale.pick(short=12, long=60)
 TIMES = scale.pick(short=2, long=8)
+#: how long a server stays away: in the long run, longer than any pause between two tries
+DOWN_S = scale.pick(short=1, long=20)
+#: so long that a message in hand is tried more often than Celery by itself would try it
+STORE_DOWN_S = scale.pick(short=5, long=60)
 #: backends terminated
 BACKENDS = scale.pick(short=25, long=300)
 
@@ -68,11 +73,15 @@ def test_jobs_that_the_store_knows_outlive_a_wiped_redis(
             for errand in piece:
                 world.record(errand)
             if how == "flushed":
+                left = leftovers.leave(stack, world)
                 with redis.Redis.from_url(url) as client:
                     client.flushall()
             else:
                 broker.kill()
+                left = leftovers.leave(stack, world)
+                time.sleep(DOWN_S)  # the fault itself
                 broker.start()
+            left.assert_done_soon()
         world.wait(seconds=60)
         _check_workers(stack)
         world.check(_told(events_url))
@@ -107,8 +116,13 @@ def test_jobs_outlive_a_restart_of_rabbitmq(
             world.record(errand)
         else:
             world.send(stack, errand)
-    own_rabbitmq.restart()
-    world.wait(seconds=90)
+    for end in (own_rabbitmq.stop, own_rabbitmq.kill):
+        end()
+        left = leftovers.leave(stack, world)
+        time.sleep(DOWN_S)  # the fault itself
+        own_rabbitmq.start()
+        left.assert_done_soon()
+    world.wait(seconds=60)
     _check_workers(stack)
     world.check(_told(events_url))
 
@@ -141,6 +155,7 @@ def test_jobs_outlive_terminated_backends(fragile: ServerStack, own_postgres: Po
             world.send(fragile, errand)
         monkey.wait_for(BACKENDS)
     fragile.store.engine.dispose()
+    leftovers.leave(fragile, world).assert_done_soon()
     world.wait(seconds=60)
     _check_workers(fragile)
     world.check(fragile._events.all())
@@ -150,12 +165,14 @@ def test_jobs_outlive_crashes_of_postgresql(fragile: ServerStack, own_postgres: 
     world = _world(fragile, "crashes")
     _start(fragile)
     pieces = [world.errands[at::3] for at in range(3)]
-    for piece in pieces:
+    for number, piece in enumerate(pieces):
         for errand in piece:
             world.send(fragile, errand)
         own_postgres.kill()
+        time.sleep(0 if number else STORE_DOWN_S)  # the fault itself
         own_postgres.start()
         fragile.store.engine.dispose()
+        leftovers.leave(fragile, world).assert_done_soon()
     world.wait(seconds=60)
     _check_workers(fragile)
     world.check(fragile._events.all())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.chaos import scale
+from tests.chaos import leftovers, scale
 from tests.chaos.conftest import MakeStack
 from tests.chaos.model import World
 from tests.chaos.monkey import Monkey, at_large
@@ -28,5 +28,11 @@ def test_whatever_is_killed_each_job_ends_once(make_stack: MakeStack, any_broker
             else:
                 world.send(stack, errand)
             loose.wait_for(KILLS * number // JOBS)
-    world.wait(seconds=90)
+    world.wait(seconds=60)
+    for worker in stack.workers:
+        worker.kill()
+    stack.workers.clear()
+    left = leftovers.leave(stack, world)
+    stack.start_worker().wait_until_ready()
+    left.assert_done_soon()
     world.check(stack._events.all())

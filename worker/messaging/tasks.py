@@ -13,13 +13,15 @@ import celery
 from celery.exceptions import Reject
 
 from worker.errors import Retryable
-from worker.messaging.app import app
+from worker.messaging.app import SILENT_S, app
 from worker.models.jobs import QUEUE
 
 log = logging.getLogger(__name__)
 
 #: seconds before a message whose step could not be done is tried again; doubled each time
 RETRY_S, MOST_RETRY_S = 0.2, 5
+#: far beyond MOST_RETRY_S: more of them, after an hour, would be no number any more
+MOST_DOUBLINGS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,10 @@ def task(
                 _again(self, error)
 
         run.__doc__ = step.__doc__
-        return app().task(name=name, bind=True, queue=queue, acks_late=acks_late)(run)
+        # without end: Celery would give a message up, and drop it, at its third return
+        options: Any = {"acks_late": acks_late, "max_retries": None}
+        as_task: Any = app().task(name=name, bind=True, queue=queue, **options)
+        return as_task(run)
 
     return decorate
 
@@ -75,10 +80,11 @@ def _again(self: celery.Task[Any, Any], error: Retryable) -> NoReturn:
     The wait is here, not in the message: whoever took that up would compare the time in it with a
     clock of its own. And while the store is away there is nothing better to do.
     """
-    wait = min(RETRY_S * 2**self.request.retries, MOST_RETRY_S)
+    wait = min(RETRY_S * 2 ** min(self.request.retries, MOST_DOUBLINGS), MOST_RETRY_S)
     time.sleep(wait * random.uniform(0.5, 1))  # noqa: S311  # so that not all come at once
     try:
-        raise self.retry(exc=error, countdown=0, max_retries=None) from error
+        at_most: Any = {"retry": False, "confirm_timeout": SILENT_S}
+        raise self.retry(exc=error, countdown=0, **at_most) from error
     except Reject as unsent:  # the broker is away too: Celery would drop the one in hand
         raise Reject(str(unsent), requeue=True) from error
 

@@ -1,0 +1,59 @@
+"""What crashes leave behind in the store, and how soon it goes on once the fault is over."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from tests import driving
+from tests.chaos.model import Errand, World
+from tests.fixtures import configured
+from tests.servers.processes import wait_until
+from worker.models.records import ENDS
+
+if TYPE_CHECKING:
+    from tests.stack import ServerStack
+
+#: how soon after a fault work goes on that the store knows
+SOON_S = 10
+SIZE, CHUNK = 40, 10
+
+
+@dataclass(frozen=True)
+class Leftovers:
+    """One job of each way in which a crash leaves work behind; no message is on its way for any."""
+
+    world: World
+    unswept: Errand  #: split, and its sweeps are lost
+    unsplit: Errand  #: recorded, and nobody was told
+    untold: Errand  #: ended, and its event is not published
+
+    def assert_done_soon(self) -> None:
+        """Assert that within SOON_S from now each of them has ended and its event is published."""
+        assert wait_until(lambda: not self._left(), seconds=SOON_S), self._left()
+
+    def _left(self) -> list[str]:
+        left = []
+        for name in ("unswept", "unsplit", "untold"):
+            errand: Errand = getattr(self, name)
+            job, rows = self.world.store.job(errand.id), self.world.store.outbox(errand.id)
+            if job.status not in ENDS or not all(row.published_at for row in rows):
+                left.append(f"{name}: {job.status}, {job.open} chunks open")
+        return left
+
+
+def leave(stack: ServerStack, world: World) -> Leftovers:
+    """Leave in the store what a crash would; the broker hears nothing of it."""
+    unswept, unsplit = (world.detach(world.tenants[0], SIZE) for _ in range(2))
+    untold = world.detach(world.tenants[0], 2)
+    for errand in (unswept, unsplit, untold):
+        world.record(errand)
+    with configured(**{**stack.settings, "chunk_size": CHUNK}):
+        _split(unswept)
+        _split(untold)
+    return Leftovers(world, unswept, unsplit, untold)
+
+
+def _split(errand: Errand) -> None:
+    driving.split(UUID(errand.id), at_once=True)
