@@ -18,7 +18,6 @@ from sqlalchemy import text, update
 from tests import driving
 from tests.fixtures import configured
 from tests.servers import Postgres, RabbitMQ, Redis
-from tests.servers.server import run
 from tests.stack import ROOT, ServerStack, environment
 from tests.stores import Store, new_ids
 from worker import diagnosis, sweeping
@@ -115,8 +114,7 @@ def test_a_rabbitmq_that_takes_no_messages_is_wrong(
 ) -> None:
     with configured(database_url=postgres_store.url, broker_url=own_rabbitmq.create_vhost()):
         assert _wrong("broker") == _wrong("events") == []
-        program = own_rabbitmq._programs / "rabbitmqctl"
-        run([program, "set_vm_memory_high_watermark", "0.000001"], own_rabbitmq)
+        own_rabbitmq.take_no_messages()
         (finding,) = _wrong("broker")
         assert "takes no messages: connection blocked" in finding.what
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from uuid import UUID
 
 from sqlalchemy import Connection
@@ -22,7 +22,14 @@ from worker import (
     settings,
     throttle,
 )
-from worker.errors import InvalidJob, JobRejected, NoSuchJob, Retryable, StoreRefused
+from worker.errors import (
+    BrokerUnavailable,
+    InvalidJob,
+    JobRejected,
+    NoSuchJob,
+    Retryable,
+    StoreRefused,
+)
 from worker.messaging import answers, broker
 from worker.messaging.tasks import Delivery
 from worker.models.jobs import Job, fingerprint_of
@@ -160,7 +167,8 @@ def finish(job_id: UUID, *, again: bool = False) -> None:
                 replies = outbox.take_replies(connection, job_id)
             relay.answer(event["data"], replies)
     elif job.open:
-        broker.wake(job.open)
+        with suppress(BrokerUnavailable):  # recovery does it then
+            broker.wake(job.open)
 
 
 def refuse(delivery: Delivery, reason: str) -> None:
@@ -224,6 +232,8 @@ def _or_give_up(job_id: UUID, delivery: Delivery | None = None) -> Iterator[None
     try:
         yield
     except (Retryable, NoSuchJob):
+        if delivery and delivery.redelivered:
+            attempts.nobody_died(delivery.task_id)
         raise
     except Exception as error:
         log.exception("Job %s is given up.", job_id)

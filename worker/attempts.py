@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from sqlalchemy import Connection, delete, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from worker import database
+from worker.errors import Retryable
 from worker.models.tables import attempt
 from worker.models.types import clock
 
@@ -20,10 +24,11 @@ def count(connection: Connection, name: str) -> int:
     return int(connection.execute(statement.returning(attempt.c.attempts)).scalar_one())
 
 
-def take_back(connection: Connection, name: str) -> None:
-    """Count one attempt less: it failed, but nobody died of it."""
-    less = {"attempts": attempt.c.attempts - 1}
-    connection.execute(update(attempt).where(attempt.c.task_id == name).values(less))
+def nobody_died(name: str) -> None:
+    """Count one attempt less, if the store can be reached: it failed, and its worker lives."""
+    less = update(attempt).where(attempt.c.task_id == name)
+    with suppress(Retryable), database.transaction() as connection:
+        connection.execute(less.values(attempts=attempt.c.attempts - 1))
 
 
 def forget(connection: Connection, name: str) -> None:

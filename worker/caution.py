@@ -7,12 +7,11 @@ count is a commit of its own, made before the step; so it is made only while an 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 from sqlalchemy import Connection, select, update
 
 from worker import attempts, database
-from worker.errors import Retryable
 from worker.models.tables import alarm
 from worker.models.types import ago, clock
 
@@ -48,7 +47,6 @@ def counted(connection: Connection, step: str) -> Iterator[bool]:
     try:
         yield tries > MOST_TRIES
     except Exception:
-        with suppress(Retryable), database.transaction() as beside:
-            attempts.take_back(beside, step)
+        attempts.nobody_died(step)
         raise
     attempts.forget(connection, step)

@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy import Connection, Row
+
 from worker import database, outbox, settings, streams
 from worker.errors import BrokerUnavailable
 from worker.messaging import answers, exchange
@@ -29,16 +31,15 @@ def deliver(job_id: UUID | None = None) -> int:
     """
     with database.transaction() as connection:
         rows = outbox.claim(connection, job_id)
+        up = answering = True  # a server that has just kept one row waiting is not asked for all
         for row in rows:
             event = json.loads(row.event)
-            published = row.published_at is not None or _done(_publish, event["type"], row.event)
+            published = row.published_at is not None
+            if not published and up:
+                published = up = _done(_publish, event["type"], row.event)
             answered = row.answered_at is not None
-            if not answered:
-                replies = outbox.take_replies(connection, row.job_id)
-                answered = _done(_answer, row.end, event["data"], replies)
-                if not answered:
-                    for reply_to, correlation_id in replies:
-                        outbox.remember_reply(connection, row.job_id, reply_to, correlation_id)
+            if not answered and answering:
+                answered = answering = _answered(connection, row, event["data"])
             outbox.mark(connection, row, published=published, answered=answered)
             if published and row.published_at is None:
                 _log_end(event["data"])
@@ -65,6 +66,16 @@ def republish(position: int) -> Iterator[str]:
 def answer(data: dict[str, Any], replies: list[tuple[str, str]]) -> None:
     """Give an ended job's completion data, or its failure, to its Celery callers."""
     answers.give(data["job_id"], failure(data) or data, replies)
+
+
+def _answered(connection: Connection, row: Row[Any], data: dict[str, Any]) -> bool:
+    """Answer those who wait for the job; False, and they are remembered, where that failed."""
+    replies = outbox.take_replies(connection, row.job_id)
+    if _done(_answer, row.end, data, replies):
+        return True
+    for reply_to, correlation_id in replies:
+        outbox.remember_reply(connection, row.job_id, reply_to, correlation_id)
+    return False
 
 
 def _answer(end: int, data: dict[str, Any], replies: list[tuple[str, str]]) -> None:

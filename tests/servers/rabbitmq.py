@@ -93,14 +93,25 @@ class RabbitMQ(Server):
             kill_tree(self._mapper)
             self._mapper = None
 
+    def take_no_messages(self) -> None:
+        """Raise the alarm of a server without memory: it reads no more from who publishes."""
+        self._control("set_vm_memory_high_watermark", "0")
+
+    def take_messages(self) -> None:
+        """End that alarm."""
+        self._control("set_vm_memory_high_watermark", "0.4")
+
     def create_vhost(self) -> str:
         """Create an empty virtual host and return its URL."""
         if not self._vhosts:
             # The tool takes half a second to start, so it makes several at once.
             self._vhosts = [f"test-{uuid4().hex}" for _ in range(8)]
             names = ",".join(f'<<"{name}">>' for name in self._vhosts)
-            run([self._programs / "rabbitmqctl", "eval", _CREATE_VHOSTS % names], self)
+            self._control("eval", _CREATE_VHOSTS % names)
         return self.url + self._vhosts.pop()
+
+    def _control(self, *order: str) -> None:
+        run([self._programs / "rabbitmqctl", *order], self)
 
 
 class NamedRabbitMQ:

@@ -12,7 +12,7 @@ from celery.exceptions import TimeoutError as CeleryTimeout
 
 from worker import settings
 from worker.errors import JobEnded, TagsweepError
-from worker.messaging.app import app
+from worker.messaging.app import BRIEF, app
 from worker.messaging.broker import unavailable
 from worker.models.jobs import QUEUE
 
@@ -33,12 +33,13 @@ def give(
     Raises BrokerUnavailable where the result backend does not take it.
     """
     state = states.FAILURE if isinstance(result, Exception) else states.SUCCESS
-    backend = app().backend
+    backend: Any = app().backend
     with unavailable(app()):
         if not are_messages():
             for name in {str(job_id), *(name for _, name in replies)}:
                 backend.store_result(name, result, state)
             return
+        backend.retry_policy = BRIEF  # it would try for a minute, and the relay holds a transaction
         for reply_to, name in replies:
             request = SimpleNamespace(reply_to=reply_to, correlation_id=name)
             # its caller looks for the spelling of the id that it has sent

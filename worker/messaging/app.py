@@ -22,7 +22,7 @@ process_died = threading.Event()
 #: what has happened to a worker that asks for recovery
 BEGAN, DIED = "began", "died"
 #: how a connection is tried: whoever waits is to be told within seconds
-_BRIEF = {"max_retries": 1, "interval_start": 0.2, "interval_step": 0.2, "interval_max": 0.5}
+BRIEF = {"max_retries": 1, "interval_start": 0.2, "interval_step": 0.2, "interval_max": 0.5}
 #: how long a broker that has taken a connection may keep a sender waiting; it is stopped, or gone
 SILENT_S = 2
 #: how long a result is kept for its caller
@@ -35,6 +35,7 @@ def create(config: Settings) -> Celery:
         "tagsweep",
         broker=_verified(config.broker_url),
         backend=_verified(config.results_backend),
+        amqp="worker.messaging.link:AMQP",
         include=[f"worker.tasks.{name}" for name in TASKS],
         task_cls="worker.messaging.strays:Task",
         set_as_current=False,
@@ -90,13 +91,13 @@ def _transport_options(config: Settings) -> dict[str, Any]:
             "socket_keepalive": True,
         }
     if kind in AMQP:
-        return {"confirm_publish": True, **_BRIEF}  # or a publish can vanish unseen
+        return {"confirm_publish": True, **BRIEF}  # or a publish can vanish unseen
     return {"polling_interval": 0.01}
 
 
 def _result_options(config: Settings) -> dict[str, Any]:
     if scheme(config.results_backend) in REDIS:
-        return {"retry_policy": {"timeout": config.connect_timeout_s, **_BRIEF}}
+        return {"retry_policy": {"timeout": config.connect_timeout_s, **BRIEF}}
     return {}
 
 

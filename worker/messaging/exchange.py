@@ -14,6 +14,7 @@ from kombu.exceptions import KombuError
 from worker import settings
 from worker.errors import BrokerUnavailable
 from worker.messaging.app import SILENT_S
+from worker.messaging.link import Link
 from worker.models.events import EXCHANGE
 from worker.settings import masked
 
@@ -27,7 +28,7 @@ _producers: dict[str, kombu.Producer] = {}
 
 def _producer(url: str) -> kombu.Producer:
     if url not in _producers:
-        connection = kombu.Connection(
+        connection = Link(
             url,
             connect_timeout=settings.load().connect_timeout_s,
             transport_options={"confirm_publish": True},
@@ -67,7 +68,7 @@ def check(url: str) -> None:
     """Raise BrokerUnavailable where the AMQP broker at ``url`` does not answer."""
     timeout = settings.load().connect_timeout_s
     try:
-        with kombu.Connection(url, connect_timeout=timeout) as connection:
+        with Link(url, connect_timeout=timeout) as connection:
             connection.connect()
     except _ERRORS as error:
         raise BrokerUnavailable(f"{masked(url)} does not answer: {error}") from error
@@ -80,7 +81,7 @@ def follow(url: str) -> Iterator[str | None]:
     """
     timeout = settings.load().connect_timeout_s
     try:
-        with kombu.Connection(url, connect_timeout=timeout, heartbeat=10) as connection:
+        with Link(url, connect_timeout=timeout, heartbeat=10) as connection:
             yield from _drained(connection)
     except _ERRORS as error:
         raise BrokerUnavailable(f"Events cannot be read from {masked(url)}: {error}") from error

@@ -42,6 +42,19 @@ def keep_with(keep: Keep) -> None:
 class Consumer(CeleryConsumer):
     """Celery's consumer, which keeps what it would let go, and is soon back on its broker."""
 
+    def __init__(self, step: Any, worker_options: Any = None, **kwargs: Any) -> None:
+        # it asks all other workers what was revoked: none of ours is, and who asks a broker that
+        # takes no messages would never come to work
+        options = {**(worker_options or {}), "without_mingle": True}
+        super().__init__(step, worker_options=options, **kwargs)
+
+    def connection_for_write(self, url: Any = None, heartbeat: Any = None) -> Any:
+        """Connect for Celery's events, which nobody waits for: none is confirmed."""
+        unconfirmed = {"confirm_publish": False}
+        return self.ensure_connected(
+            self.app.connection_for_write(url, heartbeat=heartbeat, transport_options=unconfirmed)
+        )
+
     def ensure_connected(self, conn: Any) -> Any:
         """Connect, however long that takes; Celery would ask only every 30 s after a while."""
         conn.ensure_connection = partial(conn.ensure_connection, **_RECONNECT)

@@ -1,0 +1,80 @@
+"""Connections to an AMQP broker on which nobody waits for ever for what the broker does not say.
+
+A broker with an alarm (memory, disk) goes on listening to nobody who publishes, and confirms,
+declares and closes nothing: by itself py-amqp would wait till the alarm is over.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import kombu
+from amqp.exceptions import RecoverableConnectionError
+from celery.app import amqp as celery_amqp
+from kombu.connection import ConnectionPool, PooledConnection
+from kombu.transport import pyamqp
+
+#: how long a broker may take to answer a step; a publish has its own, shorter, time
+ANSWER_S = 5
+
+
+class _Patient:
+    """What channels and connections do alike: wait for an answer of the broker's."""
+
+    connection: Any
+
+    def wait(self, method: Any, callback: Any = None, timeout: Any = None, **options: Any) -> Any:
+        """Wait for an answer; raises RecoverableConnectionError, and hangs up, where none comes.
+
+        An answer that came later would be taken for the one to the next question.
+        """
+        try:
+            return super().wait(method, callback, timeout or ANSWER_S, **options)  # type: ignore[misc]  # of what it is mixed into
+        except TimeoutError as error:
+            if self.connection is not None:
+                self.connection.collect()
+            message = f"it has said nothing for {timeout or ANSWER_S} s"
+            raise RecoverableConnectionError(message) from error
+
+
+class _Channel(_Patient, pyamqp.Channel):  # type: ignore[misc]  # its wait has no types
+    """A channel that waits for a while."""
+
+
+class _Connection(_Patient, pyamqp.Connection):  # type: ignore[misc]  # the same
+    """A connection that waits for a while."""
+
+    Channel = _Channel
+
+
+class Link(kombu.Connection):
+    """A connection to any broker; to an AMQP broker, one that waits for a while."""
+
+    def create_transport(self) -> Any:
+        """Return what speaks to the broker."""
+        transport = super().create_transport()
+        if isinstance(transport, pyamqp.Transport):
+            transport.Connection = _Connection
+        return transport
+
+    def Pool(self, limit: int | None = None, **options: Any) -> Any:  # noqa: N802  # as kombu calls it
+        """Return a pool of such connections."""
+        return _Pool(self, limit, **options)
+
+
+class _Pooled(PooledConnection, Link):  # type: ignore[misc]  # as kombu has it
+    """One of a pool."""
+
+
+class _Pool(ConnectionPool):
+    """A pool of such connections."""
+
+    def new(self) -> Any:
+        """Return one more."""
+        return _Pooled(self, **dict(self.connection._info(resolve=False)))  # noqa: SLF001  # as kombu does
+
+
+class AMQP(celery_amqp.AMQP):
+    """Celery's own, on such connections."""
+
+    Connection = Link
