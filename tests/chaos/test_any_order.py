@@ -5,13 +5,18 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable, Iterator
 from functools import partial
-from random import Random
 from typing import Any
 from uuid import UUID
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from tests.chaos import scale
 from tests.chaos.model import Errand, World
@@ -26,7 +31,12 @@ from worker.models.parts import Part
 from worker.models.resources import pack
 
 Act = Callable[[], None]
-WORDS = ("sweep", "recover", "relay")
+EXAMPLES = settings(
+    max_examples=scale.pick(short=15, long=200),
+    stateful_step_count=scale.pick(short=30, long=60),
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
 
 
 @pytest.fixture
@@ -83,42 +93,62 @@ def _parts(errand: Errand, number: int = 3) -> list[Act]:
     return acts
 
 
-@settings(
-    max_examples=scale.pick(short=15, long=200),
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
-@given(seed=st.integers(0, 2**32 - 1))
-def test_messages_come_once_to_thrice_in_any_order(
-    world: tuple[World, RedisEvents], seed: int
-) -> None:
-    model, events = world
-    order = Random(seed)  # noqa: S311  # an order, not a secret
-    tenant = model.tenants[0]
-    errands = [model.detach(tenant, 10), model.delete(tenant, 5), model.detach(tenant, 2)]
-    streamed = model.detach(tenant, 9)
-    messages = [act for errand in errands for act in _whole(errand)] + _parts(streamed)
-    acts = [act for act in messages for _ in range(order.randint(1, 3))]
-    acts += [_word(order.choice(WORDS)) for _ in range(order.randrange(20))]
-    order.shuffle(acts)
-    for act in acts:
-        act()
-    recovery.recover()
-    while sweeping.apply_next():
-        pass
-    recovery.recover()
-    model.check(events.all())
+class AnyOrder(RuleBasedStateMachine):
+    """Jobs of every kind whose messages come once to thrice, in any order; all must be done."""
+
+    def __init__(self, model: World, events: RedisEvents) -> None:
+        super().__init__()
+        self.model = model
+        self.events = events
+        self.waiting: list[Act] = []
+
+    @rule(
+        kind=st.sampled_from(["detach", "delete", "stream"]),
+        size=st.integers(1, 10),
+        times=st.integers(1, 3),
+    )
+    def send(self, kind: str, size: int, times: int) -> None:
+        """Let one more job begin its way."""
+        tenant = self.model.tenants[0]
+        if kind == "stream":
+            messages = _parts(self.model.detach(tenant, size))
+        else:
+            make: Callable[[str, int], Errand] = getattr(self.model, kind)
+            messages = _whole(make(tenant, size))
+        self.waiting += messages * times
+
+    @precondition(lambda self: self.waiting)
+    @rule(place=st.integers(0, 99))
+    def deliver(self, place: int) -> None:
+        """Deliver any of the messages that wait."""
+        self.waiting.pop(place % len(self.waiting))()
+
+    @rule()
+    def sweep(self) -> None:
+        """Apply a chunk."""
+        sweeping.apply_next()
+
+    @rule()
+    def recover(self) -> None:
+        """Recover."""
+        recovery.recover()
+
+    @rule()
+    def relay(self) -> None:
+        """Publish what waits."""
+        relay.deliver()
+
+    def teardown(self) -> None:
+        """Deliver what still waits, and check what has come of it all."""
+        while self.waiting:
+            self.waiting.pop()()
+        recovery.recover()
+        while sweeping.apply_next():
+            pass
+        recovery.recover()
+        self.model.check(self.events.all())
 
 
-def _word(name: str) -> Act:
-    if name == "sweep":
-        return _sweep
-    return recovery.recover if name == "recover" else _relay
-
-
-def _sweep() -> None:
-    sweeping.apply_next()
-
-
-def _relay() -> None:
-    relay.deliver()
+def test_messages_come_once_to_thrice_in_any_order(world: tuple[World, RedisEvents]) -> None:
+    machine: Any = partial(AnyOrder, *world)
+    run_state_machine_as_test(machine, settings=EXAMPLES)
