@@ -37,7 +37,7 @@ class TagSweep:
         self._app = app.app() if config == settings.load() else app.create(config)
         self._embedded = config.embedded
 
-    def detach(  # noqa: PLR0913  # the eight lists of the contract
+    def detach(  # noqa: PLR0913  # the eight lists of the contract, and the options of any job
         self,
         *,
         tenant: str,
@@ -50,16 +50,20 @@ class TagSweep:
         folders: Ids = (),
         tables: Ids = (),
         volumes: Ids = (),
+        dry_run: bool = False,
+        max_affected: int | None = None,
         job_id: str | UUID | None = None,
     ) -> JobHandle:
         """Take the tags ``names`` off the listed resources; each list any iterable of UUIDs.
 
-        ``job_id``: the same id again is the same job, never a second one. Raises InvalidJob, a
-        ValueError, before anything is sent; BrokerUnavailable where the broker does not take it.
+        ``dry_run``: only find out what would be removed. ``max_affected``: remove nothing at all
+        where more than that would be. ``job_id``: the same id again is the same job, never a
+        second one. Raises InvalidJob, a ValueError, before anything is sent; BrokerUnavailable
+        where the broker does not take it.
         """
         return self._send_links(DetachJob, locals())
 
-    def attach(  # noqa: PLR0913  # the eight lists of the contract
+    def attach(  # noqa: PLR0913  # the eight lists of the contract, and the options of any job
         self,
         *,
         tenant: str,
@@ -72,6 +76,8 @@ class TagSweep:
         folders: Ids = (),
         tables: Ids = (),
         volumes: Ids = (),
+        dry_run: bool = False,
+        max_affected: int | None = None,
         job_id: str | UUID | None = None,
     ) -> JobHandle:
         """Put the tags ``names``, created where they are missing, on each of the resources.
@@ -80,23 +86,27 @@ class TagSweep:
         """
         return self._send_links(AttachJob, locals())
 
-    def delete(
+    def delete(  # noqa: PLR0913  # the lists of the contract, and the options of any job
         self,
         *,
         tenant: str,
         workspaces: Iterable[str],
         tags: Iterable[Mapping[str, str | None]] = (),
         sys_tags: Iterable[Mapping[str, str | None]] = (),
+        dry_run: bool = False,
+        max_affected: int | None = None,
         job_id: str | UUID | None = None,
     ) -> JobHandle:
         """Delete key/value tags from the listed workspaces; a tag is ``{"key": …, "value": …}``.
 
-        Without a value it goes by key alone. ``job_id`` and errors as in ``detach``.
+        Without a value it goes by key alone. Options and errors as in ``detach``.
         """
         body = {
             "tenant": tenant,
             "tags": _plain(tags, "tags"),
             "sys_tags": _plain(sys_tags, "sys_tags"),
+            "dry_run": dry_run,
+            "max_affected": max_affected,
         }
         head = DeleteJob.parse_head(body).head()
         with NameSpool() as spool:
@@ -112,7 +122,8 @@ class TagSweep:
         return JobHandle(self._app, _job_id(job_id))
 
     def _send_links(self, kind: type[Job], given: Mapping[str, Any]) -> JobHandle:
-        body = {"tenant": given["tenant"], "names": _plain(given["names"], "names")}
+        plain = {name: given[name] for name in ("tenant", "dry_run", "max_affected")}
+        body = {**plain, "names": _plain(given["names"], "names")}
         head, job_id = kind.parse_head(body).head(), given["job_id"]
         with Spool() as spool:
             for name in RESOURCE_TYPES:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 from uuid import UUID, uuid4
 
-from worker import acceptance, database, intake, outbox, progress, settings, sweeping
+from worker import acceptance, database, intake, outbox, progress, settings, steering, sweeping
 from worker.models.jobs import AttachJob, DeleteJob, DetachJob, Job
 from worker.models.records import Lists
 from worker.models.resources import number_of, pack
@@ -19,22 +19,26 @@ def chunk_size(most: int) -> None:
     settings.load.cache_clear()
 
 
-def detach_job(tenant: str, names: Iterable[str], **lists: Iterable[str]) -> DetachJob:
-    """Return the job as its JSON would have it."""
-    ids = {name: list(some) for name, some in lists.items()}
-    return DetachJob.parse({"tenant": tenant, "names": list(names), **ids})
+def detach_job(tenant: str, names: Iterable[str], **given: Any) -> DetachJob:
+    """Return the job as its JSON would have it; ``given``: its lists, and its options."""
+    return DetachJob.parse({"tenant": tenant, "names": list(names), **_as_json(given)})
 
 
-def attach_job(tenant: str, names: Iterable[str], **lists: Iterable[str]) -> AttachJob:
-    """Return the job as its JSON would have it."""
-    ids = {name: list(some) for name, some in lists.items()}
-    return AttachJob.parse({"tenant": tenant, "names": list(names), **ids})
+def attach_job(tenant: str, names: Iterable[str], **given: Any) -> AttachJob:
+    """Return the job as its JSON would have it; ``given``: its lists, and its options."""
+    return AttachJob.parse({"tenant": tenant, "names": list(names), **_as_json(given)})
 
 
-def delete_job(tenant: str, workspaces: Iterable[str], *keys: str) -> DeleteJob:
+def delete_job(tenant: str, workspaces: Iterable[str], *keys: str, **options: Any) -> DeleteJob:
     """Return the job as its JSON would have it."""
     tags = [{"key": key} for key in keys]
-    return DeleteJob.parse({"tenant": tenant, "workspaces": list(workspaces), "tags": tags})
+    body = {"tenant": tenant, "tags": tags, **_as_json({"workspaces": workspaces})}
+    return DeleteJob.parse({**body, **options})
+
+
+def _as_json(given: dict[str, Any]) -> dict[str, Any]:
+    plain = (str, int, type(None))
+    return {name: one if isinstance(one, plain) else list(one) for name, one in given.items()}
 
 
 def lists(*names: str, **ids: Iterable[str]) -> Lists:
@@ -86,6 +90,26 @@ def run_recorded(job_id: UUID) -> dict[str, Any]:
     """Do a job that is recorded; return its completion data."""
     split(job_id, at_once=True)
     return finish(job_id)
+
+
+def step() -> None:
+    """Apply the chunk whose turn it is."""
+    assert sweeping.apply_next(), "no chunk is open"
+
+
+def cancel(job_id: UUID) -> dict[str, Any]:
+    """Cancel a job of which no worker has a chunk in hand; return its completion data."""
+    with database.transaction() as connection:
+        progress.cancel(connection, job_id)
+    return finish(job_id)
+
+
+def retry(job_id: UUID | str) -> dict[str, Any]:
+    """Let a job do what had failed or was left; return its completion data."""
+    own = UUID(str(job_id))
+    with database.transaction() as connection:
+        steering.retry(connection, own)
+    return finish(own)
 
 
 def finish(job_id: UUID) -> dict[str, Any]:

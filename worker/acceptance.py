@@ -13,10 +13,12 @@ from worker import (
     attempts,
     caution,
     database,
+    guard,
     intake,
     meters,
     outbox,
     plan,
+    preview,
     progress,
     relay,
     settings,
@@ -35,7 +37,6 @@ from worker.messaging.tasks import Delivery
 from worker.models.jobs import Job, fingerprint_of
 from worker.models.parts import Part
 from worker.models.records import JobRecord, Lists
-from worker.store import KINDS
 
 #: a message that has taken so many workers with it is given up
 MOST_ATTEMPTS = 5
@@ -117,12 +118,13 @@ def start(
 ) -> JobRecord:
     """Split a job that the caller holds; ``at_once``: apply it where it has but one chunk."""
     job, only = plan.split(connection, job, settings.load().chunk_size, lists)
-    if not job.ended:
+    job = guard.check(connection, job)
+    if not job.ended and not job.dry_run:
         job = progress.prepare(connection, job)
-    if only is None or not at_once or job.paused or throttle.wait_s(connection):
+    if job.ended or only is None or not at_once or job.paused or throttle.wait_s(connection):
         return job
     with meters.timed(job.kind):
-        outcome = KINDS[job.kind].apply(connection, job, only)
+        outcome = preview.apply(connection, job, only)
         closed = progress.close(connection, job, only, outcome)
     throttle.note(connection, only.items)
     return closed

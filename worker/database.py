@@ -7,7 +7,7 @@ import re
 import sqlite3
 import struct
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -205,6 +205,13 @@ def snapshot() -> Iterator[Connection]:
 def savepoint(connection: Connection) -> Iterator[None]:
     """Open a part of a transaction that is undone alone where it fails. Errors as above."""
     with translated(), connection.begin_nested():
+        yield
+
+
+@contextmanager
+def undone(connection: Connection) -> Iterator[None]:
+    """Open a part of a transaction that is undone in any case. Errors as above."""
+    with translated(), closing(connection.begin_nested()):
         yield
 
 

@@ -12,6 +12,7 @@ class ItemError(TypedDict):
     code: str  #: stable, for programs
     reason: str  #: one sentence, for people
     would_remove: NotRequired[int]  #: beside the code ``max_affected`` only
+    would_add: NotRequired[int]  #: in its place, where the job is an attach
 
 
 class TagsweepError(Exception):

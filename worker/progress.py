@@ -6,6 +6,7 @@ one UPDATE of its row, never by counting chunks: two last chunks would each see 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import fields
 from typing import Any
 from uuid import UUID
@@ -63,6 +64,23 @@ def prepare(connection: Connection, job: JobRecord) -> JobRecord:
     if prepared == job.targets:
         return job
     return change(connection, job, matched=prepared)
+
+
+def open_chunks(connection: Connection, job: JobRecord) -> Iterator[Chunk]:
+    """Yield the open chunks of a job that the caller holds, one at a time."""
+    this = and_(chunks.c.job_id == job.id, chunks.c.state == "open")
+    next_one = select(chunks).where(this).order_by(chunks.c.number).limit(1)
+    number = -1
+    while row := connection.execute(next_one.where(chunks.c.number > number)).one_or_none():
+        yield _chunk(row)
+        number = row.number
+
+
+def refuse(connection: Connection, job: JobRecord, error: ItemError) -> JobRecord:
+    """End a job ``rejected`` of which no chunk has begun: all its items stay unprocessed."""
+    this = and_(chunks.c.job_id == job.id, chunks.c.state == "open")
+    connection.execute(update(chunks).where(this).values(state="dropped"))
+    return end(connection, job, "rejected", [error])
 
 
 def claim(connection: Connection) -> tuple[JobRecord, Chunk] | None:
@@ -244,4 +262,5 @@ def _completion(job: JobRecord, report: Report) -> Completion:
         errors=[dict(error) for error in job.errors],
         errors_total=job.errors_total if job.errors_total > MOST_ERRORS else None,
         tags_truncated=report.truncated,
+        dry_run=job.dry_run or None,
     )

@@ -8,11 +8,20 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from worker import bisection, caution, database, meters, progress, relay, settings, throttle
+from worker import (
+    bisection,
+    caution,
+    database,
+    meters,
+    preview,
+    progress,
+    relay,
+    settings,
+    throttle,
+)
 from worker.errors import StoreBusy, StoreRefused
 from worker.messaging import broker
 from worker.models.records import Chunk, JobRecord
-from worker.store import KINDS
 
 DEADLY = "Whoever began this chunk died of it, {tries} times: it was given up."
 
@@ -83,9 +92,10 @@ def _close(
             return progress.close(
                 connection, job, chunk, bisection.failed(chunk, "gave_up", reason)
             )
-        apply = bisection.apply if carefully else KINDS[job.kind].apply
         with meters.timed(job.kind):
-            closed = progress.close(connection, job, chunk, apply(connection, job, chunk))
+            step = bisection.apply if carefully else None
+            outcome = preview.apply(connection, job, chunk, step)
+            closed = progress.close(connection, job, chunk, outcome)
     throttle.note(connection, chunk.items)
     return closed
 

@@ -11,10 +11,12 @@ NoWait = Annotated[
     bool, typer.Option("--no-wait", help="Record the job, print its id, and do not wait for it.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, nothing else.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Only count what would be removed.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only find out what would be changed.")]
 MaxAffected = Annotated[
     int | None,
-    typer.Option(metavar="N", help="Remove nothing at all if more than N would be removed."),
+    typer.Option(
+        metavar="N", help="Change nothing at all where more than N items would be changed."
+    ),
 ]
 #: one of the eight lists of resources
 Listed = Annotated[

@@ -37,6 +37,8 @@ def _lines(data: dict[str, Any]) -> list[str]:
     counts = data["counts"]
     parts = ", ".join(f"{value:,} {name}" for name, value in counts.items() if name != "total")
     what = f"{data['kind']} {data['job_id']} of tenant {data['tenant']}"
+    if data.get("dry_run"):
+        what = f"dry run (nothing is changed) of {what}"
     return [
         f"{data['status']}: {what}{_duration(data)}",
         f"  {counted(counts['total'], 'item')}: {parts}",

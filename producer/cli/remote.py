@@ -25,6 +25,8 @@ JOBS = "/api/v1/jobs/"
 #: no job has it: asking for it shows whether the gateway takes the key, and has its store
 NOBODY = UUID(int=0)
 NOT_FOUND, CONFLICT, GONE = 404, 409, 410
+#: what a job and its event tell only where it applies
+OPTIONAL = ("dry_run",)
 MOST_OF_A_PAGE = 1_000
 #: how long a gateway may take to record a job of many ids
 RECORD_S = 120.0
@@ -120,7 +122,8 @@ class Remote:
                         return data
         names = ("kind", "tenant", "status", "tags", "counts")
         moments = ("accepted_at", "started_at", "finished_at")
-        return {"job_id": job["id"]} | {name: job[name] for name in (*names, *moments, "errors")}
+        given = [*names, *moments, "errors", *(name for name in OPTIONAL if name in job)]
+        return {"job_id": job["id"]} | {name: job[name] for name in given}
 
     def latest(
         self,

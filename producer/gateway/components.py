@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from worker.models import counts
+from worker.models.fields import MOST_LIMIT
 from worker.models.jobs import KINDS
 from worker.models.records import ENDS
 from worker.models.resources import RESOURCE_TYPES
@@ -15,6 +16,7 @@ _TEXT = {"type": "string"}
 _MOMENT = {"type": "string", "format": "date-time"}
 _UUID = {"type": "string", "format": "uuid"}
 _NUMBER = {"type": "integer", "minimum": 0}
+_LIMIT = {**_NUMBER, "maximum": MOST_LIMIT}
 #: something that is seen, and no NUL
 _SPOKEN = r"^[^\u0000]*[^\s\u0000][^\u0000]*$"
 _NAME = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": _SPOKEN}
@@ -56,7 +58,13 @@ _DELETE = {
     "tags": _array("WantedTag", maxItems=1_000),
     "sys_tags": _array("WantedTag", maxItems=1_000),
 }
-_OWN = {"tenant": {"type": "string", "pattern": "^[A-Za-z0-9-]{1,36}$"}}
+_OWN = {
+    "tenant": {"type": "string", "pattern": "^[A-Za-z0-9-]{1,36}$"},
+    "dry_run": _nullable({"type": "boolean", "description": "Only find out what would change."}),
+    "max_affected": _nullable(
+        {**_LIMIT, "description": "Change nothing at all where more items would be changed."}
+    ),
+}
 _COUNTS = dict.fromkeys(("total", "failed", "unprocessed"), _NUMBER)
 #: which two of them, the kind of the job decides
 _WORDS = dict.fromkeys(word for kind in KINDS for word in counts.words(kind))
@@ -75,6 +83,9 @@ _JOB = {
     "errors": _array("ItemError"),
 }
 _ITEM_ERROR = {"path": _TEXT, "code": _TEXT, "reason": _TEXT}
+_WOULD = dict.fromkeys(("would_remove", "would_add"), _NUMBER)
+_YES = {"const": True}
+_SOMETIMES = {"paused": _YES, "dry_run": _YES}
 _PROBLEM = {"type": _TEXT, "title": _TEXT, "status": {"type": "integer"}, "detail": _TEXT}
 _TAG = {
     "id": _UUID,
@@ -130,11 +141,11 @@ SCHEMAS: dict[str, Any] = {
             ),
         ]
     },
-    "Job": _object({**_JOB, "paused": {"const": True}}, *_JOB),
+    "Job": _object(_JOB | _SOMETIMES, *_JOB),
     "Jobs": _page("Job"),
     "Resource": _object(_RESOURCE, "id"),
     "Resources": _page("Resource"),
-    "ItemError": _object(_ITEM_ERROR, *_ITEM_ERROR),
+    "ItemError": _object(_ITEM_ERROR | _WOULD, *_ITEM_ERROR),
     "Problem": _object({**_PROBLEM, "errors": _array("ItemError")}, *_PROBLEM),
     "Health": _object({"status": _TEXT}, "status"),
 }

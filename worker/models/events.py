@@ -46,10 +46,12 @@ class Completion(BaseModel):
     errors: list[dict[str, Any]]
     errors_total: int | None = None
     tags_truncated: int | None = None
+    dry_run: bool | None = None  #: True: the counts tell what would be changed
 
     def data(self) -> dict[str, Any]:
         """Return this as JSON; what does not apply is left out."""
-        unset = {name for name in ("errors_total", "tags_truncated") if getattr(self, name) is None}
+        optional = ("errors_total", "tags_truncated", "dry_run")
+        unset = {name for name in optional if getattr(self, name) is None}
         return self.model_dump(mode="json", exclude=unset)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, PlainSerializer, PlainValidator, StringConstraints
@@ -13,6 +13,8 @@ from worker.models import resources
 
 MOST_NAMES = 1_000
 EVERY = "*"
+#: what the store can count
+MOST_LIMIT = 2**63 - 1
 NO_IDENTIFIER = "Must be 1 to 36 letters, digits or hyphens."
 
 _IDENTIFIER = re.compile(r"[A-Za-z0-9-]{1,36}")
@@ -94,13 +96,16 @@ def _identifier(text: str) -> str:
     return text
 
 
-def _unsupported(what: str) -> Callable[[object], object]:
-    def check(value: object) -> object:
-        if value is None or value is False:
-            return value
-        raise PydanticCustomError("unsupported", f"{what} is not offered yet.")
+def _yes_or_no(value: object) -> bool:
+    if value is None or isinstance(value, bool):
+        return bool(value)
+    raise PydanticCustomError("invalid", "Must be true or false.")
 
-    return check
+
+def _limit(value: object) -> int | None:
+    if value is None or (type(value) is int and 0 <= value <= MOST_LIMIT):
+        return value
+    raise PydanticCustomError("invalid", "Must be a whole number, 0 or more.")
 
 
 Tenant = Annotated[str, AfterValidator(_identifier)]
@@ -117,5 +122,7 @@ Ids = Annotated[
 ]
 #: ids of workspaces, as a JSON list
 Workspaces = Annotated[tuple[str, ...], PlainValidator(_workspaces), PlainSerializer(list)]
-DryRun = Annotated[bool, PlainValidator(_unsupported("A dry run"))]
-MaxAffected = Annotated[int | None, PlainValidator(_unsupported("A limit on what is affected"))]
+#: only find out what the job would do
+DryRun = Annotated[bool, PlainValidator(_yes_or_no)]
+#: change nothing at all where more items than that would be changed
+MaxAffected = Annotated[int | None, PlainValidator(_limit)]

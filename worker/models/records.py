@@ -61,6 +61,17 @@ class JobRecord:
         return self.total - self.removed - self.absent - self.failed
 
     @property
+    def dry_run(self) -> bool:
+        """Whether it is only to be found out what the job would do."""
+        return bool(self.head.get("dry_run"))
+
+    @property
+    def max_affected(self) -> int | None:
+        """How many items it may change at most; None: any number."""
+        most: int | None = self.head.get("max_affected")
+        return most
+
+    @property
     def targets(self) -> list[dict[str, Any]]:
         """What it acts on: tags of a detach, wanted keys of a delete."""
         return self.matched or []

@@ -13,9 +13,9 @@ from worker.models.records import JobRecord
 def of(job: JobRecord, event: dict[str, Any] | None) -> dict[str, Any]:
     """Return ``job`` as JSON; ``event`` is that of its latest end, if it has one.
 
-    ``paused`` is there only where it applies.
+    ``dry_run`` and ``paused`` are there only where they apply.
     """
-    shown = {
+    shown: dict[str, Any] = {
         "id": str(job.id),
         "kind": job.kind,
         "tenant": job.tenant,
@@ -28,7 +28,11 @@ def of(job: JobRecord, event: dict[str, Any] | None) -> dict[str, Any]:
         "finished_at": job.finished_at and stamp(job.finished_at),
         "errors": job.errors,
     }
-    return {**shown, "paused": True} if job.paused and not job.ended else shown
+    if job.dry_run:
+        shown["dry_run"] = True
+    if job.paused and not job.ended:
+        shown["paused"] = True
+    return shown
 
 
 def _tags(job: JobRecord, event: dict[str, Any] | None) -> list[dict[str, Any]]:
@@ -36,7 +40,12 @@ def _tags(job: JobRecord, event: dict[str, Any] | None) -> list[dict[str, Any]]:
     if job.ended and event:
         tags: list[dict[str, Any]] = event["data"]["tags"]
         return tags
-    return [one for one in job.targets if "name" in one]
+    return [tag(one) for one in job.targets if "name" in one]
+
+
+def tag(target: dict[str, Any]) -> dict[str, Any]:
+    """Return a tag as it is told; one that is not there, and only would be, has no id."""
+    return target if target["created_at"] else {**target, "id": None}
 
 
 def _progress(job: JobRecord) -> dict[str, Any]:

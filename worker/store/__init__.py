@@ -5,9 +5,10 @@ Each module of a kind offers the same words:
 * ``match(connection, tenant, head)``: what the job acts on, found when it is split; reads alone;
 * ``prepare(connection, job)``: create what must be there before the first chunk is applied; return
   the job's targets as they are then;
+* ``count(connection, job, chunk)``: how many items ``apply`` would change, by the same conditions;
 * ``apply(connection, job, chunk)``: change links, or tags of workspaces, and record which were
   changed, in one transaction;
-* ``report(connection, job)``: the tag array of its completion event.
+* ``report(connection, job)``: the tag array of its completion event; of a preview, nothing moves.
 """
 
 from __future__ import annotations

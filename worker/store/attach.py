@@ -12,7 +12,7 @@ from worker.models.resources import unpack
 from worker.store import catalogue, links
 from worker.store.links import report
 
-__all__ = ["apply", "match", "prepare", "report"]
+__all__ = ["apply", "count", "match", "prepare", "report"]
 
 GONE = "The tag was deleted while the job ran."
 
@@ -37,6 +37,21 @@ RETURNING resource_id
 """)
 
 
+_PRESENT = links.statement("""
+SELECT count(*) FROM tag_link AS link, unnest(:ids) AS wanted (id)
+WHERE link.tag_id = ANY (:tags) AND link.resource_type = :resource_type
+  AND link.resource_id = wanted.id AND link.resource_id BETWEEN :low AND :high
+""")
+_PRESENT_SQLITE = links.statement("""
+WITH RECURSIVE at (byte) AS (
+    SELECT 1 UNION ALL SELECT byte + 16 FROM at WHERE byte + 16 < :bytes
+)
+SELECT count(*) FROM tag_link
+WHERE tag_id = :tag AND resource_type = :resource_type
+  AND resource_id IN (SELECT substr(:ids, byte, 16) FROM at)
+""")
+
+
 def match(connection: Connection, tenant: str, head: dict[str, Any]) -> list[dict[str, Any]]:
     """Return all tags that are named, each once, in their order; missing ones as yet to be made.
 
@@ -55,6 +70,11 @@ def prepare(connection: Connection, job: JobRecord) -> list[dict[str, Any]]:
     catalogue.create_tags(connection, str(job.tenant), missing)
     found = links.tags(connection, job.tenant, missing)
     return [found.get(one["name"], one) for one in job.targets]
+
+
+def count(connection: Connection, job: JobRecord, chunk: Chunk) -> int:
+    """Return how many links ``apply`` would add."""
+    return chunk.items - links.count(connection, job, chunk, (_PRESENT, _PRESENT_SQLITE))
 
 
 def apply(connection: Connection, job: JobRecord, chunk: Chunk) -> Outcome:
@@ -77,7 +97,6 @@ def _add(connection: Connection, job: JobRecord, chunk: Chunk, tags: list[UUID])
     if connection.dialect.name != "sqlite":
         packed = b"".join(one.bytes for one in tags)
         return sum(connection.execute(_POSTGRESQL, {**values, "tags": packed}).scalars())
-    values["bytes"] = len(chunk.ids)
     added = 0
     for one in tags:
         ids = connection.execute(_SQLITE, {**values, "tag": one}).scalars()

@@ -17,24 +17,31 @@ from worker.models.tables import workspace, workspace_removal
 from worker.models.types import Id, Moment
 from worker.store.lists import among
 
-_POSTGRESQL = text("""
+_WANTED = """
 WITH wanted AS (
     SELECT * FROM unnest(CAST(:keys AS text[]), CAST(:values AS text[]), CAST(:systems AS bool[]))
     AS item (key, value, system)
-), gone AS (
-    DELETE FROM workspace_tag AS tag
+)"""
+_FITTING = """
+    FROM workspace_tag AS tag
     WHERE tag.tenant = :tenant AND tag.workspace_id = ANY (CAST(:workspaces AS text[]))
       AND tag.created_at <= :accepted_at
       AND EXISTS (SELECT FROM wanted WHERE wanted.key = tag.key AND wanted.system = tag.system
                   AND (wanted.value IS NULL OR wanted.value = tag.value))
-    RETURNING tag.workspace_id, tag.key, tag.value, tag.system
+"""
+_KEPT = """ RETURNING tag.workspace_id, tag.key, tag.value, tag.system
 ), kept AS (
     INSERT INTO workspace_removal (job_id, chunk, run, workspace_id, key, value, system)
     SELECT :job_id, :chunk, :run, workspace_id, key, value, system FROM gone
     RETURNING 1
 )
 SELECT count(*) FROM kept
-""").bindparams(bindparam("job_id", type_=Id()), bindparam("accepted_at", type_=Moment()))
+"""
+_MOMENT = bindparam("accepted_at", type_=Moment())
+_COUNT = text(_WANTED + " SELECT count(*) " + _FITTING).bindparams(_MOMENT)
+_POSTGRESQL = text(_WANTED + ", gone AS (DELETE " + _FITTING + _KEPT).bindparams(
+    bindparam("job_id", type_=Id()), _MOMENT
+)
 
 _MATCHING = """
 FROM workspace_tag
@@ -49,8 +56,9 @@ WHERE tenant = :tenant AND created_at <= :accepted_at
 _KEEP_SQLITE = text(
     "INSERT INTO workspace_removal (job_id, chunk, run, workspace_id, key, value, system) "
     "SELECT :job_id, :chunk, :run, workspace_id, key, value, system" + _MATCHING + "RETURNING 1"
-).bindparams(bindparam("job_id", type_=Id()), bindparam("accepted_at", type_=Moment()))
-_DELETE_SQLITE = text("DELETE" + _MATCHING).bindparams(bindparam("accepted_at", type_=Moment()))
+).bindparams(bindparam("job_id", type_=Id()), _MOMENT)
+_COUNT_SQLITE = text("SELECT count(*)" + _MATCHING).bindparams(_MOMENT)
+_DELETE_SQLITE = text("DELETE" + _MATCHING).bindparams(_MOMENT)
 
 
 def match(connection: Connection, tenant: str, head: dict[str, Any]) -> list[dict[str, Any]]:  # noqa: ARG001  # the same words for each kind
@@ -70,6 +78,13 @@ def prepare(connection: Connection, job: JobRecord) -> list[dict[str, Any]]:  # 
     return job.targets
 
 
+def count(connection: Connection, job: JobRecord, chunk: Chunk) -> int:
+    """Return how many tags of the chunk's workspaces ``apply`` would delete."""
+    counting = _COUNT_SQLITE if connection.dialect.name == "sqlite" else _COUNT
+    values = _values(connection, job, chunk, chunk.names)
+    return int(connection.execute(counting, values).scalar_one())
+
+
 def apply(connection: Connection, job: JobRecord, chunk: Chunk) -> Outcome:
     """Delete the wanted tags of the chunk's workspaces and record which they were.
 
@@ -80,7 +95,7 @@ def apply(connection: Connection, job: JobRecord, chunk: Chunk) -> Outcome:
     )
     known = set(connection.execute(query).scalars())
     unknown = [name for name in chunk.names if name not in known]
-    removed = _remove(connection, job, chunk, sorted(known)) if known else 0
+    removed = _remove(connection, _values(connection, job, chunk, sorted(known))) if known else 0
     failed = len(unknown) * len(job.targets_of(chunk))
     failures = chunk.failures(unknown, "unknown_workspace", "There is no such workspace.")
     return Outcome(removed, failed, failures)
@@ -100,7 +115,17 @@ def report(connection: Connection, job: JobRecord) -> Report:
     return Report([_shown(row) for row in rows[:MOST_TAGS]], truncated if truncated > 0 else None)
 
 
-def _remove(connection: Connection, job: JobRecord, chunk: Chunk, workspaces: list[str]) -> int:
+def _remove(connection: Connection, values: dict[str, Any]) -> int:
+    if connection.dialect.name == "sqlite":
+        kept = len(connection.execute(_KEEP_SQLITE, values).all())
+        connection.execute(_DELETE_SQLITE, values)
+        return kept
+    return int(connection.execute(_POSTGRESQL, values).scalar_one())
+
+
+def _values(
+    connection: Connection, job: JobRecord, chunk: Chunk, workspaces: list[str]
+) -> dict[str, Any]:
     values: dict[str, Any] = {
         "tenant": job.tenant,
         "accepted_at": job.accepted_at,
@@ -110,17 +135,13 @@ def _remove(connection: Connection, job: JobRecord, chunk: Chunk, workspaces: li
     }
     targets = job.targets_of(chunk)
     if connection.dialect.name == "sqlite":
-        values |= {"workspaces": json.dumps(workspaces), "wanted": json.dumps(targets)}
-        kept = len(connection.execute(_KEEP_SQLITE, values).all())
-        connection.execute(_DELETE_SQLITE, values)
-        return kept
-    values |= {
+        return values | {"workspaces": json.dumps(workspaces), "wanted": json.dumps(targets)}
+    return values | {
         "workspaces": workspaces,
         "keys": [one["key"] for one in targets],
         "values": [one["value"] for one in targets],
         "systems": [one["system"] for one in targets],
     }
-    return int(connection.execute(_POSTGRESQL, values).scalar_one())
 
 
 def _shown(row: Row[Any]) -> dict[str, Any]:

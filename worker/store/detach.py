@@ -14,29 +14,37 @@ from worker.models.records import Chunk, JobRecord, Outcome
 from worker.store import links
 from worker.store.links import report
 
-__all__ = ["apply", "match", "prepare", "report"]
+__all__ = ["apply", "count", "match", "prepare", "report"]
 
 # One index range joined with the ids by hash, not an index descent for each id: hence BETWEEN.
 _POSTGRESQL = """
-    DELETE FROM tag_link AS link USING unnest(:ids) AS wanted (id)
+    {verb} unnest(:ids) AS wanted (id)
     WHERE link.tag_id {tags} AND link.resource_type = :resource_type
       AND link.resource_id = wanted.id AND link.resource_id BETWEEN :low AND :high
       AND link.created_at <= :accepted_at
-    RETURNING link.tag_id, link.resource_id
+    {told}
 """
-_ONE_TAG = links.recorded(_POSTGRESQL.format(tags="= :tag"))
-_SOME_TAGS = links.recorded(_POSTGRESQL.format(tags="= ANY (:tags)"))
+_DELETE = {
+    "verb": "DELETE FROM tag_link AS link USING",
+    "told": "RETURNING link.tag_id, link.resource_id",
+}
+_ONE_TAG = links.recorded(_POSTGRESQL.format(tags="= :tag", **_DELETE))
+_SOME_TAGS = links.recorded(_POSTGRESQL.format(tags="= ANY (:tags)", **_DELETE))
+_COUNT = links.statement(
+    _POSTGRESQL.format(verb="SELECT count(*) FROM tag_link AS link,", tags="= ANY (:tags)", told="")
+)
 
 # SQLite reads the packed ids where they lie, 16 bytes at a time
-_SQLITE = links.statement("""
+_SQLITE = """
 WITH RECURSIVE at (byte) AS (
     SELECT 1 UNION ALL SELECT byte + 16 FROM at WHERE byte + 16 < :bytes
 )
-DELETE FROM tag_link
+{verb} FROM tag_link
 WHERE tag_id = :tag AND resource_type = :resource_type AND created_at <= :accepted_at
   AND resource_id IN (SELECT substr(:ids, byte, 16) FROM at)
-RETURNING resource_id
-""")
+"""
+_DELETE_SQLITE = links.statement(_SQLITE.format(verb="DELETE") + "RETURNING resource_id")
+_COUNT_SQLITE = links.statement(_SQLITE.format(verb="SELECT count(*)"))
 
 
 def match(connection: Connection, tenant: str, head: dict[str, Any]) -> list[dict[str, Any]]:
@@ -51,6 +59,11 @@ def prepare(connection: Connection, job: JobRecord) -> list[dict[str, Any]]:  # 
     return job.targets
 
 
+def count(connection: Connection, job: JobRecord, chunk: Chunk) -> int:
+    """Return how many links of the chunk ``apply`` would remove."""
+    return links.count(connection, job, chunk, (_COUNT, _COUNT_SQLITE))
+
+
 def apply(connection: Connection, job: JobRecord, chunk: Chunk) -> Outcome:
     """Remove the links of the chunk and record which they were; raises StoreRefused."""
     tags = links.still_there(connection, job, chunk, keep=False)
@@ -58,10 +71,9 @@ def apply(connection: Connection, job: JobRecord, chunk: Chunk) -> Outcome:
         return Outcome()  # with a tag that is gone, its links are gone too
     values = links.values(job, chunk)
     if connection.dialect.name == "sqlite":
-        values["bytes"] = len(chunk.ids)
         gone = 0
         for one in tags:
-            ids = connection.execute(_SQLITE, {**values, "tag": one}).scalars()
+            ids = connection.execute(_DELETE_SQLITE, {**values, "tag": one}).scalars()
             gone += links.record(connection, job, chunk, one, ids)
         return Outcome(gone)
     if len(tags) == 1:

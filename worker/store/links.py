@@ -10,6 +10,7 @@ from uuid import UUID
 from sqlalchemy import Connection, TextClause, and_, bindparam, select, text, update
 
 from worker import chunks
+from worker.models import summary
 from worker.models.events import stamp
 from worker.models.records import Chunk, JobRecord, Report
 from worker.models.tables import removal, tag
@@ -53,6 +54,7 @@ def values(job: JobRecord, chunk: Chunk) -> dict[str, Any]:
     low, high = chunks.ends(chunk.ids)
     return {
         "ids": chunk.ids,
+        "bytes": len(chunk.ids),
         "low": UUID(bytes=low),
         "high": UUID(bytes=high),
         "resource_type": chunk.resource_type,
@@ -61,6 +63,19 @@ def values(job: JobRecord, chunk: Chunk) -> dict[str, Any]:
         "chunk": chunk.number,
         "run": job.ends,
     }
+
+
+def count(
+    connection: Connection, job: JobRecord, chunk: Chunk, counting: tuple[TextClause, TextClause]
+) -> int:
+    """Return what ``counting``, on PostgreSQL or on SQLite, finds of the chunk's links."""
+    wanted = [UUID(one["id"]) for one in job.targets_of(chunk)]
+    told = values(job, chunk)
+    if connection.dialect.name == "sqlite":
+        found = (connection.execute(counting[1], {**told, "tag": one}) for one in wanted)
+        return sum(int(one.scalar_one()) for one in found)
+    packed = b"".join(one.bytes for one in wanted)
+    return int(connection.execute(counting[0], {**told, "tags": packed}).scalar_one())
 
 
 def record(
@@ -100,9 +115,20 @@ def still_there(connection: Connection, job: JobRecord, chunk: Chunk, *, keep: b
 def report(connection: Connection, job: JobRecord) -> Report:
     """Move ``updated_at`` of exactly the tags of which a link was changed; return all matched.
 
+    Of a preview none moves; a tag that only would be there is told without an id.
+
     Only here, in the last transaction of a job: moved in each chunk, it made workers wait for
     each other.
     """
+    if not job.dry_run:
+        _touch(connection, job)
+    ids = [UUID(one["id"]) for one in job.targets]
+    query = select(tag).where(tag.c.tenant == job.tenant, tag.c.id.in_(ids))
+    now = {str(row.id): shown(row) for row in connection.execute(query)}
+    return Report([now.get(one["id"]) or summary.tag(one) for one in job.targets])
+
+
+def _touch(connection: Connection, job: JobRecord) -> None:
     this_run = and_(removal.c.job_id == job.id, removal.c.run == job.ends)
     touched = select(removal.c.tag_id).where(this_run).distinct()
     changed = (tag.c.tenant == job.tenant, tag.c.id.in_(touched))
@@ -110,10 +136,6 @@ def report(connection: Connection, job: JobRecord) -> Report:
     in_order = select(tag.c.id).where(*changed).order_by(tag.c.id)
     connection.execute(in_order.with_for_update(key_share=True))
     connection.execute(update(tag).where(*changed).values(updated_at=clock()))
-    ids = [UUID(one["id"]) for one in job.targets]
-    query = select(tag).where(tag.c.tenant == job.tenant, tag.c.id.in_(ids))
-    now = {str(row.id): shown(row) for row in connection.execute(query)}
-    return Report([now.get(one["id"], one) for one in job.targets])
 
 
 def shown(row: Any) -> dict[str, Any]:

@@ -1,0 +1,45 @@
+"""The guard of a job: nothing at all is changed where more than so many items would be.
+
+It is counted over the whole job, by the conditions of the statements that change, in the
+transaction that splits it: before the first change.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection
+
+from worker import progress
+from worker.errors import ItemError
+from worker.models import counts
+from worker.models.records import JobRecord
+from worker.store import KINDS
+
+CODE = "max_affected"
+
+
+def check(connection: Connection, job: JobRecord) -> JobRecord:
+    """Return a job that was just split, ended ``rejected`` where it would change too much."""
+    if job.ended or job.max_affected is None:
+        return job
+    kind = KINDS[job.kind]
+    chunks = progress.open_chunks(connection, job)
+    would = sum(kind.count(connection, job, chunk) for chunk in chunks)
+    if would <= job.max_affected:
+        return job
+    return progress.refuse(connection, job, _error(job, would))
+
+
+def _error(job: JobRecord, would: int) -> ItemError:
+    changed, _ = counts.words(job.kind)
+    items = f"{would} item" + "s" * (would != 1)
+    error: ItemError = {
+        "path": f"/{CODE}",
+        "code": CODE,
+        "reason": f"{items} would be {changed}, and at most {job.max_affected} may be: nothing was "
+        "changed. Look at it with a dry run, then narrow the job or raise the limit.",
+    }
+    if changed == "added":
+        error["would_add"] = would
+    else:
+        error["would_remove"] = would
+    return error

@@ -1,0 +1,38 @@
+"""The record of what a chunk changed: read out and written again around what is undone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, Table, and_, select
+
+from worker.models.records import Chunk, JobRecord
+from worker.models.tables import removal, workspace_removal
+
+#: rows of each of the tables
+Rows = list[tuple[Table, list[dict[str, Any]]]]
+
+
+def of(connection: Connection, job: JobRecord, chunk: Chunk) -> Rows:
+    """Return what is recorded of the chunk in this run of its job."""
+    found: Rows = []
+    for table in (removal, workspace_removal):
+        columns = table.c
+        this = and_(
+            columns.job_id == job.id, columns.chunk == chunk.number, columns.run == job.ends
+        )
+        rows = connection.execute(select(table).where(this)).mappings()
+        found.append((table, [dict(row) for row in rows]))
+    return found
+
+
+def put(connection: Connection, rows: Rows, tags: Mapping[UUID, UUID]) -> None:
+    """Record ``rows`` again, under the ids that ``tags`` has for theirs."""
+    for table, some in rows:
+        for row in some:
+            if "tag_id" in row:
+                row["tag_id"] = tags[row["tag_id"]]
+        if some:
+            connection.execute(table.insert(), some)
