@@ -21,6 +21,14 @@ from worker import receipt
 #: what differs between a preview and its job: when they ran, and what only a job creates or moves
 OWN = ("job_id", "accepted_at", "started_at", "finished_at", "dry_run")
 
+KEEP = """
+CREATE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF OLD.resource_id IN ({}) THEN RAISE EXCEPTION 'still in use'; END IF;
+    RETURN OLD;
+END $$
+"""
+
 
 def _told(data: dict[str, Any]) -> dict[str, Any]:
     told = {name: value for name, value in data.items() if name not in OWN}
@@ -89,17 +97,11 @@ def test_what_a_trigger_would_refuse_fails_in_the_preview_too(
     some = new_ids(20)
     postgres_store.tag(tenant, "legacy", tables=some)
     with postgres_store.transaction() as connection:
+        connection.execute(text(KEEP.format(f"'{some[3]}', '{some[11]}'")))
         connection.execute(
-            text(f"""
-            CREATE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS $$
-            BEGIN
-                IF OLD.resource_id IN ('{some[3]}', '{some[11]}') THEN
-                    RAISE EXCEPTION 'still in use';
-                END IF;
-                RETURN OLD;
-            END $$;
-            CREATE TRIGGER keep BEFORE DELETE ON tag_link FOR EACH ROW EXECUTE FUNCTION keep()
-            """)
+            text(
+                "CREATE TRIGGER keep BEFORE DELETE ON tag_link FOR EACH ROW EXECUTE FUNCTION keep()"
+            )
         )
     driving.chunk_size(8)
     ends = []
