@@ -36,6 +36,18 @@ class Options:
     jobs: int = 5_000
     only: tuple[str, ...] = ()
 
+    @property
+    def warm(self) -> int:
+        """How many small jobs to warm up with."""
+        return min(200, self.jobs)
+
+    @property
+    def whole(self) -> bool:
+        """Whether what is measured tells something: no less than by default."""
+        least = Options()
+        sizes = ("runs", "links", "ids", "jobs")
+        return not self.only and all(getattr(self, one) >= getattr(least, one) for one in sizes)
+
 
 @dataclass
 class Bench:

@@ -68,10 +68,10 @@ def wide(links: int) -> Layout:
 
 
 def tall(ids: int) -> Layout:
-    """Return one tag on ``ids`` resources, one on a fiftieth, and as many links again of others."""
+    """Return one tag on ``ids`` resources, two on a fiftieth, and as many links again in all."""
     few = ids // 50
-    spans = {"many": (0, ids), "few": (0, few)}
-    spans |= {f"other-{at}": (at * few, (at + 1) * few) for at in range(1, ids // few)}
+    spans = {"many": (0, ids), "few": (0, few), "small": (0, max(few, min(ids, 20_000)))}
+    spans |= {f"other-{at}": (at * few, (at + 1) * few) for at in range(2, ids // few)}
     return Layout("tall", ids, spans)
 
 

@@ -122,9 +122,18 @@ def keep(path: Path, part: Part) -> dict[str, Part]:
     """Put a part into the file in place of what it held of it; return all parts of the file."""
     parts = {**load(path), part.name: part}
     path.parent.mkdir(parents=True, exist_ok=True)
-    document = {"parts": {name: asdict(one) for name, one in parts.items()}}
-    path.write_text(json.dumps(document, indent=1) + "\n")
+    lines = [f'"{name}": {json.dumps(_brief(asdict(one)))}' for name, one in parts.items()]
+    path.write_text('{"parts": {\n' + ",\n".join(lines) + "\n}}\n")
     return parts
+
+
+def _brief(value: Any) -> Any:
+    """Return a document with no more digits than were measured."""
+    if isinstance(value, dict):
+        return {name: _brief(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_brief(one) for one in value]
+    return round(value, 4) if isinstance(value, float) else value
 
 
 def _part(document: dict[str, Any]) -> Part:

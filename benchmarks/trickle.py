@@ -94,7 +94,10 @@ class Trickle:
     def _next_ids(self) -> list[str]:
         start = self._at
         self._at += FEW
-        return self._work.ids[start : self._at]
+        found = self._work.ids[start : self._at]
+        if len(found) < FEW:
+            raise RuntimeError("The store has too few links for so many small jobs.")
+        return found
 
 
 def _sleep_until(moment: float) -> None:

@@ -9,7 +9,7 @@ from benchmarks import ground, machine, processes, racing
 from benchmarks.bench import Bench
 from benchmarks.contenders import OURS
 from benchmarks.ground import Ground
-from benchmarks.parts.small import WARM, published, warm_up
+from benchmarks.parts.small import warm_up
 from benchmarks.racing import Stage, Wrong
 from benchmarks.results import Figure, Part, Table, percentile, shown, spread
 from benchmarks.trickle import FEW
@@ -27,7 +27,7 @@ IDLE_S = 10
 def measure(bench: Bench) -> Part:
     """Measure it as often as is asked for."""
     template = bench.ground(ground.tall(bench.options.ids))
-    big, small = bench.work(template, "many"), bench.work(template, "other-1")
+    big, small = bench.work(template, "many"), bench.work(template, "small")
     runs = []
     with bench.step("small jobs beside a big one", bench.options.runs) as step:
         for at in range(bench.options.runs):
@@ -56,12 +56,12 @@ def _run(bench: Bench, template: Ground, big: Work, small: Work) -> dict[str, An
         racing.staged(bench.servers, template, OURS, small, program) as stage,
         processes.sender(driver, stage.settings) as other,
     ):
-        warm_up(stage, "job", lambda: published(stage) == WARM)
+        warm_up(stage, bench.options.warm)
         other.ask("warm up")
         stage.warm()
         idle = stage.sender.ask("jobs_at", rate=RATE, times=RATE * IDLE_S)["ms"]
         beside, took = _beside(stage, other)
-        _check(stage, template, big, WARM + len(idle) + len(beside))
+        _check(stage, template, big, bench.options.warm + len(idle) + len(beside))
     return {"idle_ms": idle, "beside_ms": beside, "big_s": took}
 
 

@@ -12,7 +12,7 @@ from benchmarks import ground, machine, processes
 from benchmarks.bench import Bench
 from benchmarks.contenders import OURS
 from benchmarks.ground import TENANT, Ground
-from benchmarks.parts.small import WARM, check, published, staged, wait, warm_up
+from benchmarks.parts.small import check, published, staged, wait, warm_up
 from benchmarks.racing import Stage
 from benchmarks.results import Figure, Part, Table, percentile, shown, spread
 from benchmarks.trickle import FEW
@@ -55,19 +55,19 @@ def measure(bench: Bench) -> Part:
 
 
 def _broker(bench: Bench, template: Ground, work: Work) -> dict[str, Any]:
-    jobs = bench.options.jobs
+    jobs, warm = bench.options.jobs, bench.options.warm
     with staged(bench, template, OURS, work) as stage:
-        warm_up(stage, "job", lambda: published(stage) == WARM)
+        warm_up(stage, warm)
         start = time.perf_counter()
         stage.sender.ask("enqueue", what="job", times=jobs)
-        wait(lambda: published(stage) == WARM + jobs)
+        wait(lambda: published(stage) == warm + jobs)
         taken = time.perf_counter() - start
-        check(stage, template, WARM + jobs)
+        check(stage, template, warm + jobs)
     return {"rate": jobs / taken}
 
 
 def _http(bench: Bench, template: Ground, work: Work) -> dict[str, Any]:
-    jobs, port = bench.options.jobs, free_port()
+    jobs, warm, port = bench.options.jobs, bench.options.warm, free_port()
     with staged(bench, template, OURS, work) as stage:
         # the ceiling on one tenant's requests is for others to be served, not to be measured
         settings = {**stage.settings, "requests_per_s": 1_000_000}
@@ -75,11 +75,11 @@ def _http(bench: Bench, template: Ground, work: Work) -> dict[str, Any]:
         with processes.workers([serve], settings) as gateways:
             wait(lambda: processes.listens(port) or gateways[0].ended)
             with closing(_callers(bench, stage, port, work)) as callers:
-                callers.ask("post", connections=CONNECTIONS, times=WARM)
+                callers.ask("post", connections=CONNECTIONS, times=warm)
                 measured = callers.ask("post", connections=CONNECTIONS, times=jobs)
             gateways[0].check()
-        wait(lambda: published(stage) == WARM + jobs)  # an answer may precede its event
-        check(stage, template, WARM + jobs)
+        wait(lambda: published(stage) == warm + jobs)  # an answer may precede its event
+        check(stage, template, warm + jobs)
     ms = {f"p{which}": percentile(measured["ms"], which) for which in (50, 99)}
     return {"rate": jobs / measured["seconds"], **ms}
 

@@ -28,7 +28,6 @@ METHOD = (
     "event and the number of links left are checked."
 )
 RATE = 50
-WARM = 200
 
 Runs = dict[str, list[dict[str, Any]]]
 
@@ -57,12 +56,12 @@ def measure(bench: Bench) -> Part:
 
 
 def _ours(bench: Bench, template: Ground, work: Work) -> dict[str, Any]:
-    jobs, slow = bench.options.jobs, bench.options.jobs // 5
+    jobs, slow, warm = bench.options.jobs, bench.options.jobs // 5, bench.options.warm
     with staged(bench, template, OURS, work) as stage:
-        warm_up(stage, "job", lambda: published(stage) == WARM)
-        taken = _drain(stage, "job", jobs, lambda: published(stage) == WARM + jobs)
+        warm_up(stage, warm)
+        taken = _drain(stage, "job", jobs, lambda: published(stage) == warm + jobs)
         paced = stage.sender.ask("jobs_at", rate=RATE, times=slow)
-        check(stage, template, WARM + jobs + slow)
+        check(stage, template, warm + jobs + slow)
     return {"drained": jobs / taken, "ms": paced["ms"]}
 
 
@@ -74,7 +73,8 @@ def _noop(bench: Bench, template: Ground, work: Work) -> dict[str, Any]:
             waiting: Any = stage.redis.llen("celery")
             return not waiting + stage.redis.hlen("unacked")
 
-        warm_up(stage, "noop", done)
+        stage.sender.ask("enqueue", what="noop", times=bench.options.warm)
+        wait(done)
         taken = _drain(stage, "noop", jobs, done)
         paced = stage.sender.ask("noops_at", rate=RATE, times=jobs // 5)
     return {"drained": jobs / taken, "ms": paced["ms"]}
@@ -85,7 +85,7 @@ def _enqueue(bench: Bench, template: Ground, work: Work) -> dict[str, Any]:
     rates = {}
     with staged(bench, template, NOBODY, work) as stage:
         for what in ("job", "task"):
-            stage.sender.ask("enqueue", what=what, times=WARM)
+            stage.sender.ask("enqueue", what=what, times=bench.options.warm)
         for what in ("job", "task"):
             taken = stage.sender.ask("enqueue", what=what, times=jobs)
             rates[what] = jobs / taken["seconds"]
@@ -101,10 +101,10 @@ def staged(bench: Bench, template: Ground, contender: Contender, work: Work) -> 
         yield stage
 
 
-def warm_up(stage: Stage, what: str, done: Callable[[], bool]) -> None:
-    """Return once the workers have done some."""
-    stage.sender.ask("enqueue", what=what, times=WARM)
-    wait(done)
+def warm_up(stage: Stage, times: int) -> None:
+    """Return once the workers have done so many small jobs, their first."""
+    stage.sender.ask("enqueue", what="job", times=times)
+    wait(lambda: published(stage) == times)
 
 
 def _drain(stage: Stage, what: str, times: int, done: Callable[[], bool]) -> float:
