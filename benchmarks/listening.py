@@ -26,6 +26,11 @@ class Events:
         self._last = b"0-0"
         self._client.ping()
 
+    def skip(self) -> None:
+        """Leave out what is there already."""
+        newest: Any = self._client.xrevrange(self._stream, count=1)
+        self._last = newest[0][0] if newest else self._last
+
     def arrivals(self) -> Iterator[tuple[float, dict[str, Any]]]:
         """Yield each event and when it came, by ``time.perf_counter``; TimeoutError in silence."""
         while True:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import psutil
 import psycopg
 import redis
 
@@ -18,6 +20,9 @@ from benchmarks.processes import Sender, Worker
 from benchmarks.servers import Servers
 from benchmarks.work import Work
 from worker.models.events import STREAM
+
+#: percent of the processors that others may use without a word
+MOST_BUSY = 15
 
 
 class Wrong(RuntimeError):
@@ -39,9 +44,17 @@ class Stage:
         entries: Any = self.redis.xrange(STREAM)
         return [json.loads(fields[b"data"]) for _, fields in entries]
 
-    def warm(self) -> None:
-        """Have all of the store in memory, and nothing left to be written."""
+    def warm(self) -> float:
+        """Have all of the store in memory, and nothing left to be written.
+
+        Return how many percent of the processors others use meanwhile, and tell where it is much.
+        """
         ground.warm(self.connection)
+        busy = psutil.cpu_percent(interval=0.5)  # nothing of ours has anything to do
+        if busy > MOST_BUSY:
+            told = f"Other programs use {busy:.0f} % of the processors: this run tells little."
+            print(told, file=sys.stderr)
+        return busy
 
 
 @contextmanager
@@ -74,8 +87,8 @@ def run(servers: Servers, template: Ground, name: str, work: Work) -> dict[str, 
     contender = contenders.ALL[name]
     with staged(servers, template, contender, work, "benchmarks.driver", contender.run) as stage:
         stage.sender.ask("warm up")
-        stage.warm()
-        measured = stage.sender.ask("go")
+        busy = stage.warm()
+        measured = {**stage.sender.ask("go"), "busy": busy}
         check(stage.connection, template, work)
         if job_id := measured.get("job"):
             check_job(stage, job_id, work)
@@ -93,7 +106,7 @@ def check(connection: psycopg.Connection, template: Ground, work: Work) -> None:
 
 def check_job(stage: Stage, job_id: str, work: Work) -> None:
     """Raise Wrong unless our job's row and its one event tell the same, and the truth."""
-    items = len(work.ids) * len(work.tags)
+    items = work.size * len(work.tags)
     query = "SELECT status, total, removed, absent, failed FROM job WHERE id = %s"
     row = stage.connection.execute(query, (job_id,)).fetchone()
     if row != ("succeeded", items, items, 0, 0):

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from typing import Any
+from uuid import uuid4
 
 from celery import Celery
 
@@ -34,26 +35,24 @@ class Trickle:
         self._plain = Celery("caller", broker=broker_url(), backend=broker_url())
         self._events = Events(broker_url())
 
-    def job(self) -> str:
+    def job(self, job_id: str | None = None) -> None:
         """Send one small job with our producer."""
-        work = self._work
-        ids = self._next_ids()
-        return self._ours.detach(tenant=work.tenant, names=work.names, destinations=ids).id
+        work, ids = self._work, self._next_ids()
+        self._ours.detach(tenant=work.tenant, names=work.names, destinations=ids, job_id=job_id)
 
-    def task(self) -> str:
+    def task(self) -> None:
         """Send the same with plain Celery."""
         work = self._work
         body = {"tenant": work.tenant, "names": work.names, "destinations": self._next_ids()}
-        sent = self._plain.send_task("tags.detach", [body], queue="tagsweep")
-        return str(sent.id)
+        self._plain.send_task("tags.detach", [body], queue="tagsweep")
 
-    def noop(self) -> str:
+    def noop(self) -> None:
         """Send a task that does nothing."""
-        return str(self._plain.send_task("noop_forgotten", ignore_result=True).id)
+        self._plain.send_task("noop_forgotten", ignore_result=True)
 
     def enqueue(self, what: str, times: int) -> dict[str, Any]:
         """Send that often as fast as can be."""
-        send: Callable[[], str] = {"job": self.job, "task": self.task, "noop": self.noop}[what]
+        send: Callable[[], None] = {"job": self.job, "task": self.task, "noop": self.noop}[what]
         start = time.perf_counter()
         for _ in range(times):
             send()
@@ -61,22 +60,24 @@ class Trickle:
 
     def jobs_at(self, rate: float, times: int) -> dict[str, Any]:
         """Send so many jobs a second; return the milliseconds from each call to its event."""
+        ids = [str(uuid4()) for _ in range(times)]
         sent: dict[str, float] = {}
         came: dict[str, float] = {}
+        self._events.skip()
 
         def listen() -> None:
             for now, event in self._events.arrivals():
                 came[event["subject"]] = now
-                if len(came.keys() & sent.keys()) == times:
+                if len(came) >= times and came.keys() >= set(ids):
                     return
 
         reader = threading.Thread(target=listen, daemon=True)
         reader.start()
         begin = time.perf_counter()
-        for at in range(times):
+        for at, job_id in enumerate(ids):
             _sleep_until(begin + at / rate)
-            start = time.perf_counter()
-            sent[self.job()] = start
+            sent[job_id] = time.perf_counter()
+            self.job(job_id)
         reader.join()
         return {"ms": [(came[one] - start) * 1000 for one, start in sent.items()]}
 

@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from uuid import uuid4
 
-from worker.models.resources import unpack
+from worker.models.resources import WIDTH, unpack
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,11 @@ class Work:
     def ids(self) -> list[str]:
         """The ids as a caller has them."""
         return list(unpack(Path(self.path).read_bytes()))
+
+    @property
+    def size(self) -> int:
+        """How many ids there are; they are not read for that."""
+        return Path(self.path).stat().st_size // WIDTH
 
     @property
     def names(self) -> list[str]:

@@ -35,7 +35,7 @@ def measure(bench: Bench) -> Part:
             runs.append(_run(bench, template, big, small))
     return Part(
         name="beside",
-        title=f"Small jobs while one of {len(big.ids):,} ids runs",
+        title=f"Small jobs while one of {big.size:,} ids runs",
         command=machine.command("beside", bench.options),
         method=METHOD,
         table=_table(runs),
@@ -80,7 +80,7 @@ def _beside(stage: Stage, other: processes.Sender) -> tuple[list[float], float]:
 
 def _check(stage: Stage, template: Ground, big: Work, jobs: int) -> None:
     """Raise Wrong unless all jobs removed what they were to, and told so once."""
-    links = len(big.ids) + jobs * FEW
+    links = big.size + jobs * FEW
     query = "SELECT count(*), sum(removed) FROM job WHERE status = 'succeeded'"
     row = stage.connection.execute(query).fetchone()
     left = sum(count for count, _ in ground.fingerprint(stage.connection).values())

@@ -41,7 +41,7 @@ def measure(bench: Bench) -> Part:
             for name, work in works.items():
                 step(name)
                 runs[name].append(_run(bench, template, work))
-    few, many = (len(work.ids) for work in works.values())
+    few, many = (work.size for work in works.values())
     return Part(
         name="growth",
         title=f"Growth: {many:,} ids next to {few:,}",
@@ -58,7 +58,7 @@ def _run(bench: Bench, template: Ground, work: Work) -> dict[str, Any]:
     program = "benchmarks.streaming"
     with racing.staged(bench.servers, template, OURS, work, program) as stage:
         stage.sender.ask("warm up")
-        stage.warm()
+        busy = stage.warm()
         with _messages(stage) as most:
             measured = stage.sender.ask("go")
         peaks = [processes.peak_mb(one) for worker in stage.workers for one in worker.family()]
@@ -66,8 +66,9 @@ def _run(bench: Bench, template: Ground, work: Work) -> dict[str, Any]:
         racing.check_job(stage, measured["job"], work)
     return {
         **measured,
-        "ids": len(work.ids),
-        "us_per_id": measured["seconds"] / len(work.ids) * 1e6,
+        "busy": busy,
+        "ids": work.size,
+        "us_per_id": measured["seconds"] / work.size * 1e6,
         "producer_mb": measured["peak_mb"] - measured["begin_mb"],
         "worker_mb": max(peaks),
         "messages": most[0],

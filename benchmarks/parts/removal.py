@@ -44,10 +44,10 @@ def _measure(bench: Bench, name: str, *tags: str) -> Part:
     many = "1 tag" if len(tags) == 1 else f"{len(tags)} tags"
     return Part(
         name=name,
-        title=f"{many} x {len(work.ids):,} ids, of {layout.links:,} links",
+        title=f"{many} x {work.size:,} ids, of {layout.links:,} links",
         command=machine.command(name, bench.options),
         method=METHOD,
-        table=_table(runs, len(work.ids) * len(tags)),
+        table=_table(runs, work.size * len(tags)),
         figures=_figures(runs),
         raw=dict(runs),
         bars={ALL[one].title: middle(found) for one, found in runs.items()},

@@ -40,7 +40,7 @@ def measure(bench: Bench) -> Part:
                 runs[name].append(_run(bench, template, program, work))
     return Part(
         name="sqlite",
-        title=f"SQLite: 1 tag x {len(work.ids):,} ids, of {layout.links:,} links",
+        title=f"SQLite: 1 tag x {work.size:,} ids, of {layout.links:,} links",
         command=machine.command("sqlite", bench.options),
         method=METHOD,
         table=_table(runs),
@@ -73,8 +73,8 @@ def _check(connection: Any, template: File, work: Work, job_id: str | None) -> N
         return
     query = "SELECT status, removed, total FROM job WHERE id = ?"
     row = connection.execute(query, (UUID(job_id).bytes,)).fetchone()
-    if row != ("succeeded", len(work.ids), len(work.ids)):
-        raise Wrong(f"The job's row tells {row}, not {len(work.ids)} removed.")
+    if row != ("succeeded", work.size, work.size):
+        raise Wrong(f"The job's row tells {row}, not {work.size} removed.")
 
 
 def _table(runs: dict[str, list[dict[str, Any]]]) -> Table:
