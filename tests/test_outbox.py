@@ -23,8 +23,8 @@ def _ended(tenant: str) -> UUID:
 
 def _mark_next(connection: Connection) -> UUID:
     """Mark the oldest event that nobody holds; return its job."""
-    (row,) = outbox.claim(connection, None, most=1)
-    outbox.mark(connection, row, published=True, answered=True)
+    (row,) = outbox.claim(connection, most=1)
+    outbox.mark(connection, [row], published=[row], answered=[row])
     found: UUID = row.job_id
     return found
 
@@ -91,7 +91,7 @@ def test_an_event_that_another_relay_holds_is_passed_over(
 ) -> None:
     one, two = _ended(tenant), _ended(tenant)
     with database.transaction() as connection:
-        (held,) = outbox.claim(connection, one)
+        (held,) = outbox.claim(connection, [one])
         assert held.job_id == one
         assert relay.deliver() == 1
     published = {row.job_id for row in postgres_store.outbox() if row.published_at}

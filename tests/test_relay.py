@@ -109,8 +109,7 @@ def test_an_event_is_appended_as_one_field(monkeypatch: pytest.MonkeyPatch) -> N
         monkeypatch.context() as patch,
     ):
         patch.setattr(streams, "_client", lambda _: client)
-        for number in range(3):
-            streams.publish_event("redis://h", f'{{"id": "{number}"}}')
+        streams.publish_events("redis://h", [f'{{"id": "{number}"}}' for number in range(3)])
         entries = [fields for _, fields in client.xrange(STREAM)]
     assert entries == [{b"data": f'{{"id": "{number}"}}'.encode()} for number in range(3)]
 
@@ -118,7 +117,7 @@ def test_an_event_is_appended_as_one_field(monkeypatch: pytest.MonkeyPatch) -> N
 def test_the_stream_is_kept_to_about_its_length(redis_url: str) -> None:
     with configured(broker_url=redis_url, events_maxlen=100):
         for _ in range(400):
-            streams.publish_event(redis_url, "{}")
+            streams.publish_events(redis_url, ["{}"])
     with redis.Redis.from_url(redis_url) as client:
         assert 100 <= int(client.xlen(STREAM)) <= 250
 
@@ -129,4 +128,4 @@ def test_a_redis_that_refuses_is_a_broker_that_does_not_answer(
     with redis.Redis.from_url(redis_url) as client:
         client.set(STREAM, "no stream")
     with configured(broker_url=redis_url), pytest.raises(BrokerUnavailable, match="WRONGTYPE"):
-        streams.publish_event(redis_url, "{}")
+        streams.publish_events(redis_url, ["{}"])

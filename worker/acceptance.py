@@ -41,6 +41,9 @@ from worker.models.records import JobRecord, Lists
 #: a message that has taken so many workers with it is given up
 MOST_ATTEMPTS = 5
 
+#: up to so many items the plan that is made once for all is the good one
+MOST_PLANNED_ONCE = 100
+
 TAKEN = "This id is another job's already: send this one under an id of its own."
 NO_UUID = "A task id must be a UUID, for it becomes the job's id; this one is none."
 FAULT = "An unexpected error stopped it ({error}); the worker's log has more."
@@ -76,16 +79,17 @@ def accept(kind: type[Job], delivery: Delivery) -> None:
 def _accept(job: Job, job_id: UUID, delivery: Delivery, *, at_once: bool = True) -> None:
     with database.transaction() as connection:
         created = intake.record(connection, job_id, job)
-        recorded = progress.get(connection, job_id)
-        fingerprint = job.fingerprint()
-        taken = not created and intake.is_another(recorded, job.kind, job.tenant, fingerprint)
+        recorded = created or progress.get(connection, job_id)
+        taken = created is None and intake.is_another(
+            recorded, job.kind, job.tenant, job.fingerprint()
+        )
         if not taken:
             _remember(connection, job_id, delivery)
             if recorded.status == "queued":
-                start(connection, recorded, intake.lists_of(job), at_once=at_once)
+                recorded = start(connection, recorded, intake.lists_of(job), at_once=at_once)
     if taken:
         return refuse(delivery, TAKEN)
-    return finish(job_id, again=not created)
+    return follow(recorded) if created else finish(job_id, again=True)
 
 
 def accept_part(delivery: Delivery) -> None:
@@ -117,17 +121,23 @@ def start(
     connection: Connection, job: JobRecord, lists: Lists | None = None, *, at_once: bool = True
 ) -> JobRecord:
     """Split a job that the caller holds; ``at_once``: apply it where it has but one chunk."""
-    job, only = plan.split(connection, job, settings.load().chunk_size, lists)
+    # a guard counts over what is stored
+    unguarded = job.max_affected is None
+    at_once = at_once and unguarded and not job.paused and not throttle.wait_s(connection)
+    size = settings.load().chunk_size
+    job, only = plan.split(connection, job, size, lists, at_once=at_once)
     job = guard.check(connection, job)
     if not job.ended and not job.dry_run:
         job = progress.prepare(connection, job)
-    if job.ended or only is None or not at_once or job.paused or throttle.wait_s(connection):
+    if only is None:
         return job
+    if only.items > MOST_PLANNED_ONCE:
+        database.plan_anew(connection)
     with meters.timed(job.kind):
         outcome = preview.apply(connection, job, only)
-        closed = progress.close(connection, job, only, outcome)
+        ended = progress.complete(connection, job, only, outcome)
     throttle.note(connection, only.items)
-    return closed
+    return ended
 
 
 def start_recorded(job_id: UUID) -> None:
@@ -162,12 +172,18 @@ def finish(job_id: UUID, *, again: bool = False) -> None:
         event = outbox.latest(connection, job_id) if again else None
     if job is None:
         return
+    if not event:
+        follow(job)
+    elif not relay.deliver(job_id):
+        with database.transaction() as connection:
+            replies = outbox.take_replies(connection, [job_id])
+        relay.answer(event["data"], replies.get(job_id, []))
+
+
+def follow(job: JobRecord) -> None:
+    """After the commit: let the end of a job be published, or let workers go on with it."""
     if job.ended:
-        delivered = relay.deliver(job_id)
-        if event and not delivered:
-            with database.transaction() as connection:
-                replies = outbox.take_replies(connection, job_id)
-            relay.answer(event["data"], replies)
+        relay.tell(job.id)
     elif job.open:
         with suppress(BrokerUnavailable):  # recovery does it then
             broker.wake(job.open)

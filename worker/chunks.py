@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from worker.models.resources import WIDTH
 
 #: most items (tag x resource) of a chunk: a job of 1,000 names stays in small transactions too
-MOST_ITEMS = 200_000
+MOST_ITEMS = 50_000
 #: bytes of a workspace's id; a shorter one is filled up with zeros
 NAME_WIDTH = 36
 #: entries of a sorted list that are in memory at once while many are merged

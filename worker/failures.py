@@ -46,11 +46,10 @@ def reopen(connection: Connection, job: JobRecord) -> int:
     """
     highest = select(func.coalesce(func.max(chunks.c.number), -1)).where(chunks.c.job_id == job.id)
     number = int(connection.execute(highest).scalar_one())
-    rows = []
-    for origin, chunk in _chunks(connection, job, number + 1):
-        row = {"number": chunk.number, "ids": chunk.ids or None, "names": chunk.names or None}
-        place = {"resource_type": chunk.resource_type, "targets": chunk.targets, "origin": origin}
-        rows.append({"job_id": job.id, "state": "open", "items": chunk.items, **row, **place})
+    rows = [
+        {**chunk.row(job.id, "open"), "origin": origin}
+        for origin, chunk in _chunks(connection, job, number + 1)
+    ]
     if rows:
         connection.execute(insert(chunks), rows)
     connection.execute(delete(failure).where(failure.c.job_id == job.id))

@@ -36,10 +36,10 @@ def lists_of(source: Job | Part) -> Lists:
     return Lists(source.packed(), names)
 
 
-def record(connection: Connection, job_id: UUID, job: Job) -> bool:
+def record(connection: Connection, job_id: UUID, job: Job) -> JobRecord | None:
     """Record ``job`` under ``job_id``, all its lists still in the caller's hands.
 
-    Return False where the id is taken, by the same job or another.
+    Return it as it is recorded; None where the id is taken, by the same job or another.
     """
     return _insert_job(
         connection,
@@ -80,7 +80,7 @@ def record_with_lists(  # noqa: PLR0913  # of which two are seldom given
             "nonce": nonce,
         },
     )
-    if not created:
+    if created is None:
         return False
     number = -1
     for number, some in enumerate(lists):
@@ -96,12 +96,14 @@ def reject(
     """Record that ``body`` was no valid job, and end it; False where the id is taken."""
     created = record_unusable(connection, job_id, kind, body)
     if created:
-        progress.end(connection, progress.get(connection, job_id), "rejected", errors)
-    return created
+        progress.end(connection, created, "rejected", errors)
+    return created is not None
 
 
-def record_unusable(connection: Connection, job_id: UUID, kind: str, body: object) -> bool:
-    """Record a message that no job can be made of; False where the id is taken."""
+def record_unusable(
+    connection: Connection, job_id: UUID, kind: str, body: object
+) -> JobRecord | None:
+    """Record a message that no job can be made of; None where the id is taken."""
     tenant = body.get("tenant") if isinstance(body, dict) else None
     return _insert_job(
         connection,
@@ -117,7 +119,7 @@ def record_unusable(connection: Connection, job_id: UUID, kind: str, body: objec
 
 def record_stream(connection: Connection, part: Part, job: Job) -> JobRecord:
     """Record the job that ``part`` belongs to, with the first of its parts; return what stands."""
-    _insert_job(
+    created = _insert_job(
         connection,
         {
             "id": part.job_id,
@@ -128,7 +130,7 @@ def record_stream(connection: Connection, part: Part, job: Job) -> JobRecord:
             "nonce": part.nonce,
         },
     )
-    return progress.known(connection, part.job_id)
+    return created or progress.known(connection, part.job_id)
 
 
 def take_part(connection: Connection, part: Part) -> bool:
@@ -188,12 +190,13 @@ def set_aside(connection: Connection, task: str, task_id: str, body: object, rea
     connection.execute(set_aside_table.insert(), row)
 
 
-def _insert_job(connection: Connection, row: dict[str, Any]) -> bool:
+def _insert_job(connection: Connection, row: dict[str, Any]) -> JobRecord | None:
     statement = _insert(connection, job_table).values(row).on_conflict_do_nothing()
-    created = connection.execute(statement.returning(job_table.c.id)).first() is not None
-    if created:
-        _let_the_clock_tick(connection)
-    return created
+    created = connection.execute(statement.returning(*progress.COLUMNS)).first()
+    if created is None:
+        return None
+    _let_the_clock_tick(connection)
+    return JobRecord(*created)
 
 
 def _let_the_clock_tick(connection: Connection) -> None:

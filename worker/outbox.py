@@ -6,17 +6,33 @@ What is written here is published at least once, the same event each time (``wor
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, delete, func, or_, select, update
+from sqlalchemy import (
+    Boolean,
+    ColumnElement,
+    Connection,
+    Row,
+    and_,
+    bindparam,
+    case,
+    delete,
+    func,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 
 from worker.models.events import JobCompleted
 from worker.models.tables import feed, outbox, reply
 from worker.models.types import clock
+
+#: events that are published in one transaction
+MOST_AT_ONCE = 100
 
 
 def append(connection: Connection, event: JobCompleted) -> None:
@@ -42,14 +58,16 @@ def _waiting() -> ColumnElement[bool]:
     return or_(*(column.is_(None) for column in columns))
 
 
-def claim(connection: Connection, job_id: UUID | None, most: int = 100) -> Sequence[Row[Any]]:
-    """Hold the rows that wait to be published, oldest first: those of one job, or of all.
+def claim(
+    connection: Connection, job_ids: Collection[UUID] = (), most: int = MOST_AT_ONCE
+) -> Sequence[Row[Any]]:
+    """Hold the rows that wait to be published, oldest first: those of these jobs, or of all.
 
     A row that somebody else publishes just now is passed over.
     """
     query = select(outbox).where(_waiting())
-    if job_id is not None:
-        query = query.where(outbox.c.job_id == job_id)
+    if job_ids:
+        query = query.where(outbox.c.job_id.in_(job_ids))
     query = query.order_by(outbox.c.created_at, outbox.c.end).limit(most)
     return connection.execute(query.with_for_update(skip_locked=True)).all()
 
@@ -61,23 +79,53 @@ def waiting(connection: Connection) -> bool:
     )
 
 
-def mark(connection: Connection, row: Row[Any], *, published: bool, answered: bool) -> None:
-    """Note what was done with a row that is held, and give it its position in the feed.
+def mark(
+    connection: Connection,
+    rows: Sequence[Row[Any]],
+    published: Collection[Row[Any]],
+    answered: Collection[Row[Any]],
+) -> None:
+    """Note what was done with rows that are held, and give each its position in the feed.
 
     The feed's one row stays locked till the commit: positions become visible in their order, and
     a reader that has seen n has seen all before n. A sequence would leave gaps that fill later.
     """
-    values: dict[str, Any] = {}
-    if published and row.published_at is None:
-        values["published_at"] = clock()
-    if answered and row.answered_at is None:
-        values["answered_at"] = clock()
-    if row.position is None:
-        step = update(feed).values(position=feed.c.position + 1).returning(feed.c.position)
-        values["position"] = connection.execute(step).scalar_one()
-    if values:
-        this = and_(outbox.c.job_id == row.job_id, outbox.c.end == row.end)
-        connection.execute(update(outbox).where(this).values(values))
+    new = [row for row in rows if row.position is None]
+    last = _step(connection, len(new)) if new else 0
+    positions = {id(row): last - len(new) + at for at, row in enumerate(new, 1)}
+    marked = [
+        {
+            "of_job": row.job_id,
+            "of_end": row.end,
+            "at": positions.get(id(row), row.position),
+            "is_published": row in published,
+            "is_answered": row in answered,
+        }
+        for row in rows
+    ]
+    connection.execute(_MARK, marked)
+
+
+def _step(connection: Connection, count: int) -> int:
+    """Move the feed on by ``count`` positions; return the last of them."""
+    step = update(feed).values(position=feed.c.position + count).returning(feed.c.position)
+    return int(connection.execute(step).scalar_one())
+
+
+def _when(done: str, column: ColumnElement[Any]) -> ColumnElement[Any]:
+    """Return now, for a column that is still empty, where the step ``done`` was done."""
+    return case((and_(bindparam(done, type_=Boolean), column.is_(None)), clock()), else_=column)
+
+
+_MARK = (
+    update(outbox)
+    .where(outbox.c.job_id == bindparam("of_job"), outbox.c.end == bindparam("of_end"))
+    .values(
+        position=bindparam("at"),
+        published_at=_when("is_published", outbox.c.published_at),
+        answered_at=_when("is_answered", outbox.c.answered_at),
+    )
+)
 
 
 def remember_reply(connection: Connection, job_id: UUID, reply_to: str, correlation: str) -> None:
@@ -98,11 +146,16 @@ def remember_reply(connection: Connection, job_id: UUID, reply_to: str, correlat
     connection.execute(once_more)
 
 
-def take_replies(connection: Connection, job_id: UUID) -> list[tuple[str, str]]:
-    """Return, and forget, who waits: pairs of reply_to and correlation id."""
-    gone = delete(reply).where(reply.c.job_id == job_id).returning(reply)
-    rows = connection.execute(gone).all()
-    return [(row.reply_to, row.correlation_id) for row in rows for _ in range(row.times)]
+def take_replies(
+    connection: Connection, job_ids: Collection[UUID]
+) -> dict[UUID, list[tuple[str, str]]]:
+    """Return, and forget, who waits for these jobs: pairs of reply_to and correlation id."""
+    gone = delete(reply).where(reply.c.job_id.in_(job_ids)).returning(reply)
+    found: dict[UUID, list[tuple[str, str]]] = {}
+    for row in connection.execute(gone):
+        some = found.setdefault(row.job_id, [])
+        some += [(row.reply_to, row.correlation_id)] * row.times
+    return found
 
 
 def after(connection: Connection, position: int, most: int = 100) -> Sequence[Row[Any, Any]]:

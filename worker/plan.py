@@ -6,8 +6,9 @@ worker's memory stays flat.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from itertools import islice
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import chain, islice
 from uuid import UUID
 
 from sqlalchemy import Connection, and_, delete, func, insert, select
@@ -27,21 +28,31 @@ Runs = dict[int, list[chunks.Read]]
 
 
 def split(
-    connection: Connection, job: JobRecord, most_resources: int, lists: Lists | None = None
+    connection: Connection,
+    job: JobRecord,
+    most_resources: int,
+    lists: Lists | None = None,
+    *,
+    at_once: bool = False,
 ) -> tuple[JobRecord, Chunk | None]:
     """Split a job that the caller holds; its ``lists`` are in hand, or else in the store.
 
-    Return the job as it is now, ended where nothing matched, and its chunk where there is only
-    one: the caller may apply that in this very transaction.
+    Return the job as it is now, ended where nothing matched. ``at_once``: where there is but one
+    chunk nothing is written, and it is returned for the caller to apply in this transaction.
     """
     matched = KINDS[job.kind].match(connection, str(job.tenant), job.head)
     most = chunks.size(most_resources, len(matched), throttle.most_items())
     if not matched:
         return progress.begin(connection, job, matched, 0, 0), None
     runs = _stored(connection, job.id) if lists is None else _in_hand(lists)
-    opened, total, only = _open(connection, job.id, _cut(runs, most, len(matched)))
-    connection.execute(delete(part).where(part.c.job_id == job.id))
-    return progress.begin(connection, job, matched, opened, total), only
+    cut = _cut(runs, most, len(matched))
+    first = list(islice(cut, 2))
+    if lists is None:
+        connection.execute(delete(part).where(part.c.job_id == job.id))
+    if at_once and len(first) == 1:
+        return replace(job, matched=matched), first[0]
+    opened, total = _open(connection, job.id, chain(first, cut))
+    return progress.begin(connection, job, matched, opened, total), None
 
 
 def _cut(runs: Runs, most: int, targets: int) -> Iterator[Chunk]:
@@ -93,27 +104,11 @@ def _reader(connection: Connection, job_id: UUID, number: int, resource_type: in
     return read
 
 
-def _open(
-    connection: Connection, job_id: UUID, cut: Iterable[Chunk]
-) -> tuple[int, int, Chunk | None]:
-    """Store the chunks; return how many there are, their items, and the only one."""
-    opened, total, only = 0, 0, None
-    cut = iter(cut)
+def _open(connection: Connection, job_id: UUID, cut: Iterator[Chunk]) -> tuple[int, int]:
+    """Store the chunks; return how many there are, and their items."""
+    opened, total = 0, 0
     while batch := list(islice(cut, _BATCH)):
-        connection.execute(insert(chunk_table), [_row(job_id, chunk) for chunk in batch])
+        connection.execute(insert(chunk_table), [chunk.row(job_id, "open") for chunk in batch])
         opened += len(batch)
         total += sum(chunk.items for chunk in batch)
-        only = batch[0] if opened == 1 else None
-    return opened, total, only
-
-
-def _row(job_id: UUID, chunk: Chunk) -> dict[str, object]:
-    return {
-        "job_id": job_id,
-        "number": chunk.number,
-        "state": "open",
-        "resource_type": chunk.resource_type,
-        "ids": chunk.ids or None,
-        "names": chunk.names or None,
-        "items": chunk.items,
-    }
+    return opened, total

@@ -7,11 +7,11 @@ one UPDATE of its row, never by counting chunks: two last chunks would each see 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, func, select, true, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, func, insert, select, true, update
 
 from worker import failures, outbox
 from worker.errors import ItemError, NoSuchJob
@@ -23,12 +23,12 @@ from worker.models.tables import job as jobs
 from worker.models.types import clock
 from worker.store import KINDS
 
-_COLUMNS = tuple(jobs.c[field.name] for field in fields(JobRecord))
+COLUMNS = tuple(jobs.c[field.name] for field in fields(JobRecord))
 
 
 def find(connection: Connection, job_id: UUID) -> JobRecord | None:
     """Return the job as it is now; None where there is none."""
-    row = connection.execute(select(*_COLUMNS).where(jobs.c.id == job_id)).one_or_none()
+    row = connection.execute(select(*COLUMNS).where(jobs.c.id == job_id)).one_or_none()
     return JobRecord(*row) if row else None
 
 
@@ -42,7 +42,7 @@ def known(connection: Connection, job_id: UUID) -> JobRecord:
 
 def get(connection: Connection, job_id: UUID) -> JobRecord:
     """Return the job and hold it till the end of the transaction; raises NoSuchJob."""
-    query = select(*_COLUMNS).where(jobs.c.id == job_id).with_for_update(key_share=True)
+    query = select(*COLUMNS).where(jobs.c.id == job_id).with_for_update(key_share=True)
     row = connection.execute(query).one_or_none()
     if row is None:
         raise NoSuchJob(f"There is no job {job_id}.")
@@ -56,6 +56,24 @@ def begin(
     values = {"status": "running", "started_at": clock()}
     running = change(connection, job, **values, matched=matched, open=opened, total=total)
     return running if opened else end(connection, running)
+
+
+def complete(connection: Connection, job: JobRecord, chunk: Chunk, outcome: Outcome) -> JobRecord:
+    """End a job whose only ``chunk`` was applied before anything of it was written.
+
+    What splitting, beginning, closing and ending it write elsewhere one by one is written at once.
+    """
+    connection.execute(insert(chunks), chunk.row(job.id, "done"))
+    done: dict[str, Any] = {
+        "total": chunk.items,
+        "removed": outcome.removed,
+        "absent": chunk.items - outcome.removed - outcome.failed,
+        "failed": outcome.failed,
+    }
+    if outcome.failures:
+        done |= failures.add(connection, job, chunk, outcome.failures)
+    begun = {"matched": job.matched, "started_at": job.accepted_at, "served_at": clock()}
+    return end(connection, replace(job, **done), begun=begun | done)
 
 
 def prepare(connection: Connection, job: JobRecord) -> JobRecord:
@@ -175,10 +193,12 @@ def end(
     job: JobRecord,
     status: str | None = None,
     errors: list[ItemError] | None = None,
+    begun: dict[str, Any] | None = None,
 ) -> JobRecord:
     """End the job, and write its completion event in this same transaction.
 
-    The only way in which a job ends: rejection, failure and cancellation take it too.
+    The only way in which a job ends: rejection, failure and cancellation take it too. ``begun``:
+    columns of it that are to be written with its end.
     """
     if errors:
         job = change(connection, job, **failures.noted(job, errors))
@@ -191,6 +211,7 @@ def end(
         open=0,
         finished_at=clock(),
         ends=jobs.c.ends + 1,
+        **(begun or {}),
     )
     outbox.append(connection, JobCompleted(end=ended.ends, completion=_completion(ended, report)))
     return ended
@@ -233,7 +254,7 @@ def _chunk(row: Row[Any]) -> Chunk:
 
 def change(connection: Connection, job: JobRecord, **values: Any) -> JobRecord:
     """Write ``values`` into the job's row, which stays held, and return the job as it is then."""
-    statement = update(jobs).where(jobs.c.id == job.id).values(values).returning(*_COLUMNS)
+    statement = update(jobs).where(jobs.c.id == job.id).values(values).returning(*COLUMNS)
     return JobRecord(*connection.execute(statement).one())
 
 

@@ -8,42 +8,116 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Iterator
+import os
+import queue
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection, Row
 
 from worker import database, outbox, settings, streams
-from worker.errors import BrokerUnavailable
-from worker.messaging import answers, exchange
+from worker.errors import BrokerUnavailable, TagsweepError
+from worker.messaging import answers, children, exchange
 from worker.models.events import failure
 from worker.settings import REDIS, scheme
 
 log = logging.getLogger(__name__)
 
+STAYS = "%s It stays in the outbox and is tried again."
+#: how long a pool process that ends may take to publish what has ended in it
+END_S = 2
 
-def deliver(job_id: UUID | None = None) -> int:
-    """Publish the events that wait, of one job or of all; return how many there were.
+_ended: queue.SimpleQueue[UUID | None] = queue.SimpleQueue()
+_thread = threading.Event()  #: set once this process has the thread that publishes
+
+
+def tell(job_id: UUID) -> None:
+    """Let the end of a job be published: in a pool process together with those of other jobs.
+
+    While one batch is on its way the next one gathers, so that a flood of small jobs is not one
+    round trip each. Elsewhere it is published here and now.
+    """
+    if not children.in_pool.is_set():
+        deliver(job_id)
+        return
+    if not _thread.is_set():
+        _thread.set()
+        serving = threading.Thread(target=_serve, name="tagsweep-relay", daemon=True)
+        children.at_end.append(lambda: _finish(serving))
+        serving.start()
+    _ended.put(job_id)
+
+
+def _finish(serving: threading.Thread) -> None:
+    _ended.put(None)
+    serving.join(END_S)
+
+
+def _serve() -> None:
+    going_on = True
+    while going_on:
+        told = [_ended.get()]
+        with suppress(queue.Empty):
+            while len(told) < outbox.MOST_AT_ONCE:
+                told.append(_ended.get_nowait())
+        going_on = None not in told
+        try:
+            deliver(*(job_id for job_id in told if job_id is not None))
+        except TagsweepError as error:
+            log.warning("Recovery will publish what has ended: %s", error)
+        except Exception:  # what others have ended must be published too
+            log.exception("Recovery will publish what has ended.")
+
+
+def deliver(*job_ids: UUID) -> int:
+    """Publish the events that wait, of these jobs or of all; return how many there were.
 
     Where a server does not take them they stay in the outbox; the feed of the store has them
     all the same.
     """
     with database.transaction() as connection:
-        rows = outbox.claim(connection, job_id)
-        up = answering = True  # a server that has just kept one row waiting is not asked for all
-        for row in rows:
-            event = json.loads(row.event)
-            published = row.published_at is not None
-            if not published and up:
-                published = up = _done(_publish, event["type"], row.event)
-            answered = row.answered_at is not None
-            if not answered and answering:
-                answered = answering = _answered(connection, row, event["data"])
-            outbox.mark(connection, row, published=published, answered=answered)
-            if published and row.published_at is None:
-                _log_end(event["data"])
+        rows = outbox.claim(connection, job_ids)
+        if not rows:
+            return 0
+        published = _published([row for row in rows if row.published_at is None])
+        answered = _answered(connection, [row for row in rows if row.answered_at is None])
+        outbox.mark(connection, rows, published, answered)
+    for row in published:
+        _log_end(json.loads(row.event)["data"])
     return len(rows)
+
+
+def _published(rows: list[Row[Any]]) -> list[Row[Any]]:
+    """Publish the events of ``rows``; return those that were: all, or none."""
+    if not rows:
+        return []
+    try:
+        _publish([row.event for row in rows])
+    except BrokerUnavailable as error:
+        log.warning(STAYS, error)
+        return []
+    return rows
+
+
+def _answered(connection: Connection, rows: list[Row[Any]]) -> list[Row[Any]]:
+    """Answer those who wait for the jobs of ``rows``; return the rows that are done."""
+    if not rows:
+        return []
+    replies = outbox.take_replies(connection, [row.job_id for row in rows])
+    done: list[Row[Any]] = []
+    try:
+        for row in rows:
+            _answer(row.end, json.loads(row.event)["data"], replies.get(row.job_id, []))
+            done.append(row)
+    except BrokerUnavailable as error:
+        log.warning(STAYS, error)
+    for row in rows[len(done) :]:
+        for reply_to, correlation_id in replies.get(row.job_id, []):
+            outbox.remember_reply(connection, row.job_id, reply_to, correlation_id)
+    return done
 
 
 def republish(position: int) -> Iterator[str]:
@@ -57,8 +131,8 @@ def republish(position: int) -> Iterator[str]:
             rows = outbox.after(connection, position)
         if not rows:
             return
+        _publish([row.event for row in rows])
         for row in rows:
-            _publish(json.loads(row.event)["type"], row.event)
             yield row.event
             position = row.position
 
@@ -68,30 +142,21 @@ def answer(data: dict[str, Any], replies: list[tuple[str, str]]) -> None:
     answers.give(data["job_id"], failure(data) or data, replies)
 
 
-def _answered(connection: Connection, row: Row[Any], data: dict[str, Any]) -> bool:
-    """Answer those who wait for the job; False, and they are remembered, where that failed."""
-    replies = outbox.take_replies(connection, row.job_id)
-    if _done(_answer, row.end, data, replies):
-        return True
-    for reply_to, correlation_id in replies:
-        outbox.remember_reply(connection, row.job_id, reply_to, correlation_id)
-    return False
-
-
 def _answer(end: int, data: dict[str, Any], replies: list[tuple[str, str]]) -> None:
     if end > 1:  # or the one before would stand
         answers.forget(data["job_id"])
     answer(data, replies)
 
 
-def _publish(event_type: str, event: str) -> None:
+def _publish(events: list[str]) -> None:
     url = settings.load().events_target
     if url is None:
         return
     if scheme(url) in REDIS:
-        streams.publish_event(url, event)
-    else:
-        exchange.publish(url, event_type, event)
+        streams.publish_events(url, events)
+        return
+    for event in events:
+        exchange.publish(url, json.loads(event)["type"], event)
 
 
 def _log_end(data: dict[str, Any]) -> None:
@@ -100,10 +165,5 @@ def _log_end(data: dict[str, Any]) -> None:
     log.info(words, data["job_id"], data["tenant"], data["kind"], data["status"], counts)
 
 
-def _done(step: Callable[..., None], *arguments: Any) -> bool:
-    try:
-        step(*arguments)
-    except BrokerUnavailable as error:
-        log.warning("%s It stays in the outbox and is tried again.", error)
-        return False
-    return True
+# a forked child has no such thread, whatever its parent had
+os.register_at_fork(after_in_child=_thread.clear)

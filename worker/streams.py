@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import Any
 
@@ -23,14 +23,17 @@ def _client(url: str) -> redis.Redis:
 os.register_at_fork(after_in_child=_client.cache_clear)
 
 
-def publish_event(url: str, event: str) -> None:
-    """Append ``event``, a JSON text, to the stream of the Redis at ``url``.
+def publish_events(url: str, events: Sequence[str]) -> None:
+    """Append ``events``, JSON texts, to the stream of the Redis at ``url``, in their order.
 
-    Raises BrokerUnavailable.
+    Raises BrokerUnavailable; some of them may have been appended then.
     """
     length = settings.load().events_maxlen
     try:
-        _client(url).xadd(STREAM, {"data": event}, maxlen=length, approximate=True)
+        with _client(url).pipeline(transaction=False) as pipeline:
+            for event in events:
+                pipeline.xadd(STREAM, {"data": event}, maxlen=length, approximate=True)
+            pipeline.execute()
     except redis.RedisError as error:
         where = settings.masked(url)
         raise BrokerUnavailable(f"Events cannot be published to {where}: {error}") from error

@@ -47,7 +47,7 @@ def sweep() -> None:
             return
         pause = BUSY_S
         if job.ended:
-            relay.deliver(job.id)
+            relay.tell(job.id)
     _go_on()
 
 
@@ -86,6 +86,7 @@ def _close(
 ) -> JobRecord:
     if job.cancelling:
         return progress.drop(connection, job, chunk)
+    database.plan_anew(connection)
     with caution.counted(connection, f"chunk {job.id} {chunk.number}") as deadly:
         if deadly:
             reason = DEADLY.format(tries=caution.MOST_TRIES)

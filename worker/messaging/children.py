@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 import socket
 import stat
+import threading
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -18,12 +20,29 @@ from celery import signals
 _INTERNET = (socket.AF_INET, socket.AF_INET6)
 
 
+#: set in a pool process
+in_pool = threading.Event()
+#: what a pool process does last
+at_end: list[Callable[[], object]] = []
+
+
 def attach() -> None:
     """Let every pool process of this worker do it."""
-    signals.worker_process_init.connect(_let_go, weak=False)
+    signals.worker_process_init.connect(_begin, weak=False)
+    signals.worker_process_shutdown.connect(_end, weak=False)
 
 
-def _let_go(**_: Any) -> None:
+def _begin(**_: Any) -> None:
+    _let_go()
+    in_pool.set()
+
+
+def _end(**_: Any) -> None:
+    for last in at_end:
+        last()
+
+
+def _let_go() -> None:
     """Put nothing in the place of each TCP socket: its number stays taken.
 
     Closed, it would be given to a connection of this process's own, which the parent's object

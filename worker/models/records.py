@@ -99,6 +99,19 @@ class Chunk:
         """How many resources, or workspaces, it holds."""
         return len(self.ids) // WIDTH or len(self.names)
 
+    def row(self, job_id: UUID, state: str) -> dict[str, Any]:
+        """Return the columns of its row."""
+        return {
+            "job_id": job_id,
+            "number": self.number,
+            "state": state,
+            "resource_type": self.resource_type,
+            "ids": self.ids or None,
+            "names": self.names or None,
+            "targets": self.targets,
+            "items": self.items,
+        }
+
     def cut(self, start: int, end: int) -> Chunk:
         """Return the part of it from resource ``start`` up to ``end``."""
         ids, names = self.ids[start * WIDTH : end * WIDTH], self.names[start:end]

@@ -105,6 +105,8 @@ def tags(connection: Connection, tenant: str | None, names: Iterable[str]) -> di
 def still_there(connection: Connection, job: JobRecord, chunk: Chunk, *, keep: bool) -> list[UUID]:
     """Return the tags of the chunk that are there; ``keep``: till the transaction's end."""
     wanted = [UUID(one["id"]) for one in job.targets_of(chunk)]
+    if job.started_at is None and not keep:  # found in this very transaction
+        return wanted
     query = select(tag.c.id).where(tag.c.tenant == job.tenant, tag.c.id.in_(wanted))
     query = query.order_by(tag.c.id)
     if keep:
@@ -120,22 +122,25 @@ def report(connection: Connection, job: JobRecord) -> Report:
     Only here, in the last transaction of a job: moved in each chunk, it made workers wait for
     each other.
     """
-    if not job.dry_run:
-        _touch(connection, job)
-    ids = [UUID(one["id"]) for one in job.targets]
-    query = select(tag).where(tag.c.tenant == job.tenant, tag.c.id.in_(ids))
-    now = {str(row.id): shown(row) for row in connection.execute(query)}
+    now = _moved(connection, job) if job.removed and not job.dry_run else {}
+    ids = [UUID(one["id"]) for one in job.targets if one["id"] not in now]
+    if ids and job.started_at is not None:  # else they were read in this very transaction
+        query = select(tag).where(tag.c.tenant == job.tenant, tag.c.id.in_(ids))
+        now |= {str(row.id): shown(row) for row in connection.execute(query)}
     return Report([now.get(one["id"]) or summary.tag(one) for one in job.targets])
 
 
-def _touch(connection: Connection, job: JobRecord) -> None:
+def _moved(connection: Connection, job: JobRecord) -> dict[str, Any]:
     this_run = and_(removal.c.job_id == job.id, removal.c.run == job.ends)
     touched = select(removal.c.tag_id).where(this_run).distinct()
     changed = (tag.c.tenant == job.tenant, tag.c.id.in_(touched))
     # two ending jobs of the same tags would deadlock if each took them in an order of its own
-    in_order = select(tag.c.id).where(*changed).order_by(tag.c.id)
-    connection.execute(in_order.with_for_update(key_share=True))
-    connection.execute(update(tag).where(*changed).values(updated_at=clock()))
+    in_order = select(tag.c.id).where(*changed).order_by(tag.c.id).with_for_update(key_share=True)
+    moving = update(tag).where(
+        tag.c.tenant == job.tenant, tag.c.id.in_(in_order.cte("held").select())
+    )
+    rows = connection.execute(moving.values(updated_at=clock()).returning(tag))
+    return {str(row.id): shown(row) for row in rows}
 
 
 def shown(row: Any) -> dict[str, Any]:
