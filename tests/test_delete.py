@@ -155,9 +155,10 @@ def test_a_delete_of_many_chunks_comes_to_one_end(stack: Stack, tenant: str) -> 
     names = [f"w-{number}" for number in range(12_000)]
     for name in names[:30]:
         stack.store.workspace(tenant, name, {"env": "dev"})
-    done = stack.delete(tenant, names, tags=[{"key": "env"}])
+    tags = [{"key": key} for key in ("env", "a", "b", "c", "d")]
+    done = stack.delete(tenant, names, tags=tags)
     assert done["status"] == "partial"
-    assert done["counts"] == counts(total=12_000, removed=30, failed=11_970)
+    assert done["counts"] == counts(total=60_000, removed=30, absent=120, failed=59_850)
     assert len(done["errors"]) == 100
     assert done["errors_total"] == 11_970
     assert len(stack.store.chunks(done["job_id"])) > 1

@@ -47,12 +47,18 @@ def split(
     runs = _stored(connection, job.id) if lists is None else _in_hand(lists)
     cut = _cut(runs, most, len(matched))
     first = list(islice(cut, 2))
-    if lists is None:
-        connection.execute(delete(part).where(part.c.job_id == job.id))
     if at_once and len(first) == 1:
+        _forget_parts(connection, job)
         return replace(job, matched=matched), first[0]
     opened, total = _open(connection, job.id, chain(first, cut))
+    _forget_parts(connection, job)
     return progress.begin(connection, job, matched, opened, total), None
+
+
+def _forget_parts(connection: Connection, job: JobRecord) -> None:
+    """Let go of the lists as they came in; not before all of them are cut."""
+    if job.parts:
+        connection.execute(delete(part).where(part.c.job_id == job.id))
 
 
 def _cut(runs: Runs, most: int, targets: int) -> Iterator[Chunk]:
