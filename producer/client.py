@@ -18,6 +18,7 @@ from worker.models.resources import RESOURCE_TYPES, unpack
 #: up to here a job is one message that anybody can read; a longer one goes in packed parts
 MOST_IN_ONE_MESSAGE = 20_000
 
+#: ids of resources, or "*": all that carry the tags
 Ids = Iterable[str | UUID]
 
 
@@ -55,6 +56,8 @@ class TagSweep:
         job_id: str | UUID | None = None,
     ) -> JobHandle:
         """Take the tags ``names`` off the listed resources; each list any iterable of UUIDs.
+
+        In place of a list, "*" is every resource of that type that carries the tags.
 
         ``dry_run``: only find out what would be removed. ``max_affected``: remove nothing at all
         where more than that would be. ``job_id``: the same id again is the same job, never a
@@ -99,7 +102,8 @@ class TagSweep:
     ) -> JobHandle:
         """Delete key/value tags from the listed workspaces; a tag is ``{"key": …, "value": …}``.
 
-        Without a value it goes by key alone. Options and errors as in ``detach``.
+        Without a value it goes by key alone. ``workspaces="*"`` is every workspace that has any of
+        them. Options and errors as in ``detach``.
         """
         body = {
             "tenant": tenant,
@@ -108,6 +112,9 @@ class TagSweep:
             "dry_run": dry_run,
             "max_affected": max_affected,
         }
+        if _is_every(workspaces):
+            whole = DeleteJob.parse({**body, "workspaces": EVERY}).head()
+            return self._send(DeleteJob, whole, job_id)
         head = DeleteJob.parse_head(body).head()
         with NameSpool() as spool:
             spool.add(_iterable(workspaces, "workspaces"))
@@ -123,10 +130,11 @@ class TagSweep:
 
     def _send_links(self, kind: type[Job], given: Mapping[str, Any]) -> JobHandle:
         plain = {name: given[name] for name in ("tenant", "dry_run", "max_affected")}
-        body = {**plain, "names": _plain(given["names"], "names")}
+        every = {name: EVERY for name in RESOURCE_TYPES if _is_every(given[name])}
+        body = {**plain, **every, "names": _plain(given["names"], "names")}
         head, job_id = kind.parse_head(body).head(), given["job_id"]
         with Spool() as spool:
-            for name in RESOURCE_TYPES:
+            for name in (one for one in RESOURCE_TYPES if one not in every):
                 spool.add(name, _iterable(given[name], name))
             spool.check()
             if len(spool) > MOST_IN_ONE_MESSAGE:
@@ -213,11 +221,12 @@ def _plain(values: Iterable[Any], name: str) -> list[Any]:
     return [dict(one) if isinstance(one, Mapping) else one for one in _iterable(values, name)]
 
 
+def _is_every(values: Any) -> bool:
+    return isinstance(values, str) and values == EVERY
+
+
 def _iterable(values: Any, name: str) -> Iterable[Any]:
     """Return ``values`` where they can be a list; a lone text is a slip, not a list of letters."""
-    if values == EVERY:
-        reason = 'Selecting all with "*" is not offered yet: list the ids.'
-        raise InvalidJob([{"path": f"/{name}", "code": "unsupported", "reason": reason}])
     if isinstance(values, str | bytes) or not isinstance(values, Iterable):
         reason = f'Expected a list of items but got type "{type(values).__name__}".'
         raise InvalidJob([{"path": f"/{name}", "code": "not_a_list", "reason": reason}])

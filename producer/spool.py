@@ -7,7 +7,7 @@ job. A million ids take 16 MB on disk.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import IO, Self
 from uuid import UUID
@@ -51,7 +51,7 @@ class Spool:
             try:
                 self._file.write(resources.pack(block))
             except resources.UnreadableIds as error:
-                self._note(name, size, error.positions)
+                self._note(name, size, {at: block[at] for at in error.positions})
             size += len(block)
         if size:
             self._runs.append((name, size))
@@ -79,16 +79,10 @@ class Spool:
         if part:
             yield part
 
-    def _note(self, name: str, start: int, positions: list[int]) -> None:
-        room = _MOST_ERRORS - len(self._errors)
-        self._errors += [
-            {
-                "path": f"/{name}/{start + at}",
-                "code": "invalid_uuid",
-                "reason": "Must be a valid UUID.",
-            }
-            for at in positions[:room]
-        ]
+    def _note(self, name: str, start: int, faulty: Mapping[int, object]) -> None:
+        for at, one in islice(faulty.items(), _MOST_ERRORS - len(self._errors)):
+            code, reason = fields.fault(one, "invalid_uuid", "Must be a valid UUID.")
+            self._errors.append({"path": f"/{name}/{start + at}", "code": code, "reason": reason})
 
 
 class NameSpool:

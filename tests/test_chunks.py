@@ -58,6 +58,6 @@ def test_a_job_of_many_tags_has_smaller_chunks(most: int, targets: int, expected
 
 
 def test_the_ends_of_a_chunk_are_its_lowest_and_highest_id() -> None:
-    ids = [UUID(int=at).bytes for at in range(1, 4)]
-    assert chunks.ends(b"".join(ids)) == (ids[0], ids[2])
-    assert chunks.ends(ids[0]) == (ids[0], ids[0])
+    ids = [UUID(int=at) for at in range(1, 4)]
+    assert chunks.ends(b"".join(one.bytes for one in ids)) == (ids[0], ids[2])
+    assert chunks.ends(ids[0].bytes) == (ids[0], ids[0])

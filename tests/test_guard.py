@@ -30,7 +30,7 @@ def run(tmp_path: Path) -> CommandLine:
 
 @examples
 @given(
-    world=worlds("detach", "attach", "delete"),
+    world=worlds("detach", "delete", every=True) | worlds("attach"),
     stored=st.booleans(),
     off=st.integers(-2, 1),
     dry_run=st.booleans(),

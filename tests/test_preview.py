@@ -42,7 +42,7 @@ def run(tmp_path: Path) -> CommandLine:
 
 
 @examples
-@given(world=worlds("detach", "attach", "delete"), stored=st.booleans())
+@given(world=worlds("detach", "delete", every=True) | worlds("attach"), stored=st.booleans())
 def test_a_preview_tells_what_the_job_then_does(
     store: Store, world: World, *, stored: bool
 ) -> None:

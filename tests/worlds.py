@@ -110,11 +110,12 @@ def _has_ids(body: Mapping[str, Any]) -> bool:
     return any(body[kind] for kind in TYPES)
 
 
-def worlds(*kinds: str) -> st.SearchStrategy[World]:
-    """Return worlds whose job is of one of these kinds."""
-    bodies = _bodies(ids, some_workspaces=st.lists(st.sampled_from(WORKSPACES), max_size=10))
-    one = [_worlds(kind, bodies[kind]) for kind in kinds]
-    return st.one_of(one)
+def worlds(*kinds: str, every: bool = False) -> st.SearchStrategy[World]:
+    """Return worlds whose job is of one of these kinds; ``every``: any list may be ``"*"``."""
+    some = st.lists(st.sampled_from(WORKSPACES), max_size=10)
+    star = st.just("*")
+    bodies = _bodies(ids | star if every else ids, some_workspaces=some | star if every else some)
+    return st.one_of([_worlds(kind, bodies[kind]) for kind in kinds])
 
 
 def _worlds(kind: str, bodies: st.SearchStrategy[dict[str, Any]]) -> st.SearchStrategy[World]:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from sqlalchemy import Connection
 
-from worker import database
+from worker import database, selection
 from worker.errors import StoreRefused
 from worker.models.records import Chunk, JobRecord, Outcome
 from worker.models.resources import unpack
@@ -27,23 +27,32 @@ def apply(connection: Connection, job: JobRecord, chunk: Chunk) -> Outcome:
             outcome: Outcome = KINDS[job.kind].apply(connection, job, chunk)
             return outcome
     except StoreRefused as refused:
-        halves = list(_halves(job, chunk)) if refused.by_item else []
+        halves = list(_halves(connection, job, chunk)) if refused.by_item else []
         if not halves:
-            return failed(chunk, "refused", str(refused))
+            return failed(connection, job, chunk, "refused", str(refused))
     outcome = Outcome()
     for half in halves:
         outcome += apply(connection, job, half)
     return outcome
 
 
-def failed(chunk: Chunk, code: str, reason: str) -> Outcome:
-    """Return the failure of all items of a chunk."""
-    places = chunk.names or list(unpack(chunk.ids))
-    return Outcome(0, chunk.items, chunk.failures(places, code, reason))
+def failed(connection: Connection, job: JobRecord, chunk: Chunk, code: str, reason: str) -> Outcome:
+    """Return the failure of all items of a chunk; of a range, of all that is there."""
+    outcome = Outcome()
+    for one in selection.listed(connection, job, chunk):
+        places = one.names or list(unpack(one.ids))
+        outcome += Outcome(0, one.items, one.failures(places, code, reason))
+    return outcome
 
 
-def _halves(job: JobRecord, chunk: Chunk) -> Iterator[Chunk]:
-    """Halve by resources first, then, for a single one, by what is taken off it."""
+def _halves(connection: Connection, job: JobRecord, chunk: Chunk) -> Iterator[Chunk]:
+    """Halve by resources first, then, for a single one, by what is taken off it.
+
+    A range is first listed.
+    """
+    if chunk.span:
+        yield from selection.listed(connection, job, chunk)
+        return
     targets = chunk.targets or list(range(len(job.targets)))
     if chunk.size > 1:
         middle = chunk.size // 2

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
+from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,9 +71,9 @@ def unpack_names(packed: bytes) -> list[str]:
     return [name.decode() for name in _entries(packed, NAME_WIDTH).tolist()]
 
 
-def ends(packed: bytes) -> tuple[bytes, bytes]:
+def ends(packed: bytes) -> tuple[UUID, UUID]:
     """Return the lowest and the highest id of a chunk."""
-    return packed[:WIDTH], packed[-WIDTH:]
+    return UUID(bytes=packed[:WIDTH]), UUID(bytes=packed[-WIDTH:])
 
 
 class _Run:

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, and_, delete, func, insert, select
 
-from worker import chunks, progress, throttle
+from worker import chunks, progress, selection, throttle
 from worker.models.records import Chunk, JobRecord, Lists
 from worker.models.resources import WIDTH
 from worker.models.tables import chunk as chunk_table
@@ -45,7 +45,8 @@ def split(
     if not matched:
         return progress.begin(connection, job, matched, 0, 0), None
     runs = _stored(connection, job.id) if lists is None else _in_hand(lists)
-    cut = _cut(runs, most, len(matched))
+    lists_cut = _cut(runs, most, len(matched))
+    cut = _numbered(lists_cut, selection.cut(connection, job, matched, most_resources))
     first = list(islice(cut, 2))
     if at_once and len(first) == 1:
         _forget_parts(connection, job)
@@ -55,6 +56,10 @@ def split(
     return progress.begin(connection, job, matched, opened, total), None
 
 
+def _numbered(*some: Iterator[Chunk]) -> Iterator[Chunk]:
+    return (replace(chunk, number=number) for number, chunk in enumerate(chain(*some)))
+
+
 def _forget_parts(connection: Connection, job: JobRecord) -> None:
     """Let go of the lists as they came in; not before all of them are cut."""
     if job.parts:
@@ -62,16 +67,15 @@ def _forget_parts(connection: Connection, job: JobRecord) -> None:
 
 
 def _cut(runs: Runs, most: int, targets: int) -> Iterator[Chunk]:
-    number = 0
+    """Yield the chunks of the lists, unnumbered."""
     for resource_type, lists in sorted(runs.items()):
         width = _width(resource_type)
         for packed in chunks.split(lists, most, width):
             items = len(packed) // width * targets
             if resource_type:
-                yield Chunk(number, resource_type, items, ids=packed)
+                yield Chunk(0, resource_type, items, ids=packed)
             else:
-                yield Chunk(number, 0, items, names=chunks.unpack_names(packed))
-            number += 1
+                yield Chunk(0, 0, items, names=chunks.unpack_names(packed))
 
 
 def _width(resource_type: int) -> int:

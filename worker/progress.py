@@ -13,7 +13,7 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, func, insert, select, true, update
 
-from worker import failures, outbox
+from worker import failures, outbox, selection
 from worker.errors import ItemError, NoSuchJob
 from worker.models import counts
 from worker.models.events import MOST_ERRORS, Completion, JobCompleted
@@ -64,10 +64,11 @@ def complete(connection: Connection, job: JobRecord, chunk: Chunk, outcome: Outc
     What splitting, beginning, closing and ending it write elsewhere one by one is written at once.
     """
     connection.execute(insert(chunks), chunk.row(job.id, "done"))
+    absent, more = outcome.rest(chunk)
     done: dict[str, Any] = {
-        "total": chunk.items,
+        "total": chunk.items + more,
         "removed": outcome.removed,
-        "absent": chunk.items - outcome.removed - outcome.failed,
+        "absent": absent,
         "failed": outcome.failed,
     }
     if outcome.failures:
@@ -90,7 +91,7 @@ def open_chunks(connection: Connection, job: JobRecord) -> Iterator[Chunk]:
     next_one = select(chunks).where(this).order_by(chunks.c.number).limit(1)
     number = -1
     while row := connection.execute(next_one.where(chunks.c.number > number)).one_or_none():
-        yield _chunk(row)
+        yield chunk_of(row)
         number = row.number
 
 
@@ -131,7 +132,7 @@ def claim(connection: Connection) -> tuple[JobRecord, Chunk] | None:
         return None
     job = find(connection, row.job_id)
     assert job is not None  # the chunk's foreign key  # noqa: S101
-    return job, _chunk(row)
+    return job, chunk_of(row)
 
 
 def claim_again(
@@ -141,18 +142,20 @@ def claim_again(
     this = and_(chunks.c.job_id == job_id, chunks.c.number == number, chunks.c.state == "open")
     held = select(chunks).where(this).with_for_update(skip_locked=True)
     row = connection.execute(held).one_or_none()
-    return (known(connection, job_id), _chunk(row)) if row else None
+    return (known(connection, job_id), chunk_of(row)) if row else None
 
 
 def close(connection: Connection, job: JobRecord, chunk: Chunk, outcome: Outcome) -> JobRecord:
     """Close a chunk that was applied, count the job down, and end it where this was the last."""
     _close_chunk(connection, job, chunk, "done")
+    absent, more = outcome.rest(chunk)
     counted = change(
         connection,
         job,
         open=jobs.c.open - 1,
         removed=jobs.c.removed + outcome.removed,
-        absent=jobs.c.absent + (chunk.items - outcome.removed - outcome.failed),
+        absent=jobs.c.absent + absent,
+        total=jobs.c.total + more,
         failed=jobs.c.failed + outcome.failed,
         served_at=clock(),
     )
@@ -207,6 +210,7 @@ def end(
     ended = change(
         connection,
         job,
+        remaining=selection.remaining(connection, job),
         status=status or _status(job),
         open=0,
         finished_at=clock(),
@@ -246,10 +250,11 @@ def _open() -> ColumnElement[bool]:
     return and_(jobs.c.open > 0, ~jobs.c.paused)
 
 
-def _chunk(row: Row[Any]) -> Chunk:
-    return Chunk(
-        row.number, row.resource_type, row.items, row.ids or b"", row.names or [], row.targets
-    )
+def chunk_of(row: Row[Any]) -> Chunk:
+    """Return the chunk that a row of its table holds."""
+    ids, names = row.ids or b"", row.names or []
+    span = tuple(row.span) if row.span else None
+    return Chunk(row.number, row.resource_type, row.items, ids, names, row.targets, span)
 
 
 def change(connection: Connection, job: JobRecord, **values: Any) -> JobRecord:
@@ -284,4 +289,5 @@ def _completion(job: JobRecord, report: Report) -> Completion:
         errors_total=job.errors_total if job.errors_total > MOST_ERRORS else None,
         tags_truncated=report.truncated,
         dry_run=job.dry_run or None,
+        remaining=job.remaining,
     )

@@ -92,9 +92,9 @@ def _next(connection: Connection, job: JobRecord, number: int) -> Slip | None:
         return None
     retried = and_(chunks.c.job_id == job.id, chunks.c.origin == row.number)
     later = connection.execute(select(chunks).where(retried).order_by(chunks.c.number)).all()
-    slip = Slip(_chunk(row), row.state == "done")
+    slip = Slip(progress.chunk_of(row), row.state == "done")
     for one in later:
-        places = dict.fromkeys(_places(_chunk(one)), one.state == "done")
+        places = dict.fromkeys(_places(progress.chunk_of(one)), one.state == "done")
         for target in one.targets or [None]:
             slip.again[target] |= places
     numbers = [row.number, *(one.number for one in later)]
@@ -104,12 +104,6 @@ def _next(connection: Connection, job: JobRecord, number: int) -> Slip | None:
     else:
         _read_workspace_tags(connection, job, slip, [row, *later])
     return slip
-
-
-def _chunk(row: Row[Any]) -> Chunk:
-    return Chunk(
-        row.number, row.resource_type, row.items, row.ids or b"", row.names or [], row.targets
-    )
 
 
 def _places(chunk: Chunk) -> Iterator[Place]:

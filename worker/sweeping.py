@@ -90,9 +90,8 @@ def _close(
     with caution.counted(connection, f"chunk {job.id} {chunk.number}") as deadly:
         if deadly:
             reason = DEADLY.format(tries=caution.MOST_TRIES)
-            return progress.close(
-                connection, job, chunk, bisection.failed(chunk, "gave_up", reason)
-            )
+            given_up = bisection.failed(connection, job, chunk, "gave_up", reason)
+            return progress.close(connection, job, chunk, given_up)
         with meters.timed(job.kind):
             step = bisection.apply if carefully else None
             outcome = preview.apply(connection, job, chunk, step)

@@ -42,9 +42,16 @@ def _lines(data: dict[str, Any]) -> list[str]:
     return [
         f"{data['status']}: {what}{_duration(data)}",
         f"  {counted(counts['total'], 'item')}: {parts}",
+        *_remaining(data),
         *_first("tag", [tag(one) for one in data["tags"]], data.get("tags_truncated", 0)),
         *_first("error", [_error(one) for one in data["errors"]], _hidden_errors(data)),
     ]
+
+
+def _remaining(data: dict[str, Any]) -> list[str]:
+    """Tell of a job that selected all what carries the tags after it."""
+    left = data.get("remaining")
+    return [] if left is None else [f"  {counted(left, 'item')} still to be found there"]
 
 
 def tag(shown: dict[str, Any]) -> str:

@@ -30,7 +30,7 @@ class Payload:
         for number, packed in self._job.packed().items():
             yield _opening(name_of(number))
             yield from _listed(unpack(packed))
-        if "workspaces" in self._job.lists:
+        if self._names_workspaces:
             yield _opening("workspaces")
             yield from _listed(iter(self._job.workspace_ids()))
         yield b"}"
@@ -39,12 +39,17 @@ class Payload:
     def _head(self) -> bytes:
         return json.dumps({"kind": self._job.kind, **self._job.head()})[:-1].encode()
 
+    @property
+    def _names_workspaces(self) -> bool:
+        """Whether it has a list of workspaces, and not ``"*"`` in its head."""
+        return "workspaces" in self._job.lists and "workspaces" not in self._job.head()
+
     @cached_property
     def _size(self) -> int:
         size = len(self._head) + len(b"}")
         for number, packed in self._job.packed().items():
             size += len(_opening(name_of(number))) + count(packed) * ID_BYTES
-        if "workspaces" in self._job.lists:
+        if self._names_workspaces:
             names = self._job.workspace_ids()
             quoted = sum(len(name) + 3 for name in names)  # identifiers: ASCII, nothing to escape
             size += len(_opening("workspaces")) + (quoted or 1)

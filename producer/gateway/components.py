@@ -48,12 +48,17 @@ def _page(of: str) -> dict[str, Any]:
     return _object(properties, *properties)
 
 
-_DETACH = {"names": {"type": "array", "items": _NAME, "maxItems": 1_000}, **_LISTS}
+_EVERY = {"const": "*", "description": "All that carry the tags when the job is accepted."}
+_NAMES = {"names": {"type": "array", "items": _NAME, "maxItems": 1_000}}
+_ATTACH = _NAMES | _LISTS
+_DETACH = _NAMES | {name: {"anyOf": [some, _EVERY]} for name, some in _LISTS.items()}
 _SOME_IDS = [{"properties": {name: {"minItems": 1}}, "required": [name]} for name in RESOURCE_TYPES]
 _DELETE = {
     "workspaces": {
-        "type": "array",
-        "items": {"type": "string", "pattern": "^[A-Za-z0-9-]{1,36}$"},
+        "anyOf": [
+            {"type": "array", "items": {"type": "string", "pattern": "^[A-Za-z0-9-]{1,36}$"}},
+            _EVERY,
+        ]
     },
     "tags": _array("WantedTag", maxItems=1_000),
     "sys_tags": _array("WantedTag", maxItems=1_000),
@@ -85,7 +90,7 @@ _JOB = {
 _ITEM_ERROR = {"path": _TEXT, "code": _TEXT, "reason": _TEXT}
 _WOULD = dict.fromkeys(("would_remove", "would_add"), _NUMBER)
 _YES = {"const": True}
-_SOMETIMES = {"paused": _YES, "dry_run": _YES}
+_SOMETIMES = {"paused": _YES, "dry_run": _YES, "remaining": _NUMBER}
 _PROBLEM = {"type": _TEXT, "title": _TEXT, "status": {"type": "integer"}, "detail": _TEXT}
 _TAG = {
     "id": _UUID,
@@ -102,7 +107,7 @@ _ERROR = {
 
 SCHEMAS: dict[str, Any] = {
     "Detach": _object(_DETACH, "names", closed=True),
-    "Attach": _object(_DETACH, "names", closed=True, anyOf=_SOME_IDS),
+    "Attach": _object(_ATTACH, "names", closed=True, anyOf=_SOME_IDS),
     "Tag": _object(_TAG, *_TAG),
     "Tags": _array("Tag"),
     "DetachError": _object(
@@ -123,7 +128,7 @@ SCHEMAS: dict[str, Any] = {
         "anyOf": [
             _object({"kind": {"const": "detach"}, **_OWN, **_DETACH}, "kind", "names", closed=True),
             _object(
-                {"kind": {"const": "attach"}, **_OWN, **_DETACH},
+                {"kind": {"const": "attach"}, **_OWN, **_ATTACH},
                 "kind",
                 "names",
                 closed=True,

@@ -15,6 +15,7 @@ MOST_NAMES = 1_000
 EVERY = "*"
 #: what the store can count
 MOST_LIMIT = 2**63 - 1
+NOT_BESIDE = 'The text "*", in place of the list, selects all: with a list, give ids alone.'
 NO_IDENTIFIER = "Must be 1 to 36 letters, digits or hyphens."
 
 _IDENTIFIER = re.compile(r"[A-Za-z0-9-]{1,36}")
@@ -40,7 +41,7 @@ def _listed(value: object) -> list[Any]:
         raise PydanticCustomError("null", "This field may not be null.")
     if value == EVERY:
         raise PydanticCustomError(
-            "unsupported", 'Selecting all with "*" is not offered yet: list the ids.'
+            "unsupported", 'There is nothing to select with "*": list the ids.'
         )
     kind = type(value).__name__
     raise PydanticCustomError(
@@ -48,12 +49,17 @@ def _listed(value: object) -> list[Any]:
     )
 
 
+def fault(value: object, code: str, reason: str) -> tuple[str, str]:
+    """Return code and reason of what is wrong with ``value`` in a list: those given, as a rule."""
+    if value is None:
+        return "null", "This field may not be null."
+    return ("every_and_ids", NOT_BESIDE) if value == EVERY else (code, reason)
+
+
 def _refuse(values: Sequence[object], positions: Iterable[int], code: str, reason: str) -> None:
     details = [
         InitErrorDetails(
-            type=PydanticCustomError("null", "This field may not be null.")
-            if values[at] is None
-            else PydanticCustomError(code, reason),
+            type=PydanticCustomError(*fault(values[at], code, reason)),
             loc=(at,),
             input=values[at],
         )
@@ -72,6 +78,14 @@ def _pack_ids(value: object) -> bytes:
     except resources.UnreadableIds as error:
         _refuse(ids, error.positions, "invalid_uuid", "Must be a valid UUID.")
         raise
+
+
+def _select_ids(value: object) -> bytes | str:
+    return EVERY if value == EVERY else _pack_ids(value)
+
+
+def _select_workspaces(value: object) -> tuple[str, ...] | str:
+    return EVERY if value == EVERY else _workspaces(value)
 
 
 def _workspaces(value: object) -> tuple[str, ...]:
@@ -120,8 +134,19 @@ Value = Annotated[str, AfterValidator(_storable)]
 Ids = Annotated[
     bytes, PlainValidator(_pack_ids), PlainSerializer(lambda ids: list(resources.unpack(ids)))
 ]
+#: the same, or "*": all that carry the tags
+SelectedIds = Annotated[
+    bytes | str,
+    PlainValidator(_select_ids),
+    PlainSerializer(lambda ids: ids if ids == EVERY else list(resources.unpack(ids))),
+]
 #: ids of workspaces, as a JSON list
 Workspaces = Annotated[tuple[str, ...], PlainValidator(_workspaces), PlainSerializer(list)]
+SelectedWorkspaces = Annotated[
+    tuple[str, ...] | str,
+    PlainValidator(_select_workspaces),
+    PlainSerializer(lambda names: names if names == EVERY else list(names)),
+]
 #: only find out what the job would do
 DryRun = Annotated[bool, PlainValidator(_yes_or_no)]
 #: change nothing at all where more items than that would be changed

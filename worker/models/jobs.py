@@ -11,20 +11,29 @@ import json
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from worker.errors import InvalidJob, ItemError
 from worker.models.fields import (
+    EVERY,
     MOST_NAMES,
     DryRun,
-    Ids,
     Key,
     MaxAffected,
     Name,
+    SelectedIds,
+    SelectedWorkspaces,
     Tenant,
     Value,
-    Workspaces,
 )
 from worker.models.resources import RESOURCE_TYPES, number_of
 
@@ -72,7 +81,8 @@ class Job(BaseModel):
 
     def head(self) -> dict[str, Any]:
         """Return all but the long lists, as JSON: what a worker needs beside the ids."""
-        return self.model_dump(mode="json", exclude=set(self.lists), exclude_defaults=True)
+        head = self.model_dump(mode="json", exclude=set(self.lists), exclude_defaults=True)
+        return head | {name: EVERY for name in self.lists if getattr(self, name) == EVERY}
 
     def packed(self) -> dict[int, bytes]:
         """Return the ids of resources, packed, by number of their type."""
@@ -98,19 +108,19 @@ class _LinksJob(Job):
     lists = frozenset(RESOURCE_TYPES)
 
     names: Annotated[list[Name], Field(max_length=MOST_NAMES)]
-    sources: Ids = b""
-    transformations: Ids = b""
-    destinations: Ids = b""
-    visualizations: Ids = b""
-    layers: Ids = b""
-    folders: Ids = b""
-    tables: Ids = b""
-    volumes: Ids = b""
+    sources: SelectedIds = b""
+    transformations: SelectedIds = b""
+    destinations: SelectedIds = b""
+    visualizations: SelectedIds = b""
+    layers: SelectedIds = b""
+    folders: SelectedIds = b""
+    tables: SelectedIds = b""
+    volumes: SelectedIds = b""
 
     def packed(self) -> dict[int, bytes]:
         """Return the ids of all eight lists that have any."""
         lists = ((number_of(name), getattr(self, name)) for name in RESOURCE_TYPES)
-        return {number: ids for number, ids in lists if ids}
+        return {number: ids for number, ids in lists if ids and ids != EVERY}
 
 
 class DetachJob(_LinksJob):
@@ -125,6 +135,14 @@ class AttachJob(_LinksJob):
 
     kind = "attach"
     task = "tags.attach"
+
+    @field_validator(*RESOURCE_TYPES, mode="before")
+    @classmethod
+    def _names_what_to_tag(cls, value: object) -> object:
+        if value == EVERY:
+            reason = 'An attach has nothing to select with "*": list the ids.'
+            raise PydanticCustomError("unsupported", reason)
+        return value
 
     @model_validator(mode="after")
     def _has_something_to_tag(self, info: ValidationInfo) -> Self:
@@ -151,7 +169,7 @@ class DeleteJob(Job):
     task = "tags.delete"
     lists = frozenset({"workspaces"})
 
-    workspaces: Workspaces
+    workspaces: SelectedWorkspaces
     tags: Annotated[list[WantedTag], Field(max_length=MOST_NAMES)] = []
     sys_tags: Annotated[list[WantedTag], Field(max_length=MOST_NAMES)] = []
 
@@ -167,7 +185,7 @@ class DeleteJob(Job):
 
     def workspace_ids(self) -> tuple[str, ...]:
         """Return the ids of workspaces."""
-        return self.workspaces
+        return () if isinstance(self.workspaces, str) else self.workspaces
 
 
 KINDS: dict[str, type[Job]] = {job.kind: job for job in (DetachJob, DeleteJob, AttachJob)}

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from worker.errors import ItemError
-from worker.models.resources import WIDTH
+from worker.models.fields import EVERY
+from worker.models.resources import RESOURCE_TYPES, WIDTH
 
 #: the ends after which a job can be asked to do the rest
 RETRYABLE = frozenset({"partial", "failed", "cancelled"})
@@ -43,6 +45,7 @@ class JobRecord:
     accepted_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
+    remaining: int | None  #: what still carried what ``"*"`` selected, when the job ended
     forgotten_at: datetime | None  #: when the record of what it removed was deleted
 
     @property
@@ -72,6 +75,12 @@ class JobRecord:
         return most
 
     @property
+    def selected(self) -> list[int]:
+        """The types of resources of which it is about all, by number; 0: workspaces."""
+        names = ("workspaces", *RESOURCE_TYPES)
+        return [number for number, name in enumerate(names) if self.head.get(name) == EVERY]
+
+    @property
     def targets(self) -> list[dict[str, Any]]:
         """What it acts on: tags of a detach, wanted keys of a delete."""
         return self.matched or []
@@ -93,6 +102,8 @@ class Chunk:
     ids: bytes = b""
     names: list[str] = field(default_factory=list)
     targets: list[int] | None = None  #: places among the job's targets; None: all of them
+    #: of what ``"*"`` selects, in place of ids: the lowest and the highest
+    span: tuple[str, str] | None = None
 
     @property
     def size(self) -> int:
@@ -109,6 +120,7 @@ class Chunk:
             "ids": self.ids or None,
             "names": self.names or None,
             "targets": self.targets,
+            "span": self.span,
             "items": self.items,
         }
 
@@ -117,6 +129,14 @@ class Chunk:
         ids, names = self.ids[start * WIDTH : end * WIDTH], self.names[start:end]
         items = self.items // self.size * (end - start)
         return replace(self, ids=ids, names=names, items=items)
+
+    def listing(
+        self, *, ids: bytes = b"", names: Sequence[str] = (), target: int | None = None
+    ) -> Chunk:
+        """Return some of what a range spans, named; ``target``: for that one alone."""
+        targets = self.targets if target is None else [target]
+        items = len(ids) // WIDTH or len(names)
+        return replace(self, span=None, ids=ids, names=[*names], targets=targets, items=items)
 
     def about(self, targets: list[int]) -> Chunk:
         """Return the same resources for some of the job's targets alone."""
@@ -153,6 +173,14 @@ class Outcome:
     removed: int = 0
     failed: int = 0
     failures: list[Failure] = field(default_factory=list)
+
+    def rest(self, chunk: Chunk) -> tuple[int, int]:
+        """Return how many items of the chunk were absent, and how many more there were.
+
+        More: into a range, links came to be while the job was accepted.
+        """
+        left = chunk.items - self.removed - self.failed
+        return max(left, 0), max(-left, 0)
 
     def __add__(self, other: Outcome) -> Outcome:
         """Return what became of both."""

@@ -13,7 +13,7 @@ from worker.models.records import JobRecord
 def of(job: JobRecord, event: dict[str, Any] | None) -> dict[str, Any]:
     """Return ``job`` as JSON; ``event`` is that of its latest end, if it has one.
 
-    ``dry_run`` and ``paused`` are there only where they apply.
+    ``dry_run``, ``remaining`` and ``paused`` are there only where they apply.
     """
     shown: dict[str, Any] = {
         "id": str(job.id),
@@ -30,6 +30,8 @@ def of(job: JobRecord, event: dict[str, Any] | None) -> dict[str, Any]:
     }
     if job.dry_run:
         shown["dry_run"] = True
+    if job.remaining is not None:
+        shown["remaining"] = job.remaining
     if job.paused and not job.ended:
         shown["paused"] = True
     return shown

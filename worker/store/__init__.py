@@ -9,6 +9,12 @@ Each module of a kind offers the same words:
 * ``apply(connection, job, chunk)``: change links, or tags of workspaces, and record which were
   changed, in one transaction;
 * ``report(connection, job)``: the tag array of its completion event; of a preview, nothing moves.
+
+and those whose lists may be ``"*"``:
+
+* ``cut(connection, job, most)``: what the job selects, in ranges of up to ``most``;
+* ``listed(connection, job, chunk)``: what of a range is there, as chunks that name it;
+* ``remaining(connection, job)``: how much still carries what the job is about.
 """
 
 from __future__ import annotations

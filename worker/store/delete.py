@@ -7,58 +7,65 @@ deletes by key alone. A tag set anew after the job was accepted is not its to re
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, func, select, text
+from sqlalchemy import Connection, Row, TextClause, func, select
 
 from worker.models.events import MOST_TAGS
 from worker.models.records import Chunk, JobRecord, Outcome, Report
 from worker.models.tables import workspace, workspace_removal
-from worker.models.types import Id, Moment
+from worker.store.links import statement
 from worker.store.lists import among
 
-_WANTED = """
-WITH wanted AS (
-    SELECT * FROM unnest(CAST(:keys AS text[]), CAST(:values AS text[]), CAST(:systems AS bool[]))
-    AS item (key, value, system)
-)"""
-_FITTING = """
-    FROM workspace_tag AS tag
-    WHERE tag.tenant = :tenant AND tag.workspace_id = ANY (CAST(:workspaces AS text[]))
-      AND tag.created_at <= :accepted_at
-      AND EXISTS (SELECT FROM wanted WHERE wanted.key = tag.key AND wanted.system = tag.system
-                  AND (wanted.value IS NULL OR wanted.value = tag.value))
+#: which workspaces: those that are listed, a range, or all
+_PLACES = {
+    "postgresql": "workspace_id = ANY (CAST(:workspaces AS text[]))",
+    "sqlite": "workspace_id IN (SELECT value FROM json_each(:workspaces))",
+}
+_RANGE = "workspace_id BETWEEN :low_name AND :high_name"
+_FITTING = {
+    "postgresql": """
+FROM workspace_tag AS tag
+WHERE tag.tenant = :tenant AND tag.{places} AND tag.created_at <= :accepted_at
+  AND EXISTS (
+    SELECT FROM unnest(CAST(:keys AS text[]), CAST(:values AS text[]), CAST(:systems AS bool[]))
+                AS wanted (key, value, system)
+    WHERE wanted.key = tag.key AND wanted.system = tag.system
+      AND (wanted.value IS NULL OR wanted.value = tag.value))
+""",
+    "sqlite": """
+FROM workspace_tag AS tag
+WHERE tag.tenant = :tenant AND tag.{places} AND tag.created_at <= :accepted_at
+  AND EXISTS (
+    SELECT 1 FROM json_each(:wanted) AS item
+    WHERE item.value ->> 'key' = tag.key AND item.value ->> 'system' = tag.system
+      AND (item.value ->> 'value' IS NULL OR item.value ->> 'value' = tag.value))
+""",
+}
+_KEEP = """
+INSERT INTO workspace_removal (job_id, chunk, run, workspace_id, key, value, system)
+SELECT :job_id, :chunk, :run, workspace_id, key, value, system
 """
-_KEPT = """ RETURNING tag.workspace_id, tag.key, tag.value, tag.system
-), kept AS (
-    INSERT INTO workspace_removal (job_id, chunk, run, workspace_id, key, value, system)
-    SELECT :job_id, :chunk, :run, workspace_id, key, value, system FROM gone
-    RETURNING 1
-)
+_RECORDED = """
+WITH gone AS (DELETE {fitting} RETURNING tag.workspace_id, tag.key, tag.value, tag.system),
+kept AS ({keep} FROM gone RETURNING 1)
 SELECT count(*) FROM kept
 """
-_MOMENT = bindparam("accepted_at", type_=Moment())
-_COUNT = text(_WANTED + " SELECT count(*) " + _FITTING).bindparams(_MOMENT)
-_POSTGRESQL = text(_WANTED + ", gone AS (DELETE " + _FITTING + _KEPT).bindparams(
-    bindparam("job_id", type_=Id()), _MOMENT
-)
-
-_MATCHING = """
-FROM workspace_tag
-WHERE tenant = :tenant AND created_at <= :accepted_at
-  AND workspace_id IN (SELECT value FROM json_each(:workspaces))
-  AND EXISTS (SELECT 1 FROM json_each(:wanted) AS item
-              WHERE item.value ->> 'key' = workspace_tag.key
-                AND item.value ->> 'system' = workspace_tag.system
-                AND (item.value ->> 'value' IS NULL
-                     OR item.value ->> 'value' = workspace_tag.value))
+_CUT = """
+SELECT place / :most AS part, min(workspace_id) AS low, max(workspace_id) AS high,
+       sum(tags) AS items
+FROM (
+    SELECT workspace_id, count(*) AS tags, row_number() OVER (ORDER BY workspace_id) - 1 AS place
+    {fitting} GROUP BY workspace_id
+) AS placed
+GROUP BY 1 ORDER BY 1
 """
-_KEEP_SQLITE = text(
-    "INSERT INTO workspace_removal (job_id, chunk, run, workspace_id, key, value, system) "
-    "SELECT :job_id, :chunk, :run, workspace_id, key, value, system" + _MATCHING + "RETURNING 1"
-).bindparams(bindparam("job_id", type_=Id()), _MOMENT)
-_COUNT_SQLITE = text("SELECT count(*)" + _MATCHING).bindparams(_MOMENT)
-_DELETE_SQLITE = text("DELETE" + _MATCHING).bindparams(_MOMENT)
+#: of what is counted whenever it came to be
+_LATEST = datetime(9999, 1, 1, tzinfo=UTC)
 
 
 def match(connection: Connection, tenant: str, head: dict[str, Any]) -> list[dict[str, Any]]:  # noqa: ARG001  # the same words for each kind
@@ -80,9 +87,8 @@ def prepare(connection: Connection, job: JobRecord) -> list[dict[str, Any]]:  # 
 
 def count(connection: Connection, job: JobRecord, chunk: Chunk) -> int:
     """Return how many tags of the chunk's workspaces ``apply`` would delete."""
-    counting = _COUNT_SQLITE if connection.dialect.name == "sqlite" else _COUNT
-    values = _values(connection, job, chunk, chunk.names)
-    return int(connection.execute(counting, values).scalar_one())
+    counting = _statement(connection, "SELECT count(*) {fitting}", _places(connection, chunk))
+    return int(connection.execute(counting, _values(connection, job, chunk)).scalar_one())
 
 
 def apply(connection: Connection, job: JobRecord, chunk: Chunk) -> Outcome:
@@ -90,15 +96,45 @@ def apply(connection: Connection, job: JobRecord, chunk: Chunk) -> Outcome:
 
     Each item of a workspace that the tenant does not have is failed. Raises StoreRefused.
     """
+    if chunk.span:
+        return Outcome(_remove(connection, job, chunk))
     query = select(workspace.c.id).where(
         workspace.c.tenant == job.tenant, among(connection, workspace.c.id, chunk.names)
     )
     known = set(connection.execute(query).scalars())
     unknown = [name for name in chunk.names if name not in known]
-    removed = _remove(connection, _values(connection, job, chunk, sorted(known))) if known else 0
+    removed = _remove(connection, job, replace(chunk, names=sorted(known))) if known else 0
     failed = len(unknown) * len(job.targets_of(chunk))
     failures = chunk.failures(unknown, "unknown_workspace", "There is no such workspace.")
     return Outcome(removed, failed, failures)
+
+
+def cut(connection: Connection, job: JobRecord, most: int) -> Iterator[Chunk]:
+    """Yield ranges of up to ``most`` workspaces that have any wanted tag, unnumbered."""
+    cutting = _statement(connection, _CUT, "tenant = :tenant")
+    whole = Chunk(0, 0, 0)
+    values = {**_values(connection, job, whole), "most": most}
+    for row in connection.execute(cutting, values).all():
+        yield replace(whole, items=int(row.items), span=(row.low, row.high))
+
+
+def listed(connection: Connection, job: JobRecord, chunk: Chunk) -> list[Chunk]:
+    """Return what of a range is there to be deleted, as chunks of one target each."""
+    listing = "SELECT workspace_id, key, value, system {fitting} ORDER BY workspace_id"
+    rows = connection.execute(
+        _statement(connection, listing, _RANGE), _values(connection, job, chunk)
+    ).all()
+    names: dict[int, list[str]] = {}
+    for row in rows:
+        names.setdefault(_first_fitting(job, row), []).append(row.workspace_id)
+    return [chunk.listing(names=some, target=target) for target, some in sorted(names.items())]
+
+
+def remaining(connection: Connection, job: JobRecord) -> int:
+    """Return how many tags that fit the tenant's workspaces have, whenever they were set."""
+    counting = _statement(connection, "SELECT count(*) {fitting}", "tenant = :tenant")
+    values = {**_values(connection, job, Chunk(0, 0, 0)), "accepted_at": _LATEST}
+    return int(connection.execute(counting, values).scalar_one())
 
 
 def report(connection: Connection, job: JobRecord) -> Report:
@@ -115,33 +151,60 @@ def report(connection: Connection, job: JobRecord) -> Report:
     return Report([_shown(row) for row in rows[:MOST_TAGS]], truncated if truncated > 0 else None)
 
 
-def _remove(connection: Connection, values: dict[str, Any]) -> int:
+def _remove(connection: Connection, job: JobRecord, chunk: Chunk) -> int:
+    places, values = _places(connection, chunk), _values(connection, job, chunk)
     if connection.dialect.name == "sqlite":
-        kept = len(connection.execute(_KEEP_SQLITE, values).all())
-        connection.execute(_DELETE_SQLITE, values)
+        keeping = _statement(connection, "{keep} {fitting} RETURNING 1", places)
+        kept = len(connection.execute(keeping, values).all())
+        connection.execute(_statement(connection, "DELETE {fitting}", places), values)
         return kept
-    return int(connection.execute(_POSTGRESQL, values).scalar_one())
+    return int(connection.execute(_statement(connection, _RECORDED, places), values).scalar_one())
 
 
-def _values(
-    connection: Connection, job: JobRecord, chunk: Chunk, workspaces: list[str]
-) -> dict[str, Any]:
+def _places(connection: Connection, chunk: Chunk) -> str:
+    return _RANGE if chunk.span else _PLACES[connection.dialect.name]
+
+
+def _statement(connection: Connection, sql: str, places: str) -> TextClause:
+    return _filled(connection.dialect.name, sql, places)
+
+
+@cache
+def _filled(dialect: str, sql: str, places: str) -> TextClause:
+    fitting = _FITTING[dialect].format(places=places)
+    return statement(sql.format(fitting=fitting, keep=_KEEP))
+
+
+def _values(connection: Connection, job: JobRecord, chunk: Chunk) -> dict[str, Any]:
+    low, high = chunk.span or (None, None)
     values: dict[str, Any] = {
         "tenant": job.tenant,
         "accepted_at": job.accepted_at,
         "job_id": job.id,
         "chunk": chunk.number,
         "run": job.ends,
+        "low_name": low,
+        "high_name": high,
     }
     targets = job.targets_of(chunk)
     if connection.dialect.name == "sqlite":
-        return values | {"workspaces": json.dumps(workspaces), "wanted": json.dumps(targets)}
+        return values | {"workspaces": json.dumps(chunk.names), "wanted": json.dumps(targets)}
     return values | {
-        "workspaces": workspaces,
+        "workspaces": chunk.names,
         "keys": [one["key"] for one in targets],
         "values": [one["value"] for one in targets],
         "systems": [one["system"] for one in targets],
     }
+
+
+def _first_fitting(job: JobRecord, row: Row[Any]) -> int:
+    """Return the place of the first target that a tag of a workspace fits."""
+    return next(
+        place
+        for place, one in enumerate(job.targets)
+        if (one["key"], one["system"]) == (row.key, bool(row.system))
+        and one["value"] in (None, row.value)
+    )
 
 
 def _shown(row: Row[Any]) -> dict[str, Any]:

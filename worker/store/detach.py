@@ -11,10 +11,11 @@ from typing import Any
 from sqlalchemy import Connection
 
 from worker.models.records import Chunk, JobRecord, Outcome
-from worker.store import links
+from worker.store import links, ranges
 from worker.store.links import report
+from worker.store.ranges import cut, listed, remaining
 
-__all__ = ["apply", "count", "match", "prepare", "report"]
+__all__ = ["apply", "count", "cut", "listed", "match", "prepare", "remaining", "report"]
 
 # One index range joined with the ids by hash, not an index descent for each id: hence BETWEEN.
 _POSTGRESQL = """
@@ -66,6 +67,8 @@ def count(connection: Connection, job: JobRecord, chunk: Chunk) -> int:
 
 def apply(connection: Connection, job: JobRecord, chunk: Chunk) -> Outcome:
     """Remove the links of the chunk and record which they were; raises StoreRefused."""
+    if chunk.span:
+        return Outcome(ranges.remove(connection, job, chunk))
     tags = links.still_there(connection, job, chunk, keep=False)
     if not tags:
         return Outcome()  # with a tag that is gone, its links are gone too

@@ -51,12 +51,12 @@ def recorded(changing: str) -> TextClause:
 
 def values(job: JobRecord, chunk: Chunk) -> dict[str, Any]:
     """Return what a statement about the links of ``chunk`` is told, all but the tags."""
-    low, high = chunks.ends(chunk.ids)
+    low, high = (UUID(one) for one in chunk.span) if chunk.span else chunks.ends(chunk.ids)
     return {
         "ids": chunk.ids,
         "bytes": len(chunk.ids),
-        "low": UUID(bytes=low),
-        "high": UUID(bytes=high),
+        "low": low,
+        "high": high,
         "resource_type": chunk.resource_type,
         "accepted_at": job.accepted_at,
         "job_id": job.id,

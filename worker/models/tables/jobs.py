@@ -42,6 +42,7 @@ job = Table(
     Column("removed", BigInteger, nullable=False, server_default="0"),
     Column("absent", BigInteger, nullable=False, server_default="0"),
     Column("failed", BigInteger, nullable=False, server_default="0"),
+    Column("remaining", BigInteger),  # what still carried what "*" selected, at its end
     Column("errors", Document, nullable=False, server_default="[]"),
     Column("errors_total", Integer, nullable=False, server_default="0"),
     Column("cancelling", Boolean(create_constraint=False), nullable=False, server_default="0"),
@@ -93,6 +94,9 @@ chunk = Table(
     Column("resource_type", SmallInteger, nullable=False),
     Column("ids", PackedIds),
     Column("names", Names),
+    Column(
+        "span", Document
+    ),  # of a selection, in place of ids or names: the lowest and the highest
     Column("targets", Document),  # places among the job's targets; none: all of them
     Column("items", BigInteger, nullable=False),
     Column("origin", Integer),  # of items that are tried again: the chunk that they were in first
