@@ -19,7 +19,7 @@ from tests.gateway import Gateway
 from tests.stack import ServerStack, Stack, producing
 from tests.stores import Link, Store, counts, new_ids
 from tests.worlds import TYPES, World, examples, worlds
-from worker import caution, database
+from worker import attempts, caution, database
 from worker.errors import InvalidJob, JobRejected
 from worker.models.jobs import AttachJob, DeleteJob, DetachJob
 
@@ -202,7 +202,7 @@ def test_a_range_that_kills_is_given_up_item_by_item(postgres_store: Store, tena
     with database.transaction() as connection:
         caution.alert(connection)
         for _ in range(caution.MOST_TRIES):
-            caution.attempts.count(connection, f"chunk {job_id} 0")
+            attempts.count(connection, f"chunk {job_id} 0")
     done = driving.finish(job_id)
     assert (done["counts"], done["remaining"]) == (counts(total=5, failed=5), 5)
     assert driving.retry(job_id)["counts"] == counts(total=5, removed=5)
