@@ -35,7 +35,7 @@ wanted = st.fixed_dictionaries(
 )
 examples = settings(
     deadline=None,
-    max_examples=60,
+    max_examples=40,
     # the store stays; each example has a tenant of its own
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

@@ -41,6 +41,7 @@ _ROWS = ("-m", "procrastinate", f"--app={HERE}.rows.app")
 ALL: Mapping[str, Contender] = {
     "limit": Contender("limit: one set-based DELETE", f"{HERE}.limit:Run"),
     "ours": OURS,
+    "select": Contender('tagsweep, "*" in place of ids', f"{HERE}.ours:Select", _celery("worker")),
     "tuned-dramatiq": Contender("Dramatiq, tuned", f"{HERE}.actors:Tuned", _ACTORS),
     "tuned-chord": Contender("Celery chord, tuned", f"{HERE}.chord:Tuned", _CHORD),
     "dramatiq": Contender("Dramatiq group", f"{HERE}.actors:Run", _ACTORS),

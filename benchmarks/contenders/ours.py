@@ -18,6 +18,22 @@ class Run:
 
     def __call__(self, work: Work) -> dict[str, Any]:
         """Send the job and wait until its event is in the stream."""
-        job = self._sender.detach(tenant=work.tenant, names=work.names, destinations=work.ids)
+        return self._detach(work, work.ids)
+
+    def _detach(self, work: Work, destinations: list[str] | str) -> dict[str, Any]:
+        job = self._sender.detach(tenant=work.tenant, names=work.names, destinations=destinations)
         self._events.wait_for(job.id)
         return {"job": job.id}
+
+
+class Select(Run):
+    """The same, and no list: all that carry the tags."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._warm = False
+
+    def __call__(self, work: Work) -> dict[str, Any]:
+        """Warm up with a list of nothing that is there; then select."""
+        self._warm, was_warm = True, self._warm
+        return self._detach(work, "*" if was_warm else work.ids)

@@ -76,6 +76,7 @@ def _figures(runs: dict[str, list[dict[str, Any]]]) -> list[Figure]:
     if "ours" not in runs:
         return []
     ours = middle(runs["ours"])
+    selected = middle(runs["select"]) if "select" in runs else None
     limit, alone = _limits(runs)
     figures = []
     if limit:
@@ -83,6 +84,9 @@ def _figures(runs: dict[str, list[dict[str, Any]]]) -> list[Figure]:
         figures.append(
             Figure("the same, of the limit's DELETE alone", ours / alone, "<=", 1.3, 1.0)
         )
+    if selected:
+        what = 'with "*", of its time with the ids listed'
+        figures.append(Figure(what, selected / ours, "<=", 0.8))
     for name, (reach, stretch) in RIVALS.items():
         if name in runs:
             what = f"times faster than {ALL[name].title}"

@@ -11,11 +11,11 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, func, select
 
 from tests.chaos.stored import open_rows, removed_by
-from tests.driving import lists
 from tests.servers.processes import wait_until
 from tests.stack import ServerStack
 from tests.stores import Link, Store, counts, new_tenant
 from worker import intake
+from worker.models.counts import words
 from worker.models.jobs import KINDS, Job
 from worker.models.records import ENDS
 from worker.models.tables import job as jobs
@@ -33,6 +33,12 @@ class Errand:
     body: dict[str, Any]
     counts: dict[str, int]
     status: str = "succeeded"
+
+    @property
+    def told(self) -> dict[str, int]:
+        """The counts, under the names that its kind has for them."""
+        own = dict(zip(("removed", "absent"), words(self.kind), strict=True))
+        return {own.get(name, name): number for name, number in self.counts.items()}
 
     def job(self) -> Job:
         """Return it as a worker reads it."""
@@ -55,10 +61,11 @@ class World:
         return str(UUID(int=self.draw.getrandbits(128), version=4))
 
     def errand(self, size: int) -> Errand:
-        """Prepare a job of either kind about ``size`` resources or, a tenth of it, workspaces."""
+        """Prepare a job of some kind about ``size`` resources or, a tenth of it, workspaces."""
         tenant = self.draw.choice(self.tenants)
+        makers = [self.detach, self.detach, self.attach, self.select, self.preview]
         if self.draw.random() < 0.7:
-            return self.detach(tenant, size)
+            return self.draw.choice(makers)(tenant, size)
         return self.delete(tenant, max(1, size // 10))
 
     def detach(self, tenant: str, size: int) -> Errand:
@@ -75,6 +82,41 @@ class World:
         total = counts(total=2 * size, removed=removed, absent=2 * size - removed)
         body = {"tenant": tenant, "names": [second, "unknown", first], "tables": ids}
         return self._added(Errand(job_id, "detach", body, total))
+
+    def attach(self, tenant: str, size: int) -> Errand:
+        """Prepare an attach of a new tag, and of one that half of the resources carry."""
+        ids = [self.id() for _ in range(size)]
+        job_id = self.id()
+        new, known = f"new-{job_id}", f"known-{job_id}"
+        self.store.tag(tenant, known, tables=ids[::2])
+        both = {(name, "tables", one) for name in (new, known) for one in ids}
+        self.links.setdefault(tenant, set()).update(both)
+        present = len(ids[::2])
+        told = counts(total=2 * size, removed=2 * size - present, absent=present)
+        body = {"tenant": tenant, "names": [new, known], "tables": ids}
+        return self._added(Errand(job_id, "attach", body, told))
+
+    def select(self, tenant: str, size: int) -> Errand:
+        """Prepare a detach of all tables that carry a tag, which folders carry too."""
+        ids, kept = [self.id() for _ in range(size)], [self.id() for _ in range(3)]
+        job_id = self.id()
+        name = f"all-{job_id}"
+        self.store.tag(tenant, name, tables=ids, folders=kept)
+        self.links.setdefault(tenant, set()).update((name, "folders", one) for one in kept)
+        body = {"tenant": tenant, "names": [name], "tables": "*"}
+        return self._added(Errand(job_id, "detach", body, counts(total=size, removed=size)))
+
+    def preview(self, tenant: str, size: int) -> Errand:
+        """Prepare the preview of a detach: it tells of half of the resources, and all stay."""
+        ids = [self.id() for _ in range(size)]
+        job_id = self.id()
+        name = f"stays-{job_id}"
+        self.store.tag(tenant, name, tables=ids[::2])
+        self.links.setdefault(tenant, set()).update((name, "tables", one) for one in ids[::2])
+        would = len(ids[::2])
+        body = {"tenant": tenant, "names": [name], "tables": ids, "dry_run": True}
+        told = counts(total=size, removed=would, absent=size - would)
+        return self._added(Errand(job_id, "detach", body, told))
 
     def delete(self, tenant: str, size: int) -> Errand:
         """Prepare a delete on workspaces of which each has one wanted tag, and one is unknown."""
@@ -95,9 +137,8 @@ class World:
     def record(self, errand: Errand) -> None:
         """Record a job in the store, as a service in its own transaction does; no message."""
         job = errand.job()
-        some = lists(*job.workspace_ids(), tables=errand.body.get("tables", ()))
         with self.store.transaction() as connection:
-            intake.record_with_lists(connection, UUID(errand.id), job, [some])
+            intake.record_with_lists(connection, UUID(errand.id), job, [intake.lists_of(job)])
 
     def wait(self, seconds: float) -> None:
         """Return once every job has ended and nothing waits to be published; fail otherwise."""
@@ -147,7 +188,8 @@ class World:
         assert set(recorded) == {f"{errand.id}.1" for errand in self.errands}
         for errand in self.errands:
             data = recorded[f"{errand.id}.1"]["data"]
-            assert (data["status"], data["counts"]) == (errand.status, errand.counts)
+            assert (data["status"], data["counts"]) == (errand.status, errand.told)
+            assert data.get("remaining", 0) == 0
         if events is not None:
             assert {event["id"]: event for event in events} == recorded
 
