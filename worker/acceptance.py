@@ -60,10 +60,10 @@ def accept(kind: type[Job], delivery: Delivery) -> None:
     A second delivery of the same job changes nothing and gets the same answer. What is no valid
     job ends ``rejected``; another job under an id that is taken is set aside.
     """
-    job_id = _job_id(delivery)
+    job_id = delivery.job_id
     if job_id is None:
         return refuse(delivery, NO_UUID)
-    if delivery.redelivered and _is_poison(delivery):
+    if _is_poison(delivery):
         return give_up(job_id, POISON.format(attempts=MOST_ATTEMPTS + 1), delivery)
     try:
         job = kind.parse(delivery.body)
@@ -96,7 +96,7 @@ def accept_part(delivery: Delivery) -> None:
     """Keep a part of a streamed job; the one that completes it splits the job."""
     part = Part.parse(delivery.body)
     job = part.job()
-    if delivery.redelivered and _is_poison(delivery):
+    if _is_poison(delivery):
         return give_up(part.job_id, POISON.format(attempts=MOST_ATTEMPTS + 1), delivery)
     with _or_give_up(part.job_id, delivery):
         _accept_part(part, job, delivery)
@@ -150,6 +150,7 @@ def start_recorded(job_id: UUID) -> None:
     finish(job_id)
 
 
+@caution.patiently
 def _start_recorded(job_id: UUID, *, at_once: bool) -> None:
     with database.transaction() as connection:
         job = progress.get(connection, job_id)
@@ -204,13 +205,6 @@ def refuse(delivery: Delivery, reason: str) -> None:
         answers.give(delivery.task_id, JobRejected(reason), known)
 
 
-def _job_id(delivery: Delivery) -> UUID | None:
-    try:
-        return UUID(delivery.task_id)
-    except ValueError:
-        return None
-
-
 def _remember(
     connection: Connection, job_id: UUID, delivery: Delivery, name: str | None = None
 ) -> None:
@@ -236,9 +230,8 @@ def _reject(kind: type[Job], job_id: UUID, delivery: Delivery, invalid: InvalidJ
 
 
 def _is_poison(delivery: Delivery) -> bool:
-    """Count, in a transaction of its own, that the message came again; tell whether too often."""
-    with database.transaction() as connection:
-        return attempts.count(connection, delivery.task_id) > MOST_ATTEMPTS
+    """Count, where the message came again, that it did; tell whether too often."""
+    return delivery.redelivered and attempts.count(delivery.task_id) > MOST_ATTEMPTS
 
 
 @contextmanager

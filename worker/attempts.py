@@ -13,15 +13,19 @@ from worker.models.tables import attempt
 from worker.models.types import clock
 
 
-def count(connection: Connection, name: str) -> int:
-    """Count one more attempt at ``name``; return how many there were."""
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    statement = dialect.insert(attempt).values(task_id=name, attempts=1)
-    statement = statement.on_conflict_do_update(
-        index_elements=[attempt.c.task_id],
-        set_={"attempts": attempt.c.attempts + 1, "seen_at": clock()},
-    )
-    return int(connection.execute(statement.returning(attempt.c.attempts)).scalar_one())
+def count(name: str) -> int:
+    """Count one more attempt at ``name``; return how many there were.
+
+    In a transaction of its own: it must outlive the step's.
+    """
+    with database.transaction() as connection:
+        dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+        statement = dialect.insert(attempt).values(task_id=name, attempts=1)
+        statement = statement.on_conflict_do_update(
+            index_elements=[attempt.c.task_id],
+            set_={"attempts": attempt.c.attempts + 1, "seen_at": clock()},
+        )
+        return int(connection.execute(statement.returning(attempt.c.attempts)).scalar_one())
 
 
 def nobody_died(name: str) -> None:

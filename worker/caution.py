@@ -6,12 +6,15 @@ count is a commit of its own, made before the step; so it is made only while an 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import wraps
+from typing import ParamSpec, TypeVar
 
 from sqlalchemy import Connection, select, update
 
-from worker import attempts, database
+from worker import attempts
 from worker.models.tables import alarm
 from worker.models.types import ago, clock
 
@@ -19,6 +22,21 @@ from worker.models.types import ago, clock
 MOST_TRIES = 5
 #: how long an alarm stands
 ALARM_S = 60
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class _Uncounted(Exception):
+    """The step is to be counted first."""
+
+    def __init__(self, step: str) -> None:
+        self.step = step
+        super().__init__(step)
+
+
+#: the step that was counted before its transaction, and how often by now
+_before: ContextVar[tuple[str, int] | None] = ContextVar("_before", default=None)
 
 
 def alert(connection: Connection) -> None:
@@ -36,17 +54,50 @@ def counted(connection: Connection, step: str) -> Iterator[bool]:
     """Do the block as one try of ``step``, which the caller's transaction holds against all others.
 
     Yields True where it has killed its workers too often: then it must not be tried. A step that
-    ends, however it ends, has killed nobody. Not on SQLite, whose one writer cannot count beside
-    the step's own transaction.
+    ends, however it ends, has killed nobody. The transaction is one that is done ``patiently``.
     """
-    if connection.dialect.name == "sqlite" or not stands(connection):
+    if not stands(connection):
         yield False
         return
-    with database.transaction() as beside:  # what is counted must outlive this transaction
-        tries = attempts.count(beside, step)
+    beside = connection.dialect.name != "sqlite"
+    tries = attempts.count(step) if beside else _counted_before(step)
     try:
         yield tries > MOST_TRIES
     except Exception:
-        attempts.nobody_died(step)
+        if beside:
+            attempts.nobody_died(step)
         raise
     attempts.forget(connection, step)
+
+
+def patiently(transaction: Callable[P, T]) -> Callable[P, T]:
+    """Make a function of one that does a transaction with a step that may have to be ``counted``.
+
+    SQLite's one writer cannot count beside the step's own transaction. There, that is rolled back
+    when it comes to the step, and done anew once the step is counted.
+    """
+
+    @wraps(transaction)
+    def done(*args: P.args, **kwargs: P.kwargs) -> T:
+        token = _before.set(None)
+        try:
+            while True:
+                try:
+                    return transaction(*args, **kwargs)
+                except _Uncounted as found:
+                    _before.set((found.step, attempts.count(found.step)))
+        except Exception:
+            if counted_one := _before.get():
+                attempts.nobody_died(counted_one[0])
+            raise
+        finally:
+            _before.reset(token)
+
+    return done
+
+
+def _counted_before(step: str) -> int:
+    counted_one = _before.get()
+    if counted_one is None or counted_one[0] != step:
+        raise _Uncounted(step)
+    return counted_one[1]

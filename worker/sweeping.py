@@ -51,6 +51,7 @@ def sweep() -> None:
     _go_on()
 
 
+@caution.patiently
 def apply_next() -> JobRecord | None:
     """Apply the chunk whose turn it is; return its job as it is then, None where none is open.
 

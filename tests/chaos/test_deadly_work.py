@@ -5,15 +5,21 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from sqlalchemy import event
 
-from tests.chaos import faulty, scale
+from tests import driving
+from tests.chaos import boundaries, faulty, scale
 from tests.chaos.conftest import MakeStack
 from tests.chaos.model import World
 from tests.servers.processes import wait_until
 from tests.stack import ServerStack, eventually
-from tests.stores import counts, new_ids, new_tenant
+from tests.stores import Store, counts, new_ids, new_tenant
+from worker import database, recovery, sweeping
+from worker.messaging.app import BEGAN
 from worker.models.records import ENDS
+from worker.models.resources import pack
 
+MOST_DEATHS = 7
 IDS = sorted(new_ids(4_000, seed=11))
 DELETE = "DELETE FROM tag_link"
 #: broker, and whether the whole worker dies or a child alone
@@ -90,3 +96,43 @@ def test_a_recorded_job_that_kills_is_given_up(stack: ServerStack) -> None:
     assert job.status == "failed"
     assert "died of it" in job.errors[0]["reason"]
     eventually(lambda: stack.store.job(other.id).status == "succeeded")
+
+
+def _live_till_death(*fault: bytes) -> None:
+    """Work as one process after another does: each recovers, and dies where the fault is met."""
+
+    def die(_: Any, __: Any, statement: str, parameters: Any, *___: Any) -> None:
+        if DELETE in statement and set(fault) <= set(parameters):
+            raise boundaries.Died
+
+    event.listen(database.engine(), "before_cursor_execute", die)
+    try:
+        recovery.recover(BEGAN)
+        while sweeping.apply_next():
+            pass
+    finally:
+        event.remove(database.engine(), "before_cursor_execute", die)
+
+
+@pytest.mark.parametrize("size", [3, 9], ids=["a recorded job", "a chunk"])
+def test_what_kills_is_given_up_on_sqlite_too(sqlite_store: Store, size: int) -> None:
+    driving.chunk_size(3)
+    tenant, other = new_tenant(), new_tenant()
+    for one in (tenant, other):
+        sqlite_store.tag(one, "t", tables=IDS[:size])
+    deadly = sqlite_store.tags(tenant)["t"].id.bytes, pack(IDS[size - 3 : size])
+    job_id = driving.record(driving.detach_job(tenant, ["t"], tables=IDS[:size]))
+    if size > 3:
+        driving.split(job_id)
+    beside = driving.record(driving.detach_job(other, ["t"], tables=IDS[:size]))
+    deaths = 0
+    while sqlite_store.job(job_id).status not in ENDS and deaths <= MOST_DEATHS:
+        try:
+            _live_till_death(*deadly)
+        except boundaries.Died:
+            deaths += 1
+    job = sqlite_store.job(job_id)
+    assert deaths <= MOST_DEATHS
+    assert (job.removed, job.failed) == ((size - 3, 3) if size > 3 else (0, 0))
+    assert "died of it" in job.errors[0]["reason"]
+    assert driving.finish(beside)["counts"]["removed"] == size

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.chaos import leftovers
 from tests.chaos.conftest import MakeStack
 from tests.locks import held_link, wait_for_waiting
 from tests.servers.processes import spawn
@@ -42,7 +43,7 @@ def _celerys(stack: ServerStack) -> Worker:
 def test_what_takes_too_long_is_rolled_back_and_done_by_another(
     make_stack: MakeStack, any_broker: str, start: Callable[[ServerStack], Worker], size: int
 ) -> None:
-    stack = make_stack(any_broker, chunk_size=500, visibility_s=3)
+    stack = make_stack(any_broker, chunk_size=500)
     tenant = new_tenant()
     stack.store.tag(tenant, "t", tables=IDS[:size])
     worker = start(stack)
@@ -56,8 +57,8 @@ def test_what_takes_too_long_is_rolled_back_and_done_by_another(
         eventually(lambda: worker.ended)
         took = time.monotonic() - asked_at
     stack.workers.remove(worker)
-    stack.start_worker()
-    done = pending.get(timeout=60)
+    stack.start_worker().wait_until_ready()
+    done = pending.get(timeout=leftovers.SOON_S)
     assert worker.process.returncode == 0
     assert took < MOST_S
     assert (done["status"], done["counts"]["removed"]) == ("succeeded", size)

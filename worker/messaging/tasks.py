@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NoReturn
+from uuid import UUID
 
 import celery
 from celery.exceptions import Reject
@@ -36,6 +37,14 @@ class Delivery:
     reply_to: str | None  #: the queue of a caller on ``rpc://``
     correlation_id: str | None
     retries: int = 0  #: how often it was sent anew because its step could not be done yet
+
+    @property
+    def job_id(self) -> UUID | None:
+        """The id of the job that the message is, which is the task's; None where that is none."""
+        try:
+            return UUID(self.task_id)
+        except ValueError:
+            return None
 
     @property
     def body(self) -> Any:
