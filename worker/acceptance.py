@@ -24,14 +24,7 @@ from worker import (
     settings,
     throttle,
 )
-from worker.errors import (
-    BrokerUnavailable,
-    InvalidJob,
-    JobRejected,
-    NoSuchJob,
-    Retryable,
-    StoreRefused,
-)
+from worker.errors import InvalidJob, JobRejected, NoSuchJob, Retryable, StoreRefused
 from worker.messaging import answers, broker
 from worker.messaging.tasks import Delivery
 from worker.models.jobs import Job, fingerprint_of
@@ -186,7 +179,7 @@ def follow(job: JobRecord) -> None:
     if job.ended:
         relay.tell(job.id)
     elif job.open:
-        with suppress(BrokerUnavailable):  # recovery does it then
+        with suppress(Retryable):  # recovery does it then
             broker.wake(job.open)
 
 

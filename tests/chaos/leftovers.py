@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from tests import driving
 from tests.chaos.model import Errand, World
+from tests.driving import lists
 from tests.fixtures import configured
 from tests.servers.processes import wait_until
+from worker import acceptance, database, intake, progress
 from worker.models.records import ENDS
 
 if TYPE_CHECKING:
@@ -47,13 +48,16 @@ def leave(stack: ServerStack, world: World) -> Leftovers:
     """Leave in the store what a crash would; the broker hears nothing of it."""
     unswept, unsplit = (world.detach(world.tenants[0], SIZE) for _ in range(2))
     untold = world.detach(world.tenants[0], 2)
-    for errand in (unswept, unsplit, untold):
-        world.record(errand)
+    world.record(unsplit)
     with configured(**{**stack.settings, "chunk_size": CHUNK}):
-        _split(unswept)
-        _split(untold)
+        for errand in (unswept, untold):
+            _record_and_split(errand)
     return Leftovers(world, unswept, unsplit, untold)
 
 
-def _split(errand: Errand) -> None:
-    driving.split(UUID(errand.id), at_once=True)
+def _record_and_split(errand: Errand) -> None:
+    """Do both in one transaction: between two, a worker that lives would split it too."""
+    job_id, some = UUID(errand.id), lists(tables=errand.body["tables"])
+    with database.transaction() as connection:
+        intake.record_with_lists(connection, job_id, errand.job(), [some])
+        acceptance.start(connection, progress.get(connection, job_id))

@@ -174,7 +174,8 @@ class World:
             found = {name: getattr(row, name) for name in ("total", "removed", "absent", "failed")}
             left = row.total - row.removed - row.absent - row.failed
             told = {**found, "unprocessed": left}
-            assert (row.status, row.ends, told) == (errand.status, 1, errand.counts), errand.id
+            about = f"{errand.kind} {errand.id}: {row.errors}"
+            assert (row.status, row.ends, told) == (errand.status, 1, errand.counts), about
             assert removed_by(self.store, errand.id) == row.removed
         for tenant in self.tenants:
             assert self.store.links(tenant) == self.links.get(tenant, set())

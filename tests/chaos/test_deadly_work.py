@@ -44,7 +44,8 @@ def _until_ended(stack: ServerStack, job_id: str, fault: dict[str, Any]) -> Any:
         job = stack.store.job(job_id)
         return job is not None and job.status in ENDS
 
-    assert wait_until(ended, seconds=90), stack.store.job(job_id)
+    # for as long as it takes to start eight workers, one after the other
+    assert wait_until(ended, seconds=300), stack.store.job(job_id)
     return stack.store.job(job_id)
 
 
