@@ -73,6 +73,7 @@ def test_every_end_tells_exactly_one_event_with_the_same_data(stack: Stack, tena
             "subject": done["job_id"],
             "time": done["finished_at"],
             "datacontenttype": "application/json",
+            "dataref": f"/api/v1/jobs/{done['job_id']}/receipt",
             "data": done,
         }
     ]
