@@ -15,9 +15,9 @@ from uuid import UUID
 from worker.errors import InvalidJob, ItemError
 from worker.models import fields, resources
 
-#: ids of one message: 5.3 MB, well below what AMQP takes
-PART = 250_000
-PART_OF_NAMES = 100_000
+#: ids of one message: 2.1 MB, well below what AMQP takes; on its way it is copied several times
+PART = 100_000
+PART_OF_NAMES = 50_000
 #: ids validated and packed at once
 _BLOCK = 20_000
 #: faults that are named; with a million wrong ids nobody reads them all

@@ -20,7 +20,7 @@ def test_runs_are_merged_sorted_over_all_and_distinct(
     lists: list[list[bytes]], most: int, window: int
 ) -> None:
     runs = [chunks.reader(chunks.distinct(b"".join(ids))) for ids in lists]
-    with patch.object(chunks, "WINDOW", window):
+    with patch.multiple(chunks, WINDOWS=window, LEAST_WINDOW=1):
         cut = list(chunks.split(runs, most))
     joined = [one for chunk in cut for one in slices(chunk)]
     assert joined == sorted({one for ids in lists for one in ids})

@@ -205,7 +205,7 @@ def test_a_million_ids_from_a_generator_take_little_memory(redis_url: str) -> No
         text=True,
         check=True,
     )
-    # 16 bytes an id would be 16 MB; a part of 250,000 on its way takes a few times 5.3 MB
+    # 16 bytes an id would be 16 MB; a part of 100,000 on its way takes a few times 2.1 MB
     assert int(done.stdout) < 60
     assert messages_waiting(redis_url) == 5
 

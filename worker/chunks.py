@@ -22,8 +22,8 @@ from worker.models.resources import WIDTH
 MOST_ITEMS = 50_000
 #: bytes of a workspace's id; a shorter one is filled up with zeros
 NAME_WIDTH = 36
-#: entries of a sorted list that are in memory at once while many are merged
-WINDOW = 16_384
+#: entries that are in memory at once while sorted lists are merged, and the least of each list
+WINDOWS, LEAST_WINDOW = 262_144, 1_024
 
 #: returns so many entries, packed, of a sorted list, from a position on; fewer at its end
 Read = Callable[[int, int], bytes]
@@ -47,7 +47,8 @@ def split(runs: Sequence[Read], most: int, width: int = WIDTH) -> Iterator[bytes
     ``runs``: lists that are distinct and sorted each. Only a window of each is in memory.
     """
     rest = _entries(b"", width)
-    for stretch in _merged([_Run(read, width) for read in runs]):
+    window = max(LEAST_WINDOW, WINDOWS // max(1, len(runs)))
+    for stretch in _merged([_Run(read, width, window) for read in runs]):
         rest = np.concatenate([rest, stretch]) if len(rest) else stretch
         while len(rest) >= most:
             yield rest[:most].tobytes()
@@ -79,16 +80,16 @@ def ends(packed: bytes) -> tuple[UUID, UUID]:
 class _Run:
     """A sorted list that is read window by window."""
 
-    def __init__(self, read: Read, width: int) -> None:
-        self._read, self._width, self._at = read, width, 0
+    def __init__(self, read: Read, width: int, size: int) -> None:
+        self._read, self._width, self._size, self._at = read, width, size, 0
         self.window = _entries(b"", width)
         self.more = True
 
     def fill(self) -> None:
         if not len(self.window) and self.more:
-            self.window = _entries(self._read(self._at, WINDOW), self._width)
+            self.window = _entries(self._read(self._at, self._size), self._width)
             self._at += len(self.window)
-            self.more = len(self.window) == WINDOW
+            self.more = len(self.window) == self._size
 
     def take(self, bound: Any) -> Entries:
         """Return the entries of the window up to ``bound``, or all, and be done with them."""

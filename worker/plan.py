@@ -21,7 +21,7 @@ from worker.models.tables import part
 from worker.store import KINDS
 
 #: rows of chunks sent at once
-_BATCH = 8
+_BATCH = 4
 
 #: what reads the sorted lists of a job, by number of the resources' type; 0: names of workspaces
 Runs = dict[int, list[chunks.Read]]
