@@ -37,16 +37,24 @@ ORDER BY random()
 
 # so many have ended that to read all of them would cost something
 OLD_JOBS = (
-    "INSERT INTO job (id, tenant, kind, status, fingerprint, head, served_at) "
-    "SELECT gen_random_uuid(), 'other', 'detach', 'succeeded', '', '{}', clock_timestamp() "
-    "FROM generate_series(1, 20000)",
-    "INSERT INTO chunk (job_id, number, state, resource_type, items) "
-    "SELECT id, 0, 'done', 7, 1 FROM job WHERE tenant = 'other'",
-    "INSERT INTO removal (job_id, chunk, tag_id, resource_type, ids, run) "
-    "SELECT id, 0, gen_random_uuid(), 7, '{}', 0 FROM job WHERE tenant = 'other'",
-    'INSERT INTO outbox (job_id, "end", tenant, event, published_at, answered_at, position) '
-    "SELECT id, 1, tenant, '{}', clock_timestamp(), clock_timestamp(), "
-    "1000000 + row_number() OVER () FROM job WHERE tenant = 'other'",
+    (
+        "INSERT INTO job (id, tenant, kind, status, fingerprint, head, served_at) "
+        "SELECT gen_random_uuid(), 'other', 'detach', 'succeeded', '', '{}', clock_timestamp() "
+        "FROM generate_series(1, 20000)"
+    ),
+    (
+        "INSERT INTO chunk (job_id, number, state, resource_type, items) "
+        "SELECT id, 0, 'done', 7, 1 FROM job WHERE tenant = 'other'"
+    ),
+    (
+        "INSERT INTO removal (job_id, chunk, tag_id, resource_type, ids, run) "
+        "SELECT id, 0, gen_random_uuid(), 7, '{}', 0 FROM job WHERE tenant = 'other'"
+    ),
+    (
+        'INSERT INTO outbox (job_id, "end", tenant, event, published_at, answered_at, position) '
+        "SELECT id, 1, tenant, '{}', clock_timestamp(), clock_timestamp(), "
+        "1000000 + row_number() OVER () FROM job WHERE tenant = 'other'"
+    ),
 )
 
 
