@@ -15,23 +15,25 @@ from worker.models.counts import OUTCOMES, words
 
 Entry = dict[str, Any]
 
-_KEEP_POSTGRESQL = """
-CREATE TABLE kept (place text PRIMARY KEY);
+_KEEP_POSTGRESQL = (
+    "CREATE TABLE kept (place text PRIMARY KEY)",
+    """
 CREATE FUNCTION keep_link() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
     IF EXISTS (SELECT FROM kept WHERE place = replace(OLD.resource_id::text, '-', '')) THEN
         RAISE EXCEPTION 'it is under contract';
     END IF;
     RETURN OLD;
-END $$;
+END $$""",
+    """
 CREATE FUNCTION keep_tag() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
     IF EXISTS (SELECT FROM kept WHERE place = OLD.workspace_id || ' ' || OLD.key) THEN
         RAISE EXCEPTION 'it is under contract';
     END IF;
     RETURN OLD;
-END $$;
-CREATE TRIGGER keep BEFORE DELETE ON tag_link FOR EACH ROW EXECUTE FUNCTION keep_link();
-CREATE TRIGGER keep BEFORE DELETE ON workspace_tag FOR EACH ROW EXECUTE FUNCTION keep_tag();
-"""
+END $$""",
+    "CREATE TRIGGER keep BEFORE DELETE ON tag_link FOR EACH ROW EXECUTE FUNCTION keep_link()",
+    "CREATE TRIGGER keep BEFORE DELETE ON workspace_tag FOR EACH ROW EXECUTE FUNCTION keep_tag()",
+)
 _KEEP_SQLITE = """
 CREATE TABLE kept (place text PRIMARY KEY);
 CREATE TRIGGER keep_link BEFORE DELETE ON tag_link
@@ -51,7 +53,8 @@ def refusing(store: Store) -> None:
             raw.executescript(_KEEP_SQLITE)
         return
     with store.transaction() as connection:
-        connection.execute(text(_KEEP_POSTGRESQL))
+        for statement in _KEEP_POSTGRESQL:
+            connection.execute(text(statement))
 
 
 def keep(store: Store, places: Iterable[str]) -> None:
@@ -76,7 +79,7 @@ def agrees(store: Store, job_id: UUID) -> list[Entry]:
     items = [item(entry) for entry in found]
     assert len(items) == len(set(items))
     job = store.job(job_id)
-    changed, unchanged = words(job.kind)
+    changed, unchanged = words(job.kind, adds=job.adds)
     told = {changed: job.removed, unchanged: job.absent, "failed": job.failed}
     told["unprocessed"] = job.total - sum(told.values())
     counted = Counter(entry["outcome"] for entry in found)

@@ -94,6 +94,10 @@ class Forgotten(Rejected):
     """What the job did is kept no longer."""
 
 
+class CannotUndo(Rejected):
+    """The job cannot be undone."""
+
+
 class NothingToRetry(Rejected):
     """The job has nothing that could be done again."""
 

@@ -71,12 +71,21 @@ def _chunks(connection: Connection, job: JobRecord, number: int) -> Iterator[tup
     for (origin, kind, target), places in groups.items():
         targets = None if target is None else [target]
         width = 1 if targets else len(job.targets)
+        values = {} if kind else _values(connection, job, origin)
         for start in range(0, len(places), MOST_IN_CHUNK):
             some = sorted(places[start : start + MOST_IN_CHUNK])
             ids = b"".join(UUID(place).bytes for place in some) if kind else b""
             names = [] if kind else some
-            yield origin, Chunk(number, kind, len(some) * width, ids, names, targets)
+            own = [values[name] for name in names] if values else []
+            yield origin, Chunk(number, kind, len(some) * width, ids, names, targets, values=own)
             number += 1
+
+
+def _values(connection: Connection, job: JobRecord, number: int) -> dict[str, str]:
+    """Return the value of each workspace in a chunk of an undo; nothing of another job's."""
+    this = and_(chunks.c.job_id == job.id, chunks.c.number == number)
+    row = connection.execute(select(chunks.c.names, chunks.c.own_values).where(this)).one()
+    return dict(zip(row.names, row.own_values, strict=True)) if row.own_values else {}
 
 
 def _told(one: Failure, chunk: Chunk) -> ItemError:

@@ -15,10 +15,10 @@ from uuid import UUID, uuid4
 from sqlalchemy import Connection, Table, and_, func, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from worker import chunks, database, progress
+from worker import chunks, database, progress, reversal
 from worker.errors import ItemError
 from worker.models.fields import identifies
-from worker.models.jobs import Job, fingerprint_of
+from worker.models.jobs import Job, UndoJob, fingerprint_of
 from worker.models.parts import Part
 from worker.models.records import JobRecord, Lists
 from worker.models.tables import job as job_table
@@ -67,8 +67,12 @@ def record_with_lists(  # noqa: PLR0913  # of which two are seldom given
 
     Committed with the caller's transaction, it runs, with or without a message. ``fingerprint``:
     the job's own by default, which a message under the same id is compared with. ``nonce``: who
-    may take it back (``worker.steering``). Return False where the id is taken.
+    may take it back (``worker.steering``). Return False where the id is taken. Raises NoSuchJob,
+    Forgotten or CannotUndo, before anything is recorded, where an undo can be none.
     """
+    if isinstance(job, UndoJob) and progress.find(connection, job_id) is None:
+        undone = UUID(job.job)
+        reversal.check(progress.find(connection, undone), job.tenant, undone)
     created = _insert_job(
         connection,
         {

@@ -13,7 +13,8 @@ from uuid import UUID
 
 from sqlalchemy import Connection, and_, delete, func, insert, select
 
-from worker import chunks, progress, selection, throttle
+from worker import chunks, progress, reversal, selection, throttle
+from worker.models.jobs import UndoJob
 from worker.models.records import Chunk, JobRecord, Lists
 from worker.models.resources import WIDTH
 from worker.models.tables import chunk as chunk_table
@@ -40,6 +41,8 @@ def split(
     Return the job as it is now, ended where nothing matched. ``at_once``: where there is but one
     chunk nothing is written, and it is returned for the caller to apply in this transaction.
     """
+    if job.kind == UndoJob.kind:
+        return reversal.split(connection, job, most_resources), None
     matched = KINDS[job.kind].match(connection, str(job.tenant), job.head)
     most = chunks.size(most_resources, len(matched), throttle.most_items())
     if not matched:

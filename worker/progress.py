@@ -254,7 +254,8 @@ def chunk_of(row: Row[Any]) -> Chunk:
     """Return the chunk that a row of its table holds."""
     ids, names = row.ids or b"", row.names or []
     span = tuple(row.span) if row.span else None
-    return Chunk(row.number, row.resource_type, row.items, ids, names, row.targets, span)
+    values = row.own_values or []
+    return Chunk(row.number, row.resource_type, row.items, ids, names, row.targets, span, values)
 
 
 def change(connection: Connection, job: JobRecord, **values: Any) -> JobRecord:
@@ -288,6 +289,7 @@ def _completion(job: JobRecord, report: Report) -> Completion:
         errors=[dict(error) for error in job.errors],
         errors_total=job.errors_total if job.errors_total > MOST_ERRORS else None,
         tags_truncated=report.truncated,
+        undoes=job.head.get("job"),
         dry_run=job.dry_run or None,
         remaining=job.remaining,
     )

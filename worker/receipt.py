@@ -68,7 +68,9 @@ def columns(job_id: UUID, tenant: str | None) -> tuple[str, ...]:
     """Return the names of what a row of the job's receipt tells; errors as above."""
     with database.snapshot() as connection:
         job = _kept(connection, job_id, tenant)
-    return OF_WORKSPACE_TAGS if job.kind == "delete" else OF_LINKS
+    of_links = not any("key" in one for one in job.targets) and job.kind != "delete"
+    told = OF_LINKS if of_links else OF_WORKSPACE_TAGS
+    return (*told, "dry_run") if job.dry_run else told
 
 
 def _kept(connection: Connection, job_id: UUID, tenant: str | None) -> JobRecord:
@@ -123,7 +125,8 @@ def _read_links(connection: Connection, job: JobRecord, slip: Slip, numbers: lis
     query = select(removal.c.tag_id, removal.c.ids)
     this = and_(removal.c.job_id == job.id, removal.c.chunk.in_(numbers))
     for tag_id, ids in connection.execute(query.where(this)):
-        slip.removed[of_tag[tag_id]] |= dict.fromkeys(slices(ids))
+        if tag_id in of_tag:
+            slip.removed[of_tag[tag_id]] |= dict.fromkeys(slices(ids))
 
 
 def _read_workspace_tags(
@@ -164,13 +167,16 @@ def _closed(slip: Slip, target: int, place: Place) -> bool:
 
 
 def _entries(job: JobRecord, slip: Slip) -> Iterator[Entry]:
-    changed, unchanged = words(job.kind)
+    changed, unchanged = words(job.kind, adds=job.adds)
+    option = {"dry_run": True} if job.dry_run else {}
+    values: dict[Place, str] = dict(zip(slip.chunk.names, slip.chunk.values, strict=False))
     shown = _link if slip.chunk.resource_type else _workspace_tag
     targets = slip.chunk.targets or range(len(job.targets))
     for target in targets:
         gone = slip.removed.get(target, {})
         for place in _places(slip.chunk):
-            entry = shown(job.targets[target], slip.chunk, place, gone.get(place))
+            value = gone.get(place, values.get(place))
+            entry = shown(job.targets[target], slip.chunk, place, value)
             reason = None
             if place in gone:
                 outcome = changed
@@ -178,7 +184,7 @@ def _entries(job: JobRecord, slip: Slip) -> Iterator[Entry]:
                 outcome = "failed"
             else:
                 outcome = unchanged if _closed(slip, target, place) else "unprocessed"
-            yield {**entry, "outcome": outcome, "reason": reason}
+            yield {**entry, "outcome": outcome, "reason": reason, **option}
 
 
 def _link(wanted: Entry, chunk: Chunk, place: Place, _: Any) -> Entry:
@@ -189,7 +195,7 @@ def _link(wanted: Entry, chunk: Chunk, place: Place, _: Any) -> Entry:
     }
 
 
-def _workspace_tag(wanted: Entry, _: Chunk, place: Place, gone: str | None) -> Entry:
+def _workspace_tag(wanted: Entry, _: Chunk, place: Place, value: str | None) -> Entry:
     """Return the tag that was asked for; where it was removed, with the value that it had."""
-    value = wanted["value"] if gone is None else gone
-    return {"key": wanted["key"], "value": value, "system": wanted["system"], "workspace": place}
+    own = wanted["value"] if value is None else value
+    return {"key": wanted["key"], "value": own, "system": wanted["system"], "workspace": place}

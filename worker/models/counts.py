@@ -13,14 +13,17 @@ _USUAL = ("removed", "absent")
 OUTCOMES = (*_USUAL, *WORDS["attach"], "failed", "unprocessed")
 
 
-def words(kind: str) -> tuple[str, str]:
-    """Return what jobs of ``kind`` call items that they changed, and that they need not change."""
-    return WORDS.get(kind, _USUAL)
+def words(kind: str, *, adds: bool = False) -> tuple[str, str]:
+    """Return what jobs of ``kind`` call items that they changed, and that they need not change.
+
+    ``adds``: an undo that puts back; another one takes off.
+    """
+    return WORDS["attach"] if adds else WORDS.get(kind, _USUAL)
 
 
 def of(job: JobRecord) -> dict[str, int]:
     """Return what became of the job's items so far; the last four always add up to ``total``."""
-    changed, unchanged = words(job.kind)
+    changed, unchanged = words(job.kind, adds=job.adds)
     return {
         "total": job.total,
         changed: job.removed,

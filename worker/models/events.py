@@ -46,12 +46,13 @@ class Completion(BaseModel):
     errors: list[dict[str, Any]]
     errors_total: int | None = None
     tags_truncated: int | None = None
+    undoes: str | None = None  #: the job that was undone
     dry_run: bool | None = None  #: True: the counts tell what would be changed
     remaining: int | None = None  #: what carries the tags, where "*" selected, after all
 
     def data(self) -> dict[str, Any]:
         """Return this as JSON; what does not apply is left out."""
-        optional = ("errors_total", "tags_truncated", "dry_run", "remaining")
+        optional = ("errors_total", "tags_truncated", "undoes", "dry_run", "remaining")
         unset = {name for name in optional if getattr(self, name) is None}
         return self.model_dump(mode="json", exclude=unset)
 

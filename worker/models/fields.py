@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from typing import Annotated, Any
+from uuid import UUID
 
 from pydantic import AfterValidator, PlainSerializer, PlainValidator, StringConstraints
 from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError
@@ -110,6 +111,15 @@ def _identifier(text: str) -> str:
     return text
 
 
+def _job_id(value: object) -> str:
+    if value is None:
+        raise PydanticCustomError("null", "This field may not be null.")
+    try:
+        return str(UUID(value if isinstance(value, str) else ""))
+    except ValueError:
+        raise PydanticCustomError("invalid_uuid", "Must be a valid UUID.") from None
+
+
 def _yes_or_no(value: object) -> bool:
     if value is None or isinstance(value, bool):
         return bool(value)
@@ -147,6 +157,8 @@ SelectedWorkspaces = Annotated[
     PlainValidator(_select_workspaces),
     PlainSerializer(lambda names: names if names == EVERY else list(names)),
 ]
+#: the id of a job, in its canonical spelling
+JobId = Annotated[str, PlainValidator(_job_id)]
 #: only find out what the job would do
 DryRun = Annotated[bool, PlainValidator(_yes_or_no)]
 #: change nothing at all where more items than that would be changed

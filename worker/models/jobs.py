@@ -27,6 +27,7 @@ from worker.models.fields import (
     EVERY,
     MOST_NAMES,
     DryRun,
+    JobId,
     Key,
     MaxAffected,
     Name,
@@ -188,7 +189,17 @@ class DeleteJob(Job):
         return () if isinstance(self.workspaces, str) else self.workspaces
 
 
-KINDS: dict[str, type[Job]] = {job.kind: job for job in (DetachJob, DeleteJob, AttachJob)}
+class UndoJob(Job):
+    """Take back what ``job``, an earlier one of the same tenant, has changed."""
+
+    kind = "undo"
+    task = "tags.undo"
+    lists = frozenset()
+
+    job: JobId
+
+
+KINDS: dict[str, type[Job]] = {job.kind: job for job in (DetachJob, DeleteJob, AttachJob, UndoJob)}
 
 
 def fingerprint_of(kind: str, body: object) -> bytes:

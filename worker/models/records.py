@@ -47,6 +47,8 @@ class JobRecord:
     finished_at: datetime | None
     remaining: int | None  #: what still carried what ``"*"`` selected, when the job ended
     forgotten_at: datetime | None  #: when the record of what it removed was deleted
+    adds: bool  #: an undo that puts back what was taken off
+    as_of: datetime | None  #: an undo: the end of the job that it undoes
 
     @property
     def ended(self) -> bool:
@@ -104,6 +106,7 @@ class Chunk:
     targets: list[int] | None = None  #: places among the job's targets; None: all of them
     #: of what ``"*"`` selects, in place of ids: the lowest and the highest
     span: tuple[str, str] | None = None
+    values: list[str] = field(default_factory=list)  #: of an undo, beside ``names``: each its own
 
     @property
     def size(self) -> int:
@@ -121,6 +124,7 @@ class Chunk:
             "names": self.names or None,
             "targets": self.targets,
             "span": self.span,
+            "own_values": self.values or None,
             "items": self.items,
         }
 
@@ -128,7 +132,7 @@ class Chunk:
         """Return the part of it from resource ``start`` up to ``end``."""
         ids, names = self.ids[start * WIDTH : end * WIDTH], self.names[start:end]
         items = self.items // self.size * (end - start)
-        return replace(self, ids=ids, names=names, items=items)
+        return replace(self, ids=ids, names=names, values=self.values[start:end], items=items)
 
     def listing(
         self, *, ids: bytes = b"", names: Sequence[str] = (), target: int | None = None

@@ -28,6 +28,8 @@ def of(job: JobRecord, event: dict[str, Any] | None) -> dict[str, Any]:
         "finished_at": job.finished_at and stamp(job.finished_at),
         "errors": job.errors,
     }
+    if "job" in job.head:
+        shown["undoes"] = job.head["job"]
     if job.dry_run:
         shown["dry_run"] = True
     if job.remaining is not None:

@@ -21,6 +21,6 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from worker.store import attach, delete, detach
+from worker.store import attach, delete, detach, undo
 
-KINDS: dict[str, ModuleType] = {"detach": detach, "delete": delete, "attach": attach}
+KINDS: dict[str, ModuleType] = {"detach": detach, "delete": delete, "attach": attach, "undo": undo}

@@ -14,7 +14,7 @@ from worker.store.links import report
 
 __all__ = ["apply", "count", "match", "prepare", "report"]
 
-GONE = "The tag was deleted while the job ran."
+GONE = "There is no such tag any more."
 
 # in the order of the key, so that two jobs that add the same links wait, and do not deadlock
 _POSTGRESQL = links.recorded("""

@@ -121,6 +121,8 @@ def _jobs() -> None:
         sa.Column("finished_at", types.Moment(), nullable=True),
         sa.Column("served_at", types.Moment(), nullable=True),
         sa.Column("forgotten_at", types.Moment(), nullable=True),
+        sa.Column("adds", sa.Boolean(), server_default="0", nullable=False),
+        sa.Column("as_of", types.Moment(), nullable=True),
         sa.PrimaryKeyConstraint("id", name="job_pkey"),
     )
     op.create_index(
@@ -204,6 +206,7 @@ def _jobs() -> None:
         sa.Column("span", DOCUMENT, nullable=True),
         sa.Column("targets", DOCUMENT, nullable=True),
         sa.Column("items", sa.BigInteger(), nullable=False),
+        sa.Column("own_values", NAMES, nullable=True),
         sa.Column("origin", sa.Integer(), nullable=True),
         sa.ForeignKeyConstraint(
             ["job_id"], ["job.id"], name="chunk_job_id_fkey", ondelete="CASCADE"

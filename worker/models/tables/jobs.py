@@ -53,6 +53,8 @@ job = Table(
     Column("finished_at", Moment),
     Column("served_at", Moment),  # when a chunk of it was last applied
     Column("forgotten_at", Moment),  # when the record of what it removed went; it cannot be undone
+    Column("adds", Boolean(create_constraint=False), nullable=False, server_default="0"),  # an undo
+    Column("as_of", Moment),  # of an undo: what came to be later is not its to take off
     Index("job_tenant", "tenant", "accepted_at"),
     # whose turn it is: what stands open, and when each tenant was last served
     Index(
@@ -99,6 +101,7 @@ chunk = Table(
     ),  # of a selection, in place of ids or names: the lowest and the highest
     Column("targets", Document),  # places among the job's targets; none: all of them
     Column("items", BigInteger, nullable=False),
+    Column("own_values", Names),  # of an undo, beside the names: the value of each
     Column("origin", Integer),  # of items that are tried again: the chunk that they were in first
     PrimaryKeyConstraint("job_id", "number"),
     Index(

@@ -1,0 +1,138 @@
+"""Single tags of workspaces, each with a value of its own: put back, and taken off again.
+
+A workspace and its value stand side by side: what another value has come to is nobody's to remove.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from sqlalchemy import Connection, TextClause, bindparam, select, text
+
+from worker.models.records import Chunk, JobRecord, Outcome
+from worker.models.tables import workspace, workspace_removal
+from worker.models.types import Id, Moment
+from worker.store.lists import among
+
+_TYPES: dict[str, Any] = {"job_id": Id(), "accepted_at": Moment()}
+_PAIRS = """
+    unnest(CAST(:names AS text[]), CAST(:values AS text[])) AS item (name, value)
+"""
+_PAIRS_SQLITE = """
+    (SELECT value ->> 0 AS name, value ->> 1 AS value FROM json_each(:pairs)) AS item
+"""
+_PUT = """
+    INSERT INTO workspace_tag (tenant, workspace_id, key, value, system)
+    SELECT :tenant, item.name, :key, item.value, :system FROM {pairs}
+    WHERE true ORDER BY item.name
+    ON CONFLICT DO NOTHING
+    RETURNING workspace_id, key, value, system
+"""
+_STANDING = """
+    EXISTS (SELECT 1 FROM {pairs}
+            WHERE item.name = workspace_tag.workspace_id AND item.value = workspace_tag.value)
+    AND tenant = :tenant AND key = :key AND system = :system AND created_at <= :accepted_at
+"""
+_TAKE = f"""
+    DELETE FROM workspace_tag WHERE {_STANDING} RETURNING workspace_id, key, value, system
+"""  # noqa: S608  # both texts are ours
+_TAKEN = f"SELECT count(*) FROM workspace_tag WHERE {_STANDING}"  # noqa: S608  # same
+_THERE = """
+    SELECT count(*) FROM workspace_tag JOIN {pairs} ON item.name = workspace_tag.workspace_id
+    WHERE tenant = :tenant AND key = :key AND system = :system
+"""
+_RECORDED = """
+WITH changed AS ({changing}), kept AS (
+    INSERT INTO workspace_removal (job_id, chunk, run, workspace_id, key, value, system)
+    SELECT :job_id, :chunk, :run, workspace_id, key, value, system FROM changed
+    RETURNING 1
+)
+SELECT count(*) FROM kept
+"""
+
+GONE = "There is no such workspace."
+
+
+def put(connection: Connection, job: JobRecord, chunk: Chunk) -> Outcome:
+    """Give the chunk's workspaces back the tag, each its value, and record which had it not.
+
+    Whatever has been set meanwhile stays. Each workspace that is gone is failed. Raises
+    StoreRefused.
+    """
+    known = _known(connection, job, chunk)
+    gone = [name for name in chunk.names if name not in known]
+    added = _change(connection, job, chunk, _PUT, known) if known else 0
+    return Outcome(added, len(gone), chunk.failures(gone, "unknown_workspace", GONE))
+
+
+def take(connection: Connection, job: JobRecord, chunk: Chunk) -> Outcome:
+    """Remove the tag from those workspaces where it still has the value; raises StoreRefused."""
+    return Outcome(_change(connection, job, chunk, _TAKE, set(chunk.names)))
+
+
+def count_put(connection: Connection, job: JobRecord, chunk: Chunk) -> int:
+    """Return how many tags ``put`` would add."""
+    known = _known(connection, job, chunk)
+    there = _ask(connection, job, chunk, _THERE, known)
+    return len(known) - there
+
+
+def count_take(connection: Connection, job: JobRecord, chunk: Chunk) -> int:
+    """Return how many tags ``take`` would remove."""
+    return _ask(connection, job, chunk, _TAKEN, set(chunk.names))
+
+
+def _known(connection: Connection, job: JobRecord, chunk: Chunk) -> set[str]:
+    """Return which of the chunk's workspaces there are, and will be till the transaction's end."""
+    query = select(workspace.c.id).where(
+        workspace.c.tenant == job.tenant, among(connection, workspace.c.id, chunk.names)
+    )
+    query = query.order_by(workspace.c.id).with_for_update(read=True, key_share=True)
+    return set(connection.execute(query).scalars())
+
+
+def _change(
+    connection: Connection, job: JobRecord, chunk: Chunk, changing: str, some: set[str]
+) -> int:
+    values = _values(connection, job, chunk, some)
+    if connection.dialect.name != "sqlite":
+        statement = _RECORDED.format(changing=changing.format(pairs=_PAIRS))
+        return int(connection.execute(_typed(statement), values).scalar_one())
+    statement = changing.format(pairs=_PAIRS_SQLITE)
+    own = {"job_id": job.id, "chunk": chunk.number, "run": job.ends}
+    changed = connection.execute(_typed(statement), values).mappings()
+    rows = [{**own, **row, "system": bool(row["system"])} for row in changed]
+    if rows:
+        connection.execute(workspace_removal.insert(), rows)
+    return len(rows)
+
+
+def _ask(connection: Connection, job: JobRecord, chunk: Chunk, asking: str, some: set[str]) -> int:
+    pairs = _PAIRS_SQLITE if connection.dialect.name == "sqlite" else _PAIRS
+    values = _values(connection, job, chunk, some)
+    return int(connection.execute(_typed(asking.format(pairs=pairs)), values).scalar_one())
+
+
+def _values(connection: Connection, job: JobRecord, chunk: Chunk, some: set[str]) -> dict[str, Any]:
+    (target,) = job.targets_of(chunk)
+    both = zip(chunk.names, chunk.values, strict=True)
+    pairs = [(name, value) for name, value in both if name in some]
+    told = {
+        "tenant": job.tenant,
+        "key": target["key"],
+        "system": target["system"],
+        "accepted_at": job.accepted_at,
+        "job_id": job.id,
+        "chunk": chunk.number,
+        "run": job.ends,
+    }
+    if connection.dialect.name == "sqlite":
+        return {**told, "pairs": json.dumps(pairs)}
+    return {**told, "names": [pair[0] for pair in pairs], "values": [pair[1] for pair in pairs]}
+
+
+def _typed(sql: str) -> TextClause:
+    named = set(re.findall(r":(\w+)", sql)) & _TYPES.keys()
+    return text(sql).bindparams(*(bindparam(name, type_=_TYPES[name]) for name in named))
