@@ -11,7 +11,7 @@ from worker import settings
 from worker.errors import InvalidJob, TagsweepError
 from worker.messaging import answers, app, broker
 from worker.models.fields import EVERY
-from worker.models.jobs import AttachJob, DeleteJob, DetachJob, Job
+from worker.models.jobs import AttachJob, DeleteJob, DetachJob, Job, UndoJob
 from worker.models.parts import Part
 from worker.models.resources import RESOURCE_TYPES, unpack
 
@@ -123,6 +123,23 @@ class TagSweep:
                 return self._send(DeleteJob, {**head, "workspaces": names}, job_id)
             parts = ({"workspaces": names} for names in spool.parts())
             return self._stream(DeleteJob, head, parts, job_id)
+
+    def undo(
+        self,
+        *,
+        tenant: str,
+        job: str | UUID,
+        dry_run: bool = False,
+        max_affected: int | None = None,
+        job_id: str | UUID | None = None,
+    ) -> JobHandle:
+        """Take back what ``job``, an earlier one of the tenant's, has changed; the rest as above.
+
+        Where it cannot be undone, the new job ends ``rejected`` and says why.
+        """
+        body = {"tenant": tenant, "job": str(job)}
+        options = {"dry_run": dry_run, "max_affected": max_affected}
+        return self._send(UndoJob, UndoJob.parse({**body, **options}).head(), job_id)
 
     def job(self, job_id: str | UUID) -> JobHandle:
         """Return the handle of a job that was sent before."""

@@ -150,7 +150,7 @@ def test_a_long_receipt_is_whole_or_breaks_off(
     key = idle_gateway.credential(tenant).key
     run = CommandLine(tmp_path, url=idle_gateway.url, api_key=key)
     told = run("jobs", "receipt", path.rpartition("/")[2])
-    assert (told.status, told.out) == (1, "")
+    assert (told.status, told.out) == (2, "")
     assert "TAGSWEEP_KEEP_REMOVALS_DAYS" in told.err
 
 

@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import update
+from sqlalchemy import delete, update
 
 from tests import driving, receipts
 from tests.chaos import boundaries
@@ -25,14 +25,15 @@ from tests.test_model import (
     _of,
     deletes,
     detaches,
-    examples,
 )
+from tests.worlds import examples
 from worker import database, progress, receipt, steering, sweeping
 from worker.errors import Forgotten, NoSuchJob, NothingToRetry
 from worker.models import rows
 from worker.models.counts import OUTCOMES
-from worker.models.jobs import DeleteJob, Job
+from worker.models.jobs import DeleteJob, DetachJob, Job
 from worker.models.tables import job as jobs
+from worker.models.tables import tag_link
 
 #: what may happen to a job: chunks done, a worker that dies at some statement, ...
 steps = st.lists(
@@ -142,6 +143,65 @@ def test_the_receipt_of_a_delete_is_what_became_of_each_tag(
     for row in found:
         if row["workspace"] not in WORKSPACES[:3] and row["outcome"] != "unprocessed":
             assert (row["outcome"], row["reason"]) == ("failed", "There is no such workspace.")
+
+
+@examples
+@given(case=detaches, most=st.integers(1, 20), happens=steps, kept=st.sets(st.sampled_from(IDS)))
+def test_the_receipt_of_a_selection_names_what_it_removed(
+    refusing: Store, case: Detach, most: int, happens: list[str], kept: set[str]
+) -> None:
+    tenant, store = new_tenant(), refusing
+    for name in {name for name, _, _ in case.links}:
+        store.tag(tenant, name, **_of(case.links, name))
+    receipts.keep(store, kept)
+    driving.chunk_size(most)
+    body = {"tenant": tenant, "names": ["a", "b"], "tables": "*", "folders": case.lists["folders"]}
+    found = _lives(store, DetachJob.parse(body), happens)
+    removed = {receipts.item(row) for row in found if row["outcome"] == "removed"}
+    assert removed == case.links - store.links(tenant)
+    assert {row["count"] for row in found} <= {1}
+
+
+@examples
+@given(
+    case=deletes,
+    most=st.integers(1, 20),
+    happens=steps,
+    kept=st.sets(st.tuples(st.sampled_from(WORKSPACES), st.sampled_from(KEYS)).map(" ".join)),
+)
+def test_the_receipt_of_all_workspaces_names_what_it_removed(
+    refusing: Store, case: Delete, most: int, happens: list[str], kept: set[str]
+) -> None:
+    tenant, store = new_tenant(), refusing
+    _fill(store, tenant, case.tags)
+    receipts.keep(store, kept)
+    driving.chunk_size(most)
+    body: dict[str, Any] = {"tenant": tenant, "workspaces": "*"}
+    job = DeleteJob.parse({**body, "tags": case.user, "sys_tags": case.system})
+    found = _lives(store, job, happens)
+    removed = {receipts.item(row) for row in found if row["outcome"] == "removed"}
+    before = {(name, key, value, system) for (name, key, system), value in case.tags.items()}
+    assert removed == before - store.workspace_tags(tenant)
+
+
+def test_of_what_vanished_from_a_selection_the_number_is_told(store: Store, tenant: str) -> None:
+    ids = new_ids(5)
+    store.tag(tenant, "t", tables=ids)
+    driving.chunk_size(4)
+    body = {"tenant": tenant, "names": ["t"], "tables": "*", "dry_run": True}
+    job_id = driving.opened(DetachJob.parse(body))
+    with store.transaction() as connection:
+        gone = tag_link.c.resource_id.in_([UUID(one) for one in ids[:2]])
+        connection.execute(delete(tag_link).where(gone))
+    open_rows = receipts.agrees(store, job_id)
+    assert {row["outcome"] for row in open_rows} == {"unprocessed"}
+    driving.finish(job_id)
+    rows = receipts.agrees(store, job_id)
+    nameless = [row for row in rows if row["resource"] is None]
+    assert sum(row["count"] for row in nameless) == 2
+    assert {row["outcome"] for row in nameless} == {"absent"}
+    assert all(row["dry_run"] for row in rows)
+    assert receipt.columns(job_id, tenant)[-2:] == ("count", "dry_run")
 
 
 def test_a_removed_tag_counts_for_the_first_item_that_fits(store: Store, tenant: str) -> None:

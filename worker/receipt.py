@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection, Row, and_, select
 
-from worker import database, progress
+from worker import database, progress, selection
 from worker.errors import Forgotten, NoSuchJob
 from worker.models.counts import words
 from worker.models.records import Chunk, JobRecord
@@ -45,6 +46,7 @@ class Slip:
     failed: dict[int | None, dict[Place, str]] = field(default_factory=lambda: defaultdict(dict))
     #: of items that were opened again: whether they were applied then
     again: dict[int | None, dict[Place, bool]] = field(default_factory=lambda: defaultdict(dict))
+    values: dict[Place, str] = field(default_factory=dict)  #: of an undo: of each workspace
 
 
 def entries(job_id: UUID, tenant: str | None, wanted: Collection[str]) -> Iterator[Entry]:
@@ -70,7 +72,8 @@ def columns(job_id: UUID, tenant: str | None) -> tuple[str, ...]:
         job = _kept(connection, job_id, tenant)
     of_links = not any("key" in one for one in job.targets) and job.kind != "delete"
     told = OF_LINKS if of_links else OF_WORKSPACE_TAGS
-    return (*told, "dry_run") if job.dry_run else told
+    more = {"count": bool(job.selected), "dry_run": job.dry_run}
+    return (*told, *(name for name, applies in more.items() if applies))
 
 
 def _kept(connection: Connection, job_id: UUID, tenant: str | None) -> JobRecord:
@@ -95,6 +98,7 @@ def _next(connection: Connection, job: JobRecord, number: int) -> Slip | None:
     retried = and_(chunks.c.job_id == job.id, chunks.c.origin == row.number)
     later = connection.execute(select(chunks).where(retried).order_by(chunks.c.number)).all()
     slip = Slip(progress.chunk_of(row), row.state == "done")
+    slip.values.update(zip(slip.chunk.names, slip.chunk.values, strict=False))
     for one in later:
         places = dict.fromkeys(_places(progress.chunk_of(one)), one.state == "done")
         for target in one.targets or [None]:
@@ -105,7 +109,19 @@ def _next(connection: Connection, job: JobRecord, number: int) -> Slip | None:
         _read_links(connection, job, slip, numbers)
     else:
         _read_workspace_tags(connection, job, slip, [row, *later])
+    if slip.chunk.span and not slip.closed:
+        _read_range(connection, job, slip)
     return slip
+
+
+def _read_range(connection: Connection, job: JobRecord, slip: Slip) -> None:
+    """Name what stands in a range that was not applied; not more of it than was counted."""
+    left = slip.chunk.items
+    for one in selection.listed(connection, job, slip.chunk):
+        for target in one.targets or []:
+            found = dict.fromkeys(islice(_places(one), left), False)
+            slip.again[target] |= found
+            left -= len(found)
 
 
 def _places(chunk: Chunk) -> Iterator[Place]:
@@ -167,27 +183,51 @@ def _closed(slip: Slip, target: int, place: Place) -> bool:
 
 
 def _entries(job: JobRecord, slip: Slip) -> Iterator[Entry]:
+    """Yield the rows of a chunk; of a range, one more for all those of it that nobody can name."""
+    option: Entry = {"dry_run": True} if job.dry_run else {}
+    single = {"count": 1, **option} if job.selected else option
+    number = 0
+    for target in slip.chunk.targets or range(len(job.targets)):
+        for place in _items(slip, target):
+            number += 1
+            yield {**_told(job, slip, target, place), **single}
+    rest = slip.chunk.items - number
+    if slip.chunk.span and rest > 0:
+        outcome = words(job.kind)[1] if slip.closed else "unprocessed"
+        targets = job.targets_of(slip.chunk)
+        wanted = targets[0] if len(targets) == 1 else dict.fromkeys(("key", "value", "system"))
+        shown = _link if slip.chunk.resource_type else _workspace_tag
+        entry = shown(wanted, slip.chunk, None, None)
+        yield {**entry, "outcome": outcome, "reason": None, "count": rest, **option}
+
+
+def _items(slip: Slip, target: int) -> Iterator[Place]:
+    """Yield the places of a chunk; of a range, those of which anything is known."""
+    if not slip.chunk.span:
+        return _places(slip.chunk)
+    known: tuple[dict[Any, Any], ...] = (
+        slip.removed.get(target, {}),
+        slip.failed.get(target, {}),
+        slip.again.get(target, {}),
+    )
+    return iter(sorted({place for some in known for place in some}))
+
+
+def _told(job: JobRecord, slip: Slip, target: int, place: Place) -> Entry:
     changed, unchanged = words(job.kind, adds=job.adds)
-    option = {"dry_run": True} if job.dry_run else {}
-    values: dict[Place, str] = dict(zip(slip.chunk.names, slip.chunk.values, strict=False))
+    gone, reason = slip.removed.get(target, {}), None
+    if place in gone:
+        outcome = changed
+    elif (reason := _failed(slip, target, place)) is not None:
+        outcome = "failed"
+    else:
+        outcome = unchanged if _closed(slip, target, place) else "unprocessed"
     shown = _link if slip.chunk.resource_type else _workspace_tag
-    targets = slip.chunk.targets or range(len(job.targets))
-    for target in targets:
-        gone = slip.removed.get(target, {})
-        for place in _places(slip.chunk):
-            value = gone.get(place, values.get(place))
-            entry = shown(job.targets[target], slip.chunk, place, value)
-            reason = None
-            if place in gone:
-                outcome = changed
-            elif (reason := _failed(slip, target, place)) is not None:
-                outcome = "failed"
-            else:
-                outcome = unchanged if _closed(slip, target, place) else "unprocessed"
-            yield {**entry, "outcome": outcome, "reason": reason, **option}
+    entry = shown(job.targets[target], slip.chunk, place, gone.get(place, slip.values.get(place)))
+    return {**entry, "outcome": outcome, "reason": reason}
 
 
-def _link(wanted: Entry, chunk: Chunk, place: Place, _: Any) -> Entry:
+def _link(wanted: Entry, chunk: Chunk, place: Place | None, _: Any) -> Entry:
     return {
         "tag": wanted["name"],
         "resource_type": name_of(chunk.resource_type),
@@ -195,7 +235,7 @@ def _link(wanted: Entry, chunk: Chunk, place: Place, _: Any) -> Entry:
     }
 
 
-def _workspace_tag(wanted: Entry, _: Chunk, place: Place, value: str | None) -> Entry:
+def _workspace_tag(wanted: Entry, _: Chunk, place: Place | None, value: str | None) -> Entry:
     """Return the tag that was asked for; where it was removed, with the value that it had."""
     own = wanted["value"] if value is None else value
     return {"key": wanted["key"], "value": own, "system": wanted["system"], "workspace": place}

@@ -8,13 +8,15 @@ from uuid import UUID
 
 import typer
 
-from producer.cli import faults, outcome, terminal, watching, ways
+from producer.cli import faults, outcome, request, submission, terminal, watching, ways
 from producer.cli.faults import WrongUse
+from producer.cli.lists import Reader
 from producer.cli.menu import FAILED, INTERRUPTED
-from producer.cli.options import JobId, Json
+from producer.cli.options import DryRun, JobId, Json, MaxAffected, NoWait
 from producer.cli.ways import Shown
 from worker.models import rows
-from worker.models.counts import OUTCOMES, words
+from worker.models.counts import OUTCOMES
+from worker.models.jobs import UndoJob
 from worker.models.records import ENDS
 
 app = typer.Typer(
@@ -131,6 +133,26 @@ def receipt(
         terminal.pass_on(piece)
 
 
+@app.command()
+def undo(
+    job_id: JobId,
+    *,
+    no_wait: NoWait = False,
+    as_json: Json = False,
+    dry_run: DryRun = False,
+    max_affected: MaxAffected = None,
+) -> None:
+    """Take back what an ended job has changed, as a job of its own."""
+    wanted = _id(job_id)
+    tenant = ways.chosen().find(wanted)["tenant"]
+    if tenant is None:
+        raise WrongUse(f"Job {wanted} was rejected and has changed nothing: nothing to undo.")
+    options = {"dry_run": dry_run, "max_affected": max_affected}
+    body = {"tenant": tenant, "job": str(wanted), **options}
+    job = request.build(UndoJob, body, Reader(), {})
+    submission.submit(job, wait=not no_wait, as_json=as_json)
+
+
 def _tell(job: Shown, line: str, *, as_json: bool) -> None:
     if as_json:
         terminal.document(job)
@@ -148,7 +170,7 @@ def _id(text: str) -> UUID:
 
 def _row(job: Shown) -> list[str]:
     counts = job["counts"]
-    changed = counts[words(job["kind"])[0]]
+    changed = counts.get("removed", counts.get("added"))
     numbers = (job["progress"]["done"], counts["total"], changed, counts["failed"])
     accepted = datetime.fromisoformat(job["accepted_at"]).astimezone()
     told = [job["id"], job["kind"], job["tenant"] or "-", job["status"]]

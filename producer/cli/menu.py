@@ -13,7 +13,14 @@ from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
 from producer.cli.faults import WrongUse
-from worker.errors import InvalidJob, NoSuchJob, SettingsError, TagsweepError
+from worker.errors import (
+    CannotUndo,
+    Forgotten,
+    InvalidJob,
+    NoSuchJob,
+    SettingsError,
+    TagsweepError,
+)
 
 FAILED, WRONG_USE, INTERRUPTED = 1, 2, 130
 
@@ -121,7 +128,7 @@ def _run() -> int:
         sys.stdout.flush()
     except WrongUse as wrong:
         status = _complain(WRONG_USE, *wrong.faults)
-    except (InvalidJob, NoSuchJob, SettingsError) as error:
+    except (CannotUndo, Forgotten, InvalidJob, NoSuchJob, SettingsError) as error:
         status = _complain(WRONG_USE, str(error))
     except TagsweepError as error:
         status = _complain(FAILED, str(error))

@@ -8,11 +8,13 @@ from typing import Any
 from producer.cli import faults, request
 from producer.cli.door import Refused
 from producer.cli.faults import WrongUse
-from worker.errors import SettingsError, TagsweepError
-from worker.models.jobs import Job
+from worker.errors import CannotUndo, Forgotten, NoSuchJob, SettingsError, TagsweepError
+from worker.models.jobs import Job, UndoJob
 
 UNAUTHORIZED, FORBIDDEN, TOO_LARGE, BUSY = 401, 403, 413, (429, 503)
 BAD = (400, 415, 422)
+#: why a job cannot be undone
+UNDONE = {404: NoSuchJob, 409: CannotUndo, 410: Forgotten}
 #: characters of a foreign sentence that are shown
 WIDE = 300
 
@@ -24,6 +26,8 @@ def worded(refused: Refused, url: str, job: Job | None = None) -> Exception:
         after = refused.retry_after or "a few"
         message = f"The gateway at {url} cannot do it now: {detail} Try again in {after} seconds."
         return TagsweepError(message)
+    if refused.told is not None and isinstance(job, UndoJob) and refused.status in UNDONE:
+        return UNDONE[refused.status](detail)
     if refused.told is None:
         message = f"What answers at {url} is no tagsweep gateway ({refused.status}): "
         return TagsweepError(message + "set TAGSWEEP_URL to where it is.")
@@ -48,6 +52,8 @@ def _faults(refused: Refused, detail: str, job: Job | None) -> list[str]:
 def _forbidden(detail: str, job: Job | None) -> str:
     if job is None:
         return f"TAGSWEEP_API_KEY does not allow that: {detail}"
+    if isinstance(job, UndoJob):
+        return f"The key in TAGSWEEP_API_KEY does not allow that: {detail}"
     if "sys_tags" in detail:
         return (
             "--sys-tag: the key in TAGSWEEP_API_KEY has not the operator right: use one that has."

@@ -26,7 +26,7 @@ JOBS = "/api/v1/jobs/"
 NOBODY = UUID(int=0)
 NOT_FOUND, CONFLICT, GONE = 404, 409, 410
 #: what a job and its event tell only where it applies
-OPTIONAL = ("dry_run", "remaining")
+OPTIONAL = ("undoes", "dry_run", "remaining")
 MOST_OF_A_PAGE = 1_000
 #: how long a gateway may take to record a job of many ids
 RECORD_S = 120.0

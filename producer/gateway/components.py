@@ -90,7 +90,7 @@ _JOB = {
 _ITEM_ERROR = {"path": _TEXT, "code": _TEXT, "reason": _TEXT}
 _WOULD = dict.fromkeys(("would_remove", "would_add"), _NUMBER)
 _YES = {"const": True}
-_SOMETIMES = {"paused": _YES, "dry_run": _YES, "remaining": _NUMBER}
+_SOMETIMES = {"paused": _YES, "undoes": _UUID, "dry_run": _YES, "remaining": _NUMBER}
 _PROBLEM = {"type": _TEXT, "title": _TEXT, "status": {"type": "integer"}, "detail": _TEXT}
 _TAG = {
     "id": _UUID,
@@ -144,6 +144,7 @@ SCHEMAS: dict[str, Any] = {
                     for name in ("tags", "sys_tags")
                 ],
             ),
+            _object({"kind": {"const": "undo"}, **_OWN, "job": _UUID}, "kind", "job", closed=True),
         ]
     },
     "Job": _object(_JOB | _SOMETIMES, *_JOB),

@@ -1,4 +1,4 @@
-"""Jobs: made, listed, shown."""
+"""Jobs: made, also to undo another; listed, shown."""
 
 from __future__ import annotations
 
@@ -14,9 +14,11 @@ from producer.gateway.ledger import Taken, View
 from producer.gateway.parsing import Form
 from producer.gateway.preferences import Preference
 from producer.gateway.refusals import Refusal, document
+from producer.gateway.service import Gateway
 from worker import database, listing, outbox
+from worker.errors import CannotUndo, Forgotten, NoSuchJob
 from worker.listing import Wanted
-from worker.models.jobs import KINDS, DeleteJob
+from worker.models.jobs import KINDS, DeleteJob, Job, UndoJob
 
 router = APIRouter()
 
@@ -29,7 +31,7 @@ router = APIRouter()
     **schemas.operation(
         body="NewJob",
         answers={202: "Job"},
-        refused=(400, 401, 403, 413, 415, 422, 429, 500, 503),
+        refused=(400, 401, 403, 404, 409, 410, 413, 415, 422, 429, 500, 503),
         headers=schemas.ASYNCHRONOUS[1:],
     ),
 )
@@ -41,15 +43,58 @@ async def make(request: Request) -> Response:
     async with gateway.bodies.receive(request, gateway.settings.body_bytes) as body:
         form = Form("job", caller.tenant, gateway.settings.request_ids)
         job = await gateway.bodies.job(body, form)
-    if isinstance(job, DeleteJob) and job.sys_tags and not caller.operator:
-        raise Refusal(403, "sys_tags need a credential with the operator right.")
+    return await _made(request, caller, job)
+
+
+@router.post(
+    "/api/v1/jobs/{job_id}/undo",
+    status_code=202,
+    summary="Undo a job",
+    operation_id="undoJob",
+    **schemas.operation(
+        answers={202: "Job"},
+        refused=(400, 401, 403, 404, 409, 410, 422, 429, 500, 503),
+        path={"job_id": schemas.UUID_TEXT},
+        headers=schemas.ASYNCHRONOUS[1:],
+    ),
+)
+@router.post("/api/v1/jobs/{job_id}/undo/", include_in_schema=False)
+async def undo(request: Request) -> Response:
+    """Record a new job, which takes back what this one has changed."""
+    caller = await service.of(request).caller_by_key(request)
+    undone = str(steering.job_id(request))
+    return await _made(request, caller, UndoJob.parse({"tenant": caller.tenant, "job": undone}))
+
+
+async def _made(request: Request, caller: Caller, job: Job) -> Response:
+    """Record the job and answer with it."""
+    gateway = service.of(request)
+    await _authorise(gateway, caller, job)
     at_once = Preference(respond_async=True, wait_s=0, applied=None)
     asked = submission.asked(request, caller, job, at_once)
     try:
         view = await gateway.submission.submit(request, asked)
     except Taken:
         raise Refusal(422, "This Idempotency-Key was used for another request.") from None
+    except NoSuchJob:
+        raise Refusal(404, steering.NOT_FOUND) from None
+    except CannotUndo as error:
+        raise Refusal(409, str(error)) from None
+    except Forgotten as error:
+        raise Refusal(410, str(error)) from None
     return schemas.accepted(view, {})
+
+
+async def _authorise(gateway: Gateway, caller: Caller, job: Job) -> None:
+    if caller.operator:
+        return
+    if isinstance(job, DeleteJob) and job.sys_tags:
+        raise Refusal(403, "sys_tags need a credential with the operator right.")
+    if isinstance(job, UndoJob) and await gateway.store.run(
+        ledger.touches_system_tags, UUID(job.job), caller.tenant
+    ):
+        detail = "The job has sys_tags: to undo it needs a credential with the operator right."
+        raise Refusal(403, detail)
 
 
 @router.get(

@@ -62,7 +62,8 @@ class Recorded:
 def record(gate: Gate, order: Order) -> Recorded:
     """Record the job, unless it was recorded before.
 
-    Raises Taken, UnknownWorkspace, Abandoned: nothing is recorded then.
+    Raises Taken, UnknownWorkspace, Abandoned, and of an undo what ``intake`` does: nothing is
+    recorded then.
     """
     job = order.job
     with database.transaction() as connection:
@@ -121,6 +122,12 @@ def view(job_id: UUID, tenant: str) -> View | None:
     """Return the tenant's job as it is now; None where the tenant has none with this id."""
     with database.reading() as connection:
         return _view(connection, job_id, tenant)
+
+
+def touches_system_tags(job_id: UUID, tenant: str) -> bool:
+    """Tell whether the tenant's job acts on tags of the system."""
+    found = view(job_id, tenant)
+    return found is not None and any(one.get("system") for one in found.job.targets)
 
 
 def promise(job_id: UUID, tenant: str) -> View | None:

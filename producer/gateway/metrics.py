@@ -88,10 +88,14 @@ class _StockCollector(Collector):
         """Yield what the store knows."""
         stock = self._stock
         jobs = GaugeMetricFamily("tagsweep_jobs", "Jobs kept.", labels=["kind", "status"])
-        changed: dict[str, int] = {}
+        ended: dict[tuple[str, str], int] = {}
+        changed: dict[tuple[str, bool], int] = {}
         for row in stock.totals:
-            jobs.add_metric([row.kind, row.status], row.jobs)
-            changed[row.kind] = changed.get(row.kind, 0) + int(row.removed)
+            state, sort = (row.kind, row.status), (row.kind, row.adds)
+            ended[state] = ended.get(state, 0) + row.jobs
+            changed[sort] = changed.get(sort, 0) + int(row.removed)
+        for labels, number in ended.items():
+            jobs.add_metric(labels, number)
         yield jobs
         yield from _changed(changed)
         yield GaugeMetricFamily(
@@ -105,11 +109,11 @@ class _StockCollector(Collector):
         yield _durations(stock.chunk_times)
 
 
-def _changed(numbers: dict[str, int]) -> Iterator[GaugeMetricFamily]:
+def _changed(numbers: dict[tuple[str, bool], int]) -> Iterator[GaugeMetricFamily]:
     """Yield what jobs of each kind have changed, under what their kind calls that."""
     families: dict[str, GaugeMetricFamily] = {}
-    for kind, number in numbers.items():
-        word = words(kind)[0]
+    for (kind, adds), number in numbers.items():
+        word = words(kind, adds=adds)[0]
         told = f"tagsweep_items_{word}", f"Items {word} by the jobs kept."
         family = families.setdefault(word, GaugeMetricFamily(*told, labels=["kind"]))
         family.add_metric([kind], number)
