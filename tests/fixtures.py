@@ -74,7 +74,8 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @contextmanager
-def _in_this_process(url: str) -> Iterator[Store]:
+def in_this_process(url: str) -> Iterator[Store]:
+    """Give the store at ``url``, which this process works on."""
     with configured(database_url=url):
         store = Store(url)
         yield store
@@ -85,7 +86,7 @@ def _in_this_process(url: str) -> Iterator[Store]:
 def postgres_store(postgres_server: Postgres, postgres_template: str) -> Iterator[Store]:
     """A PostgreSQL store of this test alone, which this process works on."""
     url = postgres_server.create_database(postgres_template)
-    with _in_this_process(url) as store:
+    with in_this_process(url) as store:
         yield store
     postgres_server.drop_database(url)
 
@@ -94,7 +95,7 @@ def postgres_store(postgres_server: Postgres, postgres_template: str) -> Iterato
 def sqlite_store(sqlite_template: Path, tmp_path: Path) -> Iterator[Store]:
     """A SQLite store of this test alone, which this process works on."""
     path = shutil.copy(sqlite_template, tmp_path / "tagsweep.db")
-    with _in_this_process(f"sqlite:///{path}") as store:
+    with in_this_process(f"sqlite:///{path}") as store:
         yield store
 
 
