@@ -75,6 +75,15 @@ def tall(ids: int) -> Layout:
     return Layout("tall", ids, spans)
 
 
+def stepped(links: int) -> Layout:
+    """Return tags on a fiftieth, a twelfth and a fifth of ``links``, and others that fill up."""
+    resources = links // 5
+    spans = {"short": (0, links // 50), "middle": (0, links // 12), "long": (0, resources)}
+    left = links - sum(high for _, high in spans.values())
+    spans |= {f"other-{at}": (0, resources) for at in range(left // resources)}
+    return Layout("stepped", resources, spans)
+
+
 class Ground:
     """A template of one layout on one server."""
 

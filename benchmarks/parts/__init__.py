@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from benchmarks.bench import Bench
-from benchmarks.parts import beside, gateway, growth, removal, small, sqlite
+from benchmarks.parts import beside, cost, gateway, growth, removal, small, sqlite
 from benchmarks.results import Part
 
 ALL: Mapping[str, Callable[[Bench], Part]] = {
@@ -13,6 +13,7 @@ ALL: Mapping[str, Callable[[Bench], Part]] = {
     "ten-tags": removal.ten_tags,
     "small": small.measure,
     "growth": growth.measure,
+    "cost": cost.measure,
     "beside": beside.measure,
     "sqlite": sqlite.measure,
     "gateway": gateway.measure,
