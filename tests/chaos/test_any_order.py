@@ -32,8 +32,8 @@ from worker.models.resources import pack
 
 Act = Callable[[], None]
 EXAMPLES = settings(
-    max_examples=scale.pick(short=15, long=200),
-    stateful_step_count=scale.pick(short=30, long=60),
+    max_examples=scale.pick(short=15, long=60),
+    stateful_step_count=scale.pick(short=30, long=40),
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )
