@@ -126,7 +126,7 @@ def test_a_job_over_http_tells_its_guard(up_gateway: Gateway, tenant: str) -> No
     )
 
 
-@pytest.mark.parametrize("wrong", [-1, 1.5, 1.0, True, "5", [], 2**63])
+@pytest.mark.parametrize("wrong", [-1, 1.5, float("inf"), True, "5", [], 2**63])
 def test_a_limit_that_is_no_number_is_refused(wrong: object, unheard: TagSweep) -> None:
     reason = {"path": "/max_affected", "code": "invalid"}
     with pytest.raises(InvalidJob) as raised:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import psutil
 import pytest
@@ -13,7 +14,9 @@ import pytest
 from tests.locks import held_link, held_table, wait_for_waiting
 from tests.servers import Postgres, Redis
 from tests.stack import Pending, ServerStack, Worker, eventually
-from tests.stores import counts, new_ids
+from tests.stores import attached, counts, new_ids
+from worker.models.resources import number_of
+from worker.models.tables import tag_link
 
 pytestmark = [pytest.mark.integration, pytest.mark.chaos]
 
@@ -78,6 +81,29 @@ def test_a_job_outlives_a_killed_worker(stack: ServerStack, tenant: str) -> None
         stack.workers[0].kill()
     stack.start_worker()
     _check(stack, tenant, pending.get(timeout=60))
+
+
+def test_an_undo_outlives_a_killed_worker(stack: ServerStack, tenant: str) -> None:
+    stack.store.tag(tenant, "legacy", tables=IDS[::2])
+    first = stack.run("tags.detach", {"tenant": tenant, "names": ["legacy"], "tables": IDS})
+    stack.store.tag(tenant, "legacy", tables=IDS[:5_000:2])
+    with stack.store.transaction() as connection:
+        # whoever puts a link there waits for the end of this
+        connection.execute(tag_link.insert(), {**_first(stack, tenant), "resource_id": UUID(HELD)})
+        undo = stack.send("tags.undo", {"tenant": tenant, "job": first["job_id"]})
+        wait_for_waiting(stack.store)
+        stack.workers[0].kill()
+        connection.rollback()
+    stack.start_worker()
+    done = undo.get(timeout=60)
+    assert done["counts"] == attached(total=10_000, added=7_500, present=2_500)
+    assert stack.store.job(undo.id).ends == 1
+    assert {one for _, _, one in stack.store.links(tenant)} == set(IDS[::2])
+
+
+def _first(stack: ServerStack, tenant: str) -> dict[str, Any]:
+    tag_id = stack.store.tags(tenant)["legacy"].id
+    return {"tag_id": tag_id, "resource_type": number_of("tables")}
 
 
 def test_a_message_comes_back_whose_worker_died_before_it_was_recorded(

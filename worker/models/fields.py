@@ -127,6 +127,8 @@ def _yes_or_no(value: object) -> bool:
 
 
 def _limit(value: object) -> int | None:
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)  # JSON has one sort of numbers: 3.0 is 3
     if value is None or (type(value) is int and 0 <= value <= MOST_LIMIT):
         return value
     raise PydanticCustomError("invalid", "Must be a whole number, 0 or more.")
