@@ -111,6 +111,30 @@ def test_what_is_attached_meanwhile_survives_and_is_told(store: Store, tenant: s
     assert {one for _, kind, one in store.links(tenant) if kind == "tables"} == {*later}
 
 
+@pytest.mark.parametrize("most", [4, 1_000])
+@pytest.mark.parametrize("limit", [None, 10])
+def test_what_is_attached_before_the_job_is_cut_survives_and_is_not_counted(
+    store: Store, tenant: str, most: int, limit: int | None
+) -> None:
+    """Between its acceptance and its turn a job may wait for long."""
+    some, later = new_ids(10), new_ids(3)
+    store.tag(tenant, "a", tables=some)
+    driving.chunk_size(most)
+    job_id = driving.record(detach_job(tenant, ["a"], tables="*", max_affected=limit))
+    store.tag(tenant, "a", tables=later)
+    done = driving.run_recorded(job_id)
+    assert (done["counts"], done["remaining"]) == (counts(total=10, removed=10), 3)
+    assert store.links(tenant) == {("a", "tables", one) for one in later}
+
+
+def test_a_guard_counts_only_what_the_job_would_remove(store: Store, tenant: str) -> None:
+    store.tag(tenant, "a", tables=new_ids(10))
+    job_id = driving.record(detach_job(tenant, ["a"], tables="*", max_affected=9))
+    store.tag(tenant, "a", tables=new_ids(3))
+    (error,) = driving.run_recorded(job_id)["errors"]
+    assert error["would_remove"] == 10
+
+
 def test_what_is_taken_off_meanwhile_is_absent(store: Store, tenant: str) -> None:
     some = new_ids(10)
     store.tag(tenant, "a", tables=some)

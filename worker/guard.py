@@ -23,8 +23,7 @@ def check(connection: Connection, job: JobRecord) -> JobRecord:
         return job
     kind = KINDS[job.kind]
     chunks = progress.open_chunks(connection, job)
-    # what stands in a range was counted when it was cut
-    would = sum(one.items if one.span else kind.count(connection, job, one) for one in chunks)
+    would = sum(kind.count(connection, job, chunk) for chunk in chunks)
     if would <= job.max_affected:
         return job
     return progress.refuse(connection, job, _error(job, would))

@@ -64,7 +64,7 @@ def complete(connection: Connection, job: JobRecord, chunk: Chunk, outcome: Outc
     What splitting, beginning, closing and ending it write elsewhere one by one is written at once.
     """
     connection.execute(insert(chunks), chunk.row(job.id, "done"))
-    absent, more = outcome.rest(chunk)
+    absent, more = selection.rest(connection, job, chunk, outcome)
     done: dict[str, Any] = {
         "total": chunk.items + more,
         "removed": outcome.removed,
@@ -148,7 +148,7 @@ def claim_again(
 def close(connection: Connection, job: JobRecord, chunk: Chunk, outcome: Outcome) -> JobRecord:
     """Close a chunk that was applied, count the job down, and end it where this was the last."""
     _close_chunk(connection, job, chunk, "done")
-    absent, more = outcome.rest(chunk)
+    absent, more = selection.rest(connection, job, chunk, outcome)
     counted = change(
         connection,
         job,

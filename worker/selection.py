@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from worker import chunks, throttle
-from worker.models.records import Chunk, JobRecord
+from worker.models.records import Chunk, JobRecord, Outcome
 from worker.store import KINDS
 
 
@@ -32,6 +32,19 @@ def listed(connection: Connection, job: JobRecord, chunk: Chunk) -> list[Chunk]:
         return [chunk]
     found: list[Chunk] = KINDS[job.kind].listed(connection, job, chunk)
     return found
+
+
+def rest(connection: Connection, job: JobRecord, chunk: Chunk, outcome: Outcome) -> tuple[int, int]:
+    """Return how many items of an applied chunk were absent, and by how much more or fewer it had.
+
+    Other than was counted when it was cut only a range can have: fewer, as far as links came to be
+    between the job's acceptance and then; more, as far as some were not visible then.
+    """
+    left = chunk.items - outcome.removed - outcome.failed
+    if chunk.span is None or left <= 0:
+        return max(left, 0), max(-left, 0)
+    later = min(left, KINDS[job.kind].later(connection, job, chunk))
+    return left - later, -later
 
 
 def remaining(connection: Connection, job: JobRecord) -> int | None:

@@ -178,14 +178,6 @@ class Outcome:
     failed: int = 0
     failures: list[Failure] = field(default_factory=list)
 
-    def rest(self, chunk: Chunk) -> tuple[int, int]:
-        """Return how many items of the chunk were absent, and how many more there were.
-
-        More: into a range, links came to be while the job was accepted.
-        """
-        left = chunk.items - self.removed - self.failed
-        return max(left, 0), max(-left, 0)
-
     def __add__(self, other: Outcome) -> Outcome:
         """Return what became of both."""
         failures = [*self.failures, *other.failures]

@@ -13,6 +13,8 @@ Each module of a kind offers the same words:
 and those whose lists may be ``"*"``:
 
 * ``cut(connection, job, most)``: what the job selects, in ranges of up to ``most``;
+* ``later(connection, job, chunk)``: how many items of a range are none of the job's, for they
+  came to be after it was accepted;
 * ``listed(connection, job, chunk)``: what of a range is there, as chunks that name it;
 * ``remaining(connection, job)``: how much still carries what the job is about.
 """

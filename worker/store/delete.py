@@ -118,6 +118,11 @@ def cut(connection: Connection, job: JobRecord, most: int) -> Iterator[Chunk]:
         yield replace(whole, items=int(row.items), span=(row.low, row.high))
 
 
+def later(connection: Connection, job: JobRecord, chunk: Chunk) -> int:  # noqa: ARG001  # the same words for each kind
+    """Return 0: no tag that was set after the job was accepted is counted in a range."""
+    return 0
+
+
 def listed(connection: Connection, job: JobRecord, chunk: Chunk) -> list[Chunk]:
     """Return what of a range is there to be deleted, as chunks of one target each."""
     listing = "SELECT workspace_id, key, value, system {fitting} ORDER BY workspace_id"

@@ -13,9 +13,9 @@ from sqlalchemy import Connection
 from worker.models.records import Chunk, JobRecord, Outcome
 from worker.store import links, ranges
 from worker.store.links import report
-from worker.store.ranges import cut, listed, remaining
+from worker.store.ranges import cut, later, listed, remaining
 
-__all__ = ["apply", "count", "cut", "listed", "match", "prepare", "remaining", "report"]
+__all__ = ["apply", "count", "cut", "later", "listed", "match", "prepare", "remaining", "report"]
 
 # One index range joined with the ids by hash, not an index descent for each id: hence BETWEEN.
 _POSTGRESQL = """
@@ -62,6 +62,8 @@ def prepare(connection: Connection, job: JobRecord) -> list[dict[str, Any]]:  # 
 
 def count(connection: Connection, job: JobRecord, chunk: Chunk) -> int:
     """Return how many links of the chunk ``apply`` would remove."""
+    if chunk.span:
+        return ranges.count(connection, job, chunk)
     return links.count(connection, job, chunk, (_COUNT, _COUNT_SQLITE))
 
 

@@ -6,29 +6,37 @@ removes what of it was there when the job was accepted; links that came to be la
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from itertools import zip_longest
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Connection, Row, func, select
+from sqlalchemy import Connection, and_, func, select
 
 from worker.models.records import Chunk, JobRecord
 from worker.models.tables import tag_link
-from worker.models.types import Id
+from worker.models.types import Id, clock
 from worker.store import links
 
-# one pass over one stretch of the key, which only the first and last link of each range leave
-_CUT = links.statement("""
-SELECT resource_id, place FROM (
-    SELECT resource_id, row_number() OVER in_order AS place,
-           lead(resource_id) OVER in_order AS following
-    FROM tag_link
-    WHERE tag_id = :tag AND resource_type = :resource_type AND created_at <= :accepted_at
-    WINDOW in_order AS (ORDER BY resource_id)
-) AS placed
-WHERE (place - 1) % :most = 0 OR place % :most = 0 OR following IS NULL
-ORDER BY place
-""").columns(resource_id=Id(), place=BigInteger())
+# Steps from the first link of a range to that of the next: the index alone is read. The time at
+# which a link came to be is in the table, where its neighbours are not: to look at it takes longer
+# than to remove them all.
+_STEP = links.statement("""
+WITH RECURSIVE first (id) AS (
+    SELECT * FROM (
+        SELECT resource_id FROM tag_link WHERE tag_id = :tag AND resource_type = :resource_type
+        ORDER BY resource_id LIMIT 1
+    ) AS lowest
+    UNION ALL
+    SELECT (
+        SELECT resource_id FROM tag_link
+        WHERE tag_id = :tag AND resource_type = :resource_type AND resource_id >= first.id
+        ORDER BY resource_id LIMIT 1 OFFSET :most
+    ) FROM first WHERE first.id IS NOT NULL
+)
+SELECT id FROM first WHERE id IS NOT NULL
+""").columns(id=Id())
+_HIGHEST = UUID(int=2**128 - 1)
 
 _RANGE = """
 {verb} FROM tag_link
@@ -39,35 +47,55 @@ WHERE tag_id = :tag AND resource_type = :resource_type
 _DELETE = _RANGE.format(verb="DELETE", end="RETURNING tag_id, resource_id")
 _RECORDED = links.recorded(_DELETE)
 _DELETE_SQLITE = links.statement(_DELETE)
+_COUNT = links.statement(_RANGE.format(verb="SELECT count(*)", end=""))
 _LIST = links.statement(_RANGE.format(verb="SELECT resource_id", end="ORDER BY resource_id"))
 
 
 def cut(connection: Connection, job: JobRecord, most: int) -> Iterator[Chunk]:
-    """Yield ranges of up to ``most`` links that the job selects, all of them, unnumbered."""
+    """Yield ranges of up to ``most`` links that the job selects, all of them, unnumbered.
+
+    Links that came to be between its acceptance and now are counted too, till their range is done
+    (``later``).
+    """
     for target, one in enumerate(job.targets):
         for resource_type in job.selected:
-            values = {
-                "tag": UUID(one["id"]),
-                "resource_type": resource_type,
-                "accepted_at": job.accepted_at,
-                "most": most,
-            }
-            rows = connection.execute(_CUT, values).all()
-            yield from _paired(rows, most, resource_type, target)
+            values = {"tag": UUID(one["id"]), "resource_type": resource_type, "most": most}
+            firsts = list(connection.execute(_STEP, values).scalars())
+            for first, following in zip_longest(firsts, firsts[1:]):
+                last = UUID(int=following.int - 1) if following else _HIGHEST
+                items = most if following else _count_from(connection, values, first)
+                span = (str(first), str(last))
+                yield Chunk(0, resource_type, items, targets=[target], span=span)
 
 
-def _paired(
-    rows: Sequence[Row[Any]], most: int, resource_type: int, target: int
-) -> Iterator[Chunk]:
-    at = 0
-    while at < len(rows):
-        first = rows[at]
-        alone = at + 1 == len(rows) or (rows[at + 1].place - 1) // most != (first.place - 1) // most
-        last = first if alone else rows[at + 1]
-        span = (str(first.resource_id), str(last.resource_id))
-        items = last.place - first.place + 1
-        yield Chunk(0, resource_type, items, targets=[target], span=span)
-        at += 1 if alone else 2
+def _count_from(connection: Connection, values: dict[str, Any], first: UUID) -> int:
+    own = and_(
+        tag_link.c.tag_id == values["tag"],
+        tag_link.c.resource_type == values["resource_type"],
+        tag_link.c.resource_id >= first,
+    )
+    query = select(func.count()).select_from(tag_link).where(own)
+    return int(connection.execute(query).scalar_one())
+
+
+def count(connection: Connection, job: JobRecord, chunk: Chunk) -> int:
+    """Return how many links of a range ``remove`` would remove."""
+    return int(connection.execute(_COUNT, _values(job, chunk)).scalar_one())
+
+
+def later(connection: Connection, job: JobRecord, chunk: Chunk) -> int:
+    """Return how many links of a range came to be after the job was accepted, before it was cut."""
+    (target,) = job.targets_of(chunk)
+    low, high = (UUID(one) for one in chunk.span or ())
+    own = and_(
+        tag_link.c.tag_id == UUID(target["id"]),
+        tag_link.c.resource_type == chunk.resource_type,
+        tag_link.c.resource_id.between(low, high),
+        tag_link.c.created_at > job.accepted_at,
+        tag_link.c.created_at <= (job.started_at or clock()),
+    )
+    query = select(func.count()).select_from(tag_link).where(own)
+    return int(connection.execute(query).scalar_one())
 
 
 def remove(connection: Connection, job: JobRecord, chunk: Chunk) -> int:
