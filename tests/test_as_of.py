@@ -8,7 +8,7 @@ import pytest
 
 from tests import driving
 from tests.stores import Store, counts, new_ids
-from worker import acceptance, database, intake, progress
+from worker import acceptance, database, intake, progress, turns
 
 
 @pytest.mark.parametrize("repeat", range(5))
@@ -73,7 +73,7 @@ def test_the_time_of_acceptance_is_that_of_recording_not_of_the_transaction_s_st
     job = driving.detach_job(tenant, ["legacy"], tables=ids)
     job_id = uuid4()
     with database.transaction() as connection:
-        progress.any_open(connection)  # the transaction has begun
+        turns.any_open(connection)  # the transaction has begun
         postgres_store.tag(tenant, "legacy", tables=ids)
         intake.record(connection, job_id, job)
         recorded = progress.get(connection, job_id)

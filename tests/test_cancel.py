@@ -8,7 +8,7 @@ import pytest
 
 from tests import driving
 from tests.stores import Store, counts, new_ids
-from worker import database, progress, sweeping
+from worker import database, progress, sweeping, turns
 from worker.errors import NoSuchJob
 from worker.models.records import JobRecord
 from worker.store import KINDS
@@ -50,7 +50,7 @@ def test_in_the_middle_what_is_done_stays_done(store: Store, tenant: str) -> Non
 def test_the_chunk_in_hand_is_finished_and_ends_the_job(postgres_store: Store, tenant: str) -> None:
     job_id = _three_chunks(postgres_store, tenant)
     with database.transaction() as connection:
-        claimed = progress.claim(connection)
+        claimed = turns.claim(connection)
         assert claimed is not None
         assert _cancel(job_id).status == "running"
         job, chunk = claimed
@@ -68,7 +68,7 @@ def test_where_the_chunk_in_hand_was_the_last_the_job_has_succeeded(
     sweeping.apply_next()
     sweeping.apply_next()
     with database.transaction() as connection:
-        claimed = progress.claim(connection)
+        claimed = turns.claim(connection)
         assert claimed is not None
         _cancel(job_id)
         job, chunk = claimed

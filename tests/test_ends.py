@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from tests import driving
 from tests.locks import wait_for_waiting
 from tests.stores import Store, adds_up, counts, new_ids
-from worker import database, progress, sweeping
+from worker import database, progress, sweeping, turns
 from worker.models.records import Chunk, JobRecord
 from worker.store import KINDS
 
@@ -46,7 +46,7 @@ def test_two_that_close_the_last_two_chunks_at_once_end_the_job_once(
 
     with ThreadPoolExecutor(1) as pool:
         with database.transaction() as connection:
-            claimed = progress.claim(connection)
+            claimed = turns.claim(connection)
             assert claimed is not None
             job, chunk = claimed
             outcome = KINDS["detach"].apply(connection, job, chunk)
@@ -92,7 +92,7 @@ def test_two_jobs_of_the_same_links_remove_each_of_them_once(
     ]
     with ThreadPoolExecutor(1) as pool:
         with database.transaction() as connection:
-            claimed = progress.claim(connection)
+            claimed = turns.claim(connection)
             assert claimed is not None
             _apply(connection, *claimed)
             other = pool.submit(sweeping.apply_next)
@@ -114,7 +114,7 @@ def test_a_chunk_that_was_rolled_back_is_open_again_at_once(store: Store, tenant
     with ExitStack() as undone:
         connection = undone.enter_context(database.engine().connect())
         with connection.begin() as transaction:
-            claimed = progress.claim(connection)
+            claimed = turns.claim(connection)
             assert claimed is not None
             _apply(connection, *claimed)
             transaction.rollback()

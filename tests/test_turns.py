@@ -7,7 +7,7 @@ from uuid import UUID
 
 from tests import driving
 from tests.stores import Store, new_ids, new_tenant
-from worker import database, progress, sweeping
+from worker import database, sweeping, turns
 
 
 def _opened(store: Store, tenant: str, chunks: int) -> UUID:
@@ -68,20 +68,20 @@ def test_a_new_tenant_is_served_next(store: Store) -> None:
 def test_a_chunk_that_another_holds_is_passed_over(postgres_store: Store, tenant: str) -> None:
     job_id = _opened(postgres_store, tenant, chunks=2)
     with database.transaction() as first, database.transaction() as second:
-        one, two = progress.claim(first), progress.claim(second)
+        one, two = turns.claim(first), turns.claim(second)
         assert one is not None
         assert two is not None
         assert (one[0].id, two[0].id) == (job_id, job_id)
         assert (one[1].number, two[1].number) == (0, 1)
         with database.transaction() as third:
-            assert progress.claim(third) is None
+            assert turns.claim(third) is None
 
 
 def test_where_one_job_is_held_another_is_served(postgres_store: Store) -> None:
     first = _opened(postgres_store, new_tenant(), chunks=1)
     second = _opened(postgres_store, new_tenant(), chunks=1)
     with database.transaction() as held:
-        claimed = progress.claim(held)
+        claimed = turns.claim(held)
         assert claimed is not None
         assert claimed[0].id == first
         assert _next() == second
@@ -93,7 +93,7 @@ def test_chunks_of_a_job_are_served_in_their_order(store: Store, tenant: str) ->
     seen = []
     for _ in range(5):
         with database.transaction() as connection:
-            claimed = progress.claim(connection)
+            claimed = turns.claim(connection)
         assert claimed is not None
         seen.append(claimed[1].number)
         sweeping.apply_next()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection
 
-from worker import progress
+from worker import progress, turns
 from worker.errors import ItemError
 from worker.models import counts
 from worker.models.records import JobRecord
@@ -22,7 +22,7 @@ def check(connection: Connection, job: JobRecord) -> JobRecord:
     if job.ended or job.max_affected is None:
         return job
     kind = KINDS[job.kind]
-    chunks = progress.open_chunks(connection, job)
+    chunks = turns.open_chunks(connection, job)
     would = sum(kind.count(connection, job, chunk) for chunk in chunks)
     if would <= job.max_affected:
         return job

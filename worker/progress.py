@@ -1,4 +1,4 @@
-"""Jobs and their chunks: what is open, whose turn it is, and which transaction ends a job.
+"""Jobs and their chunks: what each of them comes to, and which transaction ends a job.
 
 Locks are always taken in the order chunk, links, job, tags by id, outbox. A job is counted down by
 one UPDATE of its row, never by counting chunks: two last chunks would each see the other one open.
@@ -6,12 +6,11 @@ one UPDATE of its row, never by counting chunks: two last chunks would each see 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import fields, replace
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, func, insert, select, true, update
+from sqlalchemy import Connection, and_, insert, select, update
 
 from worker import failures, outbox, selection
 from worker.errors import ItemError, NoSuchJob
@@ -85,64 +84,11 @@ def prepare(connection: Connection, job: JobRecord) -> JobRecord:
     return change(connection, job, matched=prepared)
 
 
-def open_chunks(connection: Connection, job: JobRecord) -> Iterator[Chunk]:
-    """Yield the open chunks of a job that the caller holds, one at a time."""
-    this = and_(chunks.c.job_id == job.id, chunks.c.state == "open")
-    next_one = select(chunks).where(this).order_by(chunks.c.number).limit(1)
-    number = -1
-    while row := connection.execute(next_one.where(chunks.c.number > number)).one_or_none():
-        yield chunk_of(row)
-        number = row.number
-
-
 def refuse(connection: Connection, job: JobRecord, error: ItemError) -> JobRecord:
     """End a job ``rejected`` of which no chunk has begun: all its items stay unprocessed."""
     this = and_(chunks.c.job_id == job.id, chunks.c.state == "open")
     connection.execute(update(chunks).where(this).values(state="dropped"))
     return end(connection, job, "rejected", [error])
-
-
-def claim(connection: Connection) -> tuple[JobRecord, Chunk] | None:
-    """Take the chunk whose turn it is, and hold it; None where nobody has one to give.
-
-    That is the next open one of the tenant served longest ago, of that tenant's job served
-    longest ago. A chunk that another worker holds is passed over, so no one waits for another.
-    """
-    other = jobs.alias("other")
-    tenants_turn = select(func.max(other.c.served_at)).where(other.c.tenant == jobs.c.tenant)
-    order = (
-        tenants_turn.scalar_subquery().nulls_first(),
-        jobs.c.served_at.nulls_first(),
-        jobs.c.accepted_at,
-    )
-    waiting = select(jobs.c.id).where(_open()).order_by(*order)
-    if connection.dialect.name == "sqlite":  # there, nobody else has anything
-        waiting = waiting.limit(1)
-    turn = waiting.subquery("turn")
-    first = select(chunks).where(chunks.c.job_id == turn.c.id, chunks.c.state == "open")
-    first = first.order_by(chunks.c.number).limit(1)
-    if connection.dialect.name == "sqlite":
-        first = first.where(chunks.c.job_id == select(turn.c.id).scalar_subquery())
-        row = connection.execute(first.correlate(None)).one_or_none()
-    else:
-        held = first.with_for_update(skip_locked=True).lateral("held")
-        query = select(held).select_from(turn.join(held, true())).limit(1)
-        row = connection.execute(query).one_or_none()
-    if row is None:
-        return None
-    job = find(connection, row.job_id)
-    assert job is not None  # the chunk's foreign key  # noqa: S101
-    return job, chunk_of(row)
-
-
-def claim_again(
-    connection: Connection, job_id: UUID, number: int
-) -> tuple[JobRecord, Chunk] | None:
-    """Take a certain chunk, and hold it; None where it is closed, or somebody else's meanwhile."""
-    this = and_(chunks.c.job_id == job_id, chunks.c.number == number, chunks.c.state == "open")
-    held = select(chunks).where(this).with_for_update(skip_locked=True)
-    row = connection.execute(held).one_or_none()
-    return (known(connection, job_id), chunk_of(row)) if row else None
 
 
 def close(connection: Connection, job: JobRecord, chunk: Chunk, outcome: Outcome) -> JobRecord:
@@ -226,36 +172,6 @@ def give_up(connection: Connection, job_id: UUID, reason: str) -> None:
     job = get(connection, job_id)
     if job.status == "queued":
         end(connection, job, "failed", [{"path": "", "code": "gave_up", "reason": reason}])
-
-
-def any_open(connection: Connection) -> bool:
-    """Tell whether any chunk waits for a worker."""
-    return connection.execute(select(jobs.c.id).where(_open()).limit(1)).first() is not None
-
-
-def any_incomplete(connection: Connection) -> bool:
-    """Tell whether any streamed job still waits for parts."""
-    waiting = select(jobs.c.id).where(jobs.c.status == "queued", jobs.c.nonce.is_not(None))
-    return connection.execute(waiting.limit(1)).first() is not None
-
-
-def ready_to_split(connection: Connection, most: int = 100) -> list[UUID]:
-    """Return jobs that are recorded whole and not yet split, oldest first."""
-    whole = and_(jobs.c.status == "queued", jobs.c.parts.is_not(None))
-    query = select(jobs.c.id).where(whole, jobs.c.parts_in >= jobs.c.parts)
-    return list(connection.execute(query.order_by(jobs.c.accepted_at).limit(most)).scalars())
-
-
-def _open() -> ColumnElement[bool]:
-    return and_(jobs.c.open > 0, ~jobs.c.paused)
-
-
-def chunk_of(row: Row[Any]) -> Chunk:
-    """Return the chunk that a row of its table holds."""
-    ids, names = row.ids or b"", row.names or []
-    span = tuple(row.span) if row.span else None
-    values = row.own_values or []
-    return Chunk(row.number, row.resource_type, row.items, ids, names, row.targets, span, values)
 
 
 def change(connection: Connection, job: JobRecord, **values: Any) -> JobRecord:

@@ -97,10 +97,10 @@ def _next(connection: Connection, job: JobRecord, number: int) -> Slip | None:
         return None
     retried = and_(chunks.c.job_id == job.id, chunks.c.origin == row.number)
     later = connection.execute(select(chunks).where(retried).order_by(chunks.c.number)).all()
-    slip = Slip(progress.chunk_of(row), row.state == "done")
+    slip = Slip(Chunk.of(row), row.state == "done")
     slip.values.update(zip(slip.chunk.names, slip.chunk.values, strict=False))
     for one in later:
-        places = dict.fromkeys(_places(progress.chunk_of(one)), one.state == "done")
+        places = dict.fromkeys(_places(Chunk.of(one)), one.state == "done")
         for target in one.targets or [None]:
             slip.again[target] |= places
     numbers = [row.number, *(one.number for one in later)]

@@ -9,9 +9,9 @@ from worker import (
     housekeeping,
     meters,
     outbox,
-    progress,
     relay,
     silence,
+    turns,
 )
 from worker.messaging import broker
 from worker.messaging.app import DIED, app
@@ -28,9 +28,9 @@ def recover(after: str | None = None) -> None:
     if after is not None:
         _be_careful(after)
     with database.reading() as connection:
-        recorded = progress.ready_to_split(connection)
+        recorded = turns.ready_to_split(connection)
         unpublished = outbox.waiting(connection)
-        incomplete = progress.any_incomplete(connection)
+        incomplete = turns.any_incomplete(connection)
     for job_id in recorded:
         acceptance.start_recorded(job_id)
     if unpublished:
@@ -38,7 +38,7 @@ def recover(after: str | None = None) -> None:
     if incomplete:
         _look_after_streams()
     with database.reading() as connection:
-        any_open = progress.any_open(connection)
+        any_open = turns.any_open(connection)
     if any_open:
         broker.wake()
     meters.hand_in()
@@ -51,7 +51,7 @@ def _be_careful(after: str) -> None:
     One that begins while something stands open may be the successor of one that died whole.
     """
     with database.reading() as connection:
-        open_now = progress.any_open(connection) or progress.ready_to_split(connection, most=1)
+        open_now = turns.any_open(connection) or turns.ready_to_split(connection, most=1)
     if after == DIED or open_now:
         with database.transaction() as connection:
             caution.alert(connection)

@@ -18,6 +18,7 @@ from worker import (
     relay,
     settings,
     throttle,
+    turns,
 )
 from worker.errors import StoreBusy, StoreRefused
 from worker.messaging import broker
@@ -61,7 +62,7 @@ def apply_next() -> JobRecord | None:
     claimed = None
     try:
         with database.transaction() as connection:
-            claimed = progress.claim(connection)
+            claimed = turns.claim(connection)
             return _close(connection, *claimed) if claimed else None
     except StoreRefused:
         if claimed is None:
@@ -76,7 +77,7 @@ def apply_carefully(job_id: UUID, number: int) -> JobRecord | None:
     A transaction of its own, with savepoints, so that all the others do without them.
     """
     with database.transaction() as connection:
-        claimed = progress.claim_again(connection, job_id, number)
+        claimed = turns.claim_again(connection, job_id, number)
         if claimed is None:
             return None
         return _close(connection, *claimed, carefully=True)
@@ -114,7 +115,7 @@ def _may_begin(until: float) -> bool:
 def _go_on() -> None:
     meters.hand_in()
     with database.reading() as connection:
-        more = progress.any_open(connection)
+        more = turns.any_open(connection)
     if more:
         # a second one where none is waiting: so their number grows till every worker is busy
         broker.wake(1 if broker.sweeps_waiting() else 2)

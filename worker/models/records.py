@@ -113,6 +113,13 @@ class Chunk:
         """How many resources, or workspaces, it holds."""
         return len(self.ids) // WIDTH or len(self.names)
 
+    @classmethod
+    def of(cls, row: Any) -> Chunk:
+        """Return the chunk that a row of its table holds."""
+        ids, names = row.ids or b"", row.names or []
+        span = tuple(row.span) if row.span else None
+        return cls(row.number, row.resource_type, row.items, ids, names, row.targets, span)
+
     def row(self, job_id: UUID, state: str) -> dict[str, Any]:
         """Return the columns of its row."""
         return {
