@@ -13,6 +13,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, sess
 
 from benchmarks.ground import LIST_NUMBER
 from benchmarks.work import Work, database_url
+from worker import chunks as chunking
 from worker import settings
 
 #: ids of one message, as tutorials have it
@@ -75,7 +76,7 @@ def chunks(work: Work) -> Iterator[list[str]]:
 def tuned_chunks(work: Work) -> Iterator[list[str]]:
     """Yield the ids in our order, as many at a time as we take."""
     ids = sorted(work.ids)
-    size = settings.load().chunk_size
+    size = chunking.size(settings.load().chunk_size, len(work.tags))
     for start in range(0, len(ids), size):
         yield ids[start : start + size]
 
