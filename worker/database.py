@@ -5,26 +5,19 @@ from __future__ import annotations
 import os
 import re
 import sqlite3
-import struct
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, nullcontext
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import psycopg
-from psycopg.adapt import Buffer, Dumper, Loader
-from psycopg.pq import Format
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError
 
-from worker import queueing, settings
+from worker import queueing, settings, wire
 from worker.errors import SettingsError, StoreBusy, StoreRefused, StoreUnavailable, TagsweepError
-from worker.models.resources import WIDTH
-from worker.models.types import UuidArray
 
-UUID_OID, UUID_ARRAY_OID = 2950, 2951
 #: lock_not_available, deadlock_detected, serialization_failure
 BUSY = ("55P03", "40P01", "40001")
 #: classes of SQLSTATE by which constraints, triggers and values of single rows are refused
@@ -40,41 +33,6 @@ _FILE_FAULTS = {
     "database or disk is full": ("the disk is full", "Make room"),
 }
 _ANOTHER_FILE = "set TAGSWEEP_DATABASE_URL to another file"
-
-
-#: an id in a uuid[] on its way: its length, and itself
-_ELEMENT = np.dtype([("length", ">i4"), ("id", f"V{WIDTH}")])
-_HEADER = struct.Struct("!iiIii")
-
-
-class _PackedDumper(Dumper):
-    format = Format.BINARY
-    oid = UUID_ARRAY_OID
-
-    def dump(self, obj: UuidArray) -> bytes:
-        if not obj:
-            return struct.pack("!iiI", 0, 0, UUID_OID)
-        elements = np.empty(len(obj) // WIDTH, dtype=_ELEMENT)
-        elements["length"] = WIDTH
-        elements["id"] = np.frombuffer(obj, dtype=_ELEMENT["id"])
-        return _HEADER.pack(1, 0, UUID_OID, len(elements), 1) + elements.tobytes()
-
-
-class _PackedLoader(Loader):
-    format = Format.BINARY
-
-    def load(self, data: Buffer) -> bytes:
-        if len(data) < _HEADER.size:  # an array without elements
-            return b""
-        return np.frombuffer(data, dtype=_ELEMENT, offset=_HEADER.size)["id"].tobytes()
-
-
-class _Cursor(psycopg.Cursor[Any]):
-    """Lets the server send values as they are: a million ids as text cost a second."""
-
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        self.format = Format.BINARY
 
 
 def describe(url: str) -> str:
@@ -100,7 +58,7 @@ def open_engine(config: settings.Settings) -> Engine:
         pool_size=4,
         max_overflow=8,
     )
-    event.listen(engine, "connect", _prepare_postgresql)
+    event.listen(engine, "connect", lambda connection, _: wire.adapt(connection))
     return engine
 
 
@@ -114,7 +72,7 @@ def _postgresql_arguments(config: settings.Settings) -> dict[str, Any]:
     }
     return {
         "connect_timeout": config.connect_timeout_s,
-        "cursor_factory": _Cursor,
+        "cursor_factory": wire.Cursor,
         "application_name": "tagsweep",
         "options": " ".join(f"-c {name}={value}" for name, value in chosen.items()),
         "keepalives_idle": 30,
@@ -122,11 +80,6 @@ def _postgresql_arguments(config: settings.Settings) -> dict[str, Any]:
         "keepalives_count": 3,
         "tcp_user_timeout": 60_000,
     }
-
-
-def _prepare_postgresql(connection: psycopg.BaseConnection[Any], _: Any) -> None:
-    connection.adapters.register_dumper(UuidArray, _PackedDumper)
-    connection.adapters.register_loader(UUID_ARRAY_OID, _PackedLoader)
 
 
 def adapt(connection: Connection) -> None:
@@ -142,7 +95,7 @@ def adapt(connection: Connection) -> None:
         raise SettingsError(
             f"Jobs cannot be recorded through {connection.dialect.driver}: connect with psycopg 3."
         )
-    _prepare_postgresql(driver, None)
+    wire.adapt(driver)
 
 
 def _prepare_sqlite(connection: Any, _: Any) -> None:
