@@ -74,12 +74,13 @@ class CommandLine:
         return Ended(done.returncode, done.stdout, done.stderr)
 
     @contextmanager
-    def started(self, *arguments: object) -> Iterator[subprocess.Popen[str]]:
+    def started(self, *arguments: object, **settings: str) -> Iterator[subprocess.Popen[str]]:
         """Start a command, and see to it that it does not outlive the block."""
+        given = {f"TAGSWEEP_{name.upper()}": value for name, value in settings.items()}
         process = subprocess.Popen(
             [*COMMAND, *map(str, arguments)],
             cwd=self.folder,
-            env=self._environment,
+            env={**self._environment, **given},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -40,7 +40,7 @@ BODIES: dict[str, bytes] = {
     "a long name": b'{"' + b"n" * 20_000 + b'": 1}',
     "every list an object": b'{"names": {}, "sources": {}, "tags": {}, "sys_tags": {}}',
     "booleans": b'{"names": [true], "sources": [false], "tags": true}',
-    "all": b'{"names": ["a"], "sources": "*"}',
+    "all": b'{"names": ["a"], "sources": ["*"]}',
     "an integer for an id": b'{"names": ["a"], "sources": [1]}',
     "a float for a tag": b'{"tags": [1.5]}',
     "an unknown field that is null": b'{"tags": [{"key": "a"}], "": null}',

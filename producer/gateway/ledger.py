@@ -100,16 +100,15 @@ def _insert(connection: Connection, order: Order) -> bool:
 
 def _same(connection: Connection, order: Order) -> View | None:
     """Return what is recorded under the order's id, from now on promised if the order is."""
-    view = _view(connection, order.job_id, order.job.tenant)
-    if view is None and progress.find(connection, order.job_id) is None:
+    # read once: between two reads another request of the same key may record it
+    job = progress.find(connection, order.job_id)
+    if job is None:
         return None
-    if view is None or intake.is_another(
-        view.job, order.job.kind, order.job.tenant, order.fingerprint
-    ):
+    if intake.is_another(job, order.job.kind, order.job.tenant, order.fingerprint):
         raise Taken
-    if order.nonce is None and view.job.status == "queued" and view.job.nonce is not None:
+    if order.nonce is None and job.status == "queued" and job.nonce is not None:
         steering.keep(connection, order.job_id)
-    return view
+    return _shown(connection, job)
 
 
 def withdraw(job_id: UUID, nonce: str) -> bool:
@@ -183,6 +182,8 @@ def publish(job_id: UUID) -> None:
 
 def _view(connection: Connection, job_id: UUID, tenant: str) -> View | None:
     job = progress.find(connection, job_id)
-    if job is None or job.tenant != tenant:
-        return None
-    return View(job, outbox.latest(connection, job_id) if job.ended else None)
+    return None if job is None or job.tenant != tenant else _shown(connection, job)
+
+
+def _shown(connection: Connection, job: JobRecord) -> View:
+    return View(job, outbox.latest(connection, job.id) if job.ended else None)
