@@ -84,7 +84,7 @@ class Settings(BaseSettings):
     #: the gateway that commands go through, where there is a key for it
     url: Annotated[str, AfterValidator(_gateway)] = "http://127.0.0.1:8000"
     api_key: Annotated[SecretStr, AfterValidator(_header)] | None = None
-    chunk_size: int = Field(50_000, ge=1, le=1_000_000)
+    chunk_size: int = Field(20_000, ge=1, le=1_000_000)
     #: most items per second, over all workers together; none: as fast as the store takes them
     max_rate: int | None = Field(None, ge=1)
     visibility_s: int = Field(60, ge=1)
