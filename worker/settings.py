@@ -103,7 +103,7 @@ class Settings(BaseSettings):
     #: how long to wait for a server before saying that it does not answer
     connect_timeout_s: int = Field(2, ge=2)
     #: how long a statement may wait for a lock before its transaction is rolled back and retried
-    lock_timeout_s: int = Field(30, ge=1)
+    lock_timeout_s: int = Field(10, ge=1)
     statement_timeout_s: int = Field(300, ge=1)
     #: encrypts the signing secrets of credentials
     secret_key: SecretStr | None = Field(None, min_length=32)

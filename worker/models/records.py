@@ -118,7 +118,8 @@ class Chunk:
         """Return the chunk that a row of its table holds."""
         ids, names = row.ids or b"", row.names or []
         span = tuple(row.span) if row.span else None
-        return cls(row.number, row.resource_type, row.items, ids, names, row.targets, span)
+        values = row.own_values or []
+        return cls(row.number, row.resource_type, row.items, ids, names, row.targets, span, values)
 
     def row(self, job_id: UUID, state: str) -> dict[str, Any]:
         """Return the columns of its row."""
