@@ -2,6 +2,7 @@
 
 import ipaddress
 import os
+import signal
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +20,10 @@ WANTING = "no server: "
 
 class OutsideConnectionError(RuntimeError):
     """A test tried to leave the machine."""
+
+
+# Ignored where a shell runs the suite in the background; whatever the tests start would inherit it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _refuse_outside(address: object) -> None:
