@@ -100,14 +100,15 @@ def _accept_part(part: Part, job: Job, delivery: Delivery) -> None:
     fingerprint = fingerprint_of(job.kind, job.head())
     with database.transaction() as connection:
         recorded = intake.record_stream(connection, part, job)
+        ended_before = recorded.ended
         taken = intake.is_another(recorded, job.kind, job.tenant, fingerprint)
         if not taken:
             _remember(connection, part.job_id, delivery, str(part.job_id))
             if intake.take_part(connection, part):
-                start(connection, progress.get(connection, part.job_id))
+                recorded = start(connection, progress.get(connection, part.job_id))
     if taken:
         return refuse(delivery, TAKEN)
-    return finish(part.job_id, again=recorded.ended)
+    return finish(part.job_id, again=True) if ended_before else follow(recorded)
 
 
 def start(
@@ -135,25 +136,27 @@ def start(
 
 def start_recorded(job_id: UUID) -> None:
     """Split a job that somebody has recorded whole; nothing to do where that is done."""
+    job: JobRecord | None = None  # where it was given up, that was told
     with _or_give_up(job_id):
         try:
-            _start_recorded(job_id, at_once=True)
+            job = _start_recorded(job_id, at_once=True)
         except StoreRefused:
-            _start_recorded(job_id, at_once=False)
-    finish(job_id)
+            job = _start_recorded(job_id, at_once=False)
+    if job is not None:
+        follow(job)
 
 
 @caution.patiently
-def _start_recorded(job_id: UUID, *, at_once: bool) -> None:
+def _start_recorded(job_id: UUID, *, at_once: bool) -> JobRecord:
     with database.transaction() as connection:
         job = progress.get(connection, job_id)
         if job.status != "queued" or not job.complete:
-            return
+            return job
         with caution.counted(connection, f"start {job_id}") as deadly:
             if deadly:
                 progress.give_up(connection, job_id, DEADLY.format(tries=caution.MOST_TRIES))
-            else:
-                start(connection, job, at_once=at_once)
+                return progress.known(connection, job_id)
+            return start(connection, job, at_once=at_once)
 
 
 def finish(job_id: UUID, *, again: bool = False) -> None:

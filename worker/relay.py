@@ -64,8 +64,11 @@ def _serve() -> None:
             while len(told) < outbox.MOST_AT_ONCE:
                 told.append(_ended.get_nowait())
         going_on = None not in told
+        job_ids = [job_id for job_id in told if job_id is not None]
+        if not job_ids:  # without any, those of all would be meant
+            return
         try:
-            deliver(*(job_id for job_id in told if job_id is not None))
+            deliver(*job_ids)
         except TagsweepError as error:
             log.warning("Recovery will publish what has ended: %s", error)
         except Exception:  # what others have ended must be published too

@@ -16,7 +16,7 @@ from worker import chunks, throttle
 from worker.models.records import Chunk, JobRecord, Outcome
 from worker.store import KINDS
 
-#: items of a range: five times as many in one transaction took one and a half times as long
+#: items of a range; larger ones were slower (docs/decisions/0010)
 MOST_IN_RANGE = 10_000
 
 

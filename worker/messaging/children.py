@@ -1,7 +1,8 @@
-"""What a pool process does first: let go of the connections that its parent has.
+"""What a pool process does first and last.
 
-While a child holds them, the broker does not notice that the parent was killed: Redis hands further
-messages to the dead, where they are lost, and RabbitMQ gives nobody else those it had.
+First it lets go of the connections that its parent has. While a child holds them, the broker does
+not notice that the parent was killed: Redis hands further messages to the dead, where they are
+lost, and RabbitMQ gives nobody else those it had.
 """
 
 from __future__ import annotations
@@ -18,7 +19,6 @@ from typing import Any
 from celery import signals
 
 _INTERNET = (socket.AF_INET, socket.AF_INET6)
-
 
 #: set in a pool process
 in_pool = threading.Event()
