@@ -43,7 +43,7 @@ demo: $(RUNTIME) ## run the main job on the embedded default, no server needed
 	@$(BIN)/tagsweep demo
 
 test: $(DEV) ## run the whole suite on real servers (TEST_ARGS="-k name" for less)
-	@$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile $(TEST_ARGS)
+	@$(BIN)/python -m pytest --numprocesses=2 --dist=worksteal $(TEST_ARGS)
 
 chaos: $(DEV) ## kill, wipe and restart everything (TAGSWEEP_CHAOS_SEED=n repeats a run)
 	@TAGSWEEP_CHAOS=long $(BIN)/python -m pytest tests/chaos $(TEST_ARGS)

@@ -1,7 +1,7 @@
 """The process that sends the work of one contender, and times it.
 
 python -m benchmarks.driver MODULE:CLASS WORK: at the first line of stdin it warms up and answers
-when that is done, at the second it does the work and answers how long it took.
+when that is done, at each further one it does the work and answers how long it took.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ MOST_WARM, LEAST_WARM = 50_000, 2_000
 
 
 def main(which: str, path: str) -> None:
-    """Obey two lines."""
+    """Obey one line after the other."""
     work = works.load(path)
     ids = len(work.ids)  # read before anything is timed
     module, _, name = which.partition(":")
@@ -27,11 +27,10 @@ def main(which: str, path: str) -> None:
     sys.stdin.readline()
     run(work.absent(min(MOST_WARM, max(LEAST_WARM, ids))))
     _answer({"warm": True})
-    sys.stdin.readline()
-    start = time.perf_counter()
-    details = run(work)
-    _answer({"seconds": time.perf_counter() - start, **details})
-    sys.stdin.readline()
+    while sys.stdin.readline():
+        start = time.perf_counter()
+        details = run(work)
+        _answer({"seconds": time.perf_counter() - start, **details})
 
 
 def _answer(document: dict[str, Any]) -> None:

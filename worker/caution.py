@@ -1,7 +1,7 @@
 """After a worker has died: count for a while how often each step is tried, and give up what kills.
 
-A sweep is acknowledged before it runs, so no broker counts the deaths that a chunk causes. Each
-count is a commit of its own, made before the step; so it is made only while an alarm stands.
+A sweep does not come again, so no broker counts the deaths that a chunk causes. Each count is a
+commit of its own, made before the step; so it is made only while an alarm stands.
 """
 
 from __future__ import annotations

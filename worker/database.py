@@ -11,11 +11,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import psycopg
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError
 
-from worker import queueing, settings, wire
+from worker import queueing, settings
 from worker.errors import SettingsError, StoreBusy, StoreRefused, StoreUnavailable, TagsweepError
 
 #: lock_not_available, deadlock_detected, serialization_failure
@@ -52,6 +51,8 @@ def open_engine(config: settings.Settings) -> Engine:
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
+    from worker import wire
+
     engine = create_engine(
         url.set(drivername="postgresql+psycopg"),
         connect_args=_postgresql_arguments(config),
@@ -63,6 +64,8 @@ def open_engine(config: settings.Settings) -> Engine:
 
 
 def _postgresql_arguments(config: settings.Settings) -> dict[str, Any]:
+    from worker import wire
+
     chosen = {
         "jit": "off",  # it starts at a cost that chunks pass, and takes longer than they do
         "lock_timeout": f"{config.lock_timeout_s}s",
@@ -90,6 +93,11 @@ def adapt(connection: Connection) -> None:
     raw = connection.connection.driver_connection
     if connection.dialect.name == "sqlite":
         return
+    # here and below alone: whoever works on SQLite need not wait till they are imported
+    import psycopg
+
+    from worker import wire
+
     driver = getattr(raw, "_conn", raw)
     if not isinstance(driver, psycopg.BaseConnection):
         raise SettingsError(
@@ -222,6 +230,5 @@ def _refused(error: DBAPIError, state: str | None) -> bool:
 
 
 def _primary(error: DBAPIError) -> str | None:
-    if isinstance(error.orig, psycopg.Error):
-        return error.orig.diag.message_primary
-    return None
+    """Return what the server itself said, without where and why; None on SQLite."""
+    return getattr(getattr(error.orig, "diag", None), "message_primary", None)

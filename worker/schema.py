@@ -5,15 +5,12 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine, inspect, text
 
 from worker import database, settings
 from worker.errors import SchemaMismatch
 
+MIGRATIONS = Path(__file__).parent / "migrations"
 #: any number that nobody else takes on the same PostgreSQL database
 LOCK = 7_460_131_208
 
@@ -27,10 +24,8 @@ def upgrade() -> str:
         with engine.begin() as connection:
             if engine.dialect.name == "postgresql":
                 connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
-            if revision(connection) != _script().get_current_head():
-                configuration = _configuration()
-                configuration.attributes["connection"] = connection
-                command.upgrade(configuration, "head")
+            if revision(connection) != known()[-1]:
+                _migrate(connection)
             return str(revision(connection))
 
 
@@ -42,11 +37,11 @@ def ready() -> None:
     """
     with database.reading() as connection:
         found = revision(connection)
-    head = _script().get_current_head()
+    head = known()[-1]
     if found == head:
         return
     where = database.describe(settings.load().database_url)
-    if found is not None and found not in {one.revision for one in _script().walk_revisions()}:
+    if found is not None and found not in known():
         raise SchemaMismatch(
             f"The store at {where} has schema {found}, which this version of tagsweep does not "
             f"know: use the newer version that upgraded it."
@@ -61,7 +56,27 @@ def ready() -> None:
 
 def revision(connection: Connection) -> str | None:
     """Return the revision of the schema; None where there is none yet."""
-    return MigrationContext.configure(connection).get_current_revision()
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    found: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+    return found
+
+
+def known() -> list[str]:
+    """Return the revisions that this version knows, the newest last: their files are numbered."""
+    files = (MIGRATIONS / "versions").glob("[0-9]*.py")
+    return sorted(file.stem.partition("_")[0] for file in files)
+
+
+def _migrate(connection: Connection) -> None:
+    # here alone: it takes a while to import, and every command asks for the revision
+    from alembic import command
+    from alembic.config import Config
+
+    configuration = Config()
+    configuration.set_main_option("script_location", str(MIGRATIONS))
+    configuration.attributes["connection"] = connection
+    command.upgrade(configuration, "head")
 
 
 def _write_ahead(engine: Engine) -> None:
@@ -82,13 +97,3 @@ def _write_ahead(engine: Engine) -> None:
                 time.sleep(0.02)
             else:
                 return
-
-
-def _configuration() -> Config:
-    configuration = Config()
-    configuration.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    return configuration
-
-
-def _script() -> ScriptDirectory:
-    return ScriptDirectory.from_config(_configuration())

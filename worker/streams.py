@@ -5,17 +5,22 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from functools import cache
-from typing import Any
-
-import redis
+from typing import TYPE_CHECKING, Any
 
 from worker import settings
 from worker.errors import BrokerUnavailable
 from worker.models.events import STREAM
 
+if TYPE_CHECKING:
+    import redis
+
+# It takes a tenth of a second to import, and most commands never speak to a Redis.
+
 
 @cache
 def _client(url: str) -> redis.Redis:
+    import redis
+
     wait = settings.load().connect_timeout_s
     return redis.Redis.from_url(url, socket_connect_timeout=wait, socket_timeout=wait)
 
@@ -28,6 +33,8 @@ def publish_events(url: str, events: Sequence[str]) -> None:
 
     Raises BrokerUnavailable; some of them may have been appended then.
     """
+    import redis
+
     length = settings.load().events_maxlen
     try:
         with _client(url).pipeline(transaction=False) as pipeline:
@@ -44,6 +51,8 @@ def follow(url: str) -> Iterator[str | None]:
 
     Raises BrokerUnavailable: events that come before the next call are then not seen.
     """
+    import redis
+
     options = {"socket_connect_timeout": settings.load().connect_timeout_s, "socket_timeout": 5}
     try:
         with redis.Redis.from_url(url, **options) as client:
@@ -78,6 +87,8 @@ def keeping(url: str) -> dict[str, str]:
     ``log`` and ``snapshots`` are ``yes`` or ``no``; ``limit`` is its memory in bytes, 0 for none;
     ``policy`` is what it does at that limit; ``failed`` names what it could not write last.
     """
+    import redis
+
     try:
         client = _client(url)
         persistence: Any = client.info("persistence")
@@ -98,6 +109,8 @@ def keeping(url: str) -> dict[str, str]:
 
 def _setting(client: redis.Redis, name: str) -> str:
     """Return a setting; empty where the server does not tell."""
+    import redis
+
     try:
         found: Any = client.config_get(name)
     except redis.ResponseError:

@@ -7,6 +7,10 @@ from typing import Any
 from benchmarks.listening import Events
 from benchmarks.work import Work, broker_url
 from producer import TagSweep
+from producer.client import JobHandle
+
+#: what ``Undo`` does, in turn
+STEPS = ("detach", "undo", "undo of the undo", "attach")
 
 
 class Run:
@@ -21,7 +25,10 @@ class Run:
         return self._detach(work, work.ids)
 
     def _detach(self, work: Work, destinations: list[str] | str) -> dict[str, Any]:
-        job = self._sender.detach(tenant=work.tenant, names=work.names, destinations=destinations)
+        lists: dict[str, Any] = {"names": work.names, "destinations": destinations}
+        return self._followed(self._sender.detach(tenant=work.tenant, **lists))
+
+    def _followed(self, job: JobHandle) -> dict[str, Any]:
         self._events.wait_for(job.id)
         return {"job": job.id}
 
@@ -37,3 +44,24 @@ class Select(Run):
         """Warm up with a list of nothing that is there; then select."""
         self._warm, was_warm = True, self._warm
         return self._detach(work, "*" if was_warm else work.ids)
+
+
+class Undo(Run):
+    """A detach, its undo, the undo of that, and an attach of the same: one with each call."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._jobs: list[str] = []
+
+    def __call__(self, work: Work) -> dict[str, Any]:
+        """Warm up with a detach of nothing that is there; then do the next of ``STEPS``."""
+        at = len(self._jobs)
+        if at <= 1:
+            done = self._detach(work, work.ids)
+        elif at <= 3:  # noqa: PLR2004  # of the job before
+            done = self._followed(self._sender.undo(tenant=work.tenant, job=self._jobs[-1]))
+        else:
+            lists: dict[str, Any] = {"names": work.names, "destinations": work.ids}
+            done = self._followed(self._sender.attach(tenant=work.tenant, **lists))
+        self._jobs.append(done["job"])
+        return done

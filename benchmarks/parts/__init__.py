@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from benchmarks.bench import Bench
-from benchmarks.parts import beside, cost, gateway, growth, removal, small, sqlite
+from benchmarks.parts import beside, cost, gateway, growth, removal, small, sqlite, undoing
 from benchmarks.results import Part
 
 ALL: Mapping[str, Callable[[Bench], Part]] = {
@@ -17,4 +17,6 @@ ALL: Mapping[str, Callable[[Bench], Part]] = {
     "beside": beside.measure,
     "sqlite": sqlite.measure,
     "gateway": gateway.measure,
+    "undo": undoing.undo,
+    "keep": undoing.keep,
 }

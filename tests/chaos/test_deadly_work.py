@@ -22,10 +22,9 @@ from worker.models.resources import pack
 MOST_DEATHS = 7
 IDS = sorted(new_ids(4_000, seed=11))
 DELETE = "DELETE FROM tag_link"
-#: broker, and whether the whole worker dies or a child alone
-CASES = [("redis", False), ("amqp", True)]
-if scale.LONG:
-    CASES += [("redis", True), ("amqp", False)]
+#: broker, and whether the whole worker dies or a child alone; the short run has one for each sort
+CASES = [("redis", False), ("amqp", True), ("redis", True), ("amqp", False)]
+OF_CHUNKS, OF_MESSAGES = (CASES, CASES) if scale.LONG else (CASES[:1], CASES[1:2])
 BROKERS = ["redis", "amqp"] if scale.LONG else ["redis"]
 
 
@@ -49,7 +48,7 @@ def _until_ended(stack: ServerStack, job_id: str, fault: dict[str, Any]) -> Any:
     return stack.store.job(job_id)
 
 
-@pytest.mark.parametrize("any_broker,whole", CASES, indirect=["any_broker"])
+@pytest.mark.parametrize("any_broker,whole", OF_CHUNKS, indirect=["any_broker"])
 def test_a_chunk_that_kills_is_given_up_and_all_others_are_done(
     stack: ServerStack, *, whole: bool
 ) -> None:
@@ -69,7 +68,7 @@ def test_a_chunk_that_kills_is_given_up_and_all_others_are_done(
     assert {one for _, _, one in stack.store.links(tenant)} == set(IDS[1_500:2_000])
 
 
-@pytest.mark.parametrize("any_broker,whole", CASES, indirect=["any_broker"])
+@pytest.mark.parametrize("any_broker,whole", OF_MESSAGES, indirect=["any_broker"])
 def test_a_message_that_kills_is_given_up_and_its_job_failed(
     stack: ServerStack, *, whole: bool
 ) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.chaos import leftovers
+from tests.chaos import leftovers, scale
 from tests.chaos.conftest import MakeStack
 from tests.locks import held_link, wait_for_waiting
 from tests.servers.processes import spawn
@@ -38,8 +38,18 @@ def _celerys(stack: ServerStack) -> Worker:
     return stack.start_worker()
 
 
-@pytest.mark.parametrize("start", [_celerys, _ours], ids=["celery", "tagsweep"])
-@pytest.mark.parametrize("size", [10, 10_000], ids=["a message", "a sweep"])
+#: the short run tries our own command in one of them alone
+MESSAGE, SWEEP = 10, 10_000
+CASES = [
+    pytest.param(broker, start, size, id=f"{broker}-{start.__name__}-{size}")
+    for broker in ("redis", "amqp")
+    for size in (MESSAGE, SWEEP)
+    for start in (_celerys, _ours)
+    if scale.LONG or start is _celerys or (broker, size) == ("redis", SWEEP)
+]
+
+
+@pytest.mark.parametrize("any_broker,start,size", CASES, indirect=["any_broker"])
 def test_what_takes_too_long_is_rolled_back_and_done_by_another(
     make_stack: MakeStack, any_broker: str, start: Callable[[ServerStack], Worker], size: int
 ) -> None:

@@ -22,7 +22,9 @@ def send(sender: Celery, name: str, body: object = None, **options: Any) -> None
     Raises BrokerUnavailable within seconds where the broker does not take it.
     """
     args = [] if body is None else [body]
-    options = {"queue": QUEUE, "retry": False, "confirm_timeout": SILENT_S, **options}
+    # said here, or Celery would spell out the ids for its monitors, which takes as long as sending
+    told = {"argsrepr": "(…)" if args else "()", "kwargsrepr": "{}"}
+    options = {"queue": QUEUE, "retry": False, "confirm_timeout": SILENT_S, **told, **options}
     with unavailable(sender):
         sender.send_task(name, args, **options)
 
@@ -59,15 +61,15 @@ def check(sender: Celery) -> None:
 @contextmanager
 def unavailable(sender: Celery) -> Iterator[None]:
     """Raise the broker's errors as BrokerUnavailable."""
-    connection = sender.connection_for_write()
-    errors: tuple[type[BaseException], ...] = (
-        OperationalError,
-        *connection.connection_errors,
-        *connection.channel_errors,
-    )
     try:
         yield
     except Exception as error:
+        connection = sender.connection_for_write()
+        errors: tuple[type[BaseException], ...] = (
+            OperationalError,
+            *connection.connection_errors,
+            *connection.channel_errors,
+        )
         # the second: what Celery raises where a result backend on Redis does not answer
         if not isinstance(error, errors) and "Retry limit exceeded" not in str(error):
             raise

@@ -23,10 +23,13 @@ from worker.messaging import strays
 from worker.models.jobs import QUEUE
 
 TAKEN, TAKEN_AT = "tagsweep.taken", "tagsweep.taken_at"
-#: nobody ever puts anything there: to wait for it is to wait
-NOTHING = "tagsweep.nothing"
 #: seconds between two looks at the queues: at least, at most, as a share of how long all was quiet
 LEAST_S, MOST_S, SHARE = 0.002, 0.05, 0.02
+#: after so many quiet seconds Redis is asked to tell of a job, so many seconds at a time: a sweep,
+#: which does not end that wait, is seen at its end
+LONG_S, WAIT_S = 2, 0.2
+#: what comes every few seconds, though all is quiet
+RECOVER = "tags.recover"
 
 _NOW = "local clock = redis.call('TIME') local now = clock[1] + clock[2] / 1000000 "
 _TAKE = f"""{_NOW}
@@ -101,9 +104,22 @@ class Channel(_Channel):  # type: ignore[misc]
 
     QoS = QoS
     taken = ""  #: under which name the last message was kept; none: it was not
-    _taking = True
+    _taking = True  # else it waits
+    _can_wait = True
     _resting = False
+    _sender: Any = None
     _quiet_since = 0.0
+
+    def _create_client(self, asynchronous: bool = False) -> Any:  # noqa: FBT001, FBT002  # kombu's
+        """Return one client for all commands.
+
+        Kombu makes one for each, which takes longer than the command.
+        """
+        if asynchronous:
+            return super()._create_client(asynchronous)
+        if self._sender is None or self._sender.connection_pool is not self.pool:
+            self._sender = super()._create_client()
+        return self._sender
 
     def _brpop_start(self, timeout: float | None = None) -> None:
         if QUEUE not in self.active_queues:
@@ -113,45 +129,53 @@ class Channel(_Channel):  # type: ignore[misc]
             return
         self._in_poll = connection = self.client.connection
         self._brpop_sent_at = time.monotonic()
+        if not self._taking:  # the last message is moved to where it is: nothing is in our hands
+            connection.send_command("BLMOVE", QUEUE, QUEUE, "RIGHT", "RIGHT", WAIT_S)
+            return
         queues = self._queue_cycle.consume(len(self.active_queues))
         keys = [self._q_for_pri(name, step) for step in self.priority_steps for name in queues]
-        if self._taking:
-            self.taken = uuid4().hex
-            keys += [TAKEN, TAKEN_AT]
-            connection.send_command("EVAL", _TAKE, len(keys), *keys, self.taken)
-        else:  # a sweep that is lost is replaced by any other, so it may end the wait
-            others = [key for key in keys if key.split(self.sep)[0] != QUEUE]
-            connection.send_command("BRPOP", *others, NOTHING, self._pause())
+        self.taken = uuid4().hex
+        keys += [TAKEN, TAKEN_AT]
+        connection.send_command("EVAL", _TAKE, len(keys), *keys, self.taken)
 
     def _brpop_read(self, **options: Any) -> bool:
-        if QUEUE in self.active_queues and self._taking:
-            return self._take_read()
-        self._taking = True
-        self.taken = ""
-        return bool(super()._brpop_read(**options))
-
-    def _take_read(self) -> bool:
+        if QUEUE not in self.active_queues:
+            self.taken = ""
+            return bool(super()._brpop_read(**options))
         try:
-            try:
-                found = self.client.parse_response(self.client.connection, "EVAL")
-            except self.connection_errors:
-                self.client.connection.disconnect()
-                raise
+            found = self._answer()
             if not found:
-                self._rest()
                 raise Empty
-            self._quiet_since = time.monotonic()
             self._hand_over(found[0], found[1])
             return True
         finally:
             self._in_poll = None
             self._flush_brpop_reauth()
 
+    def _answer(self) -> Any:
+        """Return queue and message that were taken; nothing where none was, or was to be."""
+        taking, self._taking = self._taking, True
+        try:
+            found = self.client.parse_response(self.client.connection, "EVAL")
+        except self.connection.channel_errors:
+            if taking:
+                raise
+            self._can_wait = False  # a Redis before 6.2
+            return None
+        except self.connection_errors:
+            self.client.connection.disconnect()
+            raise
+        if taking and not found:
+            self._rest()
+        return found if taking else None
+
     def _hand_over(self, key: bytes, raw: bytes) -> None:
         queue = bytes_to_str(key).rsplit(self.sep, 1)[0]
         self._queue_cycle.rotate(queue)
         payload = self._read(raw)
         if payload is not None:
+            if payload["headers"].get("task") != RECOVER:
+                self._quiet_since = time.monotonic()
             self.connection._deliver(payload, queue)  # noqa: SLF001  # as kombu does
         elif strays.set_aside(raw):  # or it comes back, till it can be
             with self.conn_or_acquire() as client:
@@ -170,23 +194,24 @@ class Channel(_Channel):  # type: ignore[misc]
         return payload if whole else None
 
     def _rest(self) -> None:
-        """Let a while pass till the next look, by the event loop's timer where there is one.
+        """Let a while pass till the next look.
 
-        Redis itself is not exact: idle, it ends such a wait up to 100 ms late.
+        Soon after the last message by the event loop's timer, for Redis itself is not exact: idle,
+        it ends such a wait up to 100 ms late.
         """
         hub = get_event_loop()
-        if hub is None:
+        quiet = time.monotonic() - self._quiet_since
+        pause = round(min(MOST_S, max(LEAST_S, quiet * SHARE)), 3)
+        if self._can_wait and (hub is None or quiet > LONG_S):
             self._taking = False
-            return
-        self._resting = True
-        hub.call_later(self._pause(), self._go_on)
+        elif hub is None:
+            time.sleep(pause)
+        else:
+            self._resting = True
+            hub.call_later(pause, self._go_on)
 
     def _go_on(self) -> None:
         self._resting = False
-
-    def _pause(self) -> float:
-        quiet = time.monotonic() - self._quiet_since
-        return round(min(MOST_S, max(LEAST_S, quiet * SHARE)), 3)
 
 
 def attach() -> None:

@@ -55,19 +55,24 @@ class Delivery:
 
 
 def task(
-    name: str, *, queue: str = QUEUE, acks_late: bool = True, again: bool = True
+    name: str, *, queue: str = QUEUE, again: bool = True
 ) -> Callable[[Callable[[Delivery], None]], Any]:
     """Make a function of a Delivery the Celery task ``name``.
 
     It returns nothing to Celery: results are the relay's (``messaging.strays.Request``).
-    Where its step fails with a Retryable, the message is sent ``again``, later and later; or
-    dropped, where others like it follow anyway.
+    Where its step fails with a Retryable, the message is sent ``again``, later and later; and
+    where its process dies, it comes again. Or, where others like it follow anyway, it is dropped.
+
+    All are acknowledged when they are done: a worker has no other message in hand till then.
     """
 
     def decorate(step: Callable[[Delivery], None]) -> Any:
         def run(self: celery.Task[Any, Any], *args: Any, **kwargs: Any) -> None:
+            delivery = _delivery(self, args, kwargs)
+            if delivery.redelivered and not again:
+                return  # what it was sent for may have killed its worker
             try:
-                step(_delivery(self, args, kwargs))
+                step(delivery)
             except Retryable as error:
                 if not again:
                     log.warning("%s: %s", name, error)
@@ -76,7 +81,7 @@ def task(
 
         run.__doc__ = step.__doc__
         # without end: Celery would give a message up, and drop it, at its third return
-        options: Any = {"acks_late": acks_late, "max_retries": None}
+        options: Any = {"max_retries": None, "reject_on_worker_lost": again}
         as_task: Any = app().task(name=name, bind=True, queue=queue, **options)
         return as_task(run)
 

@@ -7,7 +7,7 @@ from worker.messaging.app import SWEEPS
 from worker.messaging.tasks import Delivery, task
 
 
-@task("tags.recover", queue=SWEEPS, acks_late=False, again=False)
+@task("tags.recover", queue=SWEEPS, again=False)
 def recover(delivery: Delivery) -> None:
     """Set going again what stands open in the store."""
     recovery.recover(delivery.body or None)

@@ -7,8 +7,8 @@ from worker.messaging.app import SWEEPS
 from worker.messaging.tasks import Delivery, task
 
 
-# acknowledged early: a lost sweep is replaced by any other, one that came again would be one more
-@task("tags.sweep", queue=SWEEPS, acks_late=False, again=False)
+# a lost sweep is replaced by any other, one that came again would be one more
+@task("tags.sweep", queue=SWEEPS, again=False)
 def sweep(_: Delivery) -> None:
     """Apply open chunks for a time slice."""
     sweeping.sweep()
