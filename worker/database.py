@@ -154,6 +154,37 @@ def plan_anew(connection: Connection) -> None:
         connection.exec_driver_sql("SET LOCAL plan_cache_mode = force_custom_plan")
 
 
+def commit_later(connection: Connection) -> None:
+    """Let the commit of this transaction not wait for the disk, though it keeps its place.
+
+    For what is done again where a crash of the server takes it back, and is told to nobody: the
+    chunks of a job but its last. The first commit that waits, of any job, saves all before it.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
+
+
+def commit_now(connection: Connection) -> None:
+    """Let the commit of this transaction wait for the disk after all, as the server is set."""
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql("SET LOCAL synchronous_commit TO DEFAULT")
+
+
+@contextmanager
+def pages_changed(connection: Connection) -> Iterator[None]:
+    """Let the server not read from an index alone, where most rows it points to were just removed.
+
+    It would look for each of them in the table after all, one by one; with this it takes them page
+    by page where they are many. Its statistics do not know of the removal yet.
+    """
+    if connection.dialect.name != "postgresql":
+        yield
+        return
+    connection.exec_driver_sql("SET LOCAL enable_indexonlyscan = off")
+    yield
+    connection.exec_driver_sql("SET LOCAL enable_indexonlyscan TO DEFAULT")
+
+
 @contextmanager
 def reading() -> Iterator[Connection]:
     """Open a transaction that only reads; on SQLite it waits for nobody. Errors as above."""

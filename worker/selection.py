@@ -16,16 +16,13 @@ from worker import chunks, throttle
 from worker.models.records import Chunk, JobRecord, Outcome
 from worker.store import KINDS
 
-#: items of a range; larger ones were slower (docs/decisions/0010)
-MOST_IN_RANGE = 10_000
-
 
 def cut(
     connection: Connection, job: JobRecord, matched: list[dict[str, Any]], most_resources: int
 ) -> Iterator[Chunk]:
     """Yield the ranges of what a job selects, unnumbered; none where it selects nothing."""
     if job.selected:
-        most = chunks.size(min(most_resources, MOST_IN_RANGE), 1, throttle.most_items())
+        most = chunks.size(most_resources, 1, throttle.most_items())
         yield from KINDS[job.kind].cut(connection, replace(job, matched=matched), most)
 
 

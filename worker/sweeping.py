@@ -12,6 +12,7 @@ from worker import (
     bisection,
     caution,
     database,
+    horizon,
     meters,
     preview,
     progress,
@@ -89,15 +90,20 @@ def _close(
     if job.cancelling:
         return progress.drop(connection, job, chunk)
     database.plan_anew(connection)
+    if job.open > 1:  # one that may be the last is to be saved
+        database.commit_later(connection)
+        horizon.keep(connection)
     with caution.counted(connection, f"chunk {job.id} {chunk.number}") as deadly:
         if deadly:
             reason = DEADLY.format(tries=caution.MOST_TRIES)
-            given_up = bisection.failed(connection, job, chunk, "gave_up", reason)
-            return progress.close(connection, job, chunk, given_up)
-        with meters.timed(job.kind):
+            outcome = bisection.failed(connection, job, chunk, "gave_up", reason)
+        else:
             step = bisection.apply if carefully else None
-            outcome = preview.apply(connection, job, chunk, step)
-            closed = progress.close(connection, job, chunk, outcome)
+            with meters.timed(job.kind):
+                outcome = preview.apply(connection, job, chunk, step)
+        closed = progress.close(connection, job, chunk, outcome)
+    if closed.ended:
+        database.commit_now(connection)
     throttle.note(connection, chunk.items)
     return closed
 

@@ -13,6 +13,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, and_, func, select
 
+from worker import database
 from worker.models.records import Chunk, JobRecord
 from worker.models.tables import tag_link
 from worker.models.types import Id, clock
@@ -119,7 +120,8 @@ def remaining(connection: Connection, job: JobRecord) -> int:
     query = select(func.count()).select_from(tag_link)
     own = tag_link.c.tag_id.in_([UUID(one["id"]) for one in job.targets])
     selected = tag_link.c.resource_type.in_(job.selected)
-    return int(connection.execute(query.where(own, selected)).scalar_one())
+    with database.pages_changed(connection):
+        return int(connection.execute(query.where(own, selected)).scalar_one())
 
 
 def _values(job: JobRecord, chunk: Chunk) -> dict[str, Any]:
