@@ -16,6 +16,7 @@ SETTINGS = {
     "maintenance_work_mem": "512MB",
     "random_page_cost": "1.1",
     "max_wal_size": "16GB",
+    "min_wal_size": "4GB",  # log files are used again, as on a server that has run for a while
     "checkpoint_timeout": "30min",
     "synchronous_commit": "on",
     "jit": "on",  # the default: whoever wants it otherwise says so on its connection

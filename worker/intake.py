@@ -29,6 +29,14 @@ from worker.models.types import clock
 #: of a message that is set aside
 MOST_BODY = 65_536
 
+# put together once: that takes longer than to execute it
+_NEW_JOB = {
+    dialect.__name__.rpartition(".")[2]: dialect.insert(job_table)
+    .on_conflict_do_nothing()
+    .returning(*progress.COLUMNS)
+    for dialect in (postgresql, sqlite)
+}
+
 
 def lists_of(source: Job | Part) -> Lists:
     """Return the long lists that ``source`` carries."""
@@ -195,8 +203,7 @@ def set_aside(connection: Connection, task: str, task_id: str, body: object, rea
 
 
 def _insert_job(connection: Connection, row: dict[str, Any]) -> JobRecord | None:
-    statement = _insert(connection, job_table).values(row).on_conflict_do_nothing()
-    created = connection.execute(statement.returning(*progress.COLUMNS)).first()
+    created = connection.execute(_NEW_JOB[connection.dialect.name], row).first()
     if created is None:
         return None
     _let_the_clock_tick(connection)

@@ -15,6 +15,7 @@ from sqlalchemy import (
     Boolean,
     ColumnElement,
     Connection,
+    Integer,
     Row,
     and_,
     bindparam,
@@ -35,6 +36,9 @@ from worker.models.types import clock
 MOST_AT_ONCE = 100
 
 
+_APPEND = outbox.insert()
+
+
 def append(connection: Connection, event: JobCompleted) -> None:
     """Write ``event`` down: once the caller's transaction is committed, it will be published."""
     row = {
@@ -43,7 +47,7 @@ def append(connection: Connection, event: JobCompleted) -> None:
         "tenant": event.completion.tenant,
         "event": json.dumps(event.envelope(), separators=(",", ":")),
     }
-    connection.execute(outbox.insert(), row)
+    connection.execute(_APPEND, row)
 
 
 def latest(connection: Connection, job_id: UUID) -> dict[str, Any] | None:
@@ -58,6 +62,16 @@ def _waiting() -> ColumnElement[bool]:
     return or_(*(column.is_(None) for column in columns))
 
 
+_OLDEST = (
+    select(outbox)
+    .where(_waiting())
+    .order_by(outbox.c.created_at, outbox.c.end)
+    .limit(bindparam("most", type_=Integer))
+)
+_CLAIM = _OLDEST.with_for_update(skip_locked=True)
+_CLAIM_OF = _CLAIM.where(outbox.c.job_id.in_(bindparam("job_ids", expanding=True)))
+
+
 def claim(
     connection: Connection, job_ids: Collection[UUID] = (), most: int = MOST_AT_ONCE
 ) -> Sequence[Row[Any]]:
@@ -65,11 +79,9 @@ def claim(
 
     A row that somebody else publishes just now is passed over.
     """
-    query = select(outbox).where(_waiting())
     if job_ids:
-        query = query.where(outbox.c.job_id.in_(job_ids))
-    query = query.order_by(outbox.c.created_at, outbox.c.end).limit(most)
-    return connection.execute(query.with_for_update(skip_locked=True)).all()
+        return connection.execute(_CLAIM_OF, {"job_ids": list(job_ids), "most": most}).all()
+    return connection.execute(_CLAIM, {"most": most}).all()
 
 
 def waiting(connection: Connection) -> bool:
@@ -106,10 +118,16 @@ def mark(
     connection.execute(_MARK, marked)
 
 
+_STEP = (
+    update(feed)
+    .values(position=feed.c.position + bindparam("count", type_=Integer))
+    .returning(feed.c.position)
+)
+
+
 def _step(connection: Connection, count: int) -> int:
     """Move the feed on by ``count`` positions; return the last of them."""
-    step = update(feed).values(position=feed.c.position + count).returning(feed.c.position)
-    return int(connection.execute(step).scalar_one())
+    return int(connection.execute(_STEP, {"count": count}).scalar_one())
 
 
 def _when(done: str, column: ColumnElement[Any]) -> ColumnElement[Any]:
@@ -146,13 +164,17 @@ def remember_reply(connection: Connection, job_id: UUID, reply_to: str, correlat
     connection.execute(once_more)
 
 
+_TAKE_REPLIES = (
+    delete(reply).where(reply.c.job_id.in_(bindparam("job_ids", expanding=True))).returning(reply)
+)
+
+
 def take_replies(
     connection: Connection, job_ids: Collection[UUID]
 ) -> dict[UUID, list[tuple[str, str]]]:
     """Return, and forget, who waits for these jobs: pairs of reply_to and correlation id."""
-    gone = delete(reply).where(reply.c.job_id.in_(job_ids)).returning(reply)
     found: dict[UUID, list[tuple[str, str]]] = {}
-    for row in connection.execute(gone):
+    for row in connection.execute(_TAKE_REPLIES, {"job_ids": list(job_ids)}):
         some = found.setdefault(row.job_id, [])
         some += [(row.reply_to, row.correlation_id)] * row.times
     return found

@@ -6,11 +6,13 @@ one UPDATE of its row, never by counting chunks: two last chunks would each see 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import fields, replace
+from functools import cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, and_, insert, select, update
+from sqlalchemy import Connection, Update, and_, bindparam, insert, select, update
 
 from worker import failures, outbox, selection
 from worker.errors import ItemError, NoSuchJob
@@ -24,10 +26,14 @@ from worker.store import KINDS
 
 COLUMNS = tuple(jobs.c[field.name] for field in fields(JobRecord))
 
+_THIS = select(*COLUMNS).where(jobs.c.id == bindparam("this", type_=jobs.c.id.type))
+_THIS_HELD = _THIS.with_for_update(key_share=True)
+_NEW_CHUNK = insert(chunks)
+
 
 def find(connection: Connection, job_id: UUID) -> JobRecord | None:
     """Return the job as it is now; None where there is none."""
-    row = connection.execute(select(*COLUMNS).where(jobs.c.id == job_id)).one_or_none()
+    row = connection.execute(_THIS, {"this": job_id}).one_or_none()
     return JobRecord(*row) if row else None
 
 
@@ -41,8 +47,7 @@ def known(connection: Connection, job_id: UUID) -> JobRecord:
 
 def get(connection: Connection, job_id: UUID) -> JobRecord:
     """Return the job and hold it till the end of the transaction; raises NoSuchJob."""
-    query = select(*COLUMNS).where(jobs.c.id == job_id).with_for_update(key_share=True)
-    row = connection.execute(query).one_or_none()
+    row = connection.execute(_THIS_HELD, {"this": job_id}).one_or_none()
     if row is None:
         raise NoSuchJob(f"There is no job {job_id}.")
     return JobRecord(*row)
@@ -52,8 +57,8 @@ def begin(
     connection: Connection, job: JobRecord, matched: list[dict[str, Any]], opened: int, total: int
 ) -> JobRecord:
     """Let a job run whose ``opened`` chunks hold ``total`` items; without any it has ended."""
-    values = {"status": "running", "started_at": clock()}
-    running = change(connection, job, **values, matched=matched, open=opened, total=total)
+    counted: dict[str, Any] = {"matched": matched, "open": opened, "total": total}
+    running = change(connection, job, now=("started_at",), status="running", **counted)
     return running if opened else end(connection, running)
 
 
@@ -62,7 +67,7 @@ def complete(connection: Connection, job: JobRecord, chunk: Chunk, outcome: Outc
 
     What splitting, beginning, closing and ending it write elsewhere one by one is written at once.
     """
-    connection.execute(insert(chunks), chunk.row(job.id, "done"))
+    connection.execute(_NEW_CHUNK, chunk.row(job.id, "done"))
     absent, more = selection.rest(connection, job, chunk, outcome)
     done: dict[str, Any] = {
         "total": chunk.items + more,
@@ -72,7 +77,7 @@ def complete(connection: Connection, job: JobRecord, chunk: Chunk, outcome: Outc
     }
     if outcome.failures:
         done |= failures.add(connection, job, chunk, outcome.failures)
-    begun = {"matched": job.matched, "started_at": job.accepted_at, "served_at": clock()}
+    begun = {"matched": job.matched, "started_at": job.accepted_at}
     return end(connection, replace(job, **done), begun=begun | done)
 
 
@@ -95,16 +100,9 @@ def close(connection: Connection, job: JobRecord, chunk: Chunk, outcome: Outcome
     """Close a chunk that was applied, count the job down, and end it where this was the last."""
     _close_chunk(connection, job, chunk, "done")
     absent, more = selection.rest(connection, job, chunk, outcome)
-    counted = change(
-        connection,
-        job,
-        open=jobs.c.open - 1,
-        removed=jobs.c.removed + outcome.removed,
-        absent=jobs.c.absent + absent,
-        total=jobs.c.total + more,
-        failed=jobs.c.failed + outcome.failed,
-        served_at=clock(),
-    )
+    by = {"open": -1, "removed": outcome.removed, "failed": outcome.failed}
+    by |= {"absent": absent, "total": more}
+    counted = change(connection, job, by=by, now=("served_at",))
     if outcome.failures:
         noted = failures.add(connection, counted, chunk, outcome.failures)
         counted = change(connection, counted, **noted)
@@ -114,7 +112,7 @@ def close(connection: Connection, job: JobRecord, chunk: Chunk, outcome: Outcome
 def drop(connection: Connection, job: JobRecord, chunk: Chunk) -> JobRecord:
     """Close a chunk of a cancelled job untried; its items stay unprocessed."""
     _close_chunk(connection, job, chunk, "dropped")
-    counted = change(connection, job, open=jobs.c.open - 1)
+    counted = change(connection, job, by={"open": -1})
     return counted if counted.open else end(connection, counted)
 
 
@@ -132,8 +130,8 @@ def cancel(connection: Connection, job_id: UUID) -> JobRecord:
     dropping = update(chunks).where(this).values(state="dropped").returning(chunks.c.number)
     dropped = len(connection.execute(dropping).all())
     # paused, a chunk that its worker lost would never be dropped
-    steered = {"cancelling": True, "paused": False}
-    cancelled = change(connection, job, **steered, open=jobs.c.open - dropped)
+    by = {"open": -dropped}
+    cancelled = change(connection, job, by=by, cancelling=True, paused=False)
     return cancelled if cancelled.open else end(connection, cancelled, "cancelled")
 
 
@@ -147,7 +145,7 @@ def end(
     """End the job, and write its completion event in this same transaction.
 
     The only way in which a job ends: rejection, failure and cancellation take it too. ``begun``:
-    columns of it that are to be written with its end.
+    columns of it that are to be written with its end, where it begins and ends in one.
     """
     if errors:
         job = change(connection, job, **failures.noted(job, errors))
@@ -156,11 +154,11 @@ def end(
     ended = change(
         connection,
         job,
+        now=("finished_at", "served_at") if begun else ("finished_at",),
+        by={"ends": 1},
         remaining=selection.remaining(connection, job),
         status=status or _status(job),
         open=0,
-        finished_at=clock(),
-        ends=jobs.c.ends + 1,
         **(begun or {}),
     )
     outbox.append(connection, JobCompleted(end=ended.ends, completion=_completion(ended, report)))
@@ -174,10 +172,37 @@ def give_up(connection: Connection, job_id: UUID, reason: str) -> None:
         end(connection, job, "failed", [{"path": "", "code": "gave_up", "reason": reason}])
 
 
-def change(connection: Connection, job: JobRecord, **values: Any) -> JobRecord:
-    """Write ``values`` into the job's row, which stays held, and return the job as it is then."""
-    statement = update(jobs).where(jobs.c.id == job.id).values(values).returning(*COLUMNS)
-    return JobRecord(*connection.execute(statement).one())
+def change(
+    connection: Connection,
+    job: JobRecord,
+    *,
+    now: tuple[str, ...] = (),
+    by: Mapping[str, int] | None = None,
+    **values: Any,
+) -> JobRecord:
+    """Write ``values`` into the job's row, which stays held, and return the job as it is then.
+
+    ``now``: columns that are set to the present; ``by``: columns that are added to, and how much.
+    """
+    by = by or {}
+    told = {f"to_{name}": value for name, value in values.items()}
+    told |= {f"by_{name}": value for name, value in by.items()}
+    statement = _changing(tuple(values), now, tuple(by))
+    return JobRecord(*connection.execute(statement, {"this": job.id, **told}).one())
+
+
+@cache
+def _changing(values: tuple[str, ...], now: tuple[str, ...], by: tuple[str, ...]) -> Update:
+    """Return the statement of a change: to put one together takes longer than to execute it."""
+    changed: dict[str, Any] = {
+        name: bindparam(f"to_{name}", type_=jobs.c[name].type) for name in values
+    }
+    changed |= {name: clock() for name in now}
+    changed |= {
+        name: jobs.c[name] + bindparam(f"by_{name}", type_=jobs.c[name].type) for name in by
+    }
+    this = jobs.c.id == bindparam("this", type_=jobs.c.id.type)
+    return update(jobs).where(this).values(changed).returning(*COLUMNS)
 
 
 def _close_chunk(connection: Connection, job: JobRecord, chunk: Chunk, state: str) -> None:

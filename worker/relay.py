@@ -29,16 +29,19 @@ log = logging.getLogger(__name__)
 STAYS = "%s It stays in the outbox and is tried again."
 #: how long a pool process that ends may take to publish what has ended in it
 END_S = 2
+#: in a flood of small jobs: how long their ends gather till the next batch of them
+GATHER_S = 0.05
 
 _ended: queue.SimpleQueue[UUID | None] = queue.SimpleQueue()
 _thread = threading.Event()  #: set once this process has the thread that publishes
+_ending = threading.Event()  #: set once this process ends
 
 
 def tell(job_id: UUID) -> None:
     """Let the end of a job be published: in a pool process together with those of other jobs.
 
-    While one batch is on its way the next one gathers, so that a flood of small jobs is not one
-    round trip each. Elsewhere it is published here and now.
+    In a flood of small jobs ends gather for a moment, so that they are not one round trip each.
+    Elsewhere it is published here and now.
     """
     if not children.in_pool.is_set():
         deliver(job_id)
@@ -52,6 +55,7 @@ def tell(job_id: UUID) -> None:
 
 
 def _finish(serving: threading.Thread) -> None:
+    _ending.set()
     _ended.put(None)
     serving.join(END_S)
 
@@ -73,6 +77,8 @@ def _serve() -> None:
             log.warning("Recovery will publish what has ended: %s", error)
         except Exception:  # what others have ended must be published too
             log.exception("Recovery will publish what has ended.")
+        if going_on and len(job_ids) > 1:
+            _ending.wait(GATHER_S)
 
 
 def deliver(*job_ids: UUID) -> int:

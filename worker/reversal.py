@@ -110,8 +110,8 @@ def split(connection: Connection, job: JobRecord, most_resources: int) -> JobRec
     of_links = not any("key" in one for one in undone.targets)
     cut = _split_links if of_links else _split_workspace_tags
     matched = cut(connection, job, undone, most)
-    direction = {"adds": not (undone.kind == "attach" or undone.adds), "as_of": undone.finished_at}
-    job = progress.change(connection, job, **direction)
+    adds = not (undone.kind == "attach" or undone.adds)
+    job = progress.change(connection, job, adds=adds, as_of=undone.finished_at)
     return progress.begin(connection, job, matched, *_opened(connection, job.id))
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, TextClause, and_, bindparam, select, text, update
+from sqlalchemy import Connection, TextClause, bindparam, select, text, update
 
 from worker import chunks
 from worker.models import summary
@@ -96,10 +96,15 @@ def record(
     return len(ids)
 
 
+_NAMED = select(tag).where(
+    tag.c.tenant == bindparam("tenant"), tag.c.name.in_(bindparam("names", expanding=True))
+)
+
+
 def tags(connection: Connection, tenant: str | None, names: Iterable[str]) -> dict[str, Any]:
     """Return those of the tenant's tags that are named, as the contract shows them, by name."""
-    query = select(tag).where(tag.c.tenant == tenant, tag.c.name.in_(list(names)))
-    return {row.name: shown(row) for row in connection.execute(query)}
+    values = {"tenant": tenant, "names": list(names)}
+    return {row.name: shown(row) for row in connection.execute(_NAMED, values)}
 
 
 def still_there(connection: Connection, job: JobRecord, chunk: Chunk, *, keep: bool) -> list[UUID]:
@@ -130,17 +135,35 @@ def report(connection: Connection, job: JobRecord) -> Report:
     return Report([now.get(one["id"]) or summary.tag(one) for one in job.targets])
 
 
-def _moved(connection: Connection, job: JobRecord) -> dict[str, Any]:
-    this_run = and_(removal.c.job_id == job.id, removal.c.run == job.ends)
-    touched = select(removal.c.tag_id).where(this_run).distinct()
-    changed = (tag.c.tenant == job.tenant, tag.c.id.in_(touched))
-    # two ending jobs of the same tags would deadlock if each took them in an order of its own
-    in_order = select(tag.c.id).where(*changed).order_by(tag.c.id).with_for_update(key_share=True)
-    moving = update(tag).where(
-        tag.c.tenant == job.tenant, tag.c.id.in_(in_order.cte("held").select())
+# two ending jobs of the same tags would deadlock if each took them in an order of its own
+_HELD = (
+    select(tag.c.id)
+    .where(
+        tag.c.tenant == bindparam("of_tenant"),
+        tag.c.id.in_(
+            select(removal.c.tag_id)
+            .where(
+                removal.c.job_id == bindparam("of_job", type_=Id()),
+                removal.c.run == bindparam("of_run"),
+            )
+            .distinct()
+        ),
     )
-    rows = connection.execute(moving.values(updated_at=clock()).returning(tag))
-    return {str(row.id): shown(row) for row in rows}
+    .order_by(tag.c.id)
+    .with_for_update(key_share=True)
+    .cte("held")
+)
+_MOVE = (
+    update(tag)
+    .where(tag.c.tenant == bindparam("of_tenant"), tag.c.id.in_(_HELD.select()))
+    .values(updated_at=clock())
+    .returning(tag)
+)
+
+
+def _moved(connection: Connection, job: JobRecord) -> dict[str, Any]:
+    values = {"of_tenant": job.tenant, "of_job": job.id, "of_run": job.ends}
+    return {str(row.id): shown(row) for row in connection.execute(_MOVE, values)}
 
 
 def shown(row: Any) -> dict[str, Any]:
