@@ -11,7 +11,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from producer.client import JobHandle, TagSweep
+    from producer.client import TagSweep
+    from producer.handle import JobHandle
 
 __all__ = ["JobHandle", "TagSweep"]
 

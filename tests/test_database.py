@@ -15,7 +15,7 @@ from tests.locks import held_table
 from tests.servers import Postgres
 from tests.servers.processes import free_port
 from tests.stores import Store, new_ids
-from worker import database, schema
+from worker import database, drivers, schema
 from worker.errors import StoreBusy, StoreRefused, StoreUnavailable
 
 TAGS = text("SELECT count(*) FROM tag")
@@ -172,4 +172,4 @@ def test_what_a_constraint_refuses_is_refused_for_good(store: Store, tenant: str
     ],
 )
 def test_a_store_is_described_without_its_password(url: str, shown: str) -> None:
-    assert database.describe(url) == shown
+    assert drivers.describe(url) == shown

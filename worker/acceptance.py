@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from uuid import UUID
 
 from sqlalchemy import Connection
@@ -13,6 +13,7 @@ from worker import (
     attempts,
     caution,
     database,
+    following,
     guard,
     intake,
     meters,
@@ -20,12 +21,11 @@ from worker import (
     plan,
     preview,
     progress,
-    relay,
     settings,
     throttle,
 )
 from worker.errors import InvalidJob, JobRejected, NoSuchJob, Retryable, StoreRefused
-from worker.messaging import answers, broker
+from worker.messaging import answers
 from worker.messaging.tasks import Delivery
 from worker.models.jobs import Job, fingerprint_of
 from worker.models.parts import Part
@@ -82,7 +82,7 @@ def _accept(job: Job, job_id: UUID, delivery: Delivery, *, at_once: bool = True)
                 recorded = start(connection, recorded, intake.lists_of(job), at_once=at_once)
     if taken:
         return refuse(delivery, TAKEN)
-    return follow(recorded) if created else finish(job_id, again=True)
+    return following.follow(recorded) if created else following.finish(job_id, again=True)
 
 
 def accept_part(delivery: Delivery) -> None:
@@ -108,7 +108,7 @@ def _accept_part(part: Part, job: Job, delivery: Delivery) -> None:
                 recorded = start(connection, progress.get(connection, part.job_id))
     if taken:
         return refuse(delivery, TAKEN)
-    return finish(part.job_id, again=True) if ended_before else follow(recorded)
+    return following.finish(part.job_id, again=True) if ended_before else following.follow(recorded)
 
 
 def start(
@@ -143,7 +143,7 @@ def start_recorded(job_id: UUID) -> None:
         except StoreRefused:
             job = _start_recorded(job_id, at_once=False)
     if job is not None:
-        follow(job)
+        following.follow(job)
 
 
 @caution.patiently
@@ -157,33 +157,6 @@ def _start_recorded(job_id: UUID, *, at_once: bool) -> JobRecord:
                 progress.give_up(connection, job_id, DEADLY.format(tries=caution.MOST_TRIES))
                 return progress.known(connection, job_id)
             return start(connection, job, at_once=at_once)
-
-
-def finish(job_id: UUID, *, again: bool = False) -> None:
-    """After the commit: publish the end of the job where it came to one, else wake sweeps.
-
-    ``again``: its message came once more, so whoever sent it is answered once more.
-    """
-    with database.reading() as connection:
-        job = progress.find(connection, job_id)
-        event = outbox.latest(connection, job_id) if again else None
-    if job is None:
-        return
-    if not event:
-        follow(job)
-    elif not relay.deliver(job_id):
-        with database.transaction() as connection:
-            replies = outbox.take_replies(connection, [job_id])
-        relay.answer(event["data"], replies.get(job_id, []))
-
-
-def follow(job: JobRecord) -> None:
-    """After the commit: let the end of a job be published, or let workers go on with it."""
-    if job.ended:
-        relay.tell(job.id)
-    elif job.open:
-        with suppress(Retryable):  # recovery does it then
-            broker.wake(job.open)
 
 
 def refuse(delivery: Delivery, reason: str) -> None:
@@ -222,7 +195,7 @@ def _reject(kind: type[Job], job_id: UUID, delivery: Delivery, invalid: InvalidJ
             _remember(connection, job_id, delivery)
     if not same:
         return refuse(delivery, TAKEN)
-    return finish(job_id, again=not created)
+    return following.finish(job_id, again=not created)
 
 
 def _is_poison(delivery: Delivery) -> bool:
@@ -255,7 +228,7 @@ def give_up(job_id: UUID, reason: str, delivery: Delivery | None = None) -> None
             intake.record_unusable(connection, job_id, *_kind_and_body(delivery))
             _remember(connection, job_id, delivery, str(job_id))
         progress.give_up(connection, job_id, reason)
-    finish(job_id)
+    following.finish(job_id)
 
 
 def _kind_and_body(delivery: Delivery) -> tuple[str, object]:

@@ -1,45 +1,21 @@
-"""The store's one door: engines, transactions, and the drivers' errors in our words."""
+"""The store's one door: engines and transactions."""
 
 from __future__ import annotations
 
 import os
-import re
-import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, nullcontext
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError
 
 from worker import queueing, settings
-from worker.errors import SettingsError, StoreBusy, StoreRefused, StoreUnavailable, TagsweepError
+from worker.drivers import translated
+from worker.errors import SettingsError
 
-#: lock_not_available, deadlock_detected, serialization_failure
-BUSY = ("55P03", "40P01", "40001")
-#: classes of SQLSTATE by which constraints, triggers and values of single rows are refused
-ROWS = ("22", "23", "27", "44", "P0")
 #: how long SQLite waits for another process's transaction; ours are bounded far below it
 SQLITE_WAIT_S = 120
-#: what SQLite says of its file, in words that help
-_FILE_FAULTS = {
-    "unable to open database file": ("it cannot be opened", "See to its folder's permissions"),
-    "attempt to write a readonly database": ("it cannot be written", "See to its permissions"),
-    "file is not a database": ("the file is no SQLite database", "Move it away"),
-    "database disk image is malformed": ("the file is damaged", "Restore it from a backup"),
-    "database or disk is full": ("the disk is full", "Make room"),
-}
-_ANOTHER_FILE = "set TAGSWEEP_DATABASE_URL to another file"
-
-
-def describe(url: str) -> str:
-    """Return where the store is, as a person may be told: no password, a file's whole path."""
-    parsed = make_url(url)
-    if parsed.get_backend_name() == "sqlite" and parsed.database:
-        return f"sqlite:///{Path(parsed.database).resolve()}"
-    return parsed.render_as_string(hide_password=True)
 
 
 def open_engine(config: settings.Settings) -> Engine:
@@ -214,52 +190,3 @@ def undone(connection: Connection) -> Iterator[None]:
     """Open a part of a transaction that is undone in any case. Errors as above."""
     with translated(), closing(connection.begin_nested()):
         yield
-
-
-@contextmanager
-def translated() -> Iterator[None]:
-    """Raise the drivers' errors as ours, which say what happens next."""
-    try:
-        yield
-    except DBAPIError as error:
-        raise _ours(error) from error
-
-
-def _ours(error: DBAPIError) -> TagsweepError:
-    where = describe(settings.load().database_url)
-    cause = " ".join(str(error.orig).split())[:300]
-    state = getattr(error.orig, "sqlstate", None)
-    if state in BUSY or "database is locked" in cause:
-        return StoreBusy(f"The store at {where} is busy: another transaction holds what is needed.")
-    if isinstance(error.orig, sqlite3.Error) and cause in _FILE_FAULTS:
-        return StoreUnavailable(_file_fault(where, cause))
-    if _refused(error, state):
-        by_item = state.startswith(ROWS) if state else isinstance(error, IntegrityError)
-        return StoreRefused(_primary(error) or cause, by_item=by_item)
-    why = re.sub(r"^connection failed: ", "", cause)
-    return StoreUnavailable(
-        f"The store at {where} does not answer ({why}). "
-        "Start it, or set TAGSWEEP_DATABASE_URL to where it is."
-    )
-
-
-def _file_fault(where: str, cause: str) -> str:
-    """Return what is wrong with SQLite's file, and what to do about it."""
-    folder = Path(where.removeprefix("sqlite:///").partition("?")[0]).parent
-    problem, advice = _FILE_FAULTS[cause]
-    if not folder.is_dir():
-        problem, advice = "there is no such folder", "Make it"
-    return f"The store at {where} cannot be used: {problem}. {advice}, or {_ANOTHER_FILE}."
-
-
-def _refused(error: DBAPIError, state: str | None) -> bool:
-    """Tell whether the server itself refused the statement, and not merely its going away."""
-    if state is not None:
-        return not state.startswith(("08", "57P", "53"))
-    gone = error.connection_invalidated or isinstance(error, (OperationalError, InterfaceError))
-    return not gone
-
-
-def _primary(error: DBAPIError) -> str | None:
-    """Return what the server itself said, without where and why; None on SQLite."""
-    return getattr(getattr(error.orig, "diag", None), "message_primary", None)

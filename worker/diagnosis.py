@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from worker import database, listing, outbox, schema, settings, streams
+from worker import database, drivers, listing, outbox, schema, settings, streams
 from worker.errors import TagsweepError
 from worker.messaging import checkup, exchange
 from worker.settings import AMQP, REDIS, masked, scheme
@@ -56,7 +56,7 @@ def _database() -> Iterator[Finding]:
     schema.ready()
     with database.reading() as connection:
         found = schema.revision(connection)
-    where = database.describe(settings.load().database_url)
+    where = drivers.describe(settings.load().database_url)
     yield Finding("database", f"The store at {where} answers and has schema {found}.")
 
 

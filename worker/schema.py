@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Engine, inspect, text
 
-from worker import database, settings
+from worker import database, drivers, settings
 from worker.errors import SchemaMismatch
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -18,7 +18,7 @@ LOCK = 7_460_131_208
 def upgrade() -> str:
     """Create or upgrade the schema, alone; return the revision that it now has."""
     engine = database.engine()
-    with database.translated():
+    with drivers.translated():
         if engine.dialect.name == "sqlite":
             _write_ahead(engine)
         with engine.begin() as connection:
@@ -40,7 +40,7 @@ def ready() -> None:
     head = known()[-1]
     if found == head:
         return
-    where = database.describe(settings.load().database_url)
+    where = drivers.describe(settings.load().database_url)
     if found is not None and found not in known():
         raise SchemaMismatch(
             f"The store at {where} has schema {found}, which this version of tagsweep does not "

@@ -17,6 +17,7 @@ from producer.cli import backlog, terminal, trouble
 from producer.cli.ways import Shown
 from worker import (
     database,
+    drivers,
     intake,
     listing,
     outbox,
@@ -67,7 +68,7 @@ class Direct:
         """Tell that on the embedded default nobody works on the job yet."""
         if not self._embedded:
             return None
-        where = database.describe(settings.load().database_url)
+        where = drivers.describe(settings.load().database_url)
         return (
             f"No worker runs here. The next command that runs one on {where} does the job: "
             "tagsweep worker, or any detach, attach or delete."

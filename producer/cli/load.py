@@ -16,7 +16,7 @@ from producer.cli import faults, ndjson, terminal
 from producer.cli.faults import WrongUse
 from producer.cli.ndjson import Links, Spool, Workspace
 from producer.cli.options import Json
-from worker import database, schema, settings
+from worker import database, drivers, schema, settings
 from worker.errors import TagsweepError
 from worker.models import resources
 from worker.store import catalogue
@@ -55,7 +55,7 @@ def load(file: Source, *, as_json: Json = False) -> None:
     if as_json:
         terminal.document(counts)
         return
-    store = database.describe(settings.load().database_url)
+    store = drivers.describe(settings.load().database_url)
     terminal.tell(
         f"Loaded {spool.lines:,} lines: {spool.links:,} links and "
         f"{spool.workspace_tags:,} tags of workspaces, into {store}."

@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from producer.cli import terminal
-from worker import database, schema, settings
+from worker import drivers, schema, settings
 
 app = typer.Typer(rich_markup_mode="rich", add_completion=False)
 
@@ -16,6 +16,6 @@ def migrate() -> None:
 
     Safe to repeat, and safe while others do it.
     """
-    where = database.describe(settings.load().database_url)
+    where = drivers.describe(settings.load().database_url)
     revision = schema.upgrade()
     terminal.tell(f"The store at {where} has schema {revision}.")

@@ -9,7 +9,7 @@ import typer
 
 from producer.cli import terminal
 from producer.cli.serve import Port
-from worker import credentials, database, schema, settings
+from worker import credentials, database, drivers, schema, settings
 from worker.errors import SettingsError
 from worker.messaging import embedded
 
@@ -46,7 +46,7 @@ def up(*, port: Port = 8000, tenant: Tenant = "demo") -> None:
 
 
 def _tell(url: str, tenant: str, key: str) -> None:
-    where = database.describe(settings.load().database_url)
+    where = drivers.describe(settings.load().database_url)
     terminal.say(f"Gateway and worker run on the store at {where}. Ctrl-C ends them.")
     terminal.tell(f"url:    {url}")
     terminal.tell(f"tenant: {tenant}")

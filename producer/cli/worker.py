@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from producer.cli import terminal, trouble
-from worker import database, schema, settings
+from worker import drivers, schema, settings
 from worker.messaging import broker, embedded
 
 app = typer.Typer(rich_markup_mode="rich", add_completion=False)
@@ -43,7 +43,7 @@ def worker(*, concurrency: Concurrency = None, loglevel: LogLevel = "info") -> N
 
 
 def _embedded() -> None:
-    where = database.describe(settings.load().database_url)
+    where = drivers.describe(settings.load().database_url)
     # blocked before the worker's threads start, so that they leave the signals to this one
     signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
     with trouble.told(), embedded.worker():

@@ -39,8 +39,7 @@ from worker.models.fields import (
 from worker.models.resources import RESOURCE_TYPES, number_of
 
 QUEUE = "tagsweep"
-#: what is validated is a job without its long lists
-_HEAD = "head"
+_HEAD = "head"  # what is validated is a job without its long lists
 
 
 class Job(BaseModel):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from uuid import UUID
 
-from worker import acceptance, database, progress
+from worker import acceptance, database, following, progress
 from worker.errors import NoSuchJob, NotRecordedYet
 from worker.messaging import answers
 from worker.messaging.tasks import Delivery, task
@@ -32,7 +32,7 @@ def cancel(delivery: Delivery) -> None:
         if delivery.retries >= MOST_LOOKS:
             raise
         raise NotRecordedYet(str(unknown)) from unknown
-    acceptance.finish(job_id)
+    following.finish(job_id)
 
 
 @task("tags.status")

@@ -1,0 +1,38 @@
+"""After the commit: what has ended is told, what is open is gone on with."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from uuid import UUID
+
+from worker import database, outbox, progress, relay
+from worker.errors import Retryable
+from worker.messaging import broker
+from worker.models.records import JobRecord
+
+
+def finish(job_id: UUID, *, again: bool = False) -> None:
+    """After the commit: publish the end of the job where it came to one, else wake sweeps.
+
+    ``again``: its message came once more, so whoever sent it is answered once more.
+    """
+    with database.reading() as connection:
+        job = progress.find(connection, job_id)
+        event = outbox.latest(connection, job_id) if again else None
+    if job is None:
+        return
+    if not event:
+        follow(job)
+    elif not relay.deliver(job_id):
+        with database.transaction() as connection:
+            replies = outbox.take_replies(connection, [job_id])
+        relay.answer(event["data"], replies.get(job_id, []))
+
+
+def follow(job: JobRecord) -> None:
+    """After the commit: let the end of a job be published, or let workers go on with it."""
+    if job.ended:
+        relay.tell(job.id)
+    elif job.open:
+        with suppress(Retryable):  # recovery does it then
+            broker.wake(job.open)
