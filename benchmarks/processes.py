@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import psycopg
 
 from tests.servers.processes import kill_tree, remove_at_the_end, spawn
 
@@ -162,3 +163,19 @@ def peak_mb(process: psutil.Process) -> float:
         if line.startswith("VmHWM:"):
             return int(line.split()[1]) / 1024
     raise Failed("this system does not tell how much memory a process has had")
+
+
+def processor_s(process: psutil.Process) -> float:
+    """Return how many processor seconds a process has used."""
+    times = process.cpu_times()
+    return times.user + times.system
+
+
+def postgres_s(connection: psycopg.Connection) -> float:
+    """Return how many processor seconds all processes of a server have used, ended ones too."""
+    row = connection.execute("SHOW data_directory").fetchone()
+    folder = Path(row[0] if row else "")
+    server = psutil.Process(int((folder / "postmaster.pid").read_text().split()[0]))
+    ended = server.cpu_times()
+    alive = sum(processor_s(one) for one in server.children())
+    return alive + ended.children_user + ended.children_system

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -45,9 +46,12 @@ class Pair:
 
 
 @pytest.fixture(scope="module")
-def pair(redis_gateway: Gateway) -> Pair:
+def pair(redis_gateway: Gateway) -> Iterator[Pair]:
     """Two tenants that no other test knows."""
-    return Pair(redis_gateway)
+    made = Pair(redis_gateway)
+    yield made
+    for client in made.clients:
+        client.close()
 
 
 subset = st.lists(st.sampled_from(IDS), max_size=4)

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from statistics import median
 from typing import Any
 
-import psutil
 import psycopg
 
-from benchmarks import ground, machine, racing
+from benchmarks import ground, machine, processes, racing
 from benchmarks.bench import Bench
 from benchmarks.contenders import OURS
 from benchmarks.ground import Ground
@@ -93,22 +91,8 @@ def _read(stage: Stage) -> Meter:
     stage.connection.execute("SELECT pg_sleep(1.2), pg_stat_clear_snapshot()")
     wal = _number(stage.connection, "SELECT pg_current_wal_lsn() - '0/0'")
     pages = _number(stage.connection, _INDEX_PAGES)
-    workers = sum(_processor_s(one) for worker in stage.workers for one in worker.family())
-    return Meter(_postgres_s(stage.connection), workers, wal / 2**20, pages)
-
-
-def _postgres_s(connection: psycopg.Connection) -> float:
-    row = connection.execute("SHOW data_directory").fetchone()
-    folder = Path(row[0] if row else "")
-    server = psutil.Process(int((folder / "postmaster.pid").read_text().split()[0]))
-    ended = server.cpu_times()
-    alive = sum(_processor_s(one) for one in server.children())
-    return alive + ended.children_user + ended.children_system
-
-
-def _processor_s(process: psutil.Process) -> float:
-    times = process.cpu_times()
-    return times.user + times.system
+    workers = sum(processes.processor_s(one) for worker in stage.workers for one in worker.family())
+    return Meter(processes.postgres_s(stage.connection), workers, wal / 2**20, pages)
 
 
 def _number(connection: psycopg.Connection, query: str) -> float:

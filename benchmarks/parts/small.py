@@ -59,10 +59,25 @@ def _ours(bench: Bench, template: Ground, work: Work) -> dict[str, Any]:
     jobs, slow, warm = bench.options.jobs, bench.options.jobs // 5, bench.options.warm
     with staged(bench, template, OURS, work) as stage:
         warm_up(stage, warm)
+        before = _used(stage)
         taken = _drain(stage, "job", jobs, lambda: published(stage) == warm + jobs)
+        used = {name: (end - before[name]) / jobs * 1e3 for name, end in _used(stage).items()}
         paced = stage.sender.ask("jobs_at", rate=RATE, times=slow)
         check(stage, template, warm + jobs + slow)
-    return {"drained": jobs / taken, "ms": paced["ms"]}
+    return {"drained": jobs / taken, "ms": paced["ms"], "processor_ms": used}
+
+
+def _used(stage: Stage) -> dict[str, float]:
+    """Return the processor seconds that everybody has used who has to do with a job."""
+    family = [one for worker in stage.workers for one in worker.family()]
+    parents = {worker.family()[0].pid for worker in stage.workers}
+    server: Any = stage.redis.info("cpu")
+    return {
+        "Celery's own process": sum(processes.processor_s(p) for p in family if p.pid in parents),
+        "the pool processes": sum(processes.processor_s(p) for p in family if p.pid not in parents),
+        "PostgreSQL": processes.postgres_s(stage.connection),
+        "Redis": server["used_cpu_user"] + server["used_cpu_sys"],
+    }
 
 
 def _noop(bench: Bench, template: Ground, work: Work) -> dict[str, Any]:
@@ -172,6 +187,11 @@ def _table(raw: Runs) -> Table:
     rows = [
         [what, spread(ours), spread(theirs), shown(median(ours) / median(theirs))]
         for what, (ours, theirs) in _pairs(raw).items()
+    ]
+    used = [run["processor_ms"] for run in raw["ours"]]
+    rows += [
+        [f"processor time a drained job, ms: {who}", spread([one[who] for one in used]), "", ""]
+        for who in used[0]
     ]
     return Table(["what", "tagsweep, a job", "Celery alone, a no-op", "ratio"], rows)
 
