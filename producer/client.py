@@ -191,7 +191,8 @@ class TagSweep:
                 **held,
             )
             # its answer is the job's, not its own
-            broker.send(self._app, Part.task, part.model_dump(mode="json"), ignore_result=True)
+            body = part.model_dump(mode="json")
+            broker.send(self._app, Part.task, body, queue=app.PARTS, ignore_result=True)
             count, held = count + 1, following
         return handle
 

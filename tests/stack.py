@@ -19,7 +19,9 @@ from producer import TagSweep
 from tests.listeners import AmqpEvents, RedisEvents
 from tests.servers.processes import kill_tree, spawn, wait_until
 from tests.stores import Store
+from worker.messaging.app import PARTS
 from worker.models.jobs import QUEUE
+from worker.models.parts import Part
 
 ROOT = Path(__file__).resolve().parents[1]
 PATIENCE_S = 30
@@ -176,7 +178,8 @@ def _caller(broker_url: str, backend_url: str) -> Celery:
 
 def send(app: Celery, task: str, *args: Any, task_id: str | None = None, **kwargs: Any) -> Pending:
     """Send a message with a plain Celery app."""
-    pending: Pending = app.send_task(task, args, kwargs, task_id=task_id, queue=QUEUE)
+    queue = PARTS if task == Part.task else QUEUE
+    pending: Pending = app.send_task(task, args, kwargs, task_id=task_id, queue=queue)
     return pending
 
 
@@ -203,8 +206,8 @@ def drop_connections(app: Celery) -> None:
 def messages_waiting(redis_url: str) -> int:
     """Return how many jobs wait on a Redis that nobody listens to."""
     with redis.Redis.from_url(redis_url) as client:
-        length: Any = client.llen(QUEUE)
-        return int(length)
+        lengths: list[Any] = [client.llen(QUEUE), client.llen(PARTS)]
+        return sum(lengths)
 
 
 def eventually(condition: Callable[[], Any], seconds: float = PATIENCE_S) -> Any:

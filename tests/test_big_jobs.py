@@ -121,7 +121,7 @@ def test_parts_in_any_order_any_number_of_times_with_duplicates_across(big: Big)
     job_id = str(uuid4())
     with big.stack.caller() as app:
         for part in _shuffled(list(_parts(big, job_id))):
-            app.send_task("tags.part", [part], queue="tagsweep")
+            app.send_task("tags.part", [part], queue="tagsweep.parts")
         big.check(app.AsyncResult(job_id).get(timeout=60))
 
 

@@ -78,7 +78,7 @@ def test_a_part_of_another_run_of_the_producer_is_dropped(
     ]
     with server_stack.caller() as app:
         for part in parts:
-            app.send_task("tags.part", [part], queue="tagsweep")
+            app.send_task("tags.part", [part], queue="tagsweep.parts")
             eventually(lambda: server_stack.store.job(job_id))
         done = app.AsyncResult(job_id).get(timeout=30)
     assert done["counts"] == counts(total=2, removed=2)

@@ -14,7 +14,7 @@ from worker import (
     turns,
 )
 from worker.messaging import broker
-from worker.messaging.app import DIED, app
+from worker.messaging.app import DIED, PARTS, app
 
 STOPPED = "Its producer stopped after {parts} parts, before the list was complete: send it anew."
 
@@ -62,6 +62,6 @@ def _look_after_streams() -> None:
         to_probe = silence.to_probe(connection)
         stopped = silence.given_up(connection)
     for job_id in to_probe:
-        broker.send(app(), "tags.probe", str(job_id))
+        broker.send(app(), "tags.probe", str(job_id), queue=PARTS)
     for job_id, parts in stopped:
         acceptance.give_up(job_id, STOPPED.format(parts=parts))

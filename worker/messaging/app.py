@@ -14,6 +14,8 @@ from worker.models.jobs import KINDS, QUEUE
 from worker.settings import AMQP, REDIS, Settings, scheme
 
 SWEEPS = "tagsweep.sweep"
+#: apart from the jobs: a small one would wait behind the many parts of a long one
+PARTS = "tagsweep.parts"
 TASKS = (*KINDS, "parts", "sweep", "recover", "control")
 #: set while a worker runs in this process: only then does anybody hear what memory:// carries
 embedded_worker = threading.Event()
@@ -47,8 +49,10 @@ def create(config: Settings) -> Celery:
         result_expires=RESULT_EXPIRES_S,
         task_ignore_result=True,  # the relay alone stores results
         task_default_queue=QUEUE,
-        # both in turn: a new job never waits behind sweeps
-        task_queues=[kombu.Queue(name, kombu.Exchange(name), name) for name in (QUEUE, SWEEPS)],
+        # all in turn: a new job never waits behind sweeps, or behind the parts of another
+        task_queues=[
+            kombu.Queue(name, kombu.Exchange(name), name) for name in (QUEUE, SWEEPS, PARTS)
+        ],
         worker_consumer="worker.messaging.strays:Consumer",
         task_acks_late=True,
         task_reject_on_worker_lost=True,

@@ -8,7 +8,7 @@ from typing import Any
 import kombu
 
 from worker import settings
-from worker.messaging.app import app
+from worker.messaging.app import PARTS, app
 from worker.messaging.broker import unavailable
 from worker.models.jobs import QUEUE
 
@@ -26,11 +26,15 @@ def workers() -> list[str]:
 def waiting() -> int:
     """Return how many messages wait for a worker; raises BrokerUnavailable."""
     with unavailable(app()), app().connection_for_read() as connection:
-        channel: Any = connection.default_channel
-        try:
-            return int(channel.queue_declare(QUEUE, passive=True).message_count)
-        except connection.channel_errors:  # no worker has ever been here
-            return 0
+        return sum(_waiting(connection, name) for name in (QUEUE, PARTS))
+
+
+def _waiting(connection: Any, name: str) -> int:
+    channel = connection.channel()
+    try:
+        return int(channel.queue_declare(name, passive=True).message_count)
+    except connection.channel_errors:  # nobody has ever declared it
+        return 0
 
 
 def blocked() -> str | None:

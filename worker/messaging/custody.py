@@ -26,8 +26,10 @@ TAKEN, TAKEN_AT = "tagsweep.taken", "tagsweep.taken_at"
 #: seconds between two looks at the queues: at least, at most, as a share of how long all was quiet
 LEAST_S, MOST_S, SHARE = 0.002, 0.05, 0.02
 #: after so many quiet seconds Redis is asked to tell of a job, so many seconds at a time: a sweep,
-#: which does not end that wait, is seen at its end
-LONG_S, WAIT_S = 2, 0.2
+#: or a part, which does not end that wait, is seen at its end
+LONG_S, WAIT_S = 2, 0.1
+#: so many jobs are taken before a sweep or a part gets its turn: small ones take about a time slice
+MOST_IN_A_ROW = 20
 #: what comes every few seconds, though all is quiet
 RECOVER = "tags.recover"
 
@@ -105,6 +107,7 @@ class Channel(_Channel):  # type: ignore[misc]
     QoS = QoS
     taken = ""  #: under which name the last message was kept; none: it was not
     _taking = True  # else it waits
+    _in_a_row = 0
     _can_wait = True
     _resting = False
     _sender: Any = None
@@ -133,6 +136,8 @@ class Channel(_Channel):  # type: ignore[misc]
             connection.send_command("BLMOVE", QUEUE, QUEUE, "RIGHT", "RIGHT", WAIT_S)
             return
         queues = self._queue_cycle.consume(len(self.active_queues))
+        if self._in_a_row < MOST_IN_A_ROW:
+            queues = sorted(queues, key=lambda name: name != QUEUE)
         keys = [self._q_for_pri(name, step) for step in self.priority_steps for name in queues]
         self.taken = uuid4().hex
         keys += [TAKEN, TAKEN_AT]
@@ -172,6 +177,7 @@ class Channel(_Channel):  # type: ignore[misc]
     def _hand_over(self, key: bytes, raw: bytes) -> None:
         queue = bytes_to_str(key).rsplit(self.sep, 1)[0]
         self._queue_cycle.rotate(queue)
+        self._in_a_row = self._in_a_row + 1 if queue == QUEUE else 0
         payload = self._read(raw)
         if payload is not None:
             if payload["headers"].get("task") != RECOVER:

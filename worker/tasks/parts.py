@@ -6,11 +6,12 @@ from uuid import UUID
 
 from worker import acceptance, database, silence
 from worker.errors import InvalidJob
+from worker.messaging.app import PARTS
 from worker.messaging.tasks import Delivery, task
 from worker.models.parts import Part
 
 
-@task(Part.task)
+@task(Part.task, queue=PARTS)
 def part(delivery: Delivery) -> None:
     """Keep a part of a streamed job; the last one in starts it."""
     try:
@@ -19,7 +20,7 @@ def part(delivery: Delivery) -> None:
         acceptance.refuse(delivery, str(invalid))
 
 
-@task("tags.probe")
+@task("tags.probe", queue=PARTS)
 def probe(delivery: Delivery) -> None:
     """Note that whatever stood before this message in the queue has been served."""
     with database.transaction() as connection:
