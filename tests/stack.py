@@ -203,10 +203,10 @@ def drop_connections(app: Celery) -> None:
     pool.force_close_all()
 
 
-def messages_waiting(redis_url: str) -> int:
-    """Return how many jobs wait on a Redis that nobody listens to."""
+def messages_waiting(redis_url: str, *queues: str) -> int:
+    """Return how many messages wait on a Redis that nobody listens to, in these queues or all."""
     with redis.Redis.from_url(redis_url) as client:
-        lengths: list[Any] = [client.llen(QUEUE), client.llen(PARTS)]
+        lengths: list[Any] = [client.llen(name) for name in queues or (QUEUE, PARTS)]
         return sum(lengths)
 
 

@@ -214,6 +214,8 @@ def test_a_million_ids_from_a_generator_take_little_memory(redis_url: str) -> No
     # 16 bytes an id would be 16 MB; a part of 100,000 on its way takes a few times 2.1 MB
     assert int(done.stdout) < 60
     assert messages_waiting(redis_url) == 11
+    # a small job that is sent now does not wait behind them
+    assert messages_waiting(redis_url, "tagsweep.parts") == 10
 
 
 def test_importing_the_producer_needs_no_database_driver() -> None:

@@ -89,6 +89,15 @@ class QoS(_QoS):  # type: ignore[misc]
             client.eval(_NOTE, len(keys), *keys, delivery_tag, self.channel.taken, address)
         VirtualQoS.append(self, message, delivery_tag)
 
+    def ack(self, delivery_tag: str) -> None:
+        """Acknowledge a message; one whose channel is closed comes back by itself.
+
+        What was done while the broker went away is acknowledged after that; kombu would fail on
+        the missing connection, and take the worker with it.
+        """
+        if self.channel.connection is not None:
+            super().ack(delivery_tag)
+
     def restore_visible(self, *args: Any, **kwargs: Any) -> None:
         """Bring back what workers had in hand, or nearly, that have died."""
         patience = self.channel.visibility_timeout

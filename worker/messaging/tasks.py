@@ -55,7 +55,7 @@ class Delivery:
 
 
 def task(
-    name: str, *, queue: str = QUEUE, again: bool = True
+    name: str, *, queue: str = QUEUE, again: bool = True, acks_late: bool = True
 ) -> Callable[[Callable[[Delivery], None]], Any]:
     """Make a function of a Delivery the Celery task ``name``.
 
@@ -63,7 +63,7 @@ def task(
     Where its step fails with a Retryable, the message is sent ``again``, later and later; and
     where its process dies, it comes again. Or, where others like it follow anyway, it is dropped.
 
-    All are acknowledged when they are done: a worker has no other message in hand till then.
+    Acknowledged when it is done, and not before, a worker has no other message in hand till then.
     """
 
     def decorate(step: Callable[[Delivery], None]) -> Any:
@@ -81,7 +81,11 @@ def task(
 
         run.__doc__ = step.__doc__
         # without end: Celery would give a message up, and drop it, at its third return
-        options: Any = {"max_retries": None, "reject_on_worker_lost": again}
+        options: Any = {
+            "max_retries": None,
+            "reject_on_worker_lost": again,
+            "acks_late": acks_late,
+        }
         as_task: Any = app().task(name=name, bind=True, queue=queue, **options)
         return as_task(run)
 

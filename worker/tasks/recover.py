@@ -7,7 +7,8 @@ from worker.messaging.app import SWEEPS
 from worker.messaging.tasks import Delivery, task
 
 
-@task("tags.recover", queue=SWEEPS, again=False)
+# acknowledged early: behind one that waits for a broker that takes no messages, the next is at hand
+@task("tags.recover", queue=SWEEPS, again=False, acks_late=False)
 def recover(delivery: Delivery) -> None:
     """Set going again what stands open in the store."""
     recovery.recover(delivery.body or None)
