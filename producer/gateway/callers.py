@@ -75,11 +75,22 @@ class Callers:
         if now - seen < CACHED_S:
             return found
         found = await self._threads.run(_read, finder, value)
+        if found is not None and found.revoked_at is not None:
+            self._forget(found.id)
         self._cache.pop((by, value), None)
         if len(self._cache) >= MOST_CACHED:
             del self._cache[next(iter(self._cache))]
         self._cache[by, value] = (now, found)
         return found
+
+    def _forget(self, revoked: UUID) -> None:
+        """Let nobody go on with a credential that one of its ways in has shown to be revoked."""
+        known = self._cache.items()
+        self._cache = {
+            way: (seen, found)
+            for way, (seen, found) in known
+            if found is None or found.id != revoked
+        }
 
 
 def one_key(headers: Headers, name: str) -> str | None:
