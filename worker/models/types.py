@@ -80,6 +80,13 @@ class clock(FunctionElement[datetime]):  # noqa: N801  # reads as the SQL functi
     inherit_cache = True
 
 
+class began(FunctionElement[datetime]):  # noqa: N801
+    """What the database's own clock showed when the statement began: one time for all it writes."""
+
+    type = Moment()
+    inherit_cache = True
+
+
 class ago(FunctionElement[datetime]):  # noqa: N801
     """What the database's own clock showed so many seconds ago."""
 
@@ -111,6 +118,11 @@ def _postgresql_clock(element: ColumnElement[Any], compiler: Any, **_: Any) -> s
     return "clock_timestamp()"
 
 
+@compiles(began, "postgresql")
+def _postgresql_began(element: ColumnElement[Any], compiler: Any, **_: Any) -> str:
+    return "statement_timestamp()"
+
+
 @compiles(ago, "postgresql")
 def _postgresql_ago(element: ago, compiler: Any, **options: Any) -> str:
     return (
@@ -134,6 +146,7 @@ def _sqlite_id(element: ColumnElement[Any], compiler: Any, **_: Any) -> str:
     return "(randomblob(16))"
 
 
+@compiles(began, "sqlite")
 @compiles(clock, "sqlite")
 def _sqlite_clock(element: ColumnElement[Any], compiler: Any, **_: Any) -> str:
     return SQLITE_CLOCK

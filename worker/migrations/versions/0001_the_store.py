@@ -42,8 +42,8 @@ def _tags() -> None:
         sa.Column("id", types.Id(), server_default=types.random_id(), nullable=False),
         sa.Column("tenant", sa.String(length=36), nullable=False),
         sa.Column("name", sa.String(length=255), nullable=False),
-        sa.Column("created_at", types.Moment(), server_default=types.clock(), nullable=False),
-        sa.Column("updated_at", types.Moment(), server_default=types.clock(), nullable=False),
+        sa.Column("created_at", types.Moment(), server_default=types.began(), nullable=False),
+        sa.Column("updated_at", types.Moment(), server_default=types.began(), nullable=False),
         sa.PrimaryKeyConstraint("id", name="tag_pkey"),
         sa.UniqueConstraint("tenant", "name", name="tag_tenant_name_key"),
     )

@@ -17,7 +17,7 @@ from sqlalchemy import (
 )
 
 from worker.models.tables.columns import CLUSTERED, metadata
-from worker.models.types import Id, Moment, clock, random_id
+from worker.models.types import Id, Moment, began, clock, random_id
 
 tag = Table(
     "tag",
@@ -25,8 +25,8 @@ tag = Table(
     Column("id", Id, primary_key=True, server_default=random_id()),
     Column("tenant", String(36), nullable=False),
     Column("name", String(255), nullable=False),
-    Column("created_at", Moment, nullable=False, server_default=clock()),
-    Column("updated_at", Moment, nullable=False, server_default=clock()),
+    Column("created_at", Moment, nullable=False, server_default=began()),
+    Column("updated_at", Moment, nullable=False, server_default=began()),
     UniqueConstraint("tenant", "name"),
 )
 
