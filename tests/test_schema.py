@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, create_engine, inspect, text
 
 from tests.fixtures import configured
@@ -30,6 +32,13 @@ def plain(store: Store) -> Iterator[Connection]:
     with engine.connect() as connection:
         yield connection
     engine.dispose()
+
+
+def test_the_numbers_of_the_files_are_the_revisions() -> None:
+    configuration = Config()
+    configuration.set_main_option("script_location", str(schema.MIGRATIONS))
+    script = ScriptDirectory.from_config(configuration)
+    assert schema.known() == [one.revision for one in reversed([*script.walk_revisions()])]
 
 
 def test_the_migrations_build_what_the_tables_say(store: Store) -> None:
