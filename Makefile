@@ -31,6 +31,10 @@ ifneq ($(wildcard /etc/ssl/certs/ca-certificates.crt /etc/ssl/cert.pem),)
 export UV_SYSTEM_CERTS ?= 1
 endif
 
+# The suite starts hundreds of processes: what one has compiled the next one need not, whatever the
+# machine has set.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help demo test chaos bench check format lock clean

@@ -40,7 +40,7 @@ def environment(**settings: object) -> dict[str, str]:
     """Return the environment of a process of ours: these settings and no others."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
     ours = {f"TAGSWEEP_{name.upper()}": str(value) for name, value in settings.items()}
-    return {**kept, **ours, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
+    return {**kept, **ours, "PYTHONPATH": str(ROOT)}
 
 
 class Worker:
