@@ -284,7 +284,8 @@ def test_the_contracts_endpoint_takes_it_too(gateway: Gateway, tenant: str) -> N
     with gateway.client(tenant) as client:
         body = {"names": ["a"], "destinations": "*"}
         told = client.post("/api/v1/tags/detach/", json=body)
-        assert (told.status_code, [tag["name"] for tag in told.json()]) == (200, ["a"])
+        assert told.status_code == 200, told.text
+        assert [tag["name"] for tag in told.json()] == ["a"]
         (job,) = client.get("/api/v1/jobs/").json()["results"]
         assert (job["counts"]["removed"], job["remaining"]) == (4, 0)
         refused = client.post("/api/v1/tags/detach/", json={"names": [], "tables": ["*", ID]})

@@ -64,7 +64,7 @@ def _let_go() -> None:
 
 def _forget() -> None:
     """Begin anew in a forked child: what is open is its parent's."""
-    global _lock, _open, _since  # as above
+    global _lock, _open, _since
     _lock, _open, _since = threading.Lock(), ExitStack(), 0.0
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import cached_property
 from typing import Any
 
@@ -21,6 +21,8 @@ from producer.gateway.submission import Submission
 from producer.gateway.threads import Threads
 from producer.gateway.waiting import Waiting
 from worker.errors import TagsweepError
+from worker.messaging import broker
+from worker.messaging.app import app
 from worker.settings import Settings, scheme
 
 #: no more than the engine has connections
@@ -64,6 +66,7 @@ class Gateway:
     async def running(self) -> AsyncIterator[None]:
         """Follow what happens to jobs, and write down who called, during the block."""
         tasks = [
+            asyncio.create_task(self._meet_the_broker()),
             asyncio.create_task(self.waiting.run()),
             asyncio.create_task(self._note_use_now_and_then()),
         ]
@@ -75,6 +78,11 @@ class Gateway:
             await asyncio.gather(*tasks, *self._later, return_exceptions=True)
             await self._note_use()
             self.close()
+
+    async def _meet_the_broker(self) -> None:
+        """Connect before anybody waits: what cannot be told to a worker at once is refused."""
+        with suppress(TagsweepError):  # then the first request tries
+            await self.broker.run(broker.connect, app())
 
     def later(self, step: Coroutine[Any, Any, None]) -> None:
         """Do ``step`` beside the answer; recovery does what it leaves undone."""

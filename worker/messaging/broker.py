@@ -29,6 +29,15 @@ def send(sender: Celery, name: str, body: object = None, **options: Any) -> None
         sender.send_task(name, args, **options)
 
 
+def connect(sender: Celery) -> None:
+    """Open the connection that ``send`` takes; the first message need not wait for it then.
+
+    Raises BrokerUnavailable.
+    """
+    with unavailable(sender), sender.amqp.producer_pool.acquire(block=True) as producer:
+        producer.maybe_declare(sender.amqp.queues[QUEUE])
+
+
 def wake(wanted: int = 1) -> None:
     """Make sure that sweeps are under way: up to ``wanted`` more, while only few wait.
 
@@ -44,11 +53,15 @@ def sweeps_waiting() -> int:
     """Return how many sweeps wait on the broker."""
     connection: Any  # the stubs take it for a producer
     with unavailable(app()), app().pool.acquire(block=True) as connection:
-        channel = connection.default_channel
-        try:
-            return int(channel.queue_declare(SWEEPS, passive=True).message_count)
-        except connection.channel_errors:  # nobody has declared it yet
-            return 0
+        return depth(connection, connection.default_channel, SWEEPS)
+
+
+def depth(connection: Any, channel: Any, name: str) -> int:
+    """Return how many messages wait in a queue; a channel that AMQP finds none on is lost then."""
+    try:
+        return int(channel.queue_declare(name, passive=True).message_count)
+    except connection.channel_errors:  # nobody has declared it yet
+        return 0
 
 
 def check(sender: Celery) -> None:

@@ -63,7 +63,8 @@ def task(
     Where its step fails with a Retryable, the message is sent ``again``, later and later; and
     where its process dies, it comes again. Or, where others like it follow anyway, it is dropped.
 
-    Acknowledged when it is done, and not before, a worker has no other message in hand till then.
+    ``acks_late``: it is acknowledged when it is done, and its worker has no other message in hand
+    till then.
     """
 
     def decorate(step: Callable[[Delivery], None]) -> Any:
