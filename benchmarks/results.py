@@ -89,7 +89,9 @@ class Part:
     machine: dict[str, str] = field(default_factory=dict)
 
     def markdown(self) -> str:
-        """Return both tables."""
+        """Return both tables; the first alone where there is nothing to reach."""
+        if not self.figures:
+            return self.table.markdown()
         figures = Table(FIGURE_COLUMNS, [one.cells() for one in self.figures])
         return f"{self.table.markdown()}\n\n{figures.markdown()}"
 

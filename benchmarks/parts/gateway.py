@@ -58,6 +58,7 @@ def _broker(bench: Bench, template: Ground, work: Work) -> dict[str, Any]:
     jobs, warm = bench.options.jobs, bench.options.warm
     with staged(bench, template, OURS, work) as stage:
         warm_up(stage, warm)
+        stage.warm()
         start = time.perf_counter()
         stage.sender.ask("enqueue", what="job", times=jobs)
         wait(lambda: published(stage) == warm + jobs)
@@ -76,6 +77,7 @@ def _http(bench: Bench, template: Ground, work: Work) -> dict[str, Any]:
             wait(lambda: processes.listens(port) or gateways[0].ended)
             with closing(_callers(bench, stage, port, work)) as callers:
                 callers.ask("post", connections=CONNECTIONS, times=warm)
+                stage.warm()
                 measured = callers.ask("post", connections=CONNECTIONS, times=jobs)
             gateways[0].check()
         wait(lambda: published(stage) == warm + jobs)  # an answer may precede its event

@@ -59,6 +59,7 @@ def _ours(bench: Bench, template: Ground, work: Work) -> dict[str, Any]:
     jobs, slow, warm = bench.options.jobs, bench.options.jobs // 5, bench.options.warm
     with staged(bench, template, OURS, work) as stage:
         warm_up(stage, warm)
+        stage.warm()  # not before: workers that start would be taken for other programs
         before = _used(stage)
         taken = _drain(stage, "job", jobs, lambda: published(stage) == warm + jobs)
         used = {name: (end - before[name]) / jobs * 1e3 for name, end in _used(stage).items()}
@@ -90,6 +91,7 @@ def _noop(bench: Bench, template: Ground, work: Work) -> dict[str, Any]:
 
         stage.sender.ask("enqueue", what="noop", times=bench.options.warm)
         wait(done)
+        stage.warm()
         taken = _drain(stage, "noop", jobs, done)
         paced = stage.sender.ask("noops_at", rate=RATE, times=jobs // 5)
     return {"drained": jobs / taken, "ms": paced["ms"]}
@@ -112,7 +114,6 @@ def staged(bench: Bench, template: Ground, contender: Contender, work: Work) -> 
     """Give a stage whose sender sends small things."""
     program = "benchmarks.trickle"
     with racing.staged(bench.servers, template, contender, work, program) as stage:
-        stage.warm()
         yield stage
 
 
