@@ -126,7 +126,7 @@ def start(
     if only is None:
         return job
     if only.items > MOST_PLANNED_ONCE:
-        database.plan_anew(connection)
+        database.plan_for_many(connection)
     with meters.timed(job.kind):
         outcome = preview.apply(connection, job, only)
         ended = progress.complete(connection, job, only, outcome)

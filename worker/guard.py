@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection
 
-from worker import progress, turns
+from worker import database, progress, turns
 from worker.errors import ItemError
 from worker.models import counts
 from worker.models.records import JobRecord
@@ -21,6 +21,7 @@ def check(connection: Connection, job: JobRecord) -> JobRecord:
     """Return a job that was just split, ended ``rejected`` where it would change too much."""
     if job.ended or job.max_affected is None:
         return job
+    database.plan_for_many(connection)
     kind = KINDS[job.kind]
     chunks = turns.open_chunks(connection, job)
     would = sum(kind.count(connection, job, chunk) for chunk in chunks)

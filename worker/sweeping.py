@@ -89,7 +89,7 @@ def _close(
 ) -> JobRecord:
     if job.cancelling:
         return progress.drop(connection, job, chunk)
-    database.plan_anew(connection)
+    database.plan_for_many(connection)
     if job.open > 1:  # one that may be the last is to be saved
         database.commit_later(connection)
         horizon.keep(connection)

@@ -19,11 +19,14 @@ from worker import settings
 #: ids of one message, as tutorials have it
 CHUNK = 1_000
 
+#: how the server is to plan it, as on our connections
+PLANNED = "-c jit=off -c plan_cache_mode=force_custom_plan -c enable_indexscan=off"
 #: ours, without the record of what went
-_TUNED = """
-DELETE FROM tag_link AS link USING unnest(%(ids)s::uuid[]) AS wanted (id)
-WHERE link.tag_id {} AND link.resource_type = %(resource_type)s
-  AND link.resource_id = wanted.id AND link.resource_id BETWEEN %(low)s AND %(high)s
+TUNED = """
+DELETE FROM tag_link
+WHERE tag_id {} AND resource_type = %(resource_type)s
+  AND resource_id = ANY (%(ids)s::uuid[]) AND resource_id BETWEEN %(low)s AND %(high)s
+  AND created_at <= now()
 """
 
 
@@ -64,7 +67,7 @@ def remove_tuned(tags: Sequence[str], ids: Sequence[str]) -> int:
         "high": ids[-1],
     }
     tag = "= %(tags)s" if one else "= ANY (%(tags)s::uuid[])"
-    return _connection().execute(_TUNED.format(tag), values).rowcount
+    return _connection().execute(TUNED.format(tag), values).rowcount
 
 
 def chunks(work: Work) -> Iterator[list[str]]:
@@ -88,5 +91,4 @@ def _sessions() -> sessionmaker[Session]:
 
 @cache
 def _connection() -> psycopg.Connection:
-    chosen = "-c jit=off -c plan_cache_mode=force_custom_plan"
-    return psycopg.connect(database_url(), autocommit=True, options=chosen)
+    return psycopg.connect(database_url(), autocommit=True, options=PLANNED)

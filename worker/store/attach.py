@@ -38,9 +38,9 @@ RETURNING resource_id
 
 
 _PRESENT = links.statement("""
-SELECT count(*) FROM tag_link AS link, unnest(:ids) AS wanted (id)
-WHERE link.tag_id = ANY (:tags) AND link.resource_type = :resource_type
-  AND link.resource_id = wanted.id AND link.resource_id BETWEEN :low AND :high
+SELECT count(*) FROM tag_link
+WHERE tag_id = ANY (:tags) AND resource_type = :resource_type
+  AND resource_id = ANY (:ids) AND resource_id BETWEEN :low AND :high
 """)
 _PRESENT_SQLITE = links.statement("""
 WITH RECURSIVE at (byte) AS (

@@ -17,23 +17,20 @@ from worker.store.ranges import cut, later, listed, remaining
 
 __all__ = ["apply", "count", "cut", "later", "listed", "match", "prepare", "remaining", "report"]
 
-# One index range joined with the ids by hash, not an index descent for each id: hence BETWEEN.
+# With BETWEEN a chunk is one range of the key, where its ids are looked up in a hash table, and no
+# index descent for each of them; a join would have the rows in the order of the ids, all over the
+# table, where this has them page by page (docs/decisions/0012).
 _POSTGRESQL = """
-    {verb} unnest(:ids) AS wanted (id)
-    WHERE link.tag_id {tags} AND link.resource_type = :resource_type
-      AND link.resource_id = wanted.id AND link.resource_id BETWEEN :low AND :high
-      AND link.created_at <= :accepted_at
+    {verb} FROM tag_link
+    WHERE tag_id {tags} AND resource_type = :resource_type
+      AND resource_id = ANY (:ids) AND resource_id BETWEEN :low AND :high
+      AND created_at <= :accepted_at
     {told}
 """
-_DELETE = {
-    "verb": "DELETE FROM tag_link AS link USING",
-    "told": "RETURNING link.tag_id, link.resource_id",
-}
-_ONE_TAG = links.recorded(_POSTGRESQL.format(tags="= :tag", **_DELETE))
+_DELETE = {"verb": "DELETE", "told": "RETURNING tag_id, resource_id"}
+_ONE_TAG = links.recorded(_POSTGRESQL.format(tags="= :tag", **_DELETE), one_tag=True)
 _SOME_TAGS = links.recorded(_POSTGRESQL.format(tags="= ANY (:tags)", **_DELETE))
-_COUNT = links.statement(
-    _POSTGRESQL.format(verb="SELECT count(*) FROM tag_link AS link,", tags="= ANY (:tags)", told="")
-)
+_COUNT = links.statement(_POSTGRESQL.format(verb="SELECT count(*)", tags="= ANY (:tags)", told=""))
 
 # SQLite reads the packed ids where they lie, 16 bytes at a time
 _SQLITE = """

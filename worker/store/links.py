@@ -20,10 +20,12 @@ from worker.models.types import Id, Moment, PackedIds, clock
 _RECORDED = """
 WITH changed AS ({changing})
 INSERT INTO removal (job_id, chunk, run, tag_id, resource_type, ids)
-SELECT :job_id, :chunk, :run, tag_id, :resource_type, array_agg(resource_id ORDER BY resource_id)
-FROM changed GROUP BY tag_id
+SELECT :job_id, :chunk, :run, {tag}, :resource_type, array_agg(resource_id ORDER BY resource_id)
+FROM changed {each}
 RETURNING cardinality(ids)
 """
+_EACH_TAG = {"tag": "tag_id", "each": "GROUP BY tag_id"}
+_ONE_TAG = {"tag": ":tag", "each": "HAVING count(*) > 0"}  # nothing to sort by tag
 _TYPES: dict[str, Any] = {
     "job_id": Id(),
     "tag": Id(),
@@ -41,12 +43,14 @@ def statement(sql: str) -> TextClause:
     return text(sql).bindparams(*(bindparam(name, type_=_TYPES[name]) for name in named))
 
 
-def recorded(changing: str) -> TextClause:
+def recorded(changing: str, *, one_tag: bool = False) -> TextClause:
     """Return the statement that does ``changing``, which returns tag_id and resource_id.
 
-    It also records them, and returns how many there were of each tag. PostgreSQL only.
+    It also records them, and returns how many there were of each tag, or of the ``one_tag`` that
+    it names. PostgreSQL only.
     """
-    return statement(_RECORDED.format(changing=changing))
+    told = _ONE_TAG if one_tag else _EACH_TAG
+    return statement(_RECORDED.format(changing=changing, **told))
 
 
 def values(job: JobRecord, chunk: Chunk) -> dict[str, Any]:

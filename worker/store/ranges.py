@@ -46,7 +46,7 @@ WHERE tag_id = :tag AND resource_type = :resource_type
 {end}
 """
 _DELETE = _RANGE.format(verb="DELETE", end="RETURNING tag_id, resource_id")
-_RECORDED = links.recorded(_DELETE)
+_RECORDED = links.recorded(_DELETE, one_tag=True)
 _DELETE_SQLITE = links.statement(_DELETE)
 _COUNT = links.statement(_RANGE.format(verb="SELECT count(*)", end=""))
 _LIST = links.statement(_RANGE.format(verb="SELECT resource_id", end="ORDER BY resource_id"))
