@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 
@@ -9,9 +10,11 @@ import pytest
 from pydantic import ValidationError
 
 from tests.fixtures import configured
-from tests.stack import environment
+from tests.stack import ROOT, environment
 from worker import settings
 from worker.errors import SettingsError
+
+README = (ROOT / "README.md").read_text()
 
 
 def test_with_nothing_set_everything_is_embedded() -> None:
@@ -22,6 +25,15 @@ def test_with_nothing_set_everything_is_embedded() -> None:
     assert found.embedded
     assert found.events_target is None
     assert found.results_backend == "cache+memory://"
+
+
+@pytest.mark.parametrize("name", ["chunk_size", "visibility_s", "database_url"])
+def test_the_readme_tells_the_default(name: str) -> None:
+    with configured():
+        default = getattr(settings.load(), name)
+    row = re.search(rf"^\| `TAGSWEEP_{name.upper()}` \| `?([^`,|]*[^`,| ])", README, re.MULTILINE)
+    assert row is not None
+    assert row[1] == str(default)
 
 
 @pytest.mark.parametrize(
