@@ -79,3 +79,12 @@ def test_the_time_of_acceptance_is_that_of_recording_not_of_the_transaction_s_st
         recorded = progress.get(connection, job_id)
         acceptance.start(connection, recorded, intake.lists_of(job))
     assert driving.finish(job_id)["counts"] == counts(total=1, removed=1)
+
+
+def test_an_attach_while_it_runs_is_its_own(store: Store, tenant: str) -> None:
+    """What one job adds after another was accepted, that one leaves alone."""
+    store.tag(tenant, "a", tables=new_ids(3))
+    job_id = driving.opened(driving.detach_job(tenant, ["a"], tables="*"))
+    driving.run(driving.attach_job(tenant, ["a"], tables=new_ids(2)))
+    done = driving.finish(job_id)
+    assert (done["counts"], done["remaining"]) == (counts(total=3, removed=3), 2)

@@ -19,7 +19,8 @@ from tests.gateway import Gateway, ended
 from tests.locks import wait_for_waiting
 from tests.stack import ServerStack, Stack, producing
 from tests.stores import Store, adds_up, attached, new_ids, new_tenant
-from tests.test_model import IDS, NAMES, TYPES, examples, ids, links, names
+from tests.test_model import examples, names
+from tests.worlds import IDS, NAMES, TYPES, ids, links
 from worker import database
 from worker.errors import InvalidJob, JobRejected
 from worker.models.tables import tag

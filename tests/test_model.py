@@ -8,38 +8,18 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tests import driving
+from tests import driving, worlds
 from tests.stores import Store, counts, new_tenant
+from tests.worlds import IDS, NAMES, TYPES, WORKSPACES, ids, links, wanted, workspace_tags
 from worker.models.jobs import DeleteJob
 from worker.models.records import Lists
 
-NAMES = ["a", "b", "c"]
-IDS = [str(UUID(int=number << 120 | number)) for number in range(1, 13)]
-TYPES = ["tables", "folders"]
-WORKSPACES = ["w-1", "w-2", "w-3", "w-4"]
-KEYS = ["env", "team"]
-VALUES = ["", "x", "y"]
-
-ids = st.lists(st.sampled_from(IDS), max_size=20)
 names = st.lists(st.sampled_from([*NAMES, "unknown", " a "]), max_size=5)
-links = st.sets(st.tuples(st.sampled_from(NAMES), st.sampled_from(TYPES), st.sampled_from(IDS)))
 cuts = st.lists(st.tuples(st.integers(0, 20), st.integers(0, 20)), max_size=5)
-tags = st.dictionaries(
-    st.tuples(st.sampled_from(WORKSPACES[:3]), st.sampled_from(KEYS), st.booleans()),
-    st.sampled_from(VALUES),
-)
-wanted = st.fixed_dictionaries(
-    {"key": st.sampled_from([*KEYS, "none"])}, optional={"value": st.sampled_from([None, *VALUES])}
-)
-examples = settings(
-    deadline=None,
-    max_examples=100,
-    # the store stays; each example has a tenant of its own
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
+examples = settings(worlds.examples, max_examples=100)
 
 
 @dataclass
@@ -140,7 +120,7 @@ class Delete:
 
 deletes = st.builds(
     Delete,
-    tags=tags,
+    tags=workspace_tags,
     workspaces=st.lists(st.sampled_from(WORKSPACES), max_size=10),
     user=st.lists(wanted, max_size=4),
     system=st.lists(wanted, max_size=3),

@@ -12,76 +12,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import delete, update
 
-from tests import driving, receipts
-from tests.chaos import boundaries
+from tests import driving, lives, receipts
 from tests.stores import Store, new_ids, new_tenant
-from tests.test_model import (
-    IDS,
-    KEYS,
-    WORKSPACES,
-    Delete,
-    Detach,
-    _fill,
-    _of,
-    deletes,
-    detaches,
-)
-from tests.worlds import examples
-from worker import database, progress, receipt, steering, sweeping
-from worker.errors import Forgotten, NoSuchJob, NothingToRetry
+from tests.test_model import Delete, Detach, _fill, _of, deletes, detaches
+from tests.worlds import IDS, KEYS, WORKSPACES, examples
+from worker import receipt, sweeping
+from worker.errors import Forgotten, NoSuchJob
 from worker.models import rows
 from worker.models.counts import OUTCOMES
-from worker.models.jobs import DeleteJob, DetachJob, Job
+from worker.models.jobs import DeleteJob, DetachJob
 from worker.models.tables import job as jobs
 from worker.models.tables import tag_link
-
-#: what may happen to a job: chunks done, a worker that dies at some statement, ...
-steps = st.lists(
-    st.one_of(
-        st.sampled_from(["sweep", "cancel", "retry", "mend"]),
-        st.integers(1, 25).map(lambda number: f"die {number}"),
-    ),
-    max_size=8,
-)
-
-
-def _do(step: str, store: Store, job_id: UUID) -> None:
-    kind, _, number = step.partition(" ")
-    if kind == "sweep":
-        sweeping.apply_next()
-    elif kind == "die" and store.engine.dialect.name != "sqlite":  # there only a process can die
-        with boundaries.at(int(number), boundaries.die):
-            try:
-                sweeping.apply_next()
-            except boundaries.Died:
-                return
-    elif kind == "cancel":
-        with database.transaction() as connection:
-            progress.cancel(connection, job_id)
-    elif kind == "mend":
-        receipts.keep(store, [])
-    elif kind == "retry":
-        _retry(job_id)
-
-
-def _retry(job_id: UUID) -> None:
-    try:
-        with database.transaction() as connection:
-            steering.retry(connection, job_id)
-    except NothingToRetry:
-        return
-
-
-def _lives(store: Store, job: Job, happens: list[str]) -> list[receipts.Entry]:
-    """Let a job live through what happens, to its end; its receipt is true at each moment."""
-    job_id = driving.opened(job)
-    for step in happens:
-        receipts.agrees(store, job_id)
-        _do(step, store, job_id)
-    receipts.agrees(store, job_id)
-    while sweeping.apply_next():
-        receipts.agrees(store, job_id)
-    return receipts.agrees(store, job_id)
 
 
 @pytest.fixture
@@ -92,7 +33,9 @@ def refusing(store: Store) -> Store:
 
 
 @examples
-@given(case=detaches, most=st.integers(1, 20), happens=steps, kept=st.sets(st.sampled_from(IDS)))
+@given(
+    case=detaches, most=st.integers(1, 20), happens=lives.steps, kept=st.sets(st.sampled_from(IDS))
+)
 def test_the_receipt_of_a_detach_is_what_became_of_each_link(
     refusing: Store, case: Detach, most: int, happens: list[str], kept: set[str]
 ) -> None:
@@ -103,7 +46,7 @@ def test_the_receipt_of_a_detach_is_what_became_of_each_link(
     receipts.keep(store, kept)
     driving.chunk_size(most)
     job = driving.detach_job(tenant, case.names, **case.lists)
-    found = {receipts.item(row): row for row in _lives(store, job, happens)}
+    found = {receipts.item(row): row for row in lives.through(store, job, happens)}
     matched, _, _, _ = case.end()
     lists = case.lists.items()
     assert set(found) == {(n, kind, one) for n in matched for kind, some in lists for one in some}
@@ -123,7 +66,7 @@ def test_the_receipt_of_a_detach_is_what_became_of_each_link(
 @given(
     case=deletes,
     most=st.integers(1, 20),
-    happens=steps,
+    happens=lives.steps,
     kept=st.sets(st.tuples(st.sampled_from(WORKSPACES), st.sampled_from(KEYS)).map(" ".join)),
 )
 def test_the_receipt_of_a_delete_is_what_became_of_each_tag(
@@ -135,7 +78,7 @@ def test_the_receipt_of_a_delete_is_what_became_of_each_tag(
     driving.chunk_size(most)
     body: dict[str, Any] = {"tenant": tenant, "workspaces": case.workspaces}
     job = DeleteJob.parse({**body, "tags": case.user, "sys_tags": case.system})
-    found = _lives(store, job, happens)
+    found = lives.through(store, job, happens)
     after = {(name, key, system) for name, key, _, system in store.workspace_tags(tenant)}
     removed = {(row["workspace"], row["key"], row["system"]): row["value"] for row in found
                if row["outcome"] == "removed"}  # fmt: skip
@@ -146,7 +89,9 @@ def test_the_receipt_of_a_delete_is_what_became_of_each_tag(
 
 
 @examples
-@given(case=detaches, most=st.integers(1, 20), happens=steps, kept=st.sets(st.sampled_from(IDS)))
+@given(
+    case=detaches, most=st.integers(1, 20), happens=lives.steps, kept=st.sets(st.sampled_from(IDS))
+)
 def test_the_receipt_of_a_selection_names_what_it_removed(
     refusing: Store, case: Detach, most: int, happens: list[str], kept: set[str]
 ) -> None:
@@ -156,7 +101,7 @@ def test_the_receipt_of_a_selection_names_what_it_removed(
     receipts.keep(store, kept)
     driving.chunk_size(most)
     body = {"tenant": tenant, "names": ["a", "b"], "tables": "*", "folders": case.lists["folders"]}
-    found = _lives(store, DetachJob.parse(body), happens)
+    found = lives.through(store, DetachJob.parse(body), happens)
     removed = {receipts.item(row) for row in found if row["outcome"] == "removed"}
     assert removed == case.links - store.links(tenant)
     assert {row["count"] for row in found} <= {1}
@@ -166,7 +111,7 @@ def test_the_receipt_of_a_selection_names_what_it_removed(
 @given(
     case=deletes,
     most=st.integers(1, 20),
-    happens=steps,
+    happens=lives.steps,
     kept=st.sets(st.tuples(st.sampled_from(WORKSPACES), st.sampled_from(KEYS)).map(" ".join)),
 )
 def test_the_receipt_of_all_workspaces_names_what_it_removed(
@@ -178,7 +123,7 @@ def test_the_receipt_of_all_workspaces_names_what_it_removed(
     driving.chunk_size(most)
     body: dict[str, Any] = {"tenant": tenant, "workspaces": "*"}
     job = DeleteJob.parse({**body, "tags": case.user, "sys_tags": case.system})
-    found = _lives(store, job, happens)
+    found = lives.through(store, job, happens)
     removed = {receipts.item(row) for row in found if row["outcome"] == "removed"}
     before = {(name, key, value, system) for (name, key, system), value in case.tags.items()}
     assert removed == before - store.workspace_tags(tenant)

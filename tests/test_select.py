@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -11,20 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import text
 
-from producer import TagSweep
 from tests import driving
-from tests.cli import CommandLine, ids
-from tests.driving import attach_job, delete_job, detach_job
-from tests.gateway import Gateway
-from tests.stack import ServerStack, Stack, producing
+from tests.driving import delete_job, detach_job
 from tests.stores import Link, Store, counts, new_ids
 from tests.worlds import TYPES, World, examples, worlds
 from worker import attempts, caution, database
-from worker.errors import InvalidJob, JobRejected
-from worker.models.jobs import AttachJob, DeleteJob, DetachJob
-
-ID = new_ids(1, seed=1)[0]
-NOT_BESIDE = 'The text "*", in place of the list, selects all: with a list, give ids alone.'
 
 
 def _listed(world: World) -> dict[str, Any]:
@@ -89,13 +79,13 @@ def test_no_id_travels_and_a_range_is_one_chunk(store: Store, tenant: str, most:
 
 
 def test_a_list_and_a_selection_go_together(store: Store, tenant: str) -> None:
-    tables, folders = new_ids(5), new_ids(3)
-    store.tag(tenant, "a", tables=tables, folders=folders, layers=[ID])
-    done = driving.run(detach_job(tenant, ["a"], tables=[*tables[:2], ID], folders="*"))
+    tables, folders, (one_more,) = new_ids(5), new_ids(3), new_ids(1)
+    store.tag(tenant, "a", tables=tables, folders=folders, layers=[one_more])
+    done = driving.run(detach_job(tenant, ["a"], tables=[*tables[:2], one_more], folders="*"))
     assert (done["counts"], done["remaining"]) == (counts(total=6, removed=5, absent=1), 0)
     assert store.links(tenant) == {
         *(("a", "tables", one) for one in tables[2:]),
-        ("a", "layers", ID),
+        ("a", "layers", one_more),
     }
 
 
@@ -255,103 +245,3 @@ def test_only_the_tenants_own_are_selected(store: Store, tenant: str) -> None:
     assert len(store.links("another")) == 3
     assert len(store.workspace_tags("another")) == 2
     assert store.workspace_tags(tenant) == {("w-1", "env", "dev", True)}
-
-
-def test_it_travels_as_any_job(stack: Stack, tenant: str) -> None:
-    stack.store.tag(tenant, "a", tables=new_ids(5))
-    stack.store.workspace(tenant, "w-1", {"env": "dev"})
-    done = stack.detach(tenant, ["a"], tables="*")
-    assert (done["counts"], done["remaining"]) == (counts(total=5, removed=5), 0)
-    body = {"tenant": tenant, "workspaces": "*", "tags": [{"key": "env"}]}
-    done = stack.run("tags.delete", body)
-    assert (done["counts"], done["remaining"]) == (counts(total=1, removed=1), 0)
-
-
-def test_from_python_beside_a_list_of_any_length(redis_stack: ServerStack, tenant: str) -> None:
-    many, some = new_ids(30_000), new_ids(4)
-    redis_stack.store.tag(tenant, "a", tables=many[:10], destinations=some)
-    redis_stack.store.workspace(tenant, "w-1", {"env": "dev"})
-    with producing(redis_stack) as sender:
-        sent = sender.detach(tenant=tenant, names=["a"], tables=iter(many), destinations="*")
-        done = sent.result(timeout=60)
-        deleted = sender.delete(tenant=tenant, workspaces="*", tags=[{"key": "env"}]).result(60)
-    assert done["counts"] == counts(total=30_004, removed=14, absent=29_990)
-    assert (done["remaining"], deleted["counts"]["removed"]) == (0, 1)
-
-
-def test_the_contracts_endpoint_takes_it_too(gateway: Gateway, tenant: str) -> None:
-    gateway.store.tag(tenant, "a", destinations=new_ids(4))
-    with gateway.client(tenant) as client:
-        body = {"names": ["a"], "destinations": "*"}
-        told = client.post("/api/v1/tags/detach/", json=body)
-        assert told.status_code == 200, told.text
-        assert [tag["name"] for tag in told.json()] == ["a"]
-        (job,) = client.get("/api/v1/jobs/").json()["results"]
-        assert (job["counts"]["removed"], job["remaining"]) == (4, 0)
-        refused = client.post("/api/v1/tags/detach/", json={"names": [], "tables": ["*", ID]})
-        assert (refused.status_code, refused.json()) == (400, {"tables": {"0": [NOT_BESIDE]}})
-
-
-@pytest.mark.parametrize("way", ["straight", "gateway"])
-def test_the_command_selects_on_either_way(
-    up_gateway: Gateway, tenant: str, tmp_path: Path, way: str
-) -> None:
-    straight = {"database_url": str(up_gateway.settings["database_url"])}
-    key = up_gateway.credential(tenant, operator=True).key
-    through = CommandLine(tmp_path, **({"url": up_gateway.url, "api_key": key} | straight))
-    run = CommandLine(tmp_path, **straight) if way == "straight" else through
-    up_gateway.store.tag(tenant, "a", destinations=new_ids(4))
-    up_gateway.store.workspace(tenant, "w-1", {"env": "dev"}, {"env": "dev"})
-    done = run("detach", "--tenant", tenant, "--name", "a", "--destinations", "*", "--json")
-    assert (done.status, done.json["counts"]["removed"], done.json["remaining"]) == (0, 4, 0)
-    told = run("delete", "--tenant", tenant, "--workspace", "*", "--tag", "env", "--sys-tag", "env")
-    assert (told.status, "0 items still to be found there" in told.out) == (0, True)
-    both = run("detach", "--tenant", tenant, "--name", "a", "--tables", "*", "--tables", ids(1)[0])
-    assert (both.status, both.out) == (2, "")
-    assert "--tables: '*' stands for all of them" in both.err
-
-
-@pytest.mark.parametrize(
-    "kind, body, fault",
-    [
-        (DetachJob, {"names": ["a"], "tables": ["*", ID]}, ("/tables/0", NOT_BESIDE)),
-        (DetachJob, {"names": ["a"], "tables": [ID, "*"]}, ("/tables/1", NOT_BESIDE)),
-        (DetachJob, {"names": ["a"], "tables": ["*"]}, ("/tables/0", NOT_BESIDE)),
-        (
-            DeleteJob,
-            {"workspaces": ["w-1", "*"], "tags": [{"key": "env"}]},
-            ("/workspaces/1", NOT_BESIDE),
-        ),
-        (
-            AttachJob,
-            {"names": ["a"], "tables": "*", "folders": [ID]},
-            ("/tables", 'An attach has nothing to select with "*": list the ids.'),
-        ),
-    ],
-)
-def test_what_cannot_be_selected_is_refused(
-    unheard: TagSweep, kind: Any, body: dict[str, Any], fault: tuple[str, str]
-) -> None:
-    with pytest.raises(InvalidJob) as raised:
-        kind.parse({"tenant": "acme", **body})
-    assert [(error["path"], error["reason"]) for error in raised.value.errors] == [fault]
-    if kind is not DeleteJob:
-        with pytest.raises(InvalidJob) as raised:
-            getattr(unheard, kind.kind)(tenant="acme", **body)
-        assert [(error["path"], error["reason"]) for error in raised.value.errors] == [fault]
-
-
-def test_a_message_with_both_is_rejected(stack: Stack, tenant: str) -> None:
-    stack.store.tag(tenant, "a", tables=[ID])
-    with pytest.raises(JobRejected, match="selects all"):
-        stack.detach(tenant, ["a"], tables=["*", ID])
-    assert len(stack.store.links(tenant)) == 1
-
-
-def test_an_attach_while_it_runs_is_its_own(store: Store, tenant: str) -> None:
-    """What one job adds after another was accepted, that one leaves alone."""
-    store.tag(tenant, "a", tables=new_ids(3))
-    job_id = driving.opened(detach_job(tenant, ["a"], tables="*"))
-    driving.run(attach_job(tenant, ["a"], tables=new_ids(2)))
-    done = driving.finish(job_id)
-    assert (done["counts"], done["remaining"]) == (counts(total=3, removed=3), 2)

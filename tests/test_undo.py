@@ -10,9 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import delete, text
 
-from tests import driving, receipts
+from tests import driving, lives, receipts
 from tests.stores import Store, attached, counts, new_ids
-from tests.test_receipt import _do, steps
 from tests.worlds import World, examples, worlds
 from worker.errors import CannotUndo, Forgotten, NoSuchJob
 from worker.models.jobs import UndoJob
@@ -40,14 +39,14 @@ def _lived(store: Store, job_id: UUID, happens: list[str]) -> dict[str, Any]:
     """Let a job live through what happens, to its end; return its completion data."""
     driving.split(job_id)
     for step in happens:
-        _do(step, store, job_id)
+        lives.do(step, store, job_id)
     done = driving.finish(job_id)
     receipts.agrees(store, job_id)
     return done
 
 
 @examples
-@given(world=worlds("detach", "attach", "delete"), happens=steps, again=steps)
+@given(world=worlds("detach", "attach", "delete"), happens=lives.steps, again=lives.steps)
 def test_undone_it_is_as_it_was_before_and_done_again_as_after(
     refusing: Store, world: World, happens: list[str], again: list[str]
 ) -> None:
@@ -59,7 +58,7 @@ def test_undone_it_is_as_it_was_before_and_done_again_as_after(
     undo = driving.record(UndoJob.parse({"tenant": world.tenant, "job": first["job_id"]}))
     driving.split(undo)
     for step in again:
-        _do(step, store, undo)
+        lives.do(step, store, undo)
     done = driving.finish(undo)
     if done["status"] == "cancelled":
         done = driving.retry(undo)
