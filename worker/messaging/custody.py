@@ -90,13 +90,23 @@ class QoS(_QoS):  # type: ignore[misc]
         VirtualQoS.append(self, message, delivery_tag)
 
     def ack(self, delivery_tag: str) -> None:
-        """Acknowledge a message; one whose channel is closed comes back by itself.
+        """Acknowledge a message; one whose connection is gone comes back by itself.
 
         What was done while the broker went away is acknowledged after that; kombu would fail on
         the missing connection, and take the worker with it.
         """
-        if self.channel.connection is not None:
+        if self._is_connected():
             super().ack(delivery_tag)
+
+    def reject(self, delivery_tag: str, requeue: bool = False) -> None:  # noqa: FBT001, FBT002  # kombu's
+        """Give a message back, or let it go; where its connection is gone, as in ``ack``."""
+        if self._is_connected():
+            super().reject(delivery_tag, requeue=requeue)
+
+    def _is_connected(self) -> bool:
+        """Tell whether neither channel nor connection were closed, the one without the other."""
+        transport = self.channel.connection
+        return transport is not None and transport.client is not None
 
     def restore_visible(self, *args: Any, **kwargs: Any) -> None:
         """Bring back what workers had in hand, or nearly, that have died."""
