@@ -91,7 +91,7 @@ class Settings(BaseSettings):
     #: after how long without a part a stream's producer is asked for, twice, before it is given up
     stream_silence_s: int = Field(60, ge=1)
     #: how long one sweep works before it lets other messages of the queue through
-    slice_ms: int = Field(200, ge=1)
+    slice_ms: int = Field(100, ge=1)
     #: sweeps waiting on the broker at any time, however many jobs are open
     sweeps_waiting: int = Field(8, ge=1, le=50)
     #: events kept in the Redis stream; the store keeps its own copy
