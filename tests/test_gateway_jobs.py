@@ -10,25 +10,7 @@ from tests.gateway import Gateway, ended
 from tests.stack import ServerStack, eventually
 from tests.stores import new_ids
 
-DETACH = "/api/v1/tags/detach/"
 JOBS = "/api/v1/jobs/"
-SHOWN = {
-    "id",
-    "kind",
-    "tenant",
-    "status",
-    "counts",
-    "tags",
-    "progress",
-    "accepted_at",
-    "started_at",
-    "finished_at",
-    "errors",
-}
-
-
-def _delete(tenant: str, workspace: str = "w-1") -> str:
-    return f"/v1/{tenant}/fabric-workspace/{workspace}/tags/delete"
 
 
 def test_jobs_of_any_kind_are_made(redis_gateway: Gateway, tenant: str) -> None:
