@@ -95,11 +95,11 @@ class RabbitMQ(Server):
 
     def take_no_messages(self) -> None:
         """Raise the alarm of a server without memory: it reads no more from who publishes."""
-        self._control("set_vm_memory_high_watermark", "0")
+        self.control("set_vm_memory_high_watermark", "0")
 
     def take_messages(self) -> None:
         """End that alarm."""
-        self._control("set_vm_memory_high_watermark", "0.4")
+        self.control("set_vm_memory_high_watermark", "0.4")
 
     def create_vhost(self) -> str:
         """Create an empty virtual host and return its URL."""
@@ -107,10 +107,11 @@ class RabbitMQ(Server):
             # The tool takes half a second to start, so it makes several at once.
             self._vhosts = [f"test-{uuid4().hex}" for _ in range(8)]
             names = ",".join(f'<<"{name}">>' for name in self._vhosts)
-            self._control("eval", _CREATE_VHOSTS % names)
+            self.control("eval", _CREATE_VHOSTS % names)
         return self.url + self._vhosts.pop()
 
-    def _control(self, *order: str) -> None:
+    def control(self, *order: str) -> None:
+        """Run ``rabbitmqctl`` with this order."""
         run([self._programs / "rabbitmqctl", *order], self)
 
 

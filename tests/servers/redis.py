@@ -22,6 +22,8 @@ class Redis(Server):
 
     def __init__(self, *, appendonly: bool = False) -> None:
         super().__init__()
+        #: parameters of the server from its next start on, beside ours
+        self.settings: dict[str, str] = {}
         self._appendonly = appendonly
         self._program = Path()
         self._numbers = itertools.cycle(range(1, self.databases))
@@ -45,7 +47,10 @@ class Redis(Server):
         port, count = str(self.port), str(self.databases)
         listening = ["--bind", "127.0.0.1", "--port", port, "--databases", count, "--dir", "."]
         keeping = ["--save", "", "--appendonly", "yes" if self._appendonly else "no"]
-        return [self._program, *listening, *keeping]
+        others = itertools.chain.from_iterable(
+            (f"--{k}", *v.split()) for k, v in self.settings.items()
+        )
+        return [self._program, *listening, *keeping, *others]
 
     def answers(self) -> bool:
         """Return whether the data are loaded."""
