@@ -6,9 +6,10 @@ from uuid import uuid4
 
 import pytest
 
-from tests import driving
+from tests import driving, receipts
 from tests.stores import Store, counts, new_ids
 from worker import acceptance, database, intake, progress, turns
+from worker.store import delete, detach
 
 
 @pytest.mark.parametrize("repeat", range(5))
@@ -88,3 +89,33 @@ def test_an_attach_while_it_runs_is_its_own(store: Store, tenant: str) -> None:
     driving.run(driving.attach_job(tenant, ["a"], tables=new_ids(2)))
     done = driving.finish(job_id)
     assert (done["counts"], done["remaining"]) == (counts(total=3, removed=3), 2)
+
+
+def test_the_receipt_of_a_list_tells_what_is_there_but_younger(store: Store, tenant: str) -> None:
+    gone, younger, never = new_ids(3)
+    store.tag(tenant, "legacy", tables=[gone])
+    store.tag(tenant, "old", tables=[gone])
+    job_id = driving.record(
+        driving.detach_job(tenant, ["legacy", "old"], tables=[gone, younger, never])
+    )
+    store.tag(tenant, "legacy", tables=[younger])
+    driving.run_recorded(job_id)
+    told = {(row["tag"], row["resource"]): row for row in receipts.read(job_id)}
+    spared = told.pop(("legacy", younger))
+    assert spared["outcome"] == "absent"
+    assert spared["reason"] == detach.YOUNGER
+    assert [row["reason"] for row in told.values()] == [None] * 5
+
+
+def test_the_receipt_of_workspaces_tells_what_is_there_but_younger(
+    store: Store, tenant: str
+) -> None:
+    for name in ("w-1", "w-2", "w-3"):
+        store.workspace(tenant, name, {"env": "dev"} if name == "w-1" else {})
+    job_id = driving.record(driving.delete_job(tenant, ["w-1", "w-2", "w-3"], "env", "team"))
+    store.workspace(tenant, "w-2", {"env": "dev"})
+    driving.run_recorded(job_id)
+    told = {(row["workspace"], row["key"]): row for row in receipts.read(job_id)}
+    spared = told.pop(("w-2", "env"))
+    assert (spared["outcome"], spared["reason"]) == ("absent", delete.YOUNGER)
+    assert [row["reason"] for row in told.values()] == [None] * 5

@@ -36,6 +36,7 @@ def open_engine(config: settings.Settings) -> Engine:
         max_overflow=8,
     )
     event.listen(engine, "connect", lambda connection, _: wire.adapt(connection))
+    event.listen(engine, "connect", lambda connection, _: wire.read_any_time(connection))
     return engine
 
 

@@ -22,6 +22,7 @@ from worker.models.records import Chunk, JobRecord
 from worker.models.resources import name_of, slices
 from worker.models.tables import chunk as chunks
 from worker.models.tables import failure, removal, workspace_removal
+from worker.store import KINDS
 
 #: what a row tells of an item of each sort
 OF_LINKS = ("tag", "resource_type", "resource", "outcome", "reason")
@@ -47,6 +48,8 @@ class Slip:
     #: of items that were opened again: whether they were applied then
     again: dict[int | None, dict[Place, bool]] = field(default_factory=lambda: defaultdict(dict))
     values: dict[Place, str] = field(default_factory=dict)  #: of an undo: of each workspace
+    #: of items that are there and yet ``absent``: why
+    younger: dict[tuple[int, Place], str] = field(default_factory=dict)
 
 
 def entries(job_id: UUID, tenant: str | None, wanted: Collection[str]) -> Iterator[Entry]:
@@ -111,6 +114,8 @@ def _next(connection: Connection, job: JobRecord, number: int) -> Slip | None:
         _read_workspace_tags(connection, job, slip, [row, *later])
     if slip.chunk.span and not slip.closed:
         _read_range(connection, job, slip)
+    elif not slip.chunk.span and job.kind in ("detach", "delete"):
+        slip.younger.update(KINDS[job.kind].younger(connection, job, slip.chunk))
     return slip
 
 
@@ -222,6 +227,7 @@ def _told(job: JobRecord, slip: Slip, target: int, place: Place) -> Entry:
         outcome = "failed"
     else:
         outcome = unchanged if _closed(slip, target, place) else "unprocessed"
+        reason = slip.younger.get((target, place)) if outcome == unchanged else None
     shown = _link if slip.chunk.resource_type else _workspace_tag
     entry = shown(job.targets[target], slip.chunk, place, gone.get(place, slip.values.get(place)))
     return {**entry, "outcome": outcome, "reason": reason}

@@ -15,6 +15,9 @@ PIECE = 1_000
 
 Written = Callable[[Sequence[str], Iterable[dict[str, Any]]], Iterator[str]]
 
+#: how a formula begins, for one spreadsheet or another; blanks before it are passed over by some
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
@@ -25,7 +28,10 @@ def ndjson(columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> Iterator[s
 
 
 def comma_separated(columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> Iterator[str]:
-    """Yield a line that names the columns, and each row as RFC 4180 has it; null is empty."""
+    """Yield a line that names the columns, and each row as RFC 4180 has it; null is empty.
+
+    What a spreadsheet would take for a formula has an apostrophe before it: names are anybody's.
+    """
     yield _lines([columns])
     for some in _pieces(rows):
         yield _lines([_cell(row[name]) for name in columns] for row in some)
@@ -46,6 +52,8 @@ def _lines(rows: Iterable[Sequence[str]]) -> str:
 def _cell(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, str):
+        return f"'{value}" if value.lstrip(" ").startswith(_FORMULA) else value
     return "" if value is None else str(value)
 
 

@@ -8,10 +8,15 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import DateTime, Dialect, LargeBinary, Uuid, literal
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeDecorator, TypeEngine, UserDefinedType
+
+#: the ends of what Python can tell: times beyond them are read as these
+EARLIEST = datetime.min.replace(tzinfo=UTC)
+LATEST = datetime.max.replace(tzinfo=UTC)
 
 
 class Id(TypeDecorator[UUID]):
@@ -53,6 +58,25 @@ class UuidArray(bytes):
     __slots__ = ()
 
 
+class _AnyTime(sqlite.DATETIME):
+    """Text that is read as a time: one that Python has no number for, as the nearest that it has.
+
+    SQLite takes any text, so whoever moved from PostgreSQL may have brought ``infinity`` along.
+    """
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Any:
+        read = super().result_processor(dialect, coltype)
+
+        def process(value: Any) -> datetime | None:
+            try:
+                return read(value) if read else value
+            except ValueError:
+                early = str(value).startswith("-") or str(value).endswith("BC")
+                return (EARLIEST if early else LATEST).replace(tzinfo=None)
+
+        return process
+
+
 class Moment(TypeDecorator[datetime]):
     """An instant, in UTC."""
 
@@ -60,7 +84,7 @@ class Moment(TypeDecorator[datetime]):
     cache_ok = True
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        return DateTime(timezone=dialect.name != "sqlite")
+        return _AnyTime() if dialect.name == "sqlite" else DateTime(timezone=True)  # type: ignore[no-untyped-call]  # SQLAlchemy's own
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         if value and dialect.name == "sqlite":

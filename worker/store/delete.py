@@ -30,7 +30,7 @@ _RANGE = "workspace_id BETWEEN :low_name AND :high_name"
 _FITTING = {
     "postgresql": """
 FROM workspace_tag AS tag
-WHERE tag.tenant = :tenant AND tag.{places} AND tag.created_at <= :accepted_at
+WHERE tag.tenant = :tenant AND tag.{places} AND tag.created_at {when} :accepted_at
   AND EXISTS (
     SELECT FROM unnest(CAST(:keys AS text[]), CAST(:values AS text[]), CAST(:systems AS bool[]))
                 AS wanted (key, value, system)
@@ -39,7 +39,7 @@ WHERE tag.tenant = :tenant AND tag.{places} AND tag.created_at <= :accepted_at
 """,
     "sqlite": """
 FROM workspace_tag AS tag
-WHERE tag.tenant = :tenant AND tag.{places} AND tag.created_at <= :accepted_at
+WHERE tag.tenant = :tenant AND tag.{places} AND tag.created_at {when} :accepted_at
   AND EXISTS (
     SELECT 1 FROM json_each(:wanted) AS item
     WHERE item.value ->> 'key' = tag.key AND item.value ->> 'system' = tag.system
@@ -64,6 +64,8 @@ FROM (
 ) AS placed
 GROUP BY 1 ORDER BY 1
 """
+YOUNGER = "It has the tag now: it was set after the job was accepted."
+_LIST = "SELECT workspace_id, key, value, system {fitting} ORDER BY workspace_id"
 #: of what is counted whenever it came to be
 _LATEST = datetime(9999, 1, 1, tzinfo=UTC)
 
@@ -125,14 +127,22 @@ def later(connection: Connection, job: JobRecord, chunk: Chunk) -> int:  # noqa:
 
 def listed(connection: Connection, job: JobRecord, chunk: Chunk) -> list[Chunk]:
     """Return what of a range is there to be deleted, as chunks of one target each."""
-    listing = "SELECT workspace_id, key, value, system {fitting} ORDER BY workspace_id"
-    rows = connection.execute(
-        _statement(connection, listing, _RANGE), _values(connection, job, chunk)
-    ).all()
+    listing = _statement(connection, _LIST, _RANGE)
+    rows = connection.execute(listing, _values(connection, job, chunk)).all()
     names: dict[int, list[str]] = {}
     for row in rows:
         names.setdefault(_first_fitting(job, row), []).append(row.workspace_id)
     return [chunk.listing(names=some, target=target) for target, some in sorted(names.items())]
+
+
+def younger(connection: Connection, job: JobRecord, chunk: Chunk) -> dict[tuple[int, str], str]:
+    """Return which of a chunk's workspaces have a wanted tag, but only since the job was accepted.
+
+    By the place of the first target that fits and the workspace; as a sentence for people.
+    """
+    listing = _statement(connection, _LIST, _places(connection, chunk), when=">")
+    rows = connection.execute(listing, _values(connection, job, chunk))
+    return {(_first_fitting(job, row), row.workspace_id): YOUNGER for row in rows}
 
 
 def remaining(connection: Connection, job: JobRecord) -> int:
@@ -170,13 +180,14 @@ def _places(connection: Connection, chunk: Chunk) -> str:
     return _RANGE if chunk.span else _PLACES[connection.dialect.name]
 
 
-def _statement(connection: Connection, sql: str, places: str) -> TextClause:
-    return _filled(connection.dialect.name, sql, places)
+def _statement(connection: Connection, sql: str, places: str, *, when: str = "<=") -> TextClause:
+    """Return ``sql`` about tags that fit and came to be by the job's acceptance, or after it."""
+    return _filled(connection.dialect.name, sql, places, when)
 
 
 @cache
-def _filled(dialect: str, sql: str, places: str) -> TextClause:
-    fitting = _FITTING[dialect].format(places=places)
+def _filled(dialect: str, sql: str, places: str, when: str) -> TextClause:
+    fitting = _FITTING[dialect].format(places=places, when=when)
     return statement(sql.format(fitting=fitting, keep=_KEEP))
 
 

@@ -7,15 +7,28 @@ database's own.
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import Connection
 
 from worker.models.records import Chunk, JobRecord, Outcome
+from worker.models.types import Id
 from worker.store import links, ranges
 from worker.store.links import report
 from worker.store.ranges import cut, later, listed, remaining
 
-__all__ = ["apply", "count", "cut", "later", "listed", "match", "prepare", "remaining", "report"]
+__all__ = [
+    "apply",
+    "count",
+    "cut",
+    "later",
+    "listed",
+    "match",
+    "prepare",
+    "remaining",
+    "report",
+    "younger",
+]
 
 # With BETWEEN a chunk is one range of the key, where its ids are looked up in a hash table, and no
 # index descent for each of them; a join would have the rows in the order of the ids, all over the
@@ -24,13 +37,21 @@ _POSTGRESQL = """
     {verb} FROM tag_link
     WHERE tag_id {tags} AND resource_type = :resource_type
       AND resource_id = ANY (:ids) AND resource_id BETWEEN :low AND :high
-      AND created_at <= :accepted_at
+      AND created_at {when} :accepted_at
     {told}
 """
-_DELETE = {"verb": "DELETE", "told": "RETURNING tag_id, resource_id"}
+YOUNGER = "It carries the tag now: it was attached after the job was accepted."
+
+_IDS = {"tag_id": Id(), "resource_id": Id()}
+_DELETE = {"verb": "DELETE", "when": "<=", "told": "RETURNING tag_id, resource_id"}
+_COUNTED = {"verb": "SELECT count(*)", "when": "<=", "told": ""}
+_YOUNGER = {"verb": "SELECT tag_id, resource_id", "when": ">", "told": ""}
 _ONE_TAG = links.recorded(_POSTGRESQL.format(tags="= :tag", **_DELETE), one_tag=True)
 _SOME_TAGS = links.recorded(_POSTGRESQL.format(tags="= ANY (:tags)", **_DELETE))
-_COUNT = links.statement(_POSTGRESQL.format(verb="SELECT count(*)", tags="= ANY (:tags)", told=""))
+_COUNT = links.statement(_POSTGRESQL.format(tags="= ANY (:tags)", **_COUNTED))
+_LIST_YOUNGER = links.statement(_POSTGRESQL.format(tags="= ANY (:tags)", **_YOUNGER)).columns(
+    **_IDS
+)
 
 # SQLite reads the packed ids where they lie, 16 bytes at a time
 _SQLITE = """
@@ -38,11 +59,12 @@ WITH RECURSIVE at (byte) AS (
     SELECT 1 UNION ALL SELECT byte + 16 FROM at WHERE byte + 16 < :bytes
 )
 {verb} FROM tag_link
-WHERE tag_id = :tag AND resource_type = :resource_type AND created_at <= :accepted_at
+WHERE tag_id = :tag AND resource_type = :resource_type AND created_at {when} :accepted_at
   AND resource_id IN (SELECT substr(:ids, byte, 16) FROM at)
 """
-_DELETE_SQLITE = links.statement(_SQLITE.format(verb="DELETE") + "RETURNING resource_id")
-_COUNT_SQLITE = links.statement(_SQLITE.format(verb="SELECT count(*)"))
+_DELETE_SQLITE = links.statement(_SQLITE.format(**_DELETE) + "RETURNING resource_id")
+_COUNT_SQLITE = links.statement(_SQLITE.format(**_COUNTED))
+_LIST_YOUNGER_SQLITE = links.statement(_SQLITE.format(**_YOUNGER)).columns(**_IDS)
 
 
 def match(connection: Connection, tenant: str, head: dict[str, Any]) -> list[dict[str, Any]]:
@@ -62,6 +84,22 @@ def count(connection: Connection, job: JobRecord, chunk: Chunk) -> int:
     if chunk.span:
         return ranges.count(connection, job, chunk)
     return links.count(connection, job, chunk, (_COUNT, _COUNT_SQLITE))
+
+
+def younger(connection: Connection, job: JobRecord, chunk: Chunk) -> dict[tuple[int, bytes], str]:
+    """Return what of a chunk's list carries the tags now, but only since the job was accepted.
+
+    By the tag's place among the job's targets and the resource; as a sentence for people.
+    """
+    place = {UUID(one["id"]): at for at, one in enumerate(job.targets)}
+    wanted = [UUID(one["id"]) for one in job.targets_of(chunk)]
+    values = links.values(job, chunk)
+    if connection.dialect.name == "sqlite":
+        found = [connection.execute(_LIST_YOUNGER_SQLITE, {**values, "tag": one}) for one in wanted]
+    else:
+        packed = b"".join(one.bytes for one in wanted)
+        found = [connection.execute(_LIST_YOUNGER, {**values, "tags": packed})]
+    return {(place[row.tag_id], row.resource_id.bytes): YOUNGER for rows in found for row in rows}
 
 
 def apply(connection: Connection, job: JobRecord, chunk: Chunk) -> Outcome:
