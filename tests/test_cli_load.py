@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 from pathlib import Path
 from typing import Any
@@ -99,3 +100,11 @@ def test_a_file_that_is_not_there_is_told(run: CommandLine) -> None:
     assert (refused.status, refused.out) == (2, "")
     assert "nowhere.ndjson" in refused.err
     assert len(refused.err.splitlines()) == 1
+
+
+def test_a_byte_order_mark_before_a_line_is_passed_over(run: CommandLine) -> None:
+    mark = codecs.BOM_UTF8
+    one, two = (lines({**GOOD, "name": name}).encode() for name in ("one", "two"))
+    (run.folder / "tags.ndjson").write_bytes(mark + one + b"\n" + mark + two)
+    assert run("load", "tags.ndjson").status == 0
+    assert run.count("tag") == 2

@@ -35,7 +35,7 @@ BODIES: dict[str, bytes] = {
     "a huge exponent": b'{"names": 1e999999, "tags": 1e999999}',
     "not UTF-8": b'{"names": ["\xff"]}',
     "UTF-16": '{"names": []}'.encode("utf-16"),
-    "a byte order mark": b'\xef\xbb\xbf{"names": []}',
+    "two byte order marks": b'\xef\xbb\xbf\xef\xbb\xbf{"names": []}',
     "many members": json.dumps(dict.fromkeys(map(str, range(5_000)))).encode(),
     "a long name": b'{"' + b"n" * 20_000 + b'": 1}',
     "every list an object": b'{"names": {}, "sources": {}, "tags": {}, "sys_tags": {}}',

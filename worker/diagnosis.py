@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from worker import database, drivers, listing, outbox, schema, settings, streams
+from worker import database, drivers, feed, listing, outbox, schema, settings, streams
 from worker.errors import TagsweepError
 from worker.messaging import checkup, exchange
 from worker.settings import AMQP, REDIS, masked, scheme
@@ -41,7 +41,12 @@ def findings() -> Iterator[Finding]:
     if config.events_target:
         yield from _tried("events", _events)
     if not any(finding.is_wrong for finding in store):
-        for about, look in (("links", _links), ("jobs", _jobs), ("messages", _messages)):
+        for about, look in (
+            ("feed", _feed),
+            ("links", _links),
+            ("jobs", _jobs),
+            ("messages", _messages),
+        ):
             yield from _tried(about, look)
 
 
@@ -110,6 +115,23 @@ def _events() -> Iterator[Finding]:
         yield Finding("events", what, advice)
 
 
+def _feed() -> Iterator[Finding]:
+    """Tell of servers that took over within the last day without all that had been told."""
+    with database.reading() as connection:
+        found = feed.failovers(connection, DAY_S)
+    for one in found:
+        when = f"at {one.seen_at:%Y-%m-%d %H:%M} UTC" if one.seen_at else "just now"
+        what = (
+            f"A standby was promoted, or a backup restored ({when}): it knew the feed up to event "
+            f"number {one.after}. Ends that were told after that may be gone from the store."
+        )
+        advice = (
+            "Let readers of events compare with the jobs there are, and send anew what is missing; "
+            "synchronous_standby_names keeps it from happening (docs/guarantees.md)."
+        )
+        yield Finding("feed", what, advice)
+
+
 def _links() -> Iterator[Finding]:
     with database.reading() as connection:
         ahead = catalogue.from_the_future(connection)
@@ -149,3 +171,6 @@ def _messages() -> Iterator[Finding]:
         yield Finding("messages", what, "Look at the table set_aside, and mend who sent them.")
     else:
         yield Finding("messages", "None was set aside within the last day.")
+
+
+_OF_THE_STORE = (("feed", _feed), ("links", _links), ("jobs", _jobs), ("messages", _messages))

@@ -45,19 +45,21 @@ def count(connection: Connection, wanted: Wanted) -> int:
     return int(connection.execute(query).scalar_one())
 
 
-def page(
+def page(  # noqa: PLR0913  # of what, and from where on
     connection: Connection,
     wanted: Wanted,
     beside: tuple[datetime, UUID] | None,
     most: int,
     *,
     back: bool = False,
+    offset: int = 0,
 ) -> list[JobRecord]:
     """Return the wanted jobs, newest first, that follow the place ``beside``.
 
-    ``back``: those before it, in the opposite order, nearest first.
+    ``back``: those before it, in the opposite order, nearest first. ``offset``: so many of them
+    are passed over.
     """
-    query = select(*_COLUMNS).where(wanted.condition()).limit(most)
+    query = select(*_COLUMNS).where(wanted.condition()).limit(most).offset(offset)
     if beside is not None:
         query = query.where(_newer(*beside) if back else _older(*beside))
     order = (jobs.c.accepted_at, jobs.c.id)

@@ -28,8 +28,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
+from worker import feed
 from worker.models.events import JobCompleted
-from worker.models.tables import feed, outbox, reply
+from worker.models.tables import outbox, reply
 from worker.models.types import clock
 
 #: events that are published in one transaction
@@ -103,7 +104,7 @@ def mark(
     a reader that has seen n has seen all before n. A sequence would leave gaps that fill later.
     """
     new = [row for row in rows if row.position is None]
-    last = _step(connection, len(new)) if new else 0
+    last = feed.advance(connection, len(new)) if new else 0
     positions = {id(row): last - len(new) + at for at, row in enumerate(new, 1)}
     marked = [
         {
@@ -116,18 +117,6 @@ def mark(
         for row in rows
     ]
     connection.execute(_MARK, marked)
-
-
-_STEP = (
-    update(feed)
-    .values(position=feed.c.position + bindparam("count", type_=Integer))
-    .returning(feed.c.position)
-)
-
-
-def _step(connection: Connection, count: int) -> int:
-    """Move the feed on by ``count`` positions; return the last of them."""
-    return int(connection.execute(_STEP, {"count": count}).scalar_one())
 
 
 def _when(done: str, column: ColumnElement[Any]) -> ColumnElement[Any]:
@@ -209,19 +198,12 @@ def of_tenant(
     return connection.execute(query.order_by(outbox.c.position).limit(most)).all()
 
 
-def bounds(connection: Connection) -> tuple[int, int]:
-    """Return the position behind which all events are kept, and the last position given."""
-    row = connection.execute(select(feed.c.gone, feed.c.position)).one()
-    return row.gone, row.position
-
-
 def drop(connection: Connection, job_id: UUID) -> None:
     """Keep the events of a job no longer; the feed knows up to where some are missing."""
     gone = delete(outbox).where(outbox.c.job_id == job_id).returning(outbox.c.position)
     positions = [row.position for row in connection.execute(gone)]
     if positions:
-        highest = max(positions)
-        connection.execute(update(feed).where(feed.c.gone < highest).values(gone=highest))
+        feed.forget(connection, max(positions))
 
 
 def is_told(job_id: ColumnElement[UUID]) -> ColumnElement[bool]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import queue
-import re
 import threading
 import time
 from collections.abc import Iterator
@@ -55,9 +54,9 @@ def read(door: Door) -> Iterator[str | None]:
 def _behind(refused: Refused, position: int, *, opened: bool) -> int:
     """Return where to open the feed again; raises the refusal where that is of no use."""
     if refused.status == GONE:
-        number = re.search(r"\d+", str((refused.told or {}).get("detail")))
-        if number and int(number[0]) > position:
-            return int(number[0])  # what is older is kept no more
+        resume = (refused.told or {}).get("resume_behind")
+        if isinstance(resume, int) and resume != position:
+            return resume  # what was between is kept no more
     if not opened or refused.status not in PASSING:
         raise refused
     return position

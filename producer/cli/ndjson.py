@@ -87,7 +87,7 @@ def checked(lines: Iterable[bytes], where: str) -> Iterator[Spool]:
         for number, line in enumerate(lines, 1):
             try:
                 if line.strip():
-                    spool.append(catalogue.parse(_decoded(line, first=number == 1)))
+                    spool.append(catalogue.parse(_decoded(line)))
             except InvalidJob as invalid:
                 told = [_worded(error) for error in invalid.errors[: faults.MOST]]
                 wrong += [f"{where}, line {number}: {words}" for words in told]
@@ -100,9 +100,9 @@ def checked(lines: Iterable[bytes], where: str) -> Iterator[Spool]:
         yield spool
 
 
-def _decoded(line: bytes, *, first: bool) -> object:
-    text = line.strip().decode("utf-8-sig" if first else "utf-8")
-    return json.loads(text, object_pairs_hook=_object)
+def _decoded(line: bytes) -> object:
+    """Return the JSON of a line; a byte order mark stands where one file was put behind another."""
+    return json.loads(line.strip().decode("utf-8-sig"), object_pairs_hook=_object)
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from producer.gateway import (
     receipts,
     refusals,
     resources,
+    routing,
     schemas,
     steering,
     tagging,
@@ -72,7 +73,9 @@ def create(gateway: Gateway) -> ASGIApp:
         return document(schema)
 
     for path in ("/openapi.json", "/openapi.json/"):
-        app.add_api_route(path, shown, include_in_schema=False)
+        app.router.add_api_route(
+            path, shown, include_in_schema=False, route_class_override=routing.Route
+        )
     return Access(_ExactPaths(app), gateway.metrics)
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 
-from producer.gateway import tagging
+from producer.gateway import routing, tagging
 from worker.models.jobs import AttachJob
 
-router = APIRouter()
+router = routing.router()
 
 
 @router.post(

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 
-from producer.gateway import preferences, schemas, service, signatures, submission
+from producer.gateway import preferences, routing, schemas, service, signatures, submission
 from producer.gateway.callers import Caller, one_key
 from producer.gateway.ledger import Taken, UnknownWorkspace, View
 from producer.gateway.parsing import Form
@@ -44,7 +44,7 @@ DOCUMENTED = {
 #: codes of ours that the page calls a type mismatch
 _MISMATCHES = frozenset({"invalid", "not_a_list", "not_an_object", "null"})
 
-router = APIRouter()
+router = routing.router()
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,25 +8,37 @@ from collections import deque
 from collections.abc import AsyncIterator
 from typing import Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 from starlette.responses import StreamingResponse
 
-from producer.gateway import schemas, service
+from producer.gateway import routing, schemas, service
 from producer.gateway.callers import Caller
 from producer.gateway.refusals import Refusal
 from producer.gateway.service import Gateway
 from producer.gateway.waiting import Listener
 from worker import database, outbox
+from worker import feed as positions
 from worker.errors import TagsweepError
+from worker.feed import Bounds
 
 #: how often a feed says at least something, and looks whether its key was revoked
 HEARTBEAT_S, CHECK_S = 15.0, 2.0
 BATCH = 100
 MOST_DIGITS = 18
+#: what the id of the last event is called where a client can set no header: by us, and by the
+#: stand-ins for a browser's EventSource
+LAST = ("last_event_id", "lastEventId", "lastEventID", "Last-Event-ID")
 #: what a client that lost the connection waits for
 RETRY_MS = 2_000
 
-router = APIRouter()
+NO_ID = "Last-Event-ID must be the id of an event of this feed, or 0."
+GONE = "Events up to number {first} are kept no more: resume behind it."
+LOST = (
+    "Event number {position} is gone: it was told before a server took over that did not have it "
+    "yet. Read the jobs anew (GET /api/v1/jobs/), and resume the feed behind number {resume}."
+)
+
+router = routing.router()
 
 
 @router.get(
@@ -36,6 +48,7 @@ router = APIRouter()
     **schemas.operation(
         answers={200: "Events"},
         refused=(400, 401, 410, 429, 500, 503),
+        query={name: {"type": "integer", "minimum": 0} for name in LAST},
         headers=(
             {
                 "name": "Last-Event-ID",
@@ -51,11 +64,11 @@ async def follow(request: Request) -> Response:
     """Send completion events from the store, with progress of running jobs between them."""
     gateway = service.of(request)
     caller = await gateway.caller_by_key(request)
-    given = request.headers.getlist("last-event-id")
-    first, last = await gateway.store.run(_bounds)
-    position = _position(given, last)
-    if position < first:
-        raise Refusal(410, f"Events up to number {first} are kept no more.")
+    # the header first: a browser that connects anew sends the newest id there, and its first URL
+    given = request.headers.getlist("last-event-id") or [
+        value for name in LAST for value in request.query_params.getlist(name)
+    ]
+    position = _position(given, await gateway.store.run(_bounds))
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     if request.state.account.head_only:
         return Response(media_type="text/event-stream", headers=headers)
@@ -68,15 +81,27 @@ async def follow(request: Request) -> Response:
     )
 
 
-def _position(given: list[str], last: int) -> int:
-    """Return behind which event the feed begins; raises Refusal (400)."""
+def _position(given: list[str], known: Bounds) -> int:
+    """Return behind which event the feed begins; raises Refusal (400, 410)."""
     if not given:
-        return last
+        return known.last
     text = given[0]
     usable = len(given) == 1 and text.isascii() and text.isdecimal() and len(text) <= MOST_DIGITS
-    if not usable or int(text) > last:
-        raise Refusal(400, "Last-Event-ID must be the id of an event of this feed, or 0.")
-    return int(text)
+    if not usable:
+        raise Refusal(400, NO_ID)
+    position = int(text)
+    before = known.known_before(position)
+    if before is not None:
+        raise _gone(LOST.format(position=position, resume=before), before)
+    if position > known.last:
+        raise Refusal(400, NO_ID)
+    if position < known.first:
+        raise _gone(GONE.format(first=known.first), known.first)
+    return position
+
+
+def _gone(detail: str, resume: int) -> Refusal:
+    return Refusal(410, detail, members={"resume_behind": resume})
 
 
 async def _stream(
@@ -141,9 +166,9 @@ async def _moved(listener: Listener) -> None:
         return
 
 
-def _bounds() -> tuple[int, int]:
+def _bounds() -> Bounds:
     with database.reading() as connection:
-        return outbox.bounds(connection)
+        return positions.bounds(connection)
 
 
 def _behind(tenant: str, position: int) -> list[Any]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from uuid import UUID
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 
-from producer.gateway import ledger, pages, schemas, service, steering, submission
+from producer.gateway import ledger, pages, routing, schemas, service, steering, submission
 from producer.gateway.callers import Caller
 from producer.gateway.components import STATUSES
 from producer.gateway.ledger import Taken, View
@@ -20,7 +20,7 @@ from worker.errors import CannotUndo, Forgotten, NoSuchJob
 from worker.listing import Wanted
 from worker.models.jobs import KINDS, DeleteJob, Job, UndoJob
 
-router = APIRouter()
+router = routing.router()
 
 
 @router.post(
@@ -108,8 +108,7 @@ async def _authorise(gateway: Gateway, caller: Caller, job: Job) -> None:
             "kind": {"enum": list(KINDS)},
             "status": {"enum": list(STATUSES)},
             "since": {"type": "string", "format": "date-time"},
-            "cursor": {"type": "string"},
-            "page_size": {"type": "integer", "minimum": 1, "maximum": pages.MOST},
+            **pages.QUERY,
         },
     ),
 )
@@ -121,7 +120,7 @@ async def show_all(request: Request) -> Response:
     wanted, page = _wanted(request, caller), pages.read(request)
     beside = _place(page.cursor.place)
     count, views = await gateway.store.run(
-        _page, wanted, beside, page.size + 1, back=page.cursor.back
+        _page, wanted, beside, page.size + 1, back=page.cursor.back, offset=page.offset
     )
     return document(page.answer(request, count, views, _place_of, View.shown))
 
@@ -180,9 +179,9 @@ def _place(text: str | None) -> tuple[datetime, UUID] | None:
 
 
 def _page(
-    wanted: Wanted, beside: tuple[datetime, UUID] | None, most: int, *, back: bool
+    wanted: Wanted, beside: tuple[datetime, UUID] | None, most: int, *, back: bool, offset: int
 ) -> tuple[int, list[View]]:
     with database.reading() as connection:
-        found = listing.page(connection, wanted, beside, most, back=back)
+        found = listing.page(connection, wanted, beside, most, back=back, offset=offset)
         views = [View(job, outbox.latest(connection, job.id)) for job in found]
         return listing.count(connection, wanted), views

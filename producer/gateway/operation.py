@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import time
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 
-from producer.gateway import schemas, service
+from producer.gateway import routing, schemas, service
 from producer.gateway.refusals import document, unavailable
 from producer.gateway.service import Gateway
-from worker import database, outbox
+from worker import database, feed
 from worker.errors import TagsweepError
 from worker.messaging import broker
 from worker.messaging.app import app
@@ -19,7 +19,7 @@ from worker.messaging.app import app
 FRESH_S = 0.5
 BROKER_S = 1.5
 
-router = APIRouter()
+router = routing.router()
 _OPEN = schemas.operation(answers={200: "Health"}, refused=(500,), security=None)
 
 
@@ -84,7 +84,7 @@ async def _problem(gateway: Gateway) -> str:
 
 def _ask_store() -> None:
     with database.reading() as connection:
-        outbox.bounds(connection)
+        feed.bounds(connection)
 
 
 def _ask_broker() -> None:

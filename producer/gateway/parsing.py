@@ -6,6 +6,7 @@ which an event loop in the same process stands still. So long bodies are decoded
 
 from __future__ import annotations
 
+import codecs
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -69,8 +70,10 @@ def decode(body: bytes) -> Any:
     """Return the JSON value that ``body`` is; raises NotJson.
 
     Refused: other encodings than UTF-8, NaN and Infinity, a name twice in one object, numbers of
-    thousands of digits, nesting that no stack holds. An empty body is an empty object.
+    thousands of digits, nesting that no stack holds. An empty body is an empty object; a byte order
+    mark before it is passed over.
     """
+    body = body.removeprefix(codecs.BOM_UTF8)
     if not body:
         return {}
     try:

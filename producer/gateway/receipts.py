@@ -6,11 +6,11 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 from uuid import UUID
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from producer.gateway import schemas, service, steering
+from producer.gateway import routing, schemas, service, steering
 from producer.gateway.refusals import Refusal
 from producer.gateway.service import Gateway
 from worker import receipt
@@ -21,7 +21,7 @@ from worker.models.counts import OUTCOMES
 #: how long a chunk may take to read
 PATIENCE_S = 30.0
 
-router = APIRouter()
+router = routing.router()
 
 
 @router.get(

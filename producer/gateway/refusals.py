@@ -43,11 +43,13 @@ class Refusal(Exception):
         *,
         errors: list[ItemError] | None = None,
         headers: Mapping[str, str] | None = None,
+        members: Mapping[str, Any] | None = None,
     ) -> None:
         self.status = status
         self.detail = detail  #: one sentence, for people
         self.errors = errors or []  #: what is wrong with parts of the body
         self.headers = dict(headers or {})
+        self.members = dict(members or {})  #: what a program needs to go on (RFC 9457, 3.2)
         super().__init__(detail)
 
 
@@ -68,6 +70,7 @@ def problem(refusal: Refusal) -> Response:
         "title": TITLES[refusal.status],
         "status": refusal.status,
         "detail": refusal.detail,
+        **refusal.members,
     }
     if refusal.errors:
         body["errors"] = refusal.errors

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 
-from producer.gateway import pages, schemas, service
+from producer.gateway import pages, routing, schemas, service
 from producer.gateway.refusals import Refusal, document
 from worker import database
 from worker.models.resources import RESOURCE_TYPES, number_of
@@ -17,7 +17,7 @@ EXPAND = ("expand[]", "expand")
 #: a page is two statements over all tags of a tenant
 PATIENCE_S = 30.0
 
-router = APIRouter()
+router = routing.router()
 
 
 async def show_all(request: Request) -> Response:
@@ -28,7 +28,7 @@ async def show_all(request: Request) -> Response:
     expanded, page = _expanded(request), pages.read(request)
     place = (caller.tenant, number_of(name), _beside(page.cursor.place), page.size + 1)
     count, ids, tags = await gateway.store.patiently(
-        PATIENCE_S, _page, *place, back=page.cursor.back, expanded=expanded
+        PATIENCE_S, _page, *place, back=page.cursor.back, offset=page.offset, expanded=expanded
     )
 
     def shown(one: UUID) -> dict[str, Any]:
@@ -52,10 +52,17 @@ def _beside(text: str | None) -> UUID | None:
 
 
 def _page(  # noqa: PLR0913  # whose, of what, from where on, with what
-    tenant: str, number: int, beside: UUID | None, most: int, *, back: bool, expanded: bool
+    tenant: str,
+    number: int,
+    beside: UUID | None,
+    most: int,
+    *,
+    back: bool,
+    offset: int,
+    expanded: bool,
 ) -> tuple[int, list[UUID], dict[UUID, list[dict[str, Any]]]]:
     with database.reading() as connection:
-        ids = resources.page(connection, tenant, number, beside, most, back=back)
+        ids = resources.page(connection, tenant, number, beside, most, back=back, offset=offset)
         count = resources.count(connection, tenant, number)
         if not expanded:
             return count, ids, {}
@@ -72,9 +79,8 @@ for _name in RESOURCE_TYPES:
             answers={200: "Resources"},
             refused=(400, 401, 404, 429, 500, 503),
             query={
-                "expand[]": {"enum": ["tags"]},
-                "cursor": {"type": "string"},
-                "page_size": {"type": "integer", "minimum": 1, "maximum": pages.MOST},
+                **{name: {"enum": ["tags"]} for name in EXPAND},
+                **pages.QUERY,
             },
         ),
     )(show_all)

@@ -55,7 +55,7 @@ def operation(  # noqa: PLR0913  # the parts of an operation
     responses: dict[int | str, Any] = {}
     for status, name in answers.items():
         responses[status] = _answer(status, name)
-    for status in refused:
+    for status in sorted({400, *refused}):  # 400: a query parameter that nobody knows
         responses[status] = _answer(status, shape, PROBLEM if shape == "Problem" else _JSON)
     placed = [(name, "path", one) for name, one in (path or {}).items()]
     placed += [(name, "query", one) for name, one in (query or {}).items()]

@@ -7,10 +7,10 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 from sqlalchemy import Connection
 
-from producer.gateway import ledger, schemas, service
+from producer.gateway import ledger, routing, schemas, service
 from producer.gateway.callers import Caller
 from producer.gateway.ledger import View
 from producer.gateway.refusals import Refusal
@@ -23,7 +23,7 @@ NOT_FOUND = "There is no such job."
 #: how long what follows an answer may take; what is not done by then, recovery does
 PUBLISH_S = 30.0
 
-router = APIRouter()
+router = routing.router()
 
 _STEERED: dict[str, Any] = schemas.operation(
     answers={202: "Job"},

@@ -17,7 +17,7 @@ from typing import Any
 from uuid import UUID
 
 from producer.gateway.threads import Threads
-from worker import database, listing, outbox, streams
+from worker import database, feed, listing, outbox, streams
 from worker.errors import BrokerUnavailable, TagsweepError
 from worker.messaging import exchange
 from worker.models import summary
@@ -209,7 +209,7 @@ def _subject(event: str) -> UUID | None:
 
 def _last_position() -> int:
     with database.reading() as connection:
-        return outbox.bounds(connection)[1]
+        return feed.bounds(connection).last
 
 
 def _moved(position: int) -> list[Any]:

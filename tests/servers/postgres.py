@@ -54,14 +54,18 @@ class Postgres(Server):
         self._programs = found.parent
 
     def prepare(self) -> None:
-        """Make the cluster; as root for another user, because PostgreSQL refuses to run as root."""
+        """Make the cluster."""
+        self.prepare_user()
+        who = ["--pgdata=data", "--username=postgres", "--auth=trust"]
+        how = ["--encoding=UTF8", "--locale=C", "--no-sync", "--no-instructions"]
+        run([self._programs / "initdb", *who, *how], self)
+
+    def prepare_user(self) -> None:
+        """Choose who runs it: as root another user, because PostgreSQL refuses to run as root."""
         if os.geteuid() == 0:
             self.user = _unprivileged()
             self._programs = _reachable(self._programs, self.folder)
             os.chown(self.folder, self.user, self.user)
-        who = ["--pgdata=data", "--username=postgres", "--auth=trust"]
-        how = ["--encoding=UTF8", "--locale=C", "--no-sync", "--no-instructions"]
-        run([self._programs / "initdb", *who, *how], self)
 
     def command(self) -> Sequence[str | Path]:
         """Listen on loopback alone, and leave nothing outside the folder."""

@@ -18,14 +18,14 @@ _POSTGRESQL = """
 SELECT DISTINCT near.resource_id FROM tag CROSS JOIN LATERAL (
     SELECT resource_id FROM tag_link
     WHERE tag_id = tag.id AND resource_type = :resource_type {beside}
-    ORDER BY resource_id {order} LIMIT :most
+    ORDER BY resource_id {order} LIMIT :most + :offset
 ) AS near
-WHERE tag.tenant = :tenant ORDER BY near.resource_id {order} LIMIT :most
+WHERE tag.tenant = :tenant ORDER BY near.resource_id {order} LIMIT :most OFFSET :offset
 """
 _SQLITE = """
 SELECT DISTINCT resource_id FROM tag JOIN tag_link ON tag_id = tag.id
 WHERE tag.tenant = :tenant AND resource_type = :resource_type {beside}
-ORDER BY resource_id {order} LIMIT :most
+ORDER BY resource_id {order} LIMIT :most OFFSET :offset
 """
 
 
@@ -37,15 +37,18 @@ def page(  # noqa: PLR0913  # whose, of what, from where on
     most: int,
     *,
     back: bool = False,
+    offset: int = 0,
 ) -> list[UUID]:
     """Return ids of resources that carry any tag and follow ``beside``, ascending.
 
-    ``back``: those before it, in the opposite order, nearest first.
+    ``back``: those before it, in the opposite order, nearest first. ``offset``: so many of them
+    are passed over.
     """
     template = _SQLITE if connection.dialect.name == "sqlite" else _POSTGRESQL
     where = "" if beside is None else f"AND resource_id {'<' if back else '>'} :beside"
     statement = text(template.format(beside=where, order="DESC" if back else "ASC"))
-    values: dict[str, Any] = {"tenant": tenant, "resource_type": resource_type, "most": most}
+    values: dict[str, Any] = {"tenant": tenant, "resource_type": resource_type}
+    values |= {"most": most, "offset": offset}
     if beside is not None:
         statement = statement.bindparams(bindparam("beside", type_=Id()))
         values["beside"] = beside

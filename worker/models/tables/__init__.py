@@ -13,7 +13,7 @@ from worker.models.tables.jobs import (
     throttle,
     workspace_removal,
 )
-from worker.models.tables.messages import attempt, feed, outbox, reply, set_aside
+from worker.models.tables.messages import attempt, failover, feed, outbox, reply, set_aside
 from worker.models.tables.tags import tag, tag_link, workspace, workspace_tag
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "chunk",
     "chunk_time",
     "credential",
+    "failover",
     "failure",
     "feed",
     "job",

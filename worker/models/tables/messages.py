@@ -58,6 +58,16 @@ feed = Table(
     Column("id", SmallInteger, primary_key=True, autoincrement=False),
     Column("position", BigInteger, nullable=False),
     Column("gone", BigInteger, nullable=False, server_default="0"),  # the highest that is not kept
+    Column("timeline", Text),  # the store's history in which the last position was given
+)
+
+#: what became of the feed where the store's history changed: positions go on behind a gap
+failover = Table(
+    "failover",
+    metadata,
+    Column("resumed_at", BigInteger, primary_key=True, autoincrement=False),  # and from the next
+    Column("after", BigInteger, nullable=False),  # the last position that the store knew
+    Column("seen_at", Moment, nullable=False, server_default=clock()),
 )
 
 #: how often a message came again after its worker had died
