@@ -10,7 +10,7 @@ from tests.servers.processes import ServerMissing, free_port, kill_tree, spawn
 from tests.servers.server import Server, ask, run
 
 _CREATE_VHOSTS = """[begin
-    rabbit_vhost:add(Name, <<"tests">>),
+    rabbit_vhost:add(Name, #{%s}, <<"tests">>),
     rabbit_auth_backend_internal:set_permissions(
         <<"guest">>, Name, <<".*">>, <<".*">>, <<".*">>, <<"tests">>)
 end || Name <- [%s]]."""
@@ -35,7 +35,7 @@ class RabbitMQ(Server):
         self._mapper_port, self._node_port, self._control_port = (free_port() for _ in range(3))
         self._mapper: subprocess.Popen[bytes] | None = None
         self._programs = Path()
-        self._vhosts: list[str] = []
+        self._vhosts: dict[str, list[str]] = {}
 
     @property
     def url(self) -> str:
@@ -101,18 +101,20 @@ class RabbitMQ(Server):
         """End that alarm."""
         self.control("set_vm_memory_high_watermark", "0.4")
 
-    def create_vhost(self) -> str:
-        """Create an empty virtual host and return its URL."""
-        if not self._vhosts:
+    def create_vhost(self, queue_type: str = "classic") -> str:
+        """Create an empty virtual host and return its URL; its queues are ``queue_type`` ones."""
+        names = self._vhosts.setdefault(queue_type, [])
+        if not names:
             # The tool takes half a second to start, so it makes several at once.
-            self._vhosts = [f"test-{uuid4().hex}" for _ in range(8)]
-            names = ",".join(f'<<"{name}">>' for name in self._vhosts)
-            self.control("eval", _CREATE_VHOSTS % names)
-        return self.url + self._vhosts.pop()
+            names += [f"test-{uuid4().hex}" for _ in range(8)]
+            spelt = ",".join(f'<<"{name}">>' for name in names)
+            kind = "" if queue_type == "classic" else f'default_queue_type => <<"{queue_type}">>'
+            self.control("eval", _CREATE_VHOSTS % (kind, spelt))
+        return self.url + names.pop()
 
-    def control(self, *order: str) -> None:
-        """Run ``rabbitmqctl`` with this order."""
-        run([self._programs / "rabbitmqctl", *order], self)
+    def control(self, *order: str) -> str:
+        """Run ``rabbitmqctl`` and return what it printed."""
+        return run([self._programs / "rabbitmqctl", *order], self)
 
 
 class NamedRabbitMQ:

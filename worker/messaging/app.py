@@ -10,6 +10,7 @@ import kombu
 from celery import Celery
 
 from worker import settings
+from worker.messaging.queues import Queue
 from worker.models.jobs import KINDS, QUEUE
 from worker.settings import AMQP, REDIS, Settings, scheme
 
@@ -27,6 +28,8 @@ BEGAN, DIED = "began", "died"
 BRIEF = {"max_retries": 1, "interval_start": 0.2, "interval_step": 0.2, "interval_max": 0.5}
 #: how long a broker that has taken a connection may keep a sender waiting; it is stopped, or gone
 SILENT_S = 2
+#: how every message is sent to a queue: no word without the broker's, be it that none takes it
+SENDING: dict[str, Any] = {"retry": False, "confirm_timeout": SILENT_S, "mandatory": True}
 #: how long a result is kept for its caller
 RESULT_EXPIRES_S = 24 * 3600
 
@@ -50,9 +53,7 @@ def create(config: Settings) -> Celery:
         task_ignore_result=True,  # the relay alone stores results
         task_default_queue=QUEUE,
         # all in turn: a new job never waits behind sweeps, or behind the parts of another
-        task_queues=[
-            kombu.Queue(name, kombu.Exchange(name), name) for name in (QUEUE, SWEEPS, PARTS)
-        ],
+        task_queues=[Queue(name, kombu.Exchange(name), name) for name in (QUEUE, SWEEPS, PARTS)],
         worker_consumer="worker.messaging.strays:Consumer",
         task_acks_late=True,
         task_reject_on_worker_lost=True,

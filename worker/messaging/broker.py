@@ -11,7 +11,8 @@ from kombu.exceptions import OperationalError
 
 from worker import settings
 from worker.errors import BrokerUnavailable
-from worker.messaging.app import SILENT_S, SWEEPS, app
+from worker.messaging.app import SENDING, SWEEPS, app
+from worker.messaging.link import Unrouted, Unwanted
 from worker.models.jobs import QUEUE
 from worker.settings import masked
 
@@ -24,9 +25,12 @@ def send(sender: Celery, name: str, body: object = None, **options: Any) -> None
     args = [] if body is None else [body]
     # said here, or Celery would spell out the ids for its monitors, which takes as long as sending
     told = {"argsrepr": "(…)" if args else "()", "kwargsrepr": "{}"}
-    options = {"queue": QUEUE, "retry": False, "confirm_timeout": SILENT_S, **told, **options}
+    options = {"queue": QUEUE, **SENDING, **told, **options}
     with unavailable(sender):
-        sender.send_task(name, args, **options)
+        try:
+            sender.send_task(name, args, **options)
+        except Unrouted:  # deleted since it was declared: on another connection it is anew
+            sender.send_task(name, args, **options)
 
 
 def connect(sender: Celery) -> None:
@@ -87,8 +91,22 @@ def unavailable(sender: Celery) -> Iterator[None]:
         if not isinstance(error, errors) and "Retry limit exceeded" not in str(error):
             raise
         where = masked(str(sender.conf.broker_url))
+        if isinstance(error, Unrouted | Unwanted):
+            raise BrokerUnavailable(_not_taken(where, error)) from error
         cause = " ".join(str(error.__cause__ or error).split())[:300]
         raise BrokerUnavailable(
             f"The broker at {where} does not answer ({cause}). "
             "Start it, or set TAGSWEEP_BROKER_URL to where it is."
         ) from error
+
+
+def _not_taken(where: str, error: Unrouted | Unwanted) -> str:
+    if isinstance(error, Unrouted):
+        return (
+            f"The broker at {where} has no queue that takes the message ({error}): it was deleted, "
+            "or the node that holds it is down. Start a worker, or that node."
+        )
+    return (
+        f"The broker at {where} does not take the message ({error}): the queue is full, or too "
+        "many of its nodes are down. Start workers, raise its limit, or start its nodes."
+    )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import kombu
-from amqp.exceptions import RecoverableConnectionError
+from amqp.exceptions import ChannelError, MessageNacked, RecoverableConnectionError
 from celery.app import amqp as celery_amqp
 from kombu.connection import ConnectionPool, PooledConnection
 from kombu.transport import pyamqp
@@ -37,14 +37,46 @@ class _Patient:
             raise RecoverableConnectionError(message) from error
 
 
-class _Channel(_Patient, pyamqp.Channel):  # type: ignore[misc]  # its wait has no types
-    """A channel that waits for a while."""
+class Unrouted(ChannelError):
+    """A message came back: there is no queue that takes it."""
+
+
+class Unwanted(ChannelError):
+    """A queue refused a message: it is full, or has lost too many of its nodes."""
+
+
+class Channel(_Patient, pyamqp.Channel):  # type: ignore[misc]  # its wait has no types
+    """A channel that waits for a while, and tells of each message what has become of it."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._returned: list[str] = []
+        events: Any = self.events  # type: ignore[attr-defined]  # of what has no types
+        events["basic_return"].add(self._take_back)
+
+    def basic_publish_confirm(self, *args: Any, **options: Any) -> Any:
+        """Publish, and return once it is confirmed.
+
+        Raises Unrouted where it came back, Unwanted where its queue refused it.
+        """
+        self._returned.clear()
+        try:
+            done = super().basic_publish_confirm(*args, **options)
+        except MessageNacked:
+            raise Unwanted("its queue refused it") from None
+        if self._returned:
+            raise Unrouted(self._returned[-1])
+        return done
+
+    def _take_back(self, error: Exception, _: str, routing_key: str, __: object) -> None:
+        """Note it: what comes back is confirmed next, and that must not confirm another."""
+        self._returned.append(f"{error}: {routing_key}")
 
 
 class _Connection(_Patient, pyamqp.Connection):  # type: ignore[misc]  # the same
     """A connection that waits for a while."""
 
-    Channel = _Channel
+    Channel = Channel
 
 
 class Link(kombu.Connection):
@@ -56,6 +88,14 @@ class Link(kombu.Connection):
         if isinstance(transport, pyamqp.Transport):
             transport.Connection = _Connection
         return transport
+
+    @property
+    def qos_semantics_matches_spec(self) -> bool:
+        """Whether limits of messages in hand are each consumer's, so that Celery asks for such.
+
+        Quorum queues know no others, and what a queue is only the broker knows.
+        """
+        return True
 
     def Pool(self, limit: int | None = None, **options: Any) -> Any:  # noqa: N802  # as kombu calls it
         """Return a pool of such connections."""

@@ -14,7 +14,7 @@ import celery
 from celery.exceptions import Reject
 
 from worker.errors import Retryable
-from worker.messaging.app import SILENT_S, app
+from worker.messaging.app import SENDING, app
 from worker.models.jobs import QUEUE
 
 log = logging.getLogger(__name__)
@@ -102,8 +102,7 @@ def _again(self: celery.Task[Any, Any], error: Retryable) -> NoReturn:
     wait = min(RETRY_S * 2 ** min(self.request.retries, MOST_DOUBLINGS), MOST_RETRY_S)
     time.sleep(wait * random.uniform(0.5, 1))  # noqa: S311  # so that not all come at once
     try:
-        at_most: Any = {"retry": False, "confirm_timeout": SILENT_S}
-        raise self.retry(exc=error, countdown=0, **at_most) from error
+        raise self.retry(exc=error, countdown=0, **SENDING) from error
     except Reject as unsent:  # the broker is away too: Celery would drop the one in hand
         raise Reject(str(unsent), requeue=True) from error
 

@@ -1,0 +1,191 @@
+"""RabbitMQ: a queue is taken as it is, whatever its type; a message that none takes is told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import kombu
+import pytest
+from celery import Celery
+
+from producer import TagSweep
+from tests.servers import NamedRabbitMQ, Postgres, RabbitMQ
+from tests.stack import ServerStack, close, send
+from tests.stores import new_ids, new_tenant
+from worker.errors import BrokerUnavailable
+from worker.messaging.app import PARTS, SWEEPS
+from worker.messaging.link import Link, Unrouted
+from worker.models.jobs import QUEUE
+
+IDS = new_ids(3)
+OURS = (QUEUE, SWEEPS, PARTS)
+MakeStack = Callable[[str], ServerStack]
+
+
+@pytest.fixture
+def server(rabbitmq_server: RabbitMQ | NamedRabbitMQ) -> RabbitMQ:
+    """The session's own RabbitMQ."""
+    if isinstance(rabbitmq_server, NamedRabbitMQ):
+        pytest.skip("no server: RabbitMQ is not installed; a named one cannot be asked for vhosts")
+    return rabbitmq_server
+
+
+@pytest.fixture
+def make_stack(
+    postgres_server: Postgres, postgres_template: str, tmp_path: Path
+) -> Iterator[MakeStack]:
+    """Make a stack on a virtual host; its worker is still to be started."""
+    made: list[ServerStack] = []
+
+    def make(url: str) -> ServerStack:
+        database_url = postgres_server.create_database(postgres_template)
+        made.append(ServerStack("amqp", tmp_path, database_url, url))
+        return made[-1]
+
+    yield make
+    for stack in made:
+        stack.close()
+        postgres_server.drop_database(str(stack.settings["database_url"]))
+
+
+def _declare(url: str, **arguments: Any) -> None:
+    with kombu.Connection(url) as link:
+        channel: Any = link.channel()
+        for name in OURS:
+            channel.queue_declare(name, durable=True, auto_delete=False, arguments=arguments)
+
+
+def _queues(server: RabbitMQ, url: str) -> dict[str, str]:
+    """Return the type of each queue of a virtual host."""
+    vhost = url.rpartition("/")[2]
+    told = server.control("list_queues", "--quiet", "-p", vhost, "name", "type")
+    return dict(line.split("\t") for line in told.splitlines()[1:])
+
+
+def _detaches(stack: ServerStack, app: Celery | None = None) -> Any:
+    """Send a job for which there is something to do."""
+    tenant = new_tenant()
+    stack.store.tag(tenant, "t", tables=IDS)
+    body = {"tenant": tenant, "names": ["t"], "tables": IDS}
+    return send(app or stack._app, "tags.detach", body)
+
+
+def _done(*pending: Any) -> bool:
+    return all(one.get(timeout=20)["counts"]["removed"] == len(IDS) for one in pending)
+
+
+def test_quorum_queues_by_the_default_of_the_virtual_host(
+    make_stack: MakeStack, server: RabbitMQ
+) -> None:
+    url = server.create_vhost("quorum")
+    stack = make_stack(url)
+    before = _detaches(stack)
+    stack.start_worker(concurrency=2).wait_until_ready()
+    sender = TagSweep(broker_url=url)
+    tenant = new_tenant()
+    stack.store.tag(tenant, "t", tables=IDS)
+    assert _done(before, _detaches(stack))
+    handle = sender.detach(tenant=tenant, names=["t"], tables=IDS)
+    assert handle.result(timeout=20)["counts"]["removed"] == len(IDS)
+    close(sender._app, connections=True)
+    found = _queues(server, url)
+    assert {found[name] for name in OURS} == {"quorum"}
+    assert not [name for name in found if "delayed" in name]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"x-queue-type": "quorum"},
+        {"x-queue-type": "quorum", "x-delivery-limit": 20},
+        {"x-max-priority": 5, "x-queue-mode": "lazy"},
+        {"x-message-ttl": 3_600_000},
+    ],
+    ids=" ".join,
+)
+def test_a_queue_that_somebody_has_declared_is_taken_as_it_is(
+    make_stack: MakeStack, server: RabbitMQ, arguments: dict[str, Any]
+) -> None:
+    url = server.create_vhost()
+    _declare(url, **arguments)
+    stack = make_stack(url)
+    tenant = new_tenant()
+    stack.store.tag(tenant, "t", tables=IDS)
+    sender = TagSweep(broker_url=url)
+    handle = sender.detach(tenant=tenant, names=["t"], tables=IDS)
+    stack.start_worker().wait_until_ready()
+    assert handle.result(timeout=20)["counts"]["removed"] == len(IDS)
+    close(sender._app, connections=True)
+    assert {_queues(server, url)[name] for name in OURS} == {
+        arguments.get("x-queue-type", "classic")
+    }
+
+
+def test_a_service_that_makes_quorum_queues_of_what_is_missing_sends_first(
+    make_stack: MakeStack, server: RabbitMQ
+) -> None:
+    url = server.create_vhost()
+    stack = make_stack(url)
+    app = Celery("quorum", broker=url, backend="rpc://")
+    app.conf.task_create_missing_queue_type = "quorum"
+    before = _detaches(stack, app)
+    stack.start_worker().wait_until_ready()
+    assert _done(before, _detaches(stack, app))
+    close(app, connections=True)
+    found = _queues(server, url)
+    assert found[QUEUE] == "quorum"
+    assert not [name for name in found if "delayed" in name]
+
+
+def test_an_exchange_of_the_same_name_may_be_of_any_type(
+    make_stack: MakeStack, server: RabbitMQ
+) -> None:
+    url = server.create_vhost()
+    with kombu.Connection(url) as link:
+        kombu.Exchange(QUEUE, type="topic", durable=False, channel=link.channel()).declare()
+    stack = make_stack(url)
+    stack.start_worker().wait_until_ready()
+    with kombu.Connection(url) as link:  # bound to what is there
+        told: Any = kombu.Queue(QUEUE, channel=link.channel())
+        told.queue_declare(passive=True)
+    sender = TagSweep(broker_url=url)
+    tenant = new_tenant()
+    stack.store.tag(tenant, "t", tables=IDS)
+    handle = sender.detach(tenant=tenant, names=["t"], tables=IDS)
+    assert handle.result(timeout=20)["counts"]["removed"] == len(IDS)
+    close(sender._app, connections=True)
+
+
+def test_a_message_that_no_queue_takes_is_told_and_does_not_confirm_the_next_one(
+    amqp_url: str,
+) -> None:
+    with Link(amqp_url, transport_options={"confirm_publish": True}) as link:
+        channel: Any = link.channel()
+        channel.queue_declare("there", auto_delete=False)
+        producer = kombu.Producer(channel)
+        for _ in range(3):
+            with pytest.raises(Unrouted, match=r"NO_ROUTE.*nowhere"):
+                producer.publish({}, routing_key="nowhere", mandatory=True)
+            producer.publish({}, routing_key="there", mandatory=True)
+        assert channel.queue_declare("there", passive=True).message_count == 3
+
+
+def test_a_queue_that_was_deleted_is_declared_anew_by_who_sends(amqp_url: str) -> None:
+    sender = TagSweep(broker_url=amqp_url)
+    with kombu.Connection(amqp_url) as link:
+        channel: Any = link.channel()
+        for _ in range(2):
+            sender.detach(tenant="t", names=["n"], tables=IDS)
+            assert channel.queue_delete(QUEUE) == 1
+    close(sender._app, connections=True)
+
+
+def test_a_full_queue_that_refuses_messages_is_told_to_who_sends(amqp_url: str) -> None:
+    _declare(amqp_url, **{"x-max-length": 1, "x-overflow": "reject-publish"})
+    sender = TagSweep(broker_url=amqp_url)
+    sender.detach(tenant="t", names=["n"], tables=IDS)
+    with pytest.raises(BrokerUnavailable, match="the queue is full"):
+        sender.detach(tenant="t", names=["n"], tables=IDS)
+    close(sender._app, connections=True)
