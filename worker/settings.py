@@ -5,65 +5,19 @@ from __future__ import annotations
 import re
 from functools import cache
 from typing import Annotated, Self
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from worker import urls
 from worker.errors import SettingsError
+from worker.redaction import masked
+from worker.urls import AMQP, MEMORY, REDIS, scheme
 
-REDIS = ("redis", "rediss")
-AMQP = ("amqp", "amqps")
-MEMORY = "memory"
+__all__ = ["AMQP", "MEMORY", "REDIS", "Settings", "load", "masked", "scheme"]
+
 #: never shown, not even where they are wrong
 _SECRET = ("TAGSWEEP_SECRET_KEY", "TAGSWEEP_API_KEY")
-
-
-def scheme(url: str) -> str:
-    """Return the part of ``url`` before ``://``, in lower case."""
-    return url.partition("://")[0].lower()
-
-
-def masked(url: str) -> str:
-    """Return ``url`` as it may be shown: without its password, whatever else is wrong with it."""
-    try:
-        password = urlsplit(url).password
-    except ValueError:
-        return re.sub(r"(://[^:/@]*):.*@", r"\1:***@", url)
-    return url.replace(f":{password}@", ":***@", 1) if password else url
-
-
-def _one_of(*schemes: str) -> AfterValidator:
-    def check(url: str) -> str:
-        if "://" not in url or scheme(url).partition("+")[0] not in schemes:
-            raise ValueError(f"must start with one of {', '.join(s + '://' for s in schemes)}")
-        return _readable(url)
-
-    return AfterValidator(check)
-
-
-def _readable(url: str) -> str:
-    """Return ``url``; raises ValueError where a driver could not read it."""
-    parts = urlsplit(url)  # raises ValueError at a bracket that is not closed
-    _ = parts.port  # and here, where it is no number
-    kind = parts.scheme.partition("+")[0]
-    if "://" not in url:
-        raise ValueError("must be a URL")
-    if kind == "sqlite" and parts.netloc:
-        raise ValueError("has three slashes before a file's name, four before a whole path")
-    if kind in REDIS and not re.fullmatch(r"/?\d*", parts.path):
-        raise ValueError("ends in the number of a database, as /0")
-    return url
-
-
-def _gateway(url: str) -> str:
-    parts = urlsplit(url)
-    _ = parts.port
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError("must be http:// or https:// and a host")
-    if parts.username is not None or parts.query or parts.fragment:
-        raise ValueError("must have no user, no query and no fragment")
-    return url.rstrip("/")
 
 
 def _header(key: SecretStr) -> SecretStr:
@@ -77,12 +31,12 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="TAGSWEEP_", frozen=True, env_ignore_empty=True)
 
-    database_url: Annotated[str, _one_of("sqlite", "postgresql")] = "sqlite:///tagsweep.db"
-    broker_url: Annotated[str, _one_of(MEMORY, *REDIS, *AMQP)] = "memory://"
-    events_url: Annotated[str, _one_of(*REDIS, *AMQP)] | None = None
-    results_url: Annotated[str, AfterValidator(_readable)] | None = None
+    database_url: Annotated[str, urls.one_of("sqlite", "postgresql")] = "sqlite:///tagsweep.db"
+    broker_url: Annotated[str, urls.one_of(MEMORY, *REDIS, *AMQP)] = "memory://"
+    events_url: Annotated[str, urls.one_of(*REDIS, *AMQP)] | None = None
+    results_url: Annotated[str, AfterValidator(urls.readable)] | None = None
     #: the gateway that commands go through, where there is a key for it
-    url: Annotated[str, AfterValidator(_gateway)] = "http://127.0.0.1:8000"
+    url: Annotated[str, AfterValidator(urls.gateway)] = "http://127.0.0.1:8000"
     api_key: Annotated[SecretStr, AfterValidator(_header)] | None = None
     chunk_size: int = Field(20_000, ge=1, le=1_000_000)
     #: most items per second, over all workers together; none: as fast as the store takes them
