@@ -53,7 +53,8 @@ def _loopback_only() -> Iterator[None]:
 
 
 @contextmanager
-def _running(server: AnyServer) -> Iterator[AnyServer]:
+def running(server: AnyServer) -> Iterator[AnyServer]:
+    """Run a server for the block; where it is not installed, skip the test (in CI: fail it)."""
     try:
         with server:
             yield server
@@ -66,14 +67,14 @@ def _running(server: AnyServer) -> Iterator[AnyServer]:
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[Postgres]:
     """The session's PostgreSQL; not to be killed."""
-    with _running(Postgres()) as server:
+    with running(Postgres()) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def redis_server() -> Iterator[Redis]:
     """The session's Redis; not to be killed."""
-    with _running(Redis()) as server:
+    with running(Redis()) as server:
         yield server
 
 
@@ -85,7 +86,7 @@ def rabbitmq_server() -> Iterator[RabbitMQ | NamedRabbitMQ]:
     if named and not server.is_installed():
         yield NamedRabbitMQ(named)
         return
-    with _running(server):
+    with running(server):
         yield server
 
 
@@ -112,21 +113,21 @@ def amqp_url(rabbitmq_server: RabbitMQ | NamedRabbitMQ) -> str:
 @pytest.fixture
 def own_postgres() -> Iterator[Postgres]:
     """A running PostgreSQL that the test may kill."""
-    with _running(Postgres()) as server:
+    with running(Postgres()) as server:
         yield server
 
 
 @pytest.fixture
 def own_redis() -> Iterator[Redis]:
     """A running Redis that the test may kill; it keeps its data."""
-    with _running(Redis(appendonly=True)) as server:
+    with running(Redis(appendonly=True)) as server:
         yield server
 
 
 @pytest.fixture
 def own_rabbitmq() -> Iterator[RabbitMQ]:
     """A running RabbitMQ that the test may kill."""
-    with _running(RabbitMQ()) as server:
+    with running(RabbitMQ()) as server:
         yield server
 
 

@@ -14,7 +14,7 @@ from typing import ParamSpec, TypeVar
 
 from sqlalchemy import Connection, select, update
 
-from worker import attempts
+from worker import attempts, database
 from worker.models.tables import alarm
 from worker.models.types import ago, clock
 
@@ -59,7 +59,7 @@ def counted(connection: Connection, step: str) -> Iterator[bool]:
     if not stands(connection):
         yield False
         return
-    beside = connection.dialect.name != "sqlite"
+    beside = not database.is_alone(connection)
     tries = attempts.count(step) if beside else _counted_before(step)
     try:
         yield tries > MOST_TRIES
@@ -73,8 +73,9 @@ def counted(connection: Connection, step: str) -> Iterator[bool]:
 def patiently(transaction: Callable[P, T]) -> Callable[P, T]:
     """Make a function of one that does a transaction with a step that may have to be ``counted``.
 
-    SQLite's one writer cannot count beside the step's own transaction. There, that is rolled back
-    when it comes to the step, and done anew once the step is counted.
+    SQLite's one writer cannot count beside the step's own transaction, and a pooler may have no
+    session for it. There, that is rolled back when it comes to the step, and done anew once the
+    step is counted.
     """
 
     @wraps(transaction)

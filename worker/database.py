@@ -27,39 +27,35 @@ def open_engine(config: settings.Settings) -> Engine:
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
-    from worker import wire
+    from worker import sessions
 
     engine = create_engine(
-        url.set(drivername="postgresql+psycopg"),
-        connect_args=_postgresql_arguments(config),
+        "postgresql+psycopg://",
+        connect_args=sessions.arguments(config),
+        isolation_level=sessions.ISOLATION,
+        use_native_hstore=False,  # or each engine would ask the server for it
         pool_size=4,
         max_overflow=8,
     )
-    event.listen(engine, "connect", lambda connection, _: wire.adapt(connection))
-    event.listen(engine, "connect", lambda connection, _: wire.read_any_time(connection))
+    sessions.Sessions(config).attach(engine)
     return engine
 
 
-def _postgresql_arguments(config: settings.Settings) -> dict[str, Any]:
-    from worker import wire
+def is_pooled(connection: Connection) -> bool:
+    """Tell whether a pooler may stand between this connection and PostgreSQL."""
+    if connection.dialect.name == "sqlite":
+        return False
+    from worker import sessions
 
-    chosen = {
-        "jit": "off",  # it starts at a cost that chunks pass, and takes longer than they do
-        "lock_timeout": f"{config.lock_timeout_s}s",
-        "statement_timeout": f"{config.statement_timeout_s}s",
-        "idle_in_transaction_session_timeout": f"{config.statement_timeout_s}s",
-        "timezone": "UTC",
-    }
-    return {
-        "connect_timeout": config.connect_timeout_s,
-        "cursor_factory": wire.Cursor,
-        "application_name": "tagsweep",
-        "options": " ".join(f"-c {name}={value}" for name, value in chosen.items()),
-        "keepalives_idle": 30,
-        "keepalives_interval": 10,
-        "keepalives_count": 3,
-        "tcp_user_timeout": 60_000,
-    }
+    return sessions.is_pooled(connection)
+
+
+def is_alone(connection: Connection) -> bool:
+    """Tell whether no second transaction may be waited for while this one is open.
+
+    SQLite has one writer; and a pooler may have no second session to lend, till this one is back.
+    """
+    return connection.dialect.name == "sqlite" or is_pooled(connection)
 
 
 def adapt(connection: Connection) -> None:

@@ -8,10 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sqlalchemy import make_url
 from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError
 
-from worker import settings
+from worker import database_url, settings
 from worker.errors import StoreBusy, StoreRefused, StoreUnavailable, TagsweepError
 
 #: lock_not_available, deadlock_detected, serialization_failure
@@ -31,10 +30,10 @@ _ANOTHER_FILE = "set TAGSWEEP_DATABASE_URL to another file"
 
 def describe(url: str) -> str:
     """Return where the store is, as a person may be told: no password, a file's whole path."""
-    parsed = make_url(url)
-    if parsed.get_backend_name() == "sqlite" and parsed.database:
-        return f"sqlite:///{Path(parsed.database).resolve()}"
-    return parsed.render_as_string(hide_password=True)
+    if url.startswith("sqlite:"):
+        file = url.partition(":///")[2]
+        return f"sqlite:///{Path(file).resolve()}" if file else url
+    return database_url.shown(url)
 
 
 @contextmanager

@@ -3,7 +3,8 @@
 The rows of a chunk lie all over the table, so chunk after chunk visits the same pages; and each
 visit would first prune what the one before has left dead. Nothing is pruned while anybody might
 still see it. So a worker keeps a snapshot open, for a few seconds at a time, and vacuum is held up
-no longer than by any other query of a few seconds (docs/decisions/0011).
+no longer than by any other query of a few seconds (docs/decisions/0011). Behind a pooler none is
+kept: there it would be one of few sessions.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ _since = 0.0
 def keep(connection: Connection) -> None:
     """Have a snapshot open that is not much older than KEEP_S; ``connection`` is the chunk's."""
     global _since  # noqa: PLW0603  # one for the process
-    if connection.dialect.name != "postgresql":
+    if database.is_alone(connection):
         return
     with _lock:
         if time.monotonic() - _since < KEEP_S:

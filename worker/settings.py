@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from functools import cache
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from worker import urls
+from worker.database_url import normal
 from worker.errors import SettingsError
 from worker.redaction import masked
 from worker.urls import AMQP, MEMORY, REDIS, scheme
@@ -31,7 +32,9 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="TAGSWEEP_", frozen=True, env_ignore_empty=True)
 
-    database_url: Annotated[str, urls.one_of("sqlite", "postgresql")] = "sqlite:///tagsweep.db"
+    database_url: Annotated[str, AfterValidator(normal)] = "sqlite:///tagsweep.db"
+    #: whether PostgreSQL is reached through a pooler of transactions; none: it is found out
+    pooler: Literal["transaction", "none"] | None = None
     broker_url: Annotated[str, urls.one_of(MEMORY, *REDIS, *AMQP)] = "memory://"
     events_url: Annotated[str, urls.one_of(*REDIS, *AMQP)] | None = None
     results_url: Annotated[str, AfterValidator(urls.readable)] | None = None

@@ -35,8 +35,6 @@ def readable(url: str) -> str:
     kind = parts.scheme.partition("+")[0]
     if "://" not in url:
         raise ValueError("must be a URL")
-    if kind == "sqlite" and parts.netloc:
-        raise ValueError("has three slashes before a file's name, four before a whole path")
     if kind in REDIS and not re.fullmatch(r"/?\d*", parts.path):
         raise ValueError("ends in the number of a database, as /0")
     return url

@@ -1,11 +1,20 @@
-"""Real PostgreSQL, Redis and RabbitMQ servers, private to the tests, on random loopback ports.
+"""Real servers, private to the tests, on random loopback ports.
 
 The programs installed are used; where there are none, those of the wheels in requirements/dev.txt.
 """
 
+from tests.servers.pgbouncer import PgBouncer
 from tests.servers.postgres import Postgres
 from tests.servers.processes import ServerFailed, ServerMissing
 from tests.servers.rabbitmq import NamedRabbitMQ, RabbitMQ
 from tests.servers.redis import Redis
 
-__all__ = ["NamedRabbitMQ", "Postgres", "RabbitMQ", "Redis", "ServerFailed", "ServerMissing"]
+__all__ = [
+    "NamedRabbitMQ",
+    "PgBouncer",
+    "Postgres",
+    "RabbitMQ",
+    "Redis",
+    "ServerFailed",
+    "ServerMissing",
+]
