@@ -50,6 +50,15 @@ def is_pooled(connection: Connection) -> bool:
     return sessions.is_pooled(connection)
 
 
+def is_lent(connection: Connection) -> bool:
+    """Tell whether it was seen that a pooler lends the session, whatever was told of it."""
+    if connection.dialect.name == "sqlite":
+        return False
+    from worker import sessions
+
+    return sessions.is_lent(connection)
+
+
 def is_alone(connection: Connection) -> bool:
     """Tell whether no second transaction may be waited for while this one is open.
 

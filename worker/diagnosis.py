@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from worker import database, drivers, feed, listing, outbox, schema, settings, streams
+from sqlalchemy import Connection
+
+from worker import database, drivers, feed, listing, outbox, readiness, schema, settings, streams
 from worker.errors import TagsweepError
 from worker.messaging import checkup, exchange
 from worker.settings import AMQP, REDIS, masked, scheme
@@ -15,6 +17,17 @@ from worker.store import catalogue
 #: after how long without a step a job is stuck, and an unpublished event is late
 LATE_S = 60
 DAY_S = 86_400
+
+POOLED = "A pooler stands before it: each transaction brings its settings, nothing is prepared."
+TOLD = "TAGSWEEP_POOLER=transaction: each transaction brings its settings, nothing is prepared."
+UNUSED = (
+    "A pooler stands before it, and TAGSWEEP_POOLER=none: right where it lends whole sessions, "
+    "wrong where it lends them for a transaction."
+)
+UNWRITABLE = (
+    "Nothing is lost meanwhile: jobs wait. Mend what it says; behind a failover name all servers "
+    "in TAGSWEEP_DATABASE_URL, with target_session_attrs=read-write."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +74,23 @@ def _database() -> Iterator[Finding]:
     schema.ready()
     with database.reading() as connection:
         found = schema.revision(connection)
+        pooler = _pooler(connection)
     where = drivers.describe(settings.load().database_url)
     yield Finding("database", f"The store at {where} answers and has schema {found}.")
+    if pooler:
+        yield Finding("database", pooler)
+    if lacking := readiness.missing():
+        role = "Its role lacks " + ", ".join(lacking) + "."
+        yield Finding("database", role, "Let the owner of the tables GRANT it.")
+    if why := readiness.problem():
+        yield Finding("database", f"It cannot be written to: {why}.", UNWRITABLE)
+
+
+def _pooler(connection: Connection) -> str | None:
+    """Return what there is to say of a pooler before the store."""
+    if not database.is_pooled(connection):
+        return UNUSED if database.is_lent(connection) else None
+    return POOLED if settings.load().pooler is None else TOLD
 
 
 def _broker() -> Iterator[Finding]:

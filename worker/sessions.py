@@ -28,7 +28,7 @@ ISOLATION = "READ COMMITTED"
 _NEW = ("transaction_timeout",)
 #: a statement that was prepared in another session: it is not there, it is there already
 _LOST = ("26000", "42P05")
-_POOLED = "pooled"
+_POOLED, _LENT = "pooled", "lent"
 
 NO_OPTIONS = (
     "TAGSWEEP_DATABASE_URL names options ({names}), which a pooler does not keep: speak to the "
@@ -74,6 +74,11 @@ def is_pooled(connection: Connection) -> bool:
     return bool(connection.info.get(_POOLED))
 
 
+def is_lent(connection: Connection) -> bool:
+    """Tell whether it was seen that a pooler has lent the session, whatever was told of it."""
+    return bool(connection.info.get(_LENT))
+
+
 class Sessions:
     """The sessions of one engine: each is set when it begins, or at each of its transactions."""
 
@@ -92,31 +97,34 @@ class Sessions:
 
     def _connected(self, connection: psycopg.Connection[Any], record: Any) -> None:
         wire.adapt(connection)
-        try:
-            record.info[_POOLED] = pooled = self._find_out(connection)
-        except BaseException:
-            connection.close()
-            raise
+        pooled = self._told == "transaction"
+        if not pooled:
+            record.info[_LENT] = lent = self._is_lent(connection)
+            pooled = lent and self._told is None
+        record.info[_POOLED] = pooled
         if pooled and self._options:
             connection.close()
             raise SettingsError(NO_OPTIONS.format(names=", ".join(self._options)))
         if pooled:
             connection.prepare_threshold = None
 
-    def _find_out(self, connection: psycopg.Connection[Any]) -> bool:
-        """Set the session, if it is ours alone; tell whether a pooler lends it.
+    def _is_lent(self, connection: psycopg.Connection[Any]) -> bool:
+        """Set the session, if it is ours alone, or told to be; tell whether a pooler lends it.
 
         One round trip. A pooler has to answer a client with a number of its own: so the server's
         tells them apart, and it sets nothing in a session that is not this client's.
         """
-        if self._told == "transaction":
-            return True
-        pid = None if self._told == "none" else connection.info.backend_pid
-        connection.autocommit = True
-        statement, values = _statement(self._settings, local=False, pid=pid)
-        row = connection.execute(statement, values).fetchone()
-        connection.autocommit = False
-        return pid is not None and row is not None and row[0] != pid
+        pid = connection.info.backend_pid
+        only = None if self._told == "none" else pid
+        statement, values = _statement(self._settings, local=False, pid=only)
+        try:
+            connection.autocommit = True
+            row = connection.execute(statement, values).fetchone()
+            connection.autocommit = False
+        except BaseException:
+            connection.close()
+            raise
+        return row is not None and row[0] != pid
 
     def _begun(self, connection: Connection) -> None:
         if is_pooled(connection):

@@ -10,10 +10,10 @@ from fastapi import Request, Response
 from producer.gateway import routing, schemas, service
 from producer.gateway.refusals import document, unavailable
 from producer.gateway.service import Gateway
-from worker import database, feed
 from worker.errors import TagsweepError
 from worker.messaging import broker
 from worker.messaging.app import app
+from worker.readiness import problem
 
 #: how long an answer of /readyz is good for: many probes ask the servers once
 FRESH_S = 0.5
@@ -74,6 +74,8 @@ async def _problem(gateway: Gateway) -> str:
     told = []
     if isinstance(store, BaseException):
         told.append("The store does not answer.")
+    elif store:
+        told.append(f"The store cannot be written to: {store.rstrip('.')}.")
     if isinstance(messages, BaseException):
         told.append("The broker does not answer.")
     for error in (store, messages):
@@ -82,9 +84,9 @@ async def _problem(gateway: Gateway) -> str:
     return " ".join(told)
 
 
-def _ask_store() -> None:
-    with database.reading() as connection:
-        feed.bounds(connection)
+def _ask_store() -> str | None:
+    """Return why the store takes nothing; None where it does."""
+    return problem()
 
 
 def _ask_broker() -> None:
