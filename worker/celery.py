@@ -4,7 +4,7 @@ import sys
 
 from worker import intake
 from worker.errors import SettingsError
-from worker.messaging import heart, logs, strays
+from worker.messaging import heart, logs, node, strays
 from worker.messaging.app import app as make
 
 try:
@@ -12,5 +12,6 @@ try:
 except SettingsError as error:
     sys.exit(f"tagsweep: {error}")
 heart.attach()
+node.name()
 logs.quieten()
 strays.keep_with(intake.keep_stray)

@@ -57,6 +57,23 @@ class SchemaMismatch(Rejected):
 class BrokerUnavailable(Retryable):
     """The broker does not answer."""
 
+    told = "The {server} does not answer."  #: what anybody may know, who cannot mend it
+
+    def __init__(self, message: str | None = None, *, server: str = "broker") -> None:
+        self.server = server  #: which it is: the broker, the result backend or the event stream
+        super().__init__(message)
+
+    @property
+    def public(self) -> str:
+        """Which server it is, and whether it is away: without addresses or its own words."""
+        return self.told.format(server=self.server)
+
+
+class BrokerRefused(BrokerUnavailable):
+    """The broker answers, and refuses what is asked of it."""
+
+    told = "The {server} refuses what is asked of it."
+
 
 class InvalidJob(Rejected):
     """The request is not a valid job."""

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from worker import settings
-from worker.errors import BrokerUnavailable
+from worker import error_replies, settings
+from worker.error_replies import Server
 from worker.models.events import STREAM
 
 if TYPE_CHECKING:
@@ -28,6 +28,11 @@ def _client(url: str) -> redis.Redis:
 os.register_at_fork(after_in_child=_client.cache_clear)
 
 
+def _server(url: str) -> Server:
+    variable = "TAGSWEEP_EVENTS_URL" if settings.load().events_url else "TAGSWEEP_BROKER_URL"
+    return Server("event stream", variable, url)
+
+
 def publish_events(url: str, events: Sequence[str]) -> None:
     """Append ``events``, JSON texts, to the stream of the Redis at ``url``, in their order.
 
@@ -42,8 +47,7 @@ def publish_events(url: str, events: Sequence[str]) -> None:
                 pipeline.xadd(STREAM, {"data": event}, maxlen=length, approximate=True)
             pipeline.execute()
     except redis.RedisError as error:
-        where = settings.masked(url)
-        raise BrokerUnavailable(f"Events cannot be published to {where}: {error}") from error
+        raise error_replies.raised(_server(url), error) from error
 
 
 def follow(url: str) -> Iterator[str | None]:
@@ -68,8 +72,7 @@ def follow(url: str) -> Iterator[str | None]:
                     last = entry_id
                     yield fields.get(b"data", b"").decode()
     except redis.RedisError as error:
-        where = settings.masked(url)
-        raise BrokerUnavailable(f"Events cannot be read from {where}: {error}") from error
+        raise error_replies.raised(_server(url), error) from error
 
 
 def _entries(read: Any) -> list[tuple[bytes, dict[bytes, bytes]]]:
@@ -95,7 +98,7 @@ def keeping(url: str) -> dict[str, str]:
         memory: Any = client.info("memory")
         snapshots = _setting(client, "save")
     except redis.RedisError as error:
-        raise BrokerUnavailable(f"{settings.masked(url)} does not answer: {error}") from error
+        raise error_replies.raised(_server(url), error) from error
     status = {"snapshot": "rdb_last_bgsave_status", "log": "aof_last_write_status"}
     failed = [name for name, field in status.items() if persistence.get(field, "ok") != "ok"]
     return {

@@ -9,7 +9,7 @@ import typer
 
 from producer.cli import terminal, trouble
 from worker import drivers, schema, settings
-from worker.messaging import broker, embedded
+from worker.messaging import broker, embedded, node
 
 app = typer.Typer(rich_markup_mode="rich", add_completion=False)
 
@@ -18,11 +18,22 @@ STOPS = {signal.SIGINT, signal.SIGTERM}
 Concurrency = Annotated[
     int | None, typer.Option(min=1, metavar="N", help="Processes; by default one for each core.")
 ]
+Hostname = Annotated[
+    str | None,
+    typer.Option(
+        "--hostname", "-n", metavar="NAME", help="The node's name, as Celery has it (w1@%h)."
+    ),
+]
 LogLevel = Annotated[str, typer.Option(help="debug, info, warning or error.")]
 
 
 @app.command()
-def worker(*, concurrency: Concurrency = None, loglevel: LogLevel = "info") -> None:
+def worker(
+    *,
+    concurrency: Concurrency = None,
+    hostname: Hostname = None,
+    loglevel: LogLevel = "info",
+) -> None:
     """Run a worker until Ctrl-C or SIGTERM; the step in hand is finished.
 
     Behind a broker this is the same as `celery -A worker worker`. With nothing set it works, one
@@ -38,8 +49,9 @@ def worker(*, concurrency: Concurrency = None, loglevel: LogLevel = "info") -> N
     arguments = ["worker", "--loglevel", loglevel]
     if concurrency is not None:
         arguments += ["--concurrency", str(concurrency)]
-    status: int | None = celery_app.worker_main(arguments)
-    raise typer.Exit(status or 0)
+    if hostname is not None:
+        arguments += ["--hostname", hostname]
+    raise typer.Exit(node.run(celery_app, arguments))
 
 
 def _embedded() -> None:

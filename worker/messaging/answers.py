@@ -11,7 +11,9 @@ from celery.backends.base import DisabledBackend
 from celery.exceptions import TimeoutError as CeleryTimeout
 
 from worker import settings
+from worker.error_replies import Server
 from worker.errors import JobEnded, TagsweepError
+from worker.messaging import broker
 from worker.messaging.app import BRIEF, app
 from worker.messaging.broker import unavailable
 from worker.models.jobs import QUEUE
@@ -34,7 +36,7 @@ def give(
     """
     state = states.FAILURE if isinstance(result, Exception) else states.SUCCESS
     backend: Any = app().backend
-    with unavailable(app()):
+    with unavailable(_server(app())):
         if not are_messages():
             for name in {str(job_id), *(name for _, name in replies)}:
                 backend.store_result(name, result, state)
@@ -52,13 +54,13 @@ def forget(job_id: UUID | str) -> None:
     Raises BrokerUnavailable where the result backend does not answer.
     """
     if not are_messages():
-        with unavailable(app()):
+        with unavailable(_server(app())):
             app().backend.forget(str(job_id))
 
 
 def expect(sender: Celery, job_id: str) -> None:
     """Make ready to receive the answer to a job whose own message is not a Celery call."""
-    with unavailable(sender), sender.amqp.producer_pool.acquire(block=True) as producer:
+    with unavailable(_server(sender)), sender.amqp.producer_pool.acquire(block=True) as producer:
         sender.backend.on_task_call(producer, job_id)
 
 
@@ -70,7 +72,7 @@ def wait(sender: Celery, job_id: str, timeout: float | None) -> dict[str, Any]:
     _require_backend(sender)
     asked: Any = sender.AsyncResult(job_id)
     try:
-        with unavailable(sender):
+        with unavailable(_server(sender)):
             data: dict[str, Any] = asked.get(timeout=timeout)
     except CeleryTimeout:
         message = f"Job {job_id} has not ended within {timeout} s; it goes on."
@@ -85,7 +87,7 @@ def wait(sender: Celery, job_id: str, timeout: float | None) -> dict[str, Any]:
 def status(sender: Celery, job_id: str) -> str:
     """Return a job's status as a worker tells it; ``queued`` where none answers in time."""
     _require_backend(sender)
-    with unavailable(sender):
+    with unavailable(broker.server(sender)):
         asked = sender.send_task("tags.status", [job_id], queue=QUEUE, expires=STATUS_S)
         try:
             return str(asked.get(timeout=STATUS_S)["status"])
@@ -93,6 +95,14 @@ def status(sender: Celery, job_id: str) -> str:
             return "queued"
         finally:
             asked.forget()
+
+
+def _server(sender: Celery) -> Server:
+    """Return where answers go: with ``rpc://`` to the broker."""
+    url = str(sender.conf.result_backend or "")
+    if url.startswith("rpc"):
+        return broker.server(sender)
+    return Server("result backend", "TAGSWEEP_RESULTS_URL", url)
 
 
 def _require_backend(sender: Celery) -> None:

@@ -6,15 +6,25 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from amqp.exceptions import AMQPError, MessageNacked
 from celery import Celery
-from kombu.exceptions import OperationalError
+from kombu.exceptions import ConnectionLimitExceeded, InconsistencyError, OperationalError
 
-from worker import settings
-from worker.errors import BrokerUnavailable
+from worker import error_replies, settings
+from worker.error_replies import Server
 from worker.messaging.app import SENDING, SWEEPS, app
-from worker.messaging.link import Unrouted, Unwanted
+from worker.messaging.link import Unrouted
 from worker.models.jobs import QUEUE
-from worker.settings import masked
+
+#: what client libraries raise of a server, beside Redis' own
+_ERRORS = (
+    OperationalError,
+    ConnectionLimitExceeded,
+    InconsistencyError,
+    AMQPError,
+    MessageNacked,
+    OSError,
+)
 
 
 def send(sender: Celery, name: str, body: object = None, **options: Any) -> None:
@@ -26,7 +36,7 @@ def send(sender: Celery, name: str, body: object = None, **options: Any) -> None
     # said here, or Celery would spell out the ids for its monitors, which takes as long as sending
     told = {"argsrepr": "(…)" if args else "()", "kwargsrepr": "{}"}
     options = {"queue": QUEUE, **SENDING, **told, **options}
-    with unavailable(sender):
+    with unavailable(server(sender)):
         try:
             sender.send_task(name, args, **options)
         except Unrouted:  # deleted since it was declared: on another connection it is anew
@@ -38,7 +48,7 @@ def connect(sender: Celery) -> None:
 
     Raises BrokerUnavailable.
     """
-    with unavailable(sender), sender.amqp.producer_pool.acquire(block=True) as producer:
+    with unavailable(server(sender)), sender.amqp.producer_pool.acquire(block=True) as producer:
         producer.maybe_declare(sender.amqp.queues[QUEUE])
 
 
@@ -56,7 +66,7 @@ def wake(wanted: int = 1) -> None:
 def sweeps_waiting() -> int:
     """Return how many sweeps wait on the broker."""
     connection: Any  # the stubs take it for a producer
-    with unavailable(app()), app().pool.acquire(block=True) as connection:
+    with unavailable(server(app())), app().pool.acquire(block=True) as connection:
         return depth(connection, connection.default_channel, SWEEPS)
 
 
@@ -70,43 +80,28 @@ def depth(connection: Any, channel: Any, name: str) -> int:
 
 def check(sender: Celery) -> None:
     """Raise BrokerUnavailable, within seconds, where the broker does not answer."""
-    with unavailable(sender), sender.connection_for_write() as connection:
+    with unavailable(server(sender)), sender.connection_for_write() as connection:
         # a second try only where the first was refused at once
         connection.ensure_connection(max_retries=1, interval_start=0, timeout=1)
 
 
+def server(sender: Celery) -> Server:
+    """Return which broker the app sends to."""
+    return Server("broker", "TAGSWEEP_BROKER_URL", str(sender.conf.broker_url))
+
+
 @contextmanager
-def unavailable(sender: Celery) -> Iterator[None]:
-    """Raise the broker's errors as BrokerUnavailable."""
+def unavailable(about: Server) -> Iterator[None]:
+    """Raise what client libraries raise of a server as BrokerUnavailable, or BrokerRefused."""
     try:
         yield
     except Exception as error:
-        connection = sender.connection_for_write()
-        errors: tuple[type[BaseException], ...] = (
-            OperationalError,
-            *connection.connection_errors,
-            *connection.channel_errors,
-        )
-        # the second: what Celery raises where a result backend on Redis does not answer
-        if not isinstance(error, errors) and "Retry limit exceeded" not in str(error):
+        # the last: what Celery raises where a result backend on Redis does not answer
+        if not (
+            isinstance(error, _ERRORS)
+            or error_replies.code_of(error)
+            or error_replies.is_redis(error)
+            or "Retry limit exceeded" in str(error)
+        ):
             raise
-        where = masked(str(sender.conf.broker_url))
-        if isinstance(error, Unrouted | Unwanted):
-            raise BrokerUnavailable(_not_taken(where, error)) from error
-        cause = " ".join(str(error.__cause__ or error).split())[:300]
-        raise BrokerUnavailable(
-            f"The broker at {where} does not answer ({cause}). "
-            "Start it, or set TAGSWEEP_BROKER_URL to where it is."
-        ) from error
-
-
-def _not_taken(where: str, error: Unrouted | Unwanted) -> str:
-    if isinstance(error, Unrouted):
-        return (
-            f"The broker at {where} has no queue that takes the message ({error}): it was deleted, "
-            "or the node that holds it is down. Start a worker, or that node."
-        )
-    return (
-        f"The broker at {where} does not take the message ({error}): the queue is full, or too "
-        "many of its nodes are down. Start workers, raise its limit, or start its nodes."
-    )
+        raise error_replies.raised(about, error) from error

@@ -9,7 +9,7 @@ import kombu
 
 from worker import settings
 from worker.messaging.app import PARTS, app
-from worker.messaging.broker import depth, unavailable
+from worker.messaging.broker import depth, server, unavailable
 from worker.models.jobs import QUEUE
 
 #: how long workers, or an alarm of the broker's, may take to be heard
@@ -18,14 +18,14 @@ PATIENCE_S = 1.5
 
 def workers() -> list[str]:
     """Return the names of the workers that answer; raises BrokerUnavailable."""
-    with unavailable(app()):
+    with unavailable(server(app())):
         replies: Any = app().control.ping(timeout=PATIENCE_S)
     return sorted(name for reply in replies for name in reply)
 
 
 def waiting() -> int:
     """Return how many messages wait for a worker; raises BrokerUnavailable."""
-    with unavailable(app()), app().connection_for_read() as connection:
+    with unavailable(server(app())), app().connection_for_read() as connection:
         link: Any = connection  # the stubs know no channels
         return sum(depth(link, link.channel(), name) for name in (QUEUE, PARTS))
 
@@ -40,7 +40,7 @@ def blocked() -> str | None:
     config = settings.load()
     # not the app's: with confirmations a publish would wait till the alarm is over
     link = kombu.Connection(config.broker_url, connect_timeout=config.connect_timeout_s)
-    with unavailable(app()):
+    with unavailable(server(app())):
         raw: Any = link.connection
         raw.on_blocked = reasons.append
         try:

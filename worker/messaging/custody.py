@@ -8,7 +8,10 @@ bring back at once whatever all others are working on.
 
 from __future__ import annotations
 
+import logging
 import time
+from collections.abc import Callable
+from functools import partial
 from queue import Empty
 from typing import Any
 from uuid import uuid4
@@ -19,8 +22,12 @@ from kombu.transport.virtual.base import QoS as VirtualQoS
 from kombu.utils.encoding import bytes_to_str
 from kombu.utils.json import dumps, loads
 
-from worker.messaging import strays
+from worker import error_replies
+from worker.messaging import scripts, strays
 from worker.models.jobs import QUEUE
+from worker.outages import Outage
+
+log = logging.getLogger(__name__)
 
 TAKEN, TAKEN_AT = "tagsweep.taken", "tagsweep.taken_at"
 #: seconds between two looks at the queues: at least, at most, as a share of how long all was quiet
@@ -33,41 +40,9 @@ MOST_IN_A_ROW = 20
 #: what comes every few seconds, though all is quiet
 RECOVER = "tags.recover"
 
-_NOW = "local clock = redis.call('TIME') local now = clock[1] + clock[2] / 1000000 "
-_TAKE = f"""{_NOW}
-for at = 1, #KEYS - 2 do
-    local message = redis.call('RPOP', KEYS[at])
-    if message then
-        redis.call('HSET', KEYS[#KEYS - 1], ARGV[1], KEYS[at] .. '\\n' .. message)
-        redis.call('ZADD', KEYS[#KEYS], now, ARGV[1])
-        return {{KEYS[at], message}}
-    end
-end
-return false
-"""
-# what kombu keeps is [message, exchange, routing key]: made here, the message does not travel back
-_NOTE = f"""{_NOW}
-local kept = redis.call('HGET', KEYS[3], ARGV[2])
-if kept then
-    local message = string.sub(kept, string.find(kept, '\\n', 1, true) + 1)
-    redis.call('HSET', KEYS[1], ARGV[1], '[' .. message .. ',' .. ARGV[3] .. ']')
-    redis.call('ZADD', KEYS[2], now, ARGV[1])
-    redis.call('HDEL', KEYS[3], ARGV[2])
-    redis.call('ZREM', KEYS[4], ARGV[2])
-end
-"""
-_BRING_BACK = f"""{_NOW}
-for _, tag in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now - ARGV[1])) do
-    local kept = redis.call('HGET', KEYS[1], tag)
-    if kept then
-        local at = string.find(kept, '\\n', 1, true)
-        redis.call('RPUSH', string.sub(kept, 1, at - 1), string.sub(kept, at + 1))
-    end
-    redis.call('HDEL', KEYS[1], tag)
-    redis.call('ZREM', KEYS[2], tag)
-end
-"""
+_LOST, _REFUSED = redis.get_redis_error_classes()
 
+_unrestored = Outage(log, "Messages of workers that died come back again")
 
 # neither has types
 _QoS: Any = redis.QoS
@@ -86,34 +61,46 @@ class QoS(_QoS):  # type: ignore[misc]
         address = dumps([info["exchange"], info["routing_key"]])[1:-1]
         keys = (self.unacked_key, self.unacked_index_key, TAKEN, TAKEN_AT)
         with self.channel.conn_or_acquire() as client:
-            client.eval(_NOTE, len(keys), *keys, delivery_tag, self.channel.taken, address)
+            client.eval(scripts.NOTE, len(keys), *keys, delivery_tag, self.channel.taken, address)
         VirtualQoS.append(self, message, delivery_tag)
 
     def ack(self, delivery_tag: str) -> None:
-        """Acknowledge a message; one whose connection is gone comes back by itself.
-
-        What was done while the broker went away is acknowledged after that; kombu would fail on
-        the missing connection, and take the worker with it.
-        """
-        if self._is_connected():
-            super().ack(delivery_tag)
+        """Acknowledge a message; one whose connection is gone comes back by itself."""
+        self._settle(delivery_tag, super().ack)
 
     def reject(self, delivery_tag: str, requeue: bool = False) -> None:  # noqa: FBT001, FBT002  # kombu's
         """Give a message back, or let it go; where its connection is gone, as in ``ack``."""
-        if self._is_connected():
-            super().reject(delivery_tag, requeue=requeue)
+        self._settle(delivery_tag, partial(super().reject, requeue=requeue))
 
-    def _is_connected(self) -> bool:
-        """Tell whether neither channel nor connection were closed, the one without the other."""
+    def _settle(self, delivery_tag: str, step: Callable[[str], None]) -> None:
+        """Do ``step`` with a message in hand; where that fails, the connection is lost with it.
+
+        Kombu would go on and count it as in hand for ever, and on a missing connection take the
+        worker with it.
+        """
         transport = self.channel.connection
-        return transport is not None and transport.client is not None
+        if transport is None or transport.client is None:  # the one is closed without the other
+            return
+        try:
+            step(delivery_tag)
+        except (*_LOST, *_REFUSED) as error:
+            VirtualQoS.ack(self, delivery_tag)
+            self.channel.lost = error
 
     def restore_visible(self, *args: Any, **kwargs: Any) -> None:
         """Bring back what workers had in hand, or nearly, that have died."""
+        try:
+            self._restore(*args, **kwargs)
+        except _REFUSED as error:
+            _unrestored.failed(f"What workers had in hand that died stays there: {error}")
+        else:
+            _unrestored.over()
+
+    def _restore(self, *args: Any, **kwargs: Any) -> None:
         patience = self.channel.visibility_timeout
         with self.channel.conn_or_acquire() as client:
             seconds, microseconds = client.time()
-            client.eval(_BRING_BACK, 2, TAKEN, TAKEN_AT, patience)
+            client.eval(scripts.BRING_BACK, 2, TAKEN, TAKEN_AT, patience)
         # compared with this process's clock
         ahead = time.time() - (seconds + microseconds / 1e6)
         self.visibility_timeout = patience + ahead
@@ -124,6 +111,7 @@ class Channel(_Channel):  # type: ignore[misc]
     """The way to the queues; where jobs come in, no message leaves Redis unnoted."""
 
     QoS = QoS
+    lost: Exception | None = None  #: why this connection is to be given up
     taken = ""  #: under which name the last message was kept; none: it was not
     _taking = True  # else it waits
     _in_a_row = 0
@@ -143,7 +131,20 @@ class Channel(_Channel):  # type: ignore[misc]
             self._sender = super()._create_client()
         return self._sender
 
+    def _queue_bind(self, *args: Any) -> None:
+        """Note that a queue is bound; a full Redis, which refuses that, is worked off all the same.
+
+        Jobs go to their queue by its name, and what is told to all by PUBLISH: neither looks it up.
+        """
+        try:
+            super()._queue_bind(*args)
+        except _REFUSED as error:
+            if error_replies.code_of(error) != "OOM":
+                raise
+
     def _brpop_start(self, timeout: float | None = None) -> None:
+        if self.lost is not None:
+            raise self.lost
         if QUEUE not in self.active_queues:
             super()._brpop_start(timeout)
             return
@@ -160,7 +161,7 @@ class Channel(_Channel):  # type: ignore[misc]
         keys = [self._q_for_pri(name, step) for step in self.priority_steps for name in queues]
         self.taken = uuid4().hex
         keys += [TAKEN, TAKEN_AT]
-        connection.send_command("EVAL", _TAKE, len(keys), *keys, self.taken)
+        connection.send_command("EVAL", scripts.TAKE, len(keys), *keys, self.taken)
 
     def _brpop_read(self, **options: Any) -> bool:
         if QUEUE not in self.active_queues:
@@ -181,10 +182,10 @@ class Channel(_Channel):  # type: ignore[misc]
         taking, self._taking = self._taking, True
         try:
             found = self.client.parse_response(self.client.connection, "EVAL")
-        except self.connection.channel_errors:
+        except _REFUSED:
             if taking:
                 raise
-            self._can_wait = False  # a Redis before 6.2
+            self._can_wait = False  # a Redis before 6.2, or a full one
             return None
         except self.connection_errors:
             self.client.connection.disconnect()

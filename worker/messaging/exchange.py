@@ -8,22 +8,26 @@ from contextlib import suppress
 from typing import Any
 
 import kombu
-from amqp.exceptions import AMQPError
+from amqp.exceptions import AMQPError, MessageNacked
 from kombu.exceptions import KombuError
 
-from worker import settings
-from worker.errors import BrokerUnavailable
+from worker import error_replies, settings
+from worker.error_replies import Server
 from worker.messaging.app import SILENT_S
 from worker.messaging.link import Link
 from worker.models.events import EXCHANGE
-from worker.settings import masked
 
-_ERRORS: tuple[type[Exception], ...] = (KombuError, OSError, AMQPError)
+_ERRORS: tuple[type[Exception], ...] = (KombuError, OSError, AMQPError, MessageNacked)
 _EXCHANGE = kombu.Exchange(EXCHANGE, type="topic", durable=True, delivery_mode="persistent")
 
 
 #: one connection a broker, kept
 _producers: dict[str, kombu.Producer] = {}
+
+
+def _server(url: str) -> Server:
+    variable = "TAGSWEEP_EVENTS_URL" if settings.load().events_url else "TAGSWEEP_BROKER_URL"
+    return Server("event stream", variable, url)
 
 
 def _producer(url: str) -> kombu.Producer:
@@ -53,7 +57,7 @@ def publish(url: str, routing_key: str, event: str) -> None:
         )
     except _ERRORS as error:
         _drop(url)
-        raise BrokerUnavailable(f"Events cannot be published to {masked(url)}: {error}") from error
+        raise error_replies.raised(_server(url), error) from error
 
 
 def _drop(url: str) -> None:
@@ -71,7 +75,7 @@ def check(url: str) -> None:
         with Link(url, connect_timeout=timeout) as connection:
             connection.connect()
     except _ERRORS as error:
-        raise BrokerUnavailable(f"{masked(url)} does not answer: {error}") from error
+        raise error_replies.raised(_server(url), error) from error
 
 
 def follow(url: str) -> Iterator[str | None]:
@@ -84,7 +88,7 @@ def follow(url: str) -> Iterator[str | None]:
         with Link(url, connect_timeout=timeout, heartbeat=10) as connection:
             yield from _drained(connection)
     except _ERRORS as error:
-        raise BrokerUnavailable(f"Events cannot be read from {masked(url)}: {error}") from error
+        raise error_replies.raised(_server(url), error) from error
 
 
 def _drained(connection: kombu.Connection) -> Iterator[str | None]:

@@ -20,6 +20,7 @@ from worker import database, schema, settings
 from worker.errors import BrokerUnavailable, TagsweepError
 from worker.messaging import broker, children, custody
 from worker.messaging.app import BEGAN, DIED, SWEEPS, app, process_died
+from worker.outages import Outage
 from worker.settings import REDIS, scheme
 
 log = logging.getLogger(__name__)
@@ -76,6 +77,7 @@ def _check_store(**_: Any) -> None:
 def _beat(stop: threading.Event) -> None:
     interval = settings.load().recovery_interval_s
     happened: str | None = BEGAN
+    outage = Outage(log, "The broker takes messages again")
     while not stop.is_set():
         if process_died.is_set():
             process_died.clear()
@@ -85,8 +87,9 @@ def _beat(stop: threading.Event) -> None:
         try:
             broker.send(app(), "tags.recover", happened, queue=SWEEPS, expires=expires)
             happened = None
+            outage.over()
         except BrokerUnavailable as error:
-            log.warning("%s", error)
+            outage.failed(error)
         except Exception:  # the heart of a worker must not stop
             log.exception("Recovery could not be asked for.")
         stop.wait(interval)

@@ -5,6 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 
+#: what Celery says of each try to come back to its broker: our own words tell of it, and less often
+_RETRIES = "consumer: Connection to broker lost."
+
 #: each worker runs these many times a minute, and they say nothing of any job
 UNREMARKABLE = frozenset({"tags.sweep", "tags.recover"})
 
@@ -13,6 +16,11 @@ def quieten() -> None:
     """Drop Celery's "received", "succeeded" and "discarding" of our housekeeping."""
     for name in ("celery.worker.strategy", "celery.worker.request", "celery.app.trace"):
         logging.getLogger(name).addFilter(_remarkable)
+    logging.getLogger("celery.worker.consumer.consumer").addFilter(_is_no_retry)
+
+
+def _is_no_retry(record: logging.LogRecord) -> bool:
+    return not record.getMessage().startswith(_RETRIES)
 
 
 def _remarkable(record: logging.LogRecord) -> bool:

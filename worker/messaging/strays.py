@@ -7,18 +7,17 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import celery
 from celery.exceptions import InvalidTaskError, WorkerLostError
 from celery.worker import request
-from celery.worker.consumer import Consumer as CeleryConsumer
 from kombu import Message
 
 from worker.errors import JobRejected, Retryable
 from worker.messaging import answers
 from worker.messaging.app import process_died
+from worker.messaging.reconnection import Consumer as Reconnecting
 
 log = logging.getLogger(__name__)
 
@@ -28,9 +27,6 @@ Keep = Callable[[str, str, object, str], bool]
 UNKNOWN = "There is no such task here."
 UNREADABLE = "Its body cannot be read: jobs are sent as JSON, and as nothing else."
 
-#: seconds between the tries to reach a broker that went away: from, growing by, at most
-_RECONNECT = {"interval_start": 0.2, "interval_step": 0.4, "interval_max": 2}
-
 _keepers: list[Keep] = []
 
 
@@ -39,26 +35,14 @@ def keep_with(keep: Keep) -> None:
     _keepers.append(keep)
 
 
-class Consumer(CeleryConsumer):
-    """Celery's consumer, which keeps what it would let go, and is soon back on its broker."""
+class Consumer(Reconnecting):
+    """A consumer that keeps what Celery's would let go."""
 
     def __init__(self, step: Any, worker_options: Any = None, **kwargs: Any) -> None:
         # it asks all other workers what was revoked: none of ours is, and who asks a broker that
         # takes no messages would never come to work
         options = {**(worker_options or {}), "without_mingle": True}
         super().__init__(step, worker_options=options, **kwargs)
-
-    def connection_for_write(self, url: Any = None, heartbeat: Any = None) -> Any:
-        """Connect for Celery's events, which nobody waits for: none is confirmed."""
-        unconfirmed = {"confirm_publish": False}
-        return self.ensure_connected(
-            self.app.connection_for_write(url, heartbeat=heartbeat, transport_options=unconfirmed)
-        )
-
-    def ensure_connected(self, conn: Any) -> Any:
-        """Connect, however long that takes; Celery would ask only every 30 s after a while."""
-        conn.ensure_connection = partial(conn.ensure_connection, **_RECONNECT)
-        return super().ensure_connected(conn)
 
     def on_unknown_message(self, body: Any, message: Message) -> None:
         """Keep a message that is not even a call of a task."""

@@ -1,0 +1,37 @@
+"""A worker as a node among all that share its broker: its name, and how it ended.
+
+Celery's own name, ``celery@host``, is the same for all workers of a host: behind RabbitMQ the
+second does not start, and on Redis both answer to one name. A process id is the same in many
+containers.
+"""
+
+from __future__ import annotations
+
+import socket
+from typing import Any
+from uuid import uuid4
+
+from celery import Celery, signals
+from celery.bin.worker import worker as command
+from celery.platforms import EX_FAILURE
+
+
+def name() -> None:
+    """Let ``celery worker`` without ``-n`` give this process a name of its own."""
+    own = f"celery-{uuid4().hex[:8]}@{socket.gethostname()}"
+    for option in command.params:
+        if option.name == "hostname":
+            option.default = own
+
+
+def run(app: Celery, arguments: list[str]) -> int:
+    """Run ``celery`` with these arguments, ``worker`` the first; return its exit status."""
+    started: list[Any] = []
+
+    def note(instance: Any, **_: Any) -> None:
+        started.append(instance)
+
+    signals.celeryd_init.connect(note)
+    main: Any = app.worker_main  # the stubs say that it never returns
+    main(arguments)
+    return next((int(worker.exitcode or 0) for worker in started), EX_FAILURE)

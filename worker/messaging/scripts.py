@@ -1,0 +1,51 @@
+"""The Redis scripts that pass a message from hand to hand, each in one step.
+
+Steps of a script are not undone where a later one is refused. So a message is written down before
+it is taken away: a missing right loses none. And the first write is one that frees memory (HDEL, of
+nothing): after it Redis lets the others through at `maxmemory`, and a full one can be worked off.
+"""
+
+_NOW = "local clock = redis.call('TIME') local now = clock[1] + clock[2] / 1000000 "
+TAKE = f"""{_NOW}
+local kept, times = KEYS[#KEYS - 1], KEYS[#KEYS]
+for at = 1, #KEYS - 2 do
+    local message = redis.call('LINDEX', KEYS[at], -1)
+    if message then
+        redis.call('HDEL', kept, ARGV[1])
+        redis.call('HSET', kept, ARGV[1], KEYS[at] .. '\\n' .. message)
+        redis.call('ZADD', times, now, ARGV[1])
+        local gone = redis.pcall('RPOP', KEYS[at])
+        if type(gone) == 'table' and gone.err then
+            redis.call('HDEL', kept, ARGV[1])
+            redis.call('ZREM', times, ARGV[1])
+            return gone
+        end
+        return {{KEYS[at], message}}
+    end
+end
+return false
+"""
+# what kombu keeps is [message, exchange, routing key]: made here, the message does not travel back
+NOTE = f"""{_NOW}
+local kept = redis.call('HGET', KEYS[3], ARGV[2])
+if kept then
+    local message = string.sub(kept, string.find(kept, '\\n', 1, true) + 1)
+    redis.call('HDEL', KEYS[1], ARGV[1])
+    redis.call('HSET', KEYS[1], ARGV[1], '[' .. message .. ',' .. ARGV[3] .. ']')
+    redis.call('ZADD', KEYS[2], now, ARGV[1])
+    redis.call('HDEL', KEYS[3], ARGV[2])
+    redis.call('ZREM', KEYS[4], ARGV[2])
+end
+"""
+BRING_BACK = f"""{_NOW}
+for _, tag in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now - ARGV[1])) do
+    local kept = redis.call('HGET', KEYS[1], tag)
+    if kept then
+        local at = string.find(kept, '\\n', 1, true)
+        redis.call('HDEL', KEYS[1], '')
+        redis.call('RPUSH', string.sub(kept, 1, at - 1), string.sub(kept, at + 1))
+    end
+    redis.call('HDEL', KEYS[1], tag)
+    redis.call('ZREM', KEYS[2], tag)
+end
+"""
