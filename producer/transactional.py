@@ -21,7 +21,7 @@ from uuid import UUID, uuid4
 from sqlalchemy import Connection
 
 from worker import database, intake, progress
-from worker.errors import BrokerUnavailable, InvalidJob, Rejected
+from worker.errors import BrokerRefused, BrokerUnavailable, InvalidJob, Rejected
 from worker.messaging import broker
 from worker.messaging.app import app
 from worker.models.jobs import KINDS, Job
@@ -61,13 +61,21 @@ def nudge(job_id: UUID) -> bool:
 
     Without it, or where it fails, the job begins a second or two later.
     """
-    for _ in range(2):  # the first may meet a connection that died with the broker's last run
-        try:
-            broker.send(app(), "tags.start", str(job_id), ignore_result=True)
-        except BrokerUnavailable:
-            continue
-        return True
-    return False
+    try:
+        announce(job_id)
+    except BrokerUnavailable:
+        return False
+    return True
+
+
+def announce(job_id: UUID) -> None:
+    """As ``nudge``, but raise BrokerUnavailable where the broker does not take it."""
+    try:
+        broker.send(app(), "tags.start", str(job_id), ignore_result=True)
+    except BrokerRefused:
+        raise
+    except BrokerUnavailable:  # perhaps of a connection that died with the broker's last run
+        broker.send(app(), "tags.start", str(job_id), ignore_result=True)
 
 
 def parse(body: Mapping[str, Any]) -> Job:

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -73,12 +73,23 @@ class CommandLine:
         )
         return Ended(done.returncode, done.stdout, done.stderr)
 
-    @contextmanager
-    def started(self, *arguments: object, **settings: str) -> Iterator[subprocess.Popen[str]]:
+    def started(
+        self, *arguments: object, **settings: str
+    ) -> AbstractContextManager[subprocess.Popen[str]]:
         """Start a command, and see to it that it does not outlive the block."""
+        return self._started([*COMMAND, *map(str, arguments)], settings)
+
+    def started_python(self, program: str) -> AbstractContextManager[subprocess.Popen[str]]:
+        """Start a Python program in the command's own surroundings, as ``started`` does."""
+        return self._started([sys.executable, "-c", program], {})
+
+    @contextmanager
+    def _started(
+        self, command: list[str], settings: Mapping[str, str]
+    ) -> Iterator[subprocess.Popen[str]]:
         given = {f"TAGSWEEP_{name.upper()}": value for name, value in settings.items()}
         process = subprocess.Popen(
-            [*COMMAND, *map(str, arguments)],
+            command,
             cwd=self.folder,
             env={**self._environment, **given},
             stdin=subprocess.DEVNULL,

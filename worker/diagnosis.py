@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from worker import database, drivers, feed, listing, outbox, readiness, schema, settings, streams
 from worker.errors import TagsweepError
-from worker.messaging import checkup, exchange
+from worker.messaging import answers, checkup, exchange
 from worker.settings import AMQP, REDIS, masked, scheme
 from worker.store import catalogue
 
@@ -53,6 +53,8 @@ def findings() -> Iterator[Finding]:
         yield from _tried("broker", _broker)
     if config.events_target:
         yield from _tried("events", _events)
+    if config.results_url and not answers.are_messages():
+        yield from _tried("results", _results)
     if not any(finding.is_wrong for finding in store):
         for about, look in (
             ("feed", _feed),
@@ -95,13 +97,10 @@ def _pooler(connection: Connection) -> str | None:
 
 def _broker() -> Iterator[Finding]:
     url = settings.load().broker_url
+    checkup.probe()  # where it takes no message, it does not take our question to workers either
     yield Finding("broker", f"{masked(url)} answers; {checkup.waiting():,} messages wait.")
     if scheme(url) in REDIS:
         yield from _redis(url)
-    elif reason := checkup.blocked():
-        what = f"{masked(url)} takes no messages: {reason}."
-        yield Finding("broker", what, "Free memory or disk on it, or raise its limits.")
-        return  # it would not take our question to the workers either
     if workers := checkup.workers():
         yield Finding("workers", f"{len(workers)} answer: {', '.join(workers)}.")
     else:
@@ -130,7 +129,7 @@ def _events() -> Iterator[Finding]:
     target = settings.load().events_target
     assert target is not None  # looked at only where there is one  # noqa: S101
     if scheme(target) in REDIS:
-        streams.keeping(target)
+        streams.check(target)
     elif scheme(target) in AMQP:
         exchange.check(target)
     yield Finding("events", f"{masked(target)}, where events go, answers.")
@@ -158,6 +157,12 @@ def _feed() -> Iterator[Finding]:
             "synchronous_standby_names keeps it from happening (docs/guarantees.md)."
         )
         yield Finding("feed", what, advice)
+
+
+def _results() -> Iterator[Finding]:
+    answers.check()
+    where = masked(settings.load().results_backend)
+    yield Finding("results", f"{where}, where answers go, takes them.")
 
 
 def _links() -> Iterator[Finding]:

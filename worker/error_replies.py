@@ -6,6 +6,7 @@ The client libraries are not imported: their errors are known by their names and
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -61,9 +62,20 @@ ADVICE = {
     "530": "Create the virtual host in {variable}, or give the user access to it "
     "(rabbitmqctl add_vhost, set_permissions).",
     "540": "It does not do what is asked of it: see its log and docs/brokers.md.",
+    "unrouted": "No queue takes the message: it was deleted, or the node that holds it is down. "
+    "Start a worker, or that node.",
+    "nack": "A queue is full, or too many of its nodes are down: start workers, raise its limit, "
+    "or start its nodes.",
     "541": "It has an internal error: see its log.",
 }
 _OTHER = "See its log."
+#: what is raised of a message that AMQP returns or refuses, without a code
+_MESSAGES = {"Unrouted": "unrouted", "Unwanted": "nack", "MessageNacked": "nack"}
+#: what Redis' client, and its scripts, put around the server's words
+_AROUND = re.compile(
+    r"Command # \d+ \(.*?\) of pipeline caused error: "
+    r"|\.? script: [0-9a-f]{40}, on @user_script:\d+"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +97,16 @@ def raised(server: Server, error: BaseException) -> BrokerUnavailable:
         return BrokerUnavailable(words, server=server.name)
     code, cause = found
     advice = ADVICE.get(code, _OTHER).format(variable=server.variable)
-    words = f"{where} refuses: {_line(cause).rstrip('.')}. {advice}"
-    return BrokerRefused(words, server=server.name)
+    words = f"refuses: {_line(cause).rstrip('.')}. {advice}"
+    public = f"The {server.name} {words}"
+    return BrokerRefused(f"{where} {words}", server=server.name, words=public)
+
+
+def blocked(server: Server, reason: str) -> BrokerRefused:
+    """Return what to raise where a broker takes no messages for an alarm (memory, disk)."""
+    words = f"takes no messages: {reason}. Free memory or disk on it, or raise its limits."
+    where = f"The {server.name} at {masked(server.url)}"
+    return BrokerRefused(f"{where} {words}", server=server.name, words=f"The {server.name} {words}")
 
 
 def is_redis(error: BaseException) -> bool:
@@ -119,10 +139,8 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def _amqp_code(error: BaseException) -> str | None:
-    if type(error).__name__ == "MessageNacked":
-        return "nack"
     number = getattr(error, "reply_code", None)
-    return str(number) if number else None
+    return str(number) if number else _MESSAGES.get(type(error).__name__)
 
 
 def _redis_code(error: BaseException) -> str | None:
@@ -134,12 +152,12 @@ def _redis_code(error: BaseException) -> str | None:
         return "MAXCLIENTS"
     if not {"ResponseError", "AuthenticationError", "BusyLoadingError"} & names:
         return None
-    in_words = next((code for code in ADVICE if code.isalpha() and f"{code} " in text), None)
+    in_words = next((code for code in ADVICE if code.isupper() and f"{code} " in text), None)
     return in_words or _NAMED.get(type(error).__name__, "ERR")
 
 
 def _line(error: BaseException) -> str:
-    text = " ".join(str(error).split())[:MOST]
+    text = _AROUND.sub("", " ".join(str(error).split()))[:MOST]
     code = _redis_code(error)
     if code is None or code in ("ERR", "MAXCLIENTS") or code in text:
         return text or type(error).__name__

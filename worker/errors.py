@@ -37,6 +37,8 @@ class SettingsError(Rejected):
 class StoreUnavailable(Retryable):
     """The store does not answer."""
 
+    public = "The store does not answer."  #: what anybody may know
+
 
 class StoreBusy(Retryable):
     """Another transaction was in the way (deadlock, lock timeout, serialization failure)."""
@@ -57,15 +59,18 @@ class SchemaMismatch(Rejected):
 class BrokerUnavailable(Retryable):
     """The broker does not answer."""
 
-    told = "The {server} does not answer."  #: what anybody may know, who cannot mend it
+    told = "The {server} does not answer."
 
-    def __init__(self, message: str | None = None, *, server: str = "broker") -> None:
+    def __init__(
+        self, message: str | None = None, *, server: str = "broker", words: str | None = None
+    ) -> None:
         self.server = server  #: which it is: the broker, the result backend or the event stream
-        super().__init__(message)
+        self.words = words or self.public  #: what it says and what to do, without its address
+        super().__init__(message or self.public)
 
     @property
     def public(self) -> str:
-        """Which server it is, and whether it is away: without addresses or its own words."""
+        """What anybody may know: which server it is, and whether it is away."""
         return self.told.format(server=self.server)
 
 

@@ -76,6 +76,9 @@ class Settings(BaseSettings):
     wait_s: int = Field(30, ge=0, le=110)
     #: how long a gateway that is told to stop goes on with the requests that it has
     shutdown_s: int = Field(20, ge=1)
+    #: how long it serves on before that, saying at /readyz that it is not ready: no new requests
+    #: are sent to it any more when it closes its socket
+    drain_s: int = Field(3, ge=0, le=300)
 
     @property
     def embedded(self) -> bool:

@@ -75,6 +75,20 @@ def follow(url: str) -> Iterator[str | None]:
         raise error_replies.raised(_server(url), error) from error
 
 
+def check(url: str) -> None:
+    """Raise BrokerUnavailable where the Redis at ``url`` takes no events."""
+    import redis
+
+    probe = f"{STREAM}.probe"
+    try:
+        with _client(url).pipeline() as pipeline:
+            pipeline.xadd(probe, {"data": ""})
+            pipeline.delete(probe)
+            pipeline.execute()  # in one step: nobody sees it
+    except redis.RedisError as error:
+        raise error_replies.raised(_server(url), error) from error
+
+
 def _entries(read: Any) -> list[tuple[bytes, dict[bytes, bytes]]]:
     """Return the entries of the one stream, in whichever shape the protocol's version gives."""
     found = read.values() if isinstance(read, dict) else [entries for _, entries in read or ()]
@@ -88,26 +102,37 @@ def keeping(url: str) -> dict[str, str]:
     """Return how the Redis at ``url`` keeps its data, as far as it tells; raises BrokerUnavailable.
 
     ``log`` and ``snapshots`` are ``yes`` or ``no``; ``limit`` is its memory in bytes, 0 for none;
-    ``policy`` is what it does at that limit; ``failed`` names what it could not write last.
+    ``policy`` is what it does at that limit; ``failed`` names what it could not write last. What
+    its user may not ask for is taken to be in order.
     """
     import redis
 
     try:
         client = _client(url)
-        persistence: Any = client.info("persistence")
-        memory: Any = client.info("memory")
+        persistence: Any = _information(client, "persistence")
+        memory: Any = _information(client, "memory")
         snapshots = _setting(client, "save")
     except redis.RedisError as error:
         raise error_replies.raised(_server(url), error) from error
     status = {"snapshot": "rdb_last_bgsave_status", "log": "aof_last_write_status"}
     failed = [name for name, field in status.items() if persistence.get(field, "ok") != "ok"]
     return {
-        "log": "yes" if persistence.get("aof_enabled") else "no",
+        "log": "yes" if persistence.get("aof_enabled", 1) else "no",
         "snapshots": "yes" if snapshots else "no",
         "limit": str(memory.get("maxmemory", 0)),
         "policy": str(memory.get("maxmemory_policy", "")),
         "failed": ", ".join(failed),
     }
+
+
+def _information(client: redis.Redis, section: str) -> Any:
+    """Return a section of INFO; empty where the user has not the right."""
+    import redis
+
+    try:
+        return client.info(section)
+    except redis.exceptions.NoPermissionError:
+        return {}
 
 
 def _setting(client: redis.Redis, name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -13,7 +14,9 @@ from uuid import UUID, uuid4
 from sqlalchemy import Connection
 
 from producer import transactional
-from producer.cli import backlog, terminal, trouble
+from producer.cli import backlog, commits, terminal, trouble
+from producer.cli.commits import CommitLost
+from producer.cli.patience import patiently
 from producer.cli.ways import Shown
 from worker import (
     database,
@@ -28,7 +31,7 @@ from worker import (
     settings,
     steering,
 )
-from worker.errors import BrokerUnavailable, NoSuchJob
+from worker.errors import BrokerUnavailable, NoSuchJob, Retryable, TagsweepError
 from worker.messaging import broker
 from worker.messaging.app import app
 from worker.models import rows, summary
@@ -38,6 +41,7 @@ from worker.models.records import JobRecord
 POLL_S = 0.1
 FEED_POLL_S = 0.2
 
+UNKNOWN = "Whether job {id} is recorded is not known yet"
 NOBODY = "no worker seems to run. Start one: tagsweep worker"
 #: where the worker runs in this very process
 HELD_UP = "something is in its way in the store. Ctrl-C leaves it to a later command."
@@ -57,9 +61,15 @@ class Direct:
         if not self._embedded:
             broker.check(app())
         job_id = uuid4()
-        with database.transaction() as connection:
-            parts = transactional.parts_of(job)
-            intake.record_with_lists(connection, job_id, job, parts)
+        parts = transactional.parts_of(job)
+        try:
+            with commits.change() as connection:
+                intake.record_with_lists(connection, job_id, job, parts)
+        except CommitLost as lost:
+            try:
+                patiently(job_id, partial(_record_of, job_id), UNKNOWN)
+            except NoSuchJob:
+                raise TagsweepError(f"{lost} Nothing was done.") from lost
         if not self._embedded:
             _nudge(job_id)
         return job_id
@@ -91,7 +101,8 @@ class Direct:
         self.silence = HELD_UP
         with trouble.told(), embedded.worker():
             yield
-            backlog.finish(_record_of(job_id))
+            with suppress(Retryable):  # what was recorded before is left to another command
+                backlog.finish(_record_of(job_id))
 
     def find(self, job_id: UUID) -> Shown:
         """Return the job as its row has it."""
@@ -99,11 +110,9 @@ class Direct:
         with database.reading() as connection:
             return summary.of(job, outbox.latest(connection, job_id) if job.ended else None)
 
-    def states(self, job_id: UUID) -> Iterator[Shown]:
-        """Yield the job's row again and again."""
-        while True:
-            yield self.find(job_id)
-            time.sleep(POLL_S)
+    def pauses(self) -> Iterator[float]:
+        """Yield short pauses: it is one row."""
+        return itertools.repeat(POLL_S)
 
     def completion(self, job: Shown) -> dict[str, Any]:
         """Return the data of the event of the job's latest end."""
@@ -128,11 +137,11 @@ class Direct:
 
     def cancel(self, job_id: UUID) -> Shown:
         """Cancel the job; its end, if it comes to one at once, is published."""
-        _record_of(job_id)
-        with database.transaction() as connection:
+        with commits.steering(job_id) as connection:
             progress.cancel(connection, job_id)
-        relay.deliver(job_id)
-        return self.find(job_id)
+        with suppress(Retryable):  # then recovery does it
+            relay.deliver(job_id)
+        return patiently(job_id, partial(self.find, job_id))
 
     def retry(self, job_id: UUID) -> Shown:
         """Open what is left of the job, and tell a worker."""
@@ -147,8 +156,7 @@ class Direct:
         return self._steered(job_id, partial(steering.pause, paused=False))
 
     def _steered(self, job_id: UUID, step: Callable[[Connection, UUID], JobRecord]) -> Shown:
-        _record_of(job_id)
-        with database.transaction() as connection:
+        with commits.steering(job_id) as connection:
             job = step(connection, job_id)
         if not self._embedded and not job.paused:
             with suppress(BrokerUnavailable):  # then recovery does it
@@ -156,7 +164,7 @@ class Direct:
                     transactional.nudge(job_id)
                 else:
                     broker.wake(job.open)
-        return self.find(job_id)
+        return patiently(job_id, partial(self.find, job_id))
 
     def receipt(self, job_id: UUID, outcomes: Sequence[str], form: str) -> Iterator[str]:
         """Read the receipt from the store, chunk by chunk."""
@@ -170,9 +178,19 @@ class Direct:
         if since:
             with database.reading() as connection:
                 position = outbox.position_at(connection, since)
+        outage = False
         while True:
-            with database.reading() as connection:
-                rows = outbox.after(connection, position)
+            try:
+                with database.reading() as connection:
+                    rows = outbox.after(connection, position)
+            except TagsweepError as error:
+                if not follow:
+                    raise
+                if not outage:
+                    terminal.say(f"{error} It is tried again.")
+                outage, rows = True, []
+            else:
+                outage = False
             for row in rows:
                 yield row.event
                 position = row.position
@@ -185,10 +203,7 @@ class Direct:
 
 def _record_of(job_id: UUID) -> JobRecord:
     with database.reading() as connection:
-        job = progress.find(connection, job_id)
-    if job is None:
-        raise NoSuchJob(f"There is no job {job_id}: `tagsweep jobs list` shows those there are.")
-    return job
+        return commits.existing(connection, job_id)
 
 
 def _nudge(job_id: UUID) -> None:

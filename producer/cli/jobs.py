@@ -66,7 +66,9 @@ def watch(job_id: JobId, *, as_json: Json = False) -> None:
     """Watch a job till it ends; exits 0 only if it succeeded."""
     wanted = _id(job_id)
     try:
-        data = watching.until_ended(ways.chosen(), wanted)
+        way = ways.chosen()
+        way.find(wanted)  # what cannot even be seen is not waited for
+        data = watching.until_ended(way, wanted)
     except KeyboardInterrupt:
         terminal.say(f"Stopped watching. Job {wanted} is as it was.")
         raise typer.Exit(INTERRUPTED) from None

@@ -13,6 +13,7 @@ from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
 from producer.cli.faults import WrongUse
+from producer.cli.patience import Unfinished
 from worker.errors import (
     CannotUndo,
     Forgotten,
@@ -22,7 +23,7 @@ from worker.errors import (
     TagsweepError,
 )
 
-FAILED, WRONG_USE, INTERRUPTED = 1, 2, 130
+FAILED, WRONG_USE, UNFINISHED, INTERRUPTED = 1, 2, 3, 130
 
 COMMANDS = {
     "detach": "Take tags off resources; the tags themselves stay.",
@@ -131,7 +132,7 @@ def _run() -> int:
     except (CannotUndo, Forgotten, InvalidJob, NoSuchJob, SettingsError) as error:
         status = _complain(WRONG_USE, str(error))
     except TagsweepError as error:
-        status = _complain(FAILED, str(error))
+        status = _complain(UNFINISHED if isinstance(error, Unfinished) else FAILED, str(error))
     except TyperException as error:
         status = _complain(error.exit_code, _usage(error))
     except BrokenPipeError:  # who read our output has seen enough

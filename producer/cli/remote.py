@@ -16,7 +16,7 @@ from producer.cli.door import Door, GatewayUnavailable, Refused
 from producer.cli.faults import WrongUse
 from producer.cli.payload import Payload
 from producer.cli.ways import Shown
-from worker.errors import Forgotten, NoSuchJob, NothingToRetry, NotRunning, Rejected, TagsweepError
+from worker.errors import Forgotten, NoSuchJob, NothingToRetry, NotRunning, TagsweepError
 from worker.models.events import MOST_ERRORS, MOST_TAGS
 from worker.models.jobs import Job
 from worker.models.records import ENDS
@@ -34,8 +34,6 @@ RECORD_S = 120.0
 READ_S = 60.0
 #: pauses between two looks at a job: the longer it takes, the fewer
 FIRST_S, LONGEST_S = 0.1, 1.0
-#: how long a gateway may be away while a job is waited for
-PATIENCE_S = 60.0
 #: how long a feed is quiet before it is at its end; while the event of a known end is missing
 QUIET_S, MISSING_S = 0.5, 5.0
 #: newest jobs whose events a feed must have shown before it is at its end
@@ -93,24 +91,12 @@ class Remote:
             shown: Shown = self._door.get(f"{JOBS}{job_id}")
             return shown
 
-    def states(self, job_id: UUID) -> Iterator[Shown]:
-        """Yield the job again and again; a gateway that is away for a moment is waited for."""
-        yield self.find(job_id)
-        pause, seen = FIRST_S, time.monotonic()
+    def pauses(self) -> Iterator[float]:
+        """Yield longer and longer pauses."""
+        pause = FIRST_S
         while True:
-            time.sleep(pause)
+            yield pause
             pause = min(LONGEST_S, pause * 1.3)
-            try:
-                shown = self.find(job_id)
-            except (Rejected, WrongUse):
-                raise
-            except TagsweepError as error:
-                if time.monotonic() - seen > PATIENCE_S:
-                    raise TagsweepError(f"{error} Job {job_id} goes on.") from error
-                pause = LONGEST_S
-                continue
-            seen = time.monotonic()
-            yield shown
 
     def completion(self, job: Shown) -> dict[str, Any]:
         """Return what the job tells of its end; its event, where that may tell of more."""

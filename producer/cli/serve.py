@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -37,4 +38,5 @@ def serve(*, host: Host = "127.0.0.1", port: Port = 8000) -> None:
             vault.ready()
     with server.listen(host, port) as bound:
         url = f"http://{host}:{bound.getsockname()[1]}"
-        server.run(bound, lambda: terminal.say(f"The gateway serves on {url}. Ctrl-C ends it."))
+        ready = partial(terminal.say, f"The gateway serves on {url}. Ctrl-C ends it.")
+        server.run(bound, ready, drain_s=settings.load().drain_s)

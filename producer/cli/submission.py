@@ -11,6 +11,7 @@ import typer
 from producer.cli import outcome, terminal, watching, ways
 from producer.cli.menu import INTERRUPTED
 from producer.cli.ways import Way
+from worker.errors import Retryable, TagsweepError
 from worker.models.jobs import Job
 
 
@@ -19,8 +20,11 @@ def submit(job: Job, *, wait: bool, as_json: bool) -> None:
 
     Raises typer.Exit with the status of the command.
     """
-    way = ways.chosen()
-    job_id = way.record(job)
+    try:
+        way = ways.chosen()
+        job_id = way.record(job)
+    except Retryable as error:
+        raise TagsweepError(f"{error} Nothing was done.") from error
     if not wait:
         outcome.tell_recorded(job_id, way.left(), as_json=as_json)
         return

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 from producer.cli import terminal
+from producer.cli.patience import patiently
 from producer.cli.ways import Shown, Way
 from worker.models.records import ENDS
 
@@ -16,19 +18,23 @@ SILENCE_S = 5
 
 
 def until_ended(way: Way, job_id: UUID) -> dict[str, Any]:
-    """Show the job's bar till it has ended; return its completion data."""
+    """Show the bar of a job that is recorded till it has ended; return its completion data.
+
+    A server that is away is waited for; raises Unfinished where that is in vain.
+    """
     job: Shown = {}
     with terminal.bar("waiting") as show:
         for job in _states(way, job_id):
             now = job["progress"]
             show(now["done"], now["total"] if job["started_at"] else None, job["status"])
-    return way.completion(job)
+    return patiently(job_id, partial(way.completion, job))
 
 
 def _states(way: Way, job_id: UUID) -> Iterator[Shown]:
     """Yield the job again and again till it has ended; say once where nothing happens to it."""
     since, seen, told = time.monotonic(), None, False
-    for job in way.states(job_id):
+    for pause in way.pauses():
+        job = patiently(job_id, partial(way.find, job_id))
         yield job
         if job["status"] in ENDS:
             return
@@ -38,3 +44,4 @@ def _states(way: Way, job_id: UUID) -> Iterator[Shown]:
         elif time.monotonic() - since > SILENCE_S and not told:
             terminal.say(f"Nothing has happened to job {job_id} for {SILENCE_S} s: {way.silence}")
             told = True
+        time.sleep(pause)

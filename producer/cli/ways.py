@@ -35,8 +35,8 @@ class Way(Protocol):
     def find(self, job_id: UUID) -> Shown:
         """Return the job as it is now; raises NoSuchJob."""
 
-    def states(self, job_id: UUID) -> Iterator[Shown]:
-        """Yield the job as it is, again and again, without an end; raises NoSuchJob."""
+    def pauses(self) -> Iterator[float]:
+        """Yield the seconds between two looks at a job, without an end."""
 
     def completion(self, job: Shown) -> dict[str, Any]:
         """Return the completion data of a job that has ended."""

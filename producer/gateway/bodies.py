@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import multiprocessing
 import os
+import signal
 import tempfile
 from collections.abc import AsyncIterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import IO
 
@@ -19,6 +21,7 @@ from producer.gateway import parsing, refusals
 from producer.gateway.limits import Places
 from producer.gateway.parsing import Faulty, Form
 from producer.gateway.refusals import Refusal
+from worker import parent_watch
 from worker.errors import InvalidJob
 from worker.models.jobs import Job
 
@@ -110,7 +113,8 @@ class Bodies:
         if self._pool is None:
             # not forked: this process has threads and open connections
             context = multiprocessing.get_context("spawn")
-            self._pool = ProcessPoolExecutor(PARSERS, context, initializer=_step_back)
+            begin = partial(_begin, os.getpid())
+            self._pool = ProcessPoolExecutor(PARSERS, context, initializer=begin)
         loop = asyncio.get_running_loop()
         try:
             return await loop.run_in_executor(self._pool, parsing.parse, content, form)
@@ -124,8 +128,10 @@ class Bodies:
             self._pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _step_back() -> None:
-    """Let the process that serves requests go first."""
+def _begin(gateway: int) -> None:
+    """End with the gateway, and let it go first till then."""
+    parent_watch.begin(gateway)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is meant for the gateway
     os.nice(5)
 
 

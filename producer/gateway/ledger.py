@@ -13,7 +13,7 @@ from producer import transactional
 from producer.gateway.threads import Gate
 from worker import database, intake, outbox, progress, relay, steering
 from worker.errors import NoSuchJob, StoreBusy
-from worker.messaging import answers, broker
+from worker.messaging import broker
 from worker.models import summary
 from worker.models.jobs import Job
 from worker.models.records import JobRecord
@@ -153,16 +153,6 @@ def steer(
         after = _view(connection, job_id, tenant)
     assert after is not None  # it was there a moment ago, in this very transaction  # noqa: S101
     return before, after
-
-
-def retry(connection: Connection, job_id: UUID) -> JobRecord:
-    """Let an ended job run again.
-
-    Its Celery result is forgotten before the commit: a worker could store the new one right after.
-    """
-    job = steering.retry(connection, job_id)
-    answers.forget(job_id)
-    return job
 
 
 def go_on(job_id: UUID) -> None:

@@ -10,9 +10,8 @@ from fastapi import Request, Response
 from producer.gateway import routing, schemas, service
 from producer.gateway.refusals import document, unavailable
 from producer.gateway.service import Gateway
-from worker.errors import TagsweepError
-from worker.messaging import broker
-from worker.messaging.app import app
+from worker.errors import BrokerUnavailable, TagsweepError
+from worker.messaging import checkup
 from worker.readiness import problem
 
 #: how long an answer of /readyz is good for: many probes ask the servers once
@@ -38,8 +37,10 @@ async def health(request: Request) -> Response:  # noqa: ARG001  # it needs noth
 )
 @router.get("/readyz/", include_in_schema=False)
 async def readiness(request: Request) -> Response:
-    """Tell whether database and broker answer."""
+    """Tell whether database and broker answer, and take what is given to them."""
     gateway = service.of(request)
+    if gateway.draining:
+        raise unavailable("The gateway is told to stop.")
     checked_at, problem = gateway.readiness
     if time.monotonic() - checked_at > FRESH_S:
         problem = await _problem(gateway)
@@ -76,8 +77,8 @@ async def _problem(gateway: Gateway) -> str:
         told.append("The store does not answer.")
     elif store:
         told.append(f"The store cannot be written to: {store.rstrip('.')}.")
-    if isinstance(messages, BaseException):
-        told.append("The broker does not answer.")
+    if isinstance(messages, BrokerUnavailable):
+        told.append(messages.words)
     for error in (store, messages):
         if isinstance(error, BaseException) and not isinstance(error, TagsweepError):
             raise error
@@ -90,4 +91,4 @@ def _ask_store() -> str | None:
 
 
 def _ask_broker() -> None:
-    broker.check(app())
+    checkup.probe()

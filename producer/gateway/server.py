@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import signal
 import socket
 import sys
+import time
 from collections.abc import Callable
+from types import FrameType
 from typing import Any
 
 import h11
@@ -58,12 +61,39 @@ class Protocol(H11Protocol):
 
 
 class Server(uvicorn.Server):
-    """uvicorn, whose gateway learns first that it is told to stop."""
+    """uvicorn, whose gateway learns first that it is told to stop.
 
-    def __init__(self, config: uvicorn.Config, gateway: Gateway, ready: Callable[[], None]) -> None:
+    At SIGTERM it goes on for ``drain_s`` seconds, and says that it is not ready, so that nobody is
+    sent to it any more when it closes its socket. A second signal ends it at once.
+    """
+
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        gateway: Gateway,
+        ready: Callable[[], None],
+        drain_s: float,
+    ) -> None:
         super().__init__(config)
         self._gateway = gateway
         self._ready = ready
+        self._drain_s = drain_s
+        self._closes_at: float | None = None
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Take a signal to stop."""
+        if self.should_exit:
+            signal.signal(sig, signal.SIG_DFL)
+            signal.raise_signal(sig)
+        if sig == signal.SIGTERM:
+            self._gateway.draining = True
+            self._closes_at = time.monotonic() + self._drain_s
+        super().handle_exit(sig, frame)
+
+    async def on_tick(self, counter: int) -> bool:
+        """Tell whether it is time to close; until then requests are served."""
+        ends = await super().on_tick(counter)
+        return ends and (self._closes_at is None or time.monotonic() >= self._closes_at)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to serve, then say so."""
@@ -90,8 +120,11 @@ def listen(host: str, port: int) -> socket.socket:
     return bound
 
 
-def run(bound: socket.socket, ready: Callable[[], None]) -> None:
-    """Serve until SIGINT or SIGTERM; return when what was begun is finished."""
+def run(bound: socket.socket, ready: Callable[[], None], *, drain_s: float = 0) -> None:
+    """Serve until SIGINT or SIGTERM; return when what was begun is finished.
+
+    ``drain_s``: how long it serves on after SIGTERM, while it says that it is not ready.
+    """
     _write_logs()
     gateway = Gateway(settings.load())
     config = uvicorn.Config(
@@ -109,7 +142,7 @@ def run(bound: socket.socket, ready: Callable[[], None]) -> None:
     )
     # uvicorn raises the signal anew once it has ended in good order
     with contextlib.suppress(KeyboardInterrupt):
-        Server(config, gateway, ready).run(sockets=[bound])
+        Server(config, gateway, ready, drain_s).run(sockets=[bound])
 
 
 def _write_logs() -> None:

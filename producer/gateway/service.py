@@ -20,7 +20,7 @@ from producer.gateway.refusals import Refusal
 from producer.gateway.submission import Submission
 from producer.gateway.threads import Threads
 from producer.gateway.waiting import Waiting
-from worker.errors import TagsweepError
+from worker.errors import BrokerUnavailable, TagsweepError
 from worker.messaging import broker
 from worker.messaging.app import app
 from worker.settings import Settings, scheme
@@ -44,7 +44,7 @@ class Gateway:
         self.settings = settings
         self.log: Any = structlog.get_logger("tagsweep.gateway")
         self.store = Threads("store", STORE_THREADS, _patience_s(settings))
-        self.broker = Threads("broker", BROKER_THREADS)
+        self.broker = Threads("broker", BROKER_THREADS, slow=BrokerUnavailable)
         self.readers = Threads("readers", READER_THREADS)
         self.receipts = Places(MOST_RECEIPTS, "Too many receipts are read at once.")
         self.bodies = Bodies()
@@ -55,6 +55,7 @@ class Gateway:
         self.feeds = Places(settings.waiting_requests, "Too many feeds are open at once.")
         self.metrics = Metrics(self.store, self.places, self.feeds)
         self.readiness = (float("-inf"), "")  #: when it was asked for, and what was wrong then
+        self.draining = False  #: whether it is told to stop, and serves on for a while
         self._later: set[asyncio.Task[None]] = set()
 
     @cached_property

@@ -22,6 +22,8 @@ from worker.models.records import JobRecord
 NOT_FOUND = "There is no such job."
 #: how long what follows an answer may take; what is not done by then, recovery does
 PUBLISH_S = 30.0
+#: how long a retry may take: its old answer is forgotten first, unless the result backend is silent
+RETRY_S = 8.0
 
 router = routing.router()
 
@@ -62,7 +64,7 @@ async def cancel(request: Request) -> Response:
 @router.post("/api/v1/jobs/{job_id}/retry/", include_in_schema=False)
 async def retry(request: Request) -> Response:
     """Let an ended job run again on exactly its failed and unprocessed items."""
-    return await _go_on(request, ledger.retry)
+    return await _go_on(request, steering.retry, RETRY_S)
 
 
 @router.post(
@@ -94,11 +96,15 @@ async def resume(request: Request) -> Response:
     return await _go_on(request, partial(steering.pause, paused=False))
 
 
-async def _go_on(request: Request, step: Callable[[Connection, UUID], JobRecord]) -> Response:
+async def _go_on(
+    request: Request,
+    step: Callable[[Connection, UUID], JobRecord],
+    patience_s: float | None = None,
+) -> Response:
     """Do ``step``, after which there is something for a worker to do."""
     gateway = service.of(request)
     caller = await gateway.caller_by_key(request)
-    _, after = await _steer(gateway, request, caller, step)
+    _, after = await _steer(gateway, request, caller, step, patience_s)
     gateway.later(gateway.broker.patiently(PUBLISH_S, ledger.go_on, after.job.id))
     return schemas.accepted(after, {})
 
@@ -108,11 +114,16 @@ async def _steer(
     request: Request,
     caller: Caller,
     step: Callable[[Connection, UUID], JobRecord],
+    patience_s: float | None = None,
 ) -> tuple[View, View]:
     wanted = job_id(request)
     request.state.account.job = wanted
+    store = gateway.store
     try:
-        return await gateway.store.run(ledger.steer, wanted, caller.tenant, step)
+        if patience_s is None:
+            return await store.run(ledger.steer, wanted, caller.tenant, step)
+        patience_s = max(patience_s, store.patience_s)
+        return await store.patiently(patience_s, ledger.steer, wanted, caller.tenant, step)
     except NoSuchJob:
         raise Refusal(404, NOT_FOUND) from None
     except (NothingToRetry, NotRunning) as error:

@@ -24,7 +24,7 @@ from producer.gateway.preferences import Preference
 from producer.gateway.refusals import Refusal
 from producer.gateway.threads import PATIENCE_S, SLOW, Gate, Threads
 from producer.gateway.waiting import Waiting
-from worker.errors import Retryable, StoreUnavailable
+from worker.errors import BrokerUnavailable, Retryable
 from worker.models.jobs import Job
 
 #: of ids that are made of what a request says of itself
@@ -109,14 +109,17 @@ class Submission:
         order = asked.order()
         recorded = await self._record(order)
         request.state.account.job = order.job_id
-        if not recorded.created or await self._nudge(order.job_id) or order.nonce is None:
+        if not recorded.created:
+            return recorded
+        problem = await self._nudge(order.job_id)
+        if problem is None or order.nonce is None:
             return recorded
         try:
             withdrawn = await self._store.run(ledger.withdraw, order.job_id, order.nonce)
         except Retryable:
             raise Refusal(500, UNKNOWN.format(id=order.job_id)) from None
         if withdrawn:
-            raise refusals.unavailable(WITHDRAWN)
+            raise refusals.unavailable(problem)
         return recorded
 
     async def _record(self, order: Order) -> Recorded:
@@ -141,11 +144,13 @@ class Submission:
             raise Refusal(500, UNKNOWN.format(id=order.job_id))
         return found
 
-    async def _nudge(self, job_id: UUID) -> bool:
+    async def _nudge(self, job_id: UUID) -> str | None:
+        """Tell a worker of the job; return, where the broker does not take that, what is wrong."""
         try:
-            return await self._broker.patiently(NUDGE_S, transactional.nudge, job_id)
-        except StoreUnavailable:  # it hangs
-            return False
+            await self._broker.patiently(NUDGE_S, transactional.announce, job_id)
+        except BrokerUnavailable as error:
+            return error.public
+        return None
 
     async def _until_ended(
         self, request: Request, asked: Asked, recorded: Recorded, woken: asyncio.Event

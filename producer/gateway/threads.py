@@ -9,7 +9,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, ParamSpec, TypeVar
 
-from worker.errors import StoreUnavailable
+from worker.errors import Retryable, StoreUnavailable
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -54,7 +54,14 @@ class Threads:
     Where all threads hang nobody queues any more: so a server looks that is down.
     """
 
-    def __init__(self, name: str, size: int, patience_s: float = PATIENCE_S) -> None:
+    def __init__(
+        self,
+        name: str,
+        size: int,
+        patience_s: float = PATIENCE_S,
+        slow: type[Retryable] = StoreUnavailable,
+    ) -> None:
+        self._slow = slow  #: what is raised of a server that is too slow
         self.patience_s = patience_s
         self._pool = ThreadPoolExecutor(size, thread_name_prefix=name)
         self._free = asyncio.Semaphore(size)
@@ -79,7 +86,7 @@ class Threads:
     async def patiently(
         self, seconds: float, step: Callable[P, T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        """Return what ``step`` returns; raises StoreUnavailable ``seconds`` after it began."""
+        """Return what ``step`` returns; raises that its server is slow ``seconds`` after."""
         await self._take_turn()
         future = asyncio.wrap_future(self._pool.submit(step, *args, **kwargs))
         try:
@@ -94,7 +101,7 @@ class Threads:
         if self._hanging == self._size:
             self._stuck.set()
         future.add_done_callback(self._come_back)
-        raise StoreUnavailable(SLOW)
+        raise self._too_slow()
 
     def close(self) -> None:
         """Let no further step begin; those that hang are not waited for."""
@@ -102,7 +109,7 @@ class Threads:
 
     async def _take_turn(self) -> None:
         if self._stuck.is_set():
-            raise StoreUnavailable(SLOW)
+            raise self._too_slow()
         if not self._free.locked():
             await self._free.acquire()
             return
@@ -119,7 +126,10 @@ class Threads:
             had = turn.done()
             turn.cancel()
         if not had:
-            raise StoreUnavailable(SLOW)
+            raise self._too_slow()
+
+    def _too_slow(self) -> Retryable:
+        return self._slow(SLOW if self._slow is StoreUnavailable else None)
 
     def _come_back(self, future: asyncio.Future[Any]) -> None:
         self._hanging -= 1

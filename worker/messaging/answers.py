@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from celery import Celery, states
 from celery.backends.base import DisabledBackend
@@ -56,6 +56,15 @@ def forget(job_id: UUID | str) -> None:
     if not are_messages():
         with unavailable(_server(app())):
             app().backend.forget(str(job_id))
+
+
+def check() -> None:
+    """Raise BrokerUnavailable where the result backend takes no answers."""
+    name = str(uuid4())  # nobody's
+    with unavailable(_server(app())):
+        backend: Any = app().backend
+        backend.store_result(name, None, states.SUCCESS)
+        backend.forget(name)
 
 
 def expect(sender: Celery, job_id: str) -> None:

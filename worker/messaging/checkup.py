@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import Any
 
-import kombu
-
-from worker import settings
-from worker.messaging.app import PARTS, app
+from worker.messaging import exchange
+from worker.messaging.app import PARTS, SWEEPS, app
 from worker.messaging.broker import depth, server, unavailable
 from worker.models.jobs import QUEUE
+from worker.settings import AMQP, MEMORY, scheme
 
+PROBE = f"{QUEUE}.probe"
 #: how long workers, or an alarm of the broker's, may take to be heard
 PATIENCE_S = 1.5
 
@@ -30,23 +29,20 @@ def waiting() -> int:
         return sum(depth(link, link.channel(), name) for name in (QUEUE, PARTS))
 
 
-def blocked() -> str | None:
-    """Return why an AMQP broker takes no more messages; None where it takes them.
+def probe() -> None:
+    """Give the broker a message that nobody gets, as a job is given to it.
 
-    It says so to a connection that publishes: here, a message that no queue takes. Raises
-    BrokerUnavailable.
+    Raises BrokerUnavailable, or BrokerRefused, where it takes none, or where a queue is on a node
+    that is down.
     """
-    reasons: list[str] = []
-    config = settings.load()
-    # not the app's: with confirmations a publish would wait till the alarm is over
-    link = kombu.Connection(config.broker_url, connect_timeout=config.connect_timeout_s)
-    with unavailable(server(app())):
-        raw: Any = link.connection
-        raw.on_blocked = reasons.append
-        try:
-            link.Producer().publish("", routing_key="tagsweep.nobody")
-            with suppress(TimeoutError):
-                link.drain_events(timeout=PATIENCE_S)
-        finally:
-            raw.collect()  # a broker that is blocked does not answer to a proper good-bye
-    return reasons[0] if reasons else None
+    url = str(app().conf.broker_url)
+    if scheme(url) in AMQP:
+        exchange.probe(server(app()), (QUEUE, SWEEPS, PARTS))
+        return
+    with unavailable(server(app())), app().pool.acquire(block=True) as connection:
+        link: Any = connection
+        if scheme(url) == MEMORY:
+            link.ensure_connection(max_retries=0)
+            return
+        with link.default_channel.conn_or_acquire() as client, client.pipeline() as pipe:
+            pipe.lpush(PROBE, "").delete(PROBE).execute()  # in one step: it is never seen

@@ -18,21 +18,33 @@ from typing import Any
 
 from celery import signals
 
+from worker import parent_watch
+
 _INTERNET = (socket.AF_INET, socket.AF_INET6)
 
 #: set in a pool process
 in_pool = threading.Event()
+#: the process id of the worker whose pool processes are forked from here
+_workers: list[int] = []
 #: what a pool process does last
 at_end: list[Callable[[], object]] = []
 
 
 def attach() -> None:
     """Let every pool process of this worker do it."""
+    signals.worker_init.connect(_note_worker, weak=False)
     signals.worker_process_init.connect(_begin, weak=False)
     signals.worker_process_shutdown.connect(_end, weak=False)
 
 
+def _note_worker(**_: Any) -> None:
+    _workers.append(os.getpid())
+
+
 def _begin(**_: Any) -> None:
+    worker = _workers[-1] if _workers else os.getppid()  # not forked, it has no list
+    if worker != os.getpid():  # a worker without processes says this of itself
+        parent_watch.begin(worker)
     _let_go()
     in_pool.set()
 

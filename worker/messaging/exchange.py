@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 
 import kombu
-from amqp.exceptions import AMQPError, MessageNacked
+from amqp.exceptions import AMQPError, MessageNacked, NotFound
 from kombu.exceptions import KombuError
 
 from worker import error_replies, settings
@@ -18,6 +18,8 @@ from worker.messaging.link import Link
 from worker.models.events import EXCHANGE
 
 _ERRORS: tuple[type[Exception], ...] = (KombuError, OSError, AMQPError, MessageNacked)
+#: how long a broker may take to confirm a message to nobody
+PROBE_S = 1.0
 _EXCHANGE = kombu.Exchange(EXCHANGE, type="topic", durable=True, delivery_mode="persistent")
 
 
@@ -69,13 +71,41 @@ def _drop(url: str) -> None:
 
 
 def check(url: str) -> None:
-    """Raise BrokerUnavailable where the AMQP broker at ``url`` does not answer."""
-    timeout = settings.load().connect_timeout_s
+    """Raise BrokerUnavailable where the AMQP broker at ``url`` takes no messages."""
+    probe(_server(url))
+
+
+def probe(server: Server, queues: Sequence[str] = ()) -> None:
+    """Give an AMQP broker a message that no queue takes, and look whether these queues are up.
+
+    Raises BrokerUnavailable, or BrokerRefused, in its own words. A queue that nobody has declared
+    yet is no fault.
+    """
+    wait = settings.load().connect_timeout_s
+    # a connection of its own: to one that publishes, a broker says why it takes nothing
+    link = Link(server.url, connect_timeout=wait, transport_options={"confirm_publish": True})
+    reasons: list[str] = []
     try:
-        with Link(url, connect_timeout=timeout) as connection:
-            connection.connect()
+        raw: Any = link.connection
+        raw.on_blocked = reasons.append
+        link.Producer().publish("", routing_key="tagsweep.nobody", confirm_timeout=PROBE_S)
+        for name in queues:
+            _look(link, name)
     except _ERRORS as error:
-        raise error_replies.raised(_server(url), error) from error
+        if reasons:
+            raise error_replies.blocked(server, reasons[0]) from error
+        raise error_replies.raised(server, error) from error
+    finally:
+        link.collect()  # a broker that is blocked does not answer to a proper good-bye
+
+
+def _look(link: Link, queue: str) -> None:
+    channel: Any = link.channel()  # one for each: an error closes it
+    try:
+        channel.queue_declare(queue, passive=True)
+    except NotFound as error:
+        if "down" in str(error):  # it is there, and the node that it is on is not
+            raise
 
 
 def follow(url: str) -> Iterator[str | None]:

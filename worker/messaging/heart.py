@@ -89,7 +89,7 @@ def _beat(stop: threading.Event) -> None:
             happened = None
             outage.over()
         except BrokerUnavailable as error:
-            outage.failed(error)
+            outage.failed(f"Recovery cannot be asked for. {error}")
         except Exception:  # the heart of a worker must not stop
             log.exception("Recovery could not be asked for.")
         stop.wait(interval)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from collections.abc import Mapping
 
-#: what Celery says of each try to come back to its broker: our own words tell of it, and less often
-_RETRIES = "consumer: Connection to broker lost."
+from celery.exceptions import CPendingDeprecationWarning
+
+#: how begins what Celery says of each try to come back to its broker: our own words say it once
+_RETRIES = ("consumer: Connection to broker lost.", "Skipping prefetch count reduction")
 
 #: each worker runs these many times a minute, and they say nothing of any job
 UNREMARKABLE = frozenset({"tags.sweep", "tags.recover"})
@@ -17,6 +20,7 @@ def quieten() -> None:
     for name in ("celery.worker.strategy", "celery.worker.request", "celery.app.trace"):
         logging.getLogger(name).addFilter(_remarkable)
     logging.getLogger("celery.worker.consumer.consumer").addFilter(_is_no_retry)
+    warnings.filterwarnings("ignore", r"\s*In Celery 5.1 we introduced", CPendingDeprecationWarning)
 
 
 def _is_no_retry(record: logging.LogRecord) -> bool:
