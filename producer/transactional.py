@@ -21,7 +21,7 @@ from uuid import UUID, uuid4
 from sqlalchemy import Connection
 
 from worker import database, intake, progress
-from worker.errors import BrokerRefused, BrokerUnavailable, InvalidJob, Rejected
+from worker.errors import BrokerUnavailable, InvalidJob, Rejected
 from worker.messaging import broker
 from worker.messaging.app import app
 from worker.models.jobs import KINDS, Job
@@ -72,8 +72,6 @@ def announce(job_id: UUID) -> None:
     """As ``nudge``, but raise BrokerUnavailable where the broker does not take it."""
     try:
         broker.send(app(), "tags.start", str(job_id), ignore_result=True)
-    except BrokerRefused:
-        raise
     except BrokerUnavailable:  # perhaps of a connection that died with the broker's last run
         broker.send(app(), "tags.start", str(job_id), ignore_result=True)
 

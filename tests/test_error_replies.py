@@ -35,7 +35,7 @@ REFUSED = [
     (amqp.AMQPNotImplementedError("NOT_IMPLEMENTED - global qos", (60, 10)), "540", "log"),
     (amqp.InternalError("INTERNAL_ERROR", (60, 40)), "541", "internal"),
     (amqp.ConnectionForced("CONNECTION_FORCED - shutdown", (0, 0)), "320", "start"),
-    (amqp.MessageNacked(), "nack", "log"),
+    (amqp.MessageNacked(), "nack", "full"),
 ]
 
 

@@ -112,11 +112,15 @@ def test_a_watch_outlasts_an_outage_and_ctrl_c_in_it_names_the_job(
     listed = either.file("ids.txt", IDS)
     sent = either(*DETACH, "--tables", listed, "--no-wait", "--json")
     job_id = sent.json["job_id"]
+    assert either("jobs", "pause", job_id).status == 0
     with (
         either.started("jobs", "watch", job_id, "--json") as watching,
         either.started("jobs", "watch", job_id) as stopped,
     ):
-        _in_the_middle(stack, watching)
+        for one in (watching, stopped):
+            assert one.stderr is not None
+            assert job_id in one.stderr.readline()  # nothing happens to it, so it says
+        assert either("jobs", "resume", job_id).status == 0
         with _away(own_postgres):
             stopped.send_signal(signal.SIGINT)
             _, told = stopped.communicate(timeout=20)

@@ -22,16 +22,19 @@ from worker import database, outbox, settings, streams
 from worker.errors import BrokerUnavailable, TagsweepError
 from worker.messaging import answers, children, exchange
 from worker.models.events import failure
+from worker.outages import Outage
 from worker.settings import REDIS, scheme
 
 log = logging.getLogger(__name__)
 
-STAYS = "%s It stays in the outbox and is tried again."
+STAYS = "{error} It stays in the outbox and is tried again."
 #: how long a pool process that ends may take to publish what has ended in it
 END_S = 2
 #: in a flood of small jobs: how long their ends gather till the next batch of them
 GATHER_S = 0.05
 
+_unpublished = Outage(log, "Events are published again")
+_unanswered = Outage(log, "Answers are taken again")
 _ended: queue.SimpleQueue[UUID | None] = queue.SimpleQueue()
 _thread = threading.Event()  #: set once this process has the thread that publishes
 _ending = threading.Event()  #: set once this process ends
@@ -106,8 +109,9 @@ def _published(rows: list[Row[Any]]) -> list[Row[Any]]:
     try:
         _publish([row.event for row in rows])
     except BrokerUnavailable as error:
-        log.warning(STAYS, error)
+        _unpublished.failed(STAYS.format(error=error))
         return []
+    _unpublished.over()
     return rows
 
 
@@ -121,8 +125,9 @@ def _answered(connection: Connection, rows: list[Row[Any]]) -> list[Row[Any]]:
         for row in rows:
             _answer(row.end, json.loads(row.event)["data"], replies.get(row.job_id, []))
             done.append(row)
+        _unanswered.over()
     except BrokerUnavailable as error:
-        log.warning(STAYS, error)
+        _unanswered.failed(STAYS.format(error=error))
     for row in rows[len(done) :]:
         for reply_to, correlation_id in replies.get(row.job_id, []):
             outbox.remember_reply(connection, row.job_id, reply_to, correlation_id)

@@ -10,6 +10,11 @@ from pathlib import Path
 
 import typer
 
+#: ``tagsweep``, which ends with the process that its first argument names
+COMMAND = (
+    "import sys; from worker import parent_watch; parent_watch.begin(int(sys.argv.pop(1))); "
+    "from producer.cli import main; main()"
+)
 PACKAGES = Path(__file__).resolve().parents[2]
 
 
@@ -54,7 +59,7 @@ class Session:
         self, arguments: tuple[str, ...], stdout: int | None
     ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(  # noqa: S603  # our own command
-            [sys.executable, "-m", "producer.cli", *arguments],
+            [sys.executable, "-c", COMMAND, str(os.getpid()), *arguments],
             cwd=self._folder,
             env=self._environment,
             stdout=stdout,

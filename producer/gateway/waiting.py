@@ -21,6 +21,7 @@ from worker import database, feed, listing, outbox, streams
 from worker.errors import BrokerUnavailable, TagsweepError
 from worker.messaging import exchange
 from worker.models import summary
+from worker.outages import Outage
 from worker.settings import REDIS, Settings, scheme
 
 log = logging.getLogger(__name__)
@@ -94,6 +95,7 @@ class Waiting:
             self._subscribe(self._target)
         position: int | None = None
         told_at = 0.0
+        outage = Outage(log, "The store's feed can be read again")
         loop = asyncio.get_running_loop()
         while True:
             try:
@@ -104,8 +106,9 @@ class Waiting:
                 if self._listeners and loop.time() - told_at > PROGRESS_S:
                     told_at = loop.time()
                     await self._tell_progress()
+                outage.over()
             except TagsweepError as error:
-                log.warning("The store's feed cannot be read: %s", error)
+                outage.failed(f"The store's feed cannot be read: {error}")
                 await asyncio.sleep(CALM_S)
             self._poke.clear()
             try:
@@ -173,6 +176,7 @@ class Waiting:
     def _listen(self, url: str, loop: asyncio.AbstractEventLoop) -> None:
         """Turn events into hints, in a thread, for as long as the gateway lives."""
         follow = streams.follow if scheme(url) in REDIS else exchange.follow
+        outage = Outage(log, "Events come from their stream again")
         while not self._stop.is_set():
             try:
                 fresh = True
@@ -180,13 +184,14 @@ class Waiting:
                     if self._stop.is_set():
                         return
                     if fresh:
+                        outage.over()
                         _call(loop, self.hint_all)
                         fresh = False
                     job_id = event and _subject(event)
                     if job_id:
                         _call(loop, self._hint_and_poke, job_id)
             except BrokerUnavailable as error:
-                log.warning("%s Waiting requests are served from the store.", error)
+                outage.failed(f"{error} Waiting requests are served from the store.")
                 self._stop.wait(CALM_S)
 
     def _hint_and_poke(self, job_id: UUID) -> None:

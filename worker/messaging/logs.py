@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import logging
-import warnings
 from collections.abc import Mapping
-
-from celery.exceptions import CPendingDeprecationWarning
 
 #: how begins what Celery says of each try to come back to its broker: our own words say it once
 _RETRIES = ("consumer: Connection to broker lost.", "Skipping prefetch count reduction")
@@ -20,7 +17,6 @@ def quieten() -> None:
     for name in ("celery.worker.strategy", "celery.worker.request", "celery.app.trace"):
         logging.getLogger(name).addFilter(_remarkable)
     logging.getLogger("celery.worker.consumer.consumer").addFilter(_is_no_retry)
-    warnings.filterwarnings("ignore", r"\s*In Celery 5.1 we introduced", CPendingDeprecationWarning)
 
 
 def _is_no_retry(record: logging.LogRecord) -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import random
 import time
+import warnings
 from typing import Any
 
 from amqp.exceptions import AMQPError, MessageNacked
@@ -92,7 +93,9 @@ class Consumer(CeleryConsumer):
 
     def on_connection_error_after_connected(self, exc: Exception) -> None:
         """Let go of the connection, and wait a while before the next try."""
-        super().on_connection_error_after_connected(exc)
+        with warnings.catch_warnings():  # each time, of a default that another version will change
+            warnings.simplefilter("ignore")
+            super().on_connection_error_after_connected(exc)
         self._wait(exc)
 
     def _unreachable(self, exc: Exception, _: float) -> None:

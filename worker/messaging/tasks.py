@@ -16,6 +16,7 @@ from celery.exceptions import Reject
 from worker.errors import Retryable
 from worker.messaging.app import SENDING, app
 from worker.models.jobs import QUEUE
+from worker.outages import Outage
 
 log = logging.getLogger(__name__)
 
@@ -66,6 +67,7 @@ def task(
     ``acks_late``: it is acknowledged when it is done, and its worker has no other message in hand
     till then.
     """
+    outage = Outage(log, f"{name} works again")
 
     def decorate(step: Callable[[Delivery], None]) -> Any:
         def run(self: celery.Task[Any, Any], *args: Any, **kwargs: Any) -> None:
@@ -76,9 +78,10 @@ def task(
                 step(delivery)
             except Retryable as error:
                 if not again:
-                    log.warning("%s: %s", name, error)
+                    outage.failed(f"{name}: {error}")
                     return
                 _again(self, error)
+            outage.over()
 
         run.__doc__ = step.__doc__
         # without end: Celery would give a message up, and drop it, at its third return
