@@ -66,14 +66,15 @@ def places() -> Iterator[Callable[[str], Place]]:
     """A broker of each kind."""
     with Redis(appendonly=True) as redis, RabbitMQ() as rabbitmq:
         refusals_redis.prepare(redis)
-        host = VirtualHost(rabbitmq, rabbitmq.create_vhost())
-        host.prepare()
+        VirtualHost(rabbitmq, rabbitmq.create_vhost()).prepare()
         on_redis = {one.name: one.switch for one in refusals_redis.REFUSALS}
         on_redis["no-information"] = refusals_redis.without("-info", "-config")
         on_rabbitmq = {one.name: one.switch for one in refusals_rabbitmq.REFUSALS}
 
         def choose(kind: str) -> Place:
             if kind == "amqp":
+                host = VirtualHost(rabbitmq, rabbitmq.create_vhost())
+                host.permit()
                 return Place(host.url, host.owner_url, lambda name: on_rabbitmq[name](host))
             owner = redis.create_database()
             url = refusals_redis.url_of(owner)
@@ -149,7 +150,8 @@ def test_a_worker_lives_through_it_and_its_log_is_short(
         eventually(lambda: "refuses: " in worker.log)
         told = len(_warnings(worker))
         time.sleep(6)  # what would be told each second would be told often now
-        assert len(_warnings(worker)) - told <= MOST_LINES
+        new = _warnings(worker)[told:]
+        assert len(new) <= MOST_LINES, "\n".join(new)
         assert not worker.ended
     for one in ids:
         done = stack.detach(tenant, ["legacy"], tables=[one])

@@ -70,6 +70,10 @@ def _drop(url: str) -> None:
             producer.connection.collect()
 
 
+class _Alarm(Exception):
+    """The broker takes no messages: its memory or disk is short."""
+
+
 def check(url: str) -> None:
     """Raise BrokerUnavailable where the AMQP broker at ``url`` takes no messages."""
     probe(_server(url))
@@ -84,19 +88,23 @@ def probe(server: Server, queues: Sequence[str] = ()) -> None:
     wait = settings.load().connect_timeout_s
     # a connection of its own: to one that publishes, a broker says why it takes nothing
     link = Link(server.url, connect_timeout=wait, transport_options={"confirm_publish": True})
-    reasons: list[str] = []
     try:
         raw: Any = link.connection
-        raw.on_blocked = reasons.append
+        raw.on_blocked = _stop
         link.Producer().publish("", routing_key="tagsweep.nobody", confirm_timeout=PROBE_S)
         for name in queues:
             _look(link, name)
+    except _Alarm as alarm:
+        raise error_replies.blocked(server, str(alarm)) from alarm
     except _ERRORS as error:
-        if reasons:
-            raise error_replies.blocked(server, reasons[0]) from error
         raise error_replies.raised(server, error) from error
     finally:
         link.collect()  # a broker that is blocked does not answer to a proper good-bye
+
+
+def _stop(reason: str) -> None:
+    """Wait for nothing more: a broker with an alarm confirms nothing."""
+    raise _Alarm(reason)
 
 
 def _look(link: Link, queue: str) -> None:
