@@ -37,7 +37,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test chaos bench check format lock clean
+.PHONY: help demo test matrix chaos bench check format lock clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' $(firstword $(MAKEFILE_LIST)) \
@@ -47,7 +47,11 @@ demo: $(RUNTIME) ## run the main job on the embedded default, no server needed
 	@$(BIN)/tagsweep demo
 
 test: $(DEV) ## run the whole suite on real servers (TEST_ARGS="-k name" for less)
+	@$(if $(TEST_ARGS),,$(BIN)/python -m tests.matrix --core)
 	@$(BIN)/python -m pytest --numprocesses=2 --dist=worksteal $(TEST_ARGS)
+
+matrix: $(DEV) ## run it in each other configuration too: PgBouncer, ... (ARGS="pgbouncer" for one)
+	@$(BIN)/python -m tests.matrix $(ARGS)
 
 chaos: $(DEV) ## kill, wipe and restart everything (TAGSWEEP_CHAOS_SEED=n repeats a run)
 	@TAGSWEEP_CHAOS=long $(BIN)/python -m pytest tests/chaos $(TEST_ARGS)

@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid5
 
+from tests import configurations
+
 ROOT = Path(__file__).resolve().parents[1]
 COMMAND = [sys.executable, "-c", "from producer.cli import main; main()"]
 SPACE = UUID("6ba7b810-9dad-11d1-80b4-00c04fd430c8")
@@ -24,6 +26,11 @@ SPACE = UUID("6ba7b810-9dad-11d1-80b4-00c04fd430c8")
 def ids(count: int, of: str = "tables") -> list[str]:
     """Return ``count`` ids of resources, the same each time."""
     return [str(uuid5(SPACE, f"{of} {number}")) for number in range(count)]
+
+
+def _variables(settings: Mapping[str, str]) -> dict[str, str]:
+    given = configurations.active().settings(settings)
+    return {f"TAGSWEEP_{name.upper()}": str(value) for name, value in given.items()}
 
 
 @dataclass
@@ -48,8 +55,7 @@ class CommandLine:
         self.store = folder / "tagsweep.db"
         self.settings = settings
         kept = {key: value for key, value in os.environ.items() if not key.startswith("TAGSWEEP_")}
-        given = {f"TAGSWEEP_{name.upper()}": value for name, value in settings.items()}
-        self._environment = {**kept, **given, "PYTHONPATH": str(ROOT)}
+        self._environment = {**kept, **_variables(settings), "PYTHONPATH": str(ROOT)}
 
     def __call__(self, *arguments: object, stdin: str = "", **settings: str) -> Ended:
         """Run a command to its end."""
@@ -60,7 +66,7 @@ class CommandLine:
         return self._run([sys.executable, "-c", program], "", settings)
 
     def _run(self, command: list[str], stdin: str, settings: Mapping[str, str]) -> Ended:
-        given = {f"TAGSWEEP_{name.upper()}": value for name, value in settings.items()}
+        given = _variables(settings)
         done = subprocess.run(
             command,
             cwd=self.folder,
@@ -87,7 +93,7 @@ class CommandLine:
     def _started(
         self, command: list[str], settings: Mapping[str, str]
     ) -> Iterator[subprocess.Popen[str]]:
-        given = {f"TAGSWEEP_{name.upper()}": value for name, value in settings.items()}
+        given = _variables(settings)
         process = subprocess.Popen(
             command,
             cwd=self.folder,

@@ -10,6 +10,7 @@ from typing import TypeVar
 
 import pytest
 
+from tests import configurations
 from tests.servers import NamedRabbitMQ, Postgres, RabbitMQ, Redis, ServerMissing
 from tests.servers.server import Server
 
@@ -67,7 +68,8 @@ def running(server: AnyServer) -> Iterator[AnyServer]:
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[Postgres]:
     """The session's PostgreSQL; not to be killed."""
-    with running(Postgres()) as server:
+    configuration = configurations.active()
+    with running(configuration.server()) as server, configuration.around(server, running):
         yield server
 
 
@@ -129,6 +131,27 @@ def own_rabbitmq() -> Iterator[RabbitMQ]:
     """A running RabbitMQ that the test may kill."""
     with running(RabbitMQ()) as server:
         yield server
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """In another configuration than the default one, leave out what does not meet it."""
+    configuration = configurations.active()
+    if configuration.name == configurations.Configuration.name:
+        return
+    left_out = [item for item in items if not _meets(configuration, item)]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in left_out]
+
+
+def _meets(configuration: configurations.Configuration, item: pytest.Item) -> bool:
+    if item.get_closest_marker("default_configuration"):
+        return False
+    if item.get_closest_marker("core"):
+        return True
+    called = getattr(item, "callspec", None)
+    parameters = set(map(str, called.params.values())) if called else set()
+    fixtures = set(getattr(item, "fixturenames", ()))
+    return configurations.concerns(configuration, fixtures, parameters)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

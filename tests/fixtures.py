@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from producer import TagSweep
+from tests import configurations
 from tests.embedded import EmbeddedStack
 from tests.servers import NamedRabbitMQ, Postgres, RabbitMQ, Redis
 from tests.stack import ServerStack, Stack, close
@@ -40,9 +41,9 @@ def configured(**values: object) -> Iterator[None]:
     """Give this very process these settings and no others, as its environment would."""
     with pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.startswith("TAGSWEEP_")]:
-            if name != "TAGSWEEP_TEST_AMQP_URL":
+            if not name.startswith("TAGSWEEP_TEST_"):
                 patch.delenv(name)
-        for name, value in values.items():
+        for name, value in configurations.active().settings(values).items():
             patch.setenv(f"TAGSWEEP_{name.upper()}", str(value))
         forget()
         yield
@@ -59,8 +60,9 @@ def tenant() -> str:
 def postgres_template(postgres_server: Postgres) -> str:
     """The name of a PostgreSQL database with our schema and nothing in it, to be copied."""
     url = postgres_server.create_database()
-    with configured(database_url=url):
+    with configurations.active().as_default(), configured(database_url=url):
         schema.upgrade()
+    configurations.active().prepare(url)
     return urlsplit(url).path.removeprefix("/")
 
 

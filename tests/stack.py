@@ -16,6 +16,7 @@ import redis
 from celery import Celery
 
 from producer import TagSweep
+from tests import configurations
 from tests.listeners import AmqpEvents, RedisEvents
 from tests.servers.processes import kill_tree, spawn, wait_until
 from tests.stores import Store
@@ -39,7 +40,8 @@ class Pending(Protocol):
 def environment(**settings: object) -> dict[str, str]:
     """Return the environment of a process of ours: these settings and no others."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-    ours = {f"TAGSWEEP_{name.upper()}": str(value) for name, value in settings.items()}
+    given = configurations.active().settings(settings)
+    ours = {f"TAGSWEEP_{name.upper()}": str(value) for name, value in given.items()}
     return {**kept, **ours, "PYTHONPATH": str(ROOT)}
 
 

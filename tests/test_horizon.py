@@ -12,7 +12,8 @@ from tests.stack import eventually
 from tests.stores import Store, new_ids, new_tenant
 from worker import database, horizon, sweeping
 
-pytestmark = pytest.mark.integration
+#: behind a pooler none is kept
+pytestmark = [pytest.mark.integration, pytest.mark.default_configuration]
 
 _KEPT = text("""
 SELECT pid FROM pg_stat_activity

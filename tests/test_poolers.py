@@ -25,7 +25,7 @@ from tests.stores import Store, counts, new_ids, new_tenant
 from worker import caution, database, schema
 from worker.errors import SettingsError, StoreBusy, TagsweepError
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.default_configuration]
 
 _IN_FORCE = text("""
 SELECT current_setting('jit'), current_setting('lock_timeout'),

@@ -21,7 +21,7 @@ from tests.stores import Store
 from worker import diagnosis, readiness, schema
 from worker.errors import StoreUnavailable
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.default_configuration]
 
 
 def _execute(url: str, *statements: str) -> None:

