@@ -19,7 +19,7 @@ from tests.stack import ServerStack, Stack, close
 from tests.stores import Store, new_tenant
 from worker import database, schema, settings, streams
 from worker.messaging import app as messaging
-from worker.messaging import exchange
+from worker.messaging import canvas, exchange
 
 
 def forget() -> None:
@@ -29,6 +29,7 @@ def forget() -> None:
     database.engine.cache_clear()
     if messaging.app.cache_info().currsize:
         messaging.app().close()
+        canvas._sender.cache_clear()
     messaging.app.cache_clear()
     streams._client.cache_clear()
     for url in list(exchange._producers):

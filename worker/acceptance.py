@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 
 from worker import (
     attempts,
+    callbacks,
     caution,
     database,
     following,
@@ -24,8 +25,16 @@ from worker import (
     settings,
     throttle,
 )
-from worker.errors import InvalidJob, JobRejected, NoSuchJob, Retryable, StoreRefused
-from worker.messaging import answers
+from worker.errors import (
+    InvalidJob,
+    JobEnded,
+    JobRejected,
+    JobRevoked,
+    NoSuchJob,
+    Retryable,
+    StoreRefused,
+)
+from worker.messaging import answers, canvas
 from worker.messaging.tasks import Delivery
 from worker.models.jobs import Job, fingerprint_of
 from worker.models.parts import Part
@@ -58,8 +67,11 @@ def accept(kind: type[Job], delivery: Delivery) -> None:
         return refuse(delivery, NO_UUID)
     if _is_poison(delivery):
         return give_up(job_id, POISON.format(attempts=MOST_ATTEMPTS + 1), delivery)
+    if delivery.revoked and not _is_recorded(job_id):
+        return _tell(delivery, JobRevoked(delivery.revoked))
     try:
         job = kind.parse(delivery.body)
+        _check(delivery)
     except InvalidJob as invalid:
         return _reject(kind, job_id, delivery, invalid)
     with _or_give_up(job_id, delivery):
@@ -168,21 +180,44 @@ def refuse(delivery: Delivery, reason: str) -> None:
     with database.transaction() as connection:
         body = delivery.body
         intake.set_aside(connection, delivery.task, delivery.task_id, body, reason)
-    replies = [(delivery.reply_to, delivery.correlation_id or delivery.task_id)]
-    if reason != TAKEN or answers.are_messages():
-        known = [(to, name) for to, name in replies if to]
-        answers.give(delivery.task_id, JobRejected(reason), known)
+    _tell(delivery, JobRejected(reason), result=reason != TAKEN or answers.are_messages())
+
+
+def _tell(delivery: Delivery, error: JobEnded, *, result: bool = True) -> None:
+    """Tell the sender of a message that it becomes no job; ``result``: also who asks for that."""
+    if result:
+        reply = (delivery.reply_to or "", delivery.correlation_id or delivery.task_id)
+        answers.give(delivery.task_id, error, [reply] if delivery.reply_to else [])
+    if delivery.hung:
+        canvas.carry_out(delivery.hung, f"{delivery.task_id}/no job", error)
+
+
+def _is_recorded(job_id: UUID) -> bool:
+    with database.reading() as connection:
+        return progress.find(connection, job_id) is not None
+
+
+def _check(delivery: Delivery) -> None:
+    """Raise InvalidJob where what hangs on the job's end could not be carried out then."""
+    reason = delivery.hung and canvas.refusal(delivery.hung)
+    if reason:
+        raise InvalidJob([{"path": "", "code": "unsupported", "reason": reason}])
 
 
 def _remember(
     connection: Connection, job_id: UUID, delivery: Delivery, name: str | None = None
 ) -> None:
-    """Note who waits: on ``rpc://``, or under another spelling of the id (``uuid4().hex``)."""
+    """Note who waits, on ``rpc://`` or under another spelling of the id (``uuid4().hex``).
+
+    And what is to be carried out at the job's end.
+    """
     name = name or delivery.correlation_id or delivery.task_id
     if answers.are_messages() and delivery.reply_to:
         outbox.remember_reply(connection, job_id, delivery.reply_to, name)
     elif name != str(job_id):
         outbox.remember_reply(connection, job_id, "", name)
+    if delivery.hung:
+        callbacks.keep(connection, job_id, delivery.hung)
 
 
 def _reject(kind: type[Job], job_id: UUID, delivery: Delivery, invalid: InvalidJob) -> None:

@@ -104,6 +104,10 @@ class JobCancelled(JobEnded):
     """Somebody cancelled the job."""
 
 
+class JobRevoked(JobEnded):
+    """It was revoked, or had expired, before it began; nothing was changed."""
+
+
 class NoSuchJob(Rejected):
     """There is no job with this id."""
 

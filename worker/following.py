@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from uuid import UUID
 
-from worker import database, outbox, progress, relay
+from worker import callbacks, database, outbox, progress, relay
 from worker.errors import Retryable
 from worker.messaging import broker
 from worker.models.records import JobRecord
@@ -27,6 +27,8 @@ def finish(job_id: UUID, *, again: bool = False) -> None:
         with database.transaction() as connection:
             replies = outbox.take_replies(connection, [job_id])
         relay.answer(event["data"], replies.get(job_id, []))
+        with database.transaction() as connection:
+            callbacks.carry_out(connection, event["data"])
 
 
 def follow(job: JobRecord) -> None:

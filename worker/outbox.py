@@ -21,6 +21,7 @@ from sqlalchemy import (
     bindparam,
     case,
     delete,
+    exists,
     func,
     or_,
     select,
@@ -30,7 +31,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from worker import feed
 from worker.models.events import JobCompleted
-from worker.models.tables import outbox, reply
+from worker.models.tables import callback, outbox, reply
 from worker.models.types import clock
 
 #: events that are published in one transaction
@@ -63,8 +64,10 @@ def _waiting() -> ColumnElement[bool]:
     return or_(*(column.is_(None) for column in columns))
 
 
+#: whether anything that callers hung on the job waits for its end
+_HUNG_ON = exists().where(callback.c.job_id == outbox.c.job_id, callback.c.carried_out_at.is_(None))
 _OLDEST = (
-    select(outbox)
+    select(outbox, _HUNG_ON.label("hung_on"))
     .where(_waiting())
     .order_by(outbox.c.created_at, outbox.c.end)
     .limit(bindparam("most", type_=Integer))

@@ -18,9 +18,10 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Row
 
-from worker import database, outbox, settings, streams
+from worker import callbacks, database, outbox, settings, streams
 from worker.errors import BrokerUnavailable, TagsweepError
-from worker.messaging import answers, children, exchange
+from worker.messaging import answers, broker, children, exchange
+from worker.messaging.app import app
 from worker.models.events import failure
 from worker.outages import Outage
 from worker.settings import REDIS, scheme
@@ -34,6 +35,7 @@ END_S = 2
 GATHER_S = 0.05
 
 _unpublished = Outage(log, "Events are published again")
+_uncalled = Outage(log, "Callbacks are taken again")
 _unanswered = Outage(log, "Answers are taken again")
 _ended: queue.SimpleQueue[UUID | None] = queue.SimpleQueue()
 _thread = threading.Event()  #: set once this process has the thread that publishes
@@ -116,22 +118,43 @@ def _published(rows: list[Row[Any]]) -> list[Row[Any]]:
 
 
 def _answered(connection: Connection, rows: list[Row[Any]]) -> list[Row[Any]]:
-    """Answer those who wait for the jobs of ``rows``; return the rows that are done."""
+    """Answer those who wait for the jobs of ``rows``, and carry out what hangs on their ends.
+
+    Return the rows that are done.
+    """
     if not rows:
         return []
     replies = outbox.take_replies(connection, [row.job_id for row in rows])
     done: list[Row[Any]] = []
+    answered = 0
     try:
         for row in rows:
-            _answer(row.end, json.loads(row.event)["data"], replies.get(row.job_id, []))
-            done.append(row)
+            data = json.loads(row.event)["data"]
+            _answer(row.end, data, replies.get(row.job_id, []))
+            answered += 1
+            if not row.hung_on or _carried_out(connection, data):
+                done.append(row)
         _unanswered.over()
     except BrokerUnavailable as error:
         _unanswered.failed(STAYS.format(error=error))
-    for row in rows[len(done) :]:
+    for row in rows[answered:]:
         for reply_to, correlation_id in replies.get(row.job_id, []):
             outbox.remember_reply(connection, row.job_id, reply_to, correlation_id)
     return done
+
+
+def _carried_out(connection: Connection, data: dict[str, Any]) -> bool:
+    """Carry out what hangs on a job's end; False where a queue of its caller's takes nothing.
+
+    Raises BrokerUnavailable where the whole broker is away: then the others need not be tried.
+    """
+    try:
+        callbacks.carry_out(connection, data)
+    except BrokerUnavailable as error:
+        _uncalled.failed(STAYS.format(error=f"What hangs on job {data['job_id']}: {error}"))
+        broker.check(app())
+        return False
+    return True
 
 
 def republish(position: int) -> Iterator[str]:

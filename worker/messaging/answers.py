@@ -8,11 +8,12 @@ from uuid import UUID, uuid4
 
 from celery import Celery, states
 from celery.backends.base import DisabledBackend
+from celery.exceptions import TaskRevokedError
 from celery.exceptions import TimeoutError as CeleryTimeout
 
 from worker import settings
 from worker.error_replies import Server
-from worker.errors import JobEnded, TagsweepError
+from worker.errors import JobEnded, JobRevoked, TagsweepError
 from worker.messaging import broker
 from worker.messaging.app import BRIEF, app
 from worker.messaging.broker import unavailable
@@ -34,18 +35,25 @@ def give(
 
     Raises BrokerUnavailable where the result backend does not take it.
     """
-    state = states.FAILURE if isinstance(result, Exception) else states.SUCCESS
+    state, value = outcome(result)
     backend: Any = app().backend
     with unavailable(_server(app())):
         if not are_messages():
             for name in {str(job_id), *(name for _, name in replies)}:
-                backend.store_result(name, result, state)
+                backend.store_result(name, value, state)
             return
         backend.retry_policy = BRIEF  # it would try for a minute, and the relay holds a transaction
         for reply_to, name in replies:
             request = SimpleNamespace(reply_to=reply_to, correlation_id=name)
             # its caller looks for the spelling of the id that it has sent
-            backend.store_result(name, result, state, request=request)
+            backend.store_result(name, value, state, request=request)
+
+
+def outcome(result: dict[str, Any] | JobEnded) -> tuple[str, Any]:
+    """Return the state in which Celery shows ``result``, and what it shows."""
+    if isinstance(result, JobRevoked):
+        return states.REVOKED, TaskRevokedError(str(result))
+    return (states.FAILURE if isinstance(result, Exception) else states.SUCCESS), result
 
 
 def forget(job_id: UUID | str) -> None:

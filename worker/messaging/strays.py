@@ -15,9 +15,10 @@ from celery.worker import request
 from kombu import Message
 
 from worker.errors import JobRejected, Retryable
-from worker.messaging import answers
+from worker.messaging import answers, canvas
 from worker.messaging.app import process_died
 from worker.messaging.reconnection import Consumer as Reconnecting
+from worker.models.jobs import JOB_TASKS
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +27,8 @@ Keep = Callable[[str, str, object, str], bool]
 
 UNKNOWN = "There is no such task here."
 UNREADABLE = "Its body cannot be read: jobs are sent as JSON, and as nothing else."
+#: Celery's own tasks call others where they run, and a job has not ended when its call returns
+BUILTIN = "celery.map, starmap and the like do not run here: send each job as a task of a group."
 
 _keepers: list[Keep] = []
 
@@ -56,7 +59,8 @@ class Consumer(Reconnecting):
 
     def on_invalid_task(self, body: Any, message: Message, exc: Exception) -> None:
         """Keep a call that is not made as calls are."""
-        if _kept(message, UNREADABLE):
+        builtin = _is_builtin((message.headers or {}).get("task"))
+        if _kept(message, BUILTIN if builtin else UNREADABLE):
             super().on_invalid_task(body, message, exc)
 
     def on_decode_error(self, message: Message, exc: Exception) -> None:
@@ -71,12 +75,40 @@ class Request(request.Request):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         try:
             super().__init__(*args, **kwargs)
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            if self.eta:
+                self.eta.timestamp()  # or Celery would let it go where it cannot wait for that
+        except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
             raise InvalidTaskError(str(error)) from error
-        if self.name.startswith("tags."):
+        if _is_builtin(self.type):
+            raise InvalidTaskError(BUILTIN)
+        if self.type.startswith("tags."):
             # whatever the caller's version of Celery asks for: the relay alone gives answers
             self._ignore_result = True
             self._request_dict["ignore_result"] = True  # type: ignore[attr-defined]  # the stubs lack it
+        if self.type in JOB_TASKS:
+            self.time_limits = (None, None)  # its acceptance would be killed, and its message gone
+
+    def revoked(self) -> bool:
+        """Tell whether Celery is to drop it: never a job's, for it may be recorded already.
+
+        Its task is told that it was revoked, or has expired (``Delivery.revoked``).
+        """
+        was: bool = super().revoked()
+        return was and self.type not in JOB_TASKS
+
+    def _announce_revoked(self, reason: str, *args: Any) -> None:
+        if self.type in JOB_TASKS:
+            self._request_dict["tagsweep_revoked"] = reason  # type: ignore[attr-defined]  # the stubs lack it
+        else:
+            super()._announce_revoked(reason, *args)  # type: ignore[misc]  # the same
+
+    def terminate(self, pool: Any, signal: Any = None) -> None:
+        """Let a job's task go on: with its process others of its batch would die, and its message.
+
+        What is recorded is stopped by cancelling it.
+        """
+        if self.type not in JOB_TASKS:
+            super().terminate(pool, signal)
 
     def on_failure(self, exc_info: Any, *args: Any, **kwargs: Any) -> None:
         """Note that a process has died with this call in hand; the heart asks for recovery."""
@@ -90,6 +122,11 @@ class Task(celery.Task[Any, Any]):
 
     abstract = True
     Request = f"{__name__}:{Request.__name__}"
+
+    def signature_from_request(self, request: Any = None, *args: Any, **options: Any) -> Any:
+        """Return a copy of the call, with what hung on it when it came."""
+        hung = canvas.given_back(self.request if request is None else request)
+        return super().signature_from_request(request, *args, **{**hung, **options})
 
 
 def set_aside(raw: bytes) -> bool:
@@ -113,10 +150,17 @@ def _kept(message: Message, reason: str) -> bool:
         is_a_job = [keep(name, task_id, text, reason) for keep in _keepers]
         if task_id and not any(is_a_job):
             answers.give(task_id, JobRejected(reason), _replies(message, task_id))
+        hung = canvas.of_message(message)
+        if hung:
+            canvas.carry_out(hung, f"{task_id}/set aside", JobRejected(reason))
     except Retryable as error:
         log.warning("A message that is no job of ours waits till it can be set aside: %s", error)
         return False
     return True
+
+
+def _is_builtin(task: object) -> bool:
+    return str(task).startswith("celery.")
 
 
 def _replies(message: Message, task_id: str) -> list[tuple[str, str]]:

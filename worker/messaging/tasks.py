@@ -14,8 +14,9 @@ import celery
 from celery.exceptions import Reject
 
 from worker.errors import Retryable
+from worker.messaging import canvas
 from worker.messaging.app import SENDING, app
-from worker.models.jobs import QUEUE
+from worker.models.jobs import JOB_TASKS, QUEUE
 from worker.outages import Outage
 
 log = logging.getLogger(__name__)
@@ -37,6 +38,8 @@ class Delivery:
     redelivered: bool  #: it was given to a worker before, which may have died of it
     reply_to: str | None  #: the queue of a caller on ``rpc://``
     correlation_id: str | None
+    hung: str | None = None  #: what its caller hangs on the job's end (``messaging.canvas``)
+    revoked: str | None = None  #: why it is not to be begun any more: revoked, or expired
     retries: int = 0  #: how often it was sent anew because its step could not be done yet
 
     @property
@@ -123,5 +126,7 @@ def _delivery(
         redelivered=bool(info.get("redelivered")),
         reply_to=request.reply_to,
         correlation_id=request.correlation_id,
+        hung=canvas.take_off(request) if self.name in JOB_TASKS else None,
+        revoked=getattr(request, "tagsweep_revoked", None),
         retries=request.retries or 0,
     )

@@ -200,6 +200,9 @@ class UndoJob(Job):
 
 KINDS: dict[str, type[Job]] = {job.kind: job for job in (DetachJob, DeleteJob, AttachJob, UndoJob)}
 
+#: the public tasks, each of which takes jobs of one kind
+JOB_TASKS = frozenset(job.task for job in KINDS.values())
+
 
 def fingerprint_of(kind: str, body: object) -> bytes:
     """Return 32 bytes that stand for ``body``, a JSON value, whatever the order of its keys."""

@@ -13,12 +13,21 @@ from worker.models.tables.jobs import (
     throttle,
     workspace_removal,
 )
-from worker.models.tables.messages import attempt, failover, feed, outbox, reply, set_aside
+from worker.models.tables.messages import (
+    attempt,
+    callback,
+    failover,
+    feed,
+    outbox,
+    reply,
+    set_aside,
+)
 from worker.models.tables.tags import tag, tag_link, workspace, workspace_tag
 
 __all__ = [
     "alarm",
     "attempt",
+    "callback",
     "chore",
     "chunk",
     "chunk_time",

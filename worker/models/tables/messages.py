@@ -7,6 +7,7 @@ from sqlalchemy import (
     Column,
     Index,
     Integer,
+    LargeBinary,
     PrimaryKeyConstraint,
     SmallInteger,
     String,
@@ -27,6 +28,17 @@ reply = Table(
     Column("correlation_id", String(255), nullable=False),
     Column("times", Integer, nullable=False, server_default="1"),
     PrimaryKeyConstraint("job_id", "reply_to", "correlation_id"),
+)
+
+#: what callers hang on a job's end (Celery's canvas), each once however often it was sent
+callback = Table(
+    "callback",
+    metadata,
+    job_id(),
+    Column("digest", LargeBinary(32), nullable=False),
+    Column("hung", Text, nullable=False),  # JSON, with the types that Celery's has
+    Column("carried_out_at", Moment),
+    PrimaryKeyConstraint("job_id", "digest"),
 )
 
 #: one event for each end of a job, written in the transaction that ended it
