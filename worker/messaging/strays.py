@@ -11,6 +11,7 @@ from typing import Any
 
 import celery
 from celery.exceptions import InvalidTaskError, WorkerLostError
+from celery.utils.time import timezone
 from celery.worker import request
 from kombu import Message
 
@@ -76,7 +77,7 @@ class Request(request.Request):
         try:
             super().__init__(*args, **kwargs)
             if self.eta:
-                self.eta.timestamp()  # or Celery would let it go where it cannot wait for that
+                timezone.to_system(self.eta)  # or Celery would let it go where it cannot do that
         except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
             raise InvalidTaskError(str(error)) from error
         if _is_builtin(self.type):
