@@ -39,6 +39,7 @@ from worker.messaging.tasks import Delivery
 from worker.models.jobs import Job, fingerprint_of
 from worker.models.parts import Part
 from worker.models.records import JobRecord, Lists
+from worker.redaction import redacted
 
 #: a message that has taken so many workers with it is given up
 MOST_ATTEMPTS = 5
@@ -253,7 +254,7 @@ def _or_give_up(job_id: UUID, delivery: Delivery | None = None) -> Iterator[None
     except Exception as error:
         log.exception("Job %s is given up.", job_id)
         cause = f"{type(error).__name__}: {error}".splitlines()[0][:200]
-        give_up(job_id, FAULT.format(error=cause), delivery)
+        give_up(job_id, redacted(FAULT.format(error=cause)), delivery)
 
 
 def give_up(job_id: UUID, reason: str, delivery: Delivery | None = None) -> None:

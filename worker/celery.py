@@ -14,4 +14,5 @@ except SettingsError as error:
 heart.attach()
 node.name()
 logs.quieten()
+logs.redact()
 strays.keep_with(intake.keep_stray)

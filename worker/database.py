@@ -101,8 +101,17 @@ def _begin_sqlite(connection: Connection) -> None:
 
 @cache
 def engine() -> Engine:
-    """Return this process's engine for the store that the environment names."""
-    return open_engine(settings.load())
+    """Return this process's engine for the store that the environment names.
+
+    Raises SettingsError where it names none, and yet a broker: each machine would have its own.
+    """
+    config = settings.load()
+    if config.lacks_store:
+        raise SettingsError(
+            f"TAGSWEEP_DATABASE_URL is not set, but {config.lacks_store} is: name the store that "
+            "all who share that server work on."
+        )
+    return open_engine(config)
 
 
 def forget_engine() -> None:

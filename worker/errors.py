@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NotRequired, TypedDict
 
+from worker.redaction import redacted
+
 
 class ItemError(TypedDict):
     """What is wrong with one part of a request, in the caller's own terms."""
@@ -19,7 +21,8 @@ class TagsweepError(Exception):
     """Something went wrong in tagsweep."""
 
     def __init__(self, message: str | None = None) -> None:
-        super().__init__(message or (self.__doc__ or "").strip())
+        # what a library says, and is passed on here, may name the server by its whole URL
+        super().__init__(redacted(message or (self.__doc__ or "").strip()))
 
 
 class Retryable(TagsweepError):

@@ -1,15 +1,208 @@
-"""What may be shown of a text that has secrets in it."""
+"""What may be shown of a text: no password in a URL, and no secret that a setting holds.
+
+Secrets are found twice: by their shape, and by what the settings have said of them. A text of a
+library's may hold one decoded, quoted, or in the middle of a sentence.
+"""
 
 from __future__ import annotations
 
+import json
+import logging
 import re
-from urllib.parse import urlsplit
+import sys
+import traceback
+from collections.abc import Iterable, Iterator
+from functools import cache
+from typing import Any
+from urllib.parse import quote, unquote, unquote_plus
+
+MASK = "***"
+#: shorter ones are masked where they have the shape alone: they would be found in every word
+LEAST = 3
+#: from this length on a secret is masked in the middle of a word too
+LONG = 8
+_SCHEME = r"[A-Za-z][A-Za-z0-9+.\-]*://"
+#: between the members of a failover list
+_BETWEEN = re.compile(rf"([;,]\s*)(?={_SCHEME})")
+_NAMED = r"[\w\-.]*(?:passw(?:or)?d|passphrase|pwd|secret(?:_?key)?|api_?key|token|sentinel_kwargs)"
+_PARAMETER = re.compile(rf"([?&;\s]{_NAMED}=)[^&]*", re.IGNORECASE)
+_QUOTED = r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|\{[^}]*\}"""
+_FIELD = re.compile(
+    rf"""(\b{_NAMED}\s*=\s*|(?P<q>['"]){_NAMED}(?P=q)\s*:\s*)({_QUOTED}|[^\s&,;)'"]+)""",
+    re.IGNORECASE,
+)
+_IN_TEXT = re.compile(rf"{_SCHEME}[^\s\"'<>]+")
+
+#: the secrets that the settings of this process hold, as they may be met
+_secrets: set[str] = set()
 
 
 def masked(url: str) -> str:
-    """Return ``url`` as it may be shown: without its password, whatever else is wrong with it."""
-    try:
-        password = urlsplit(url).password
-    except ValueError:
-        return re.sub(r"(://[^:/@]*):.*@", r"\1:***@", url)
-    return url.replace(f":{password}@", ":***@", 1) if password else url
+    """Return ``url`` as it may be shown: without any secret, whatever else is wrong with it."""
+    members = _BETWEEN.split(url)
+    members[::2] = [_masked(member) for member in members[::2]]
+    return "".join(members)
+
+
+def redacted(text: str) -> str:
+    """Return ``text``, which may be any sentence, log line or traceback, without its secrets."""
+    pattern = _pattern(frozenset(_secrets))
+    if pattern is not None:
+        text = pattern.sub(MASK, text)
+    if "://" in text:
+        text = _IN_TEXT.sub(lambda found: masked(found[0]), text)
+    return _FIELD.sub(_without_value, text)
+
+
+def learn(secret: str) -> None:
+    """Let ``secret`` be masked wherever this process shows it."""
+    for form in _forms(secret):
+        if len(form) >= LEAST:
+            _secrets.add(form)
+
+
+def learn_url(url: str) -> None:
+    """Let the secrets in ``url`` be masked wherever this process shows them."""
+    public = {"tagsweep", *re.split(r"\W+", masked(url))}
+    for secret in _secrets_of(url):
+        if secret not in public:  # as in guest:guest: the other one is no secret
+            learn(secret)
+
+
+def forget() -> None:
+    """Forget what was learnt."""
+    _secrets.clear()
+
+
+class Filter(logging.Filter):
+    """Takes the secrets out of what a log handler writes, tracebacks too."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Change ``record``; it is always written."""
+        record.msg, record.args = redacted(record.getMessage()), ()
+        if record.exc_info and record.exc_info[0] is not None:
+            told = "".join(traceback.format_exception(*record.exc_info)).rstrip("\n")
+            record.exc_text, record.exc_info = redacted(told), None
+        return True
+
+
+class _Stream:
+    """A stream of text that takes the secrets out of what is written to it."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write ``text`` without its secrets."""
+        self._stream.write(redacted(text))
+        return len(text)
+
+    def writelines(self, lines: Iterable[str]) -> None:
+        """Write each of ``lines``."""
+        for line in lines:
+            self.write(line)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+def guard(*names: str) -> None:
+    """Take the secrets out of what this process writes: ``stdout``, ``stderr``; harmless to repeat.
+
+    Tracebacks come the same way, in one piece: the interpreter would write them bit by bit.
+    """
+    for name in (form for one in names for form in (one, f"__{one}__")):
+        stream = getattr(sys, name)
+        if stream is not None and not isinstance(stream, _Stream):
+            setattr(sys, name, _Stream(stream))
+    sys.excepthook = _tell
+
+
+def _tell(kind: type[BaseException], error: BaseException, where: Any) -> None:
+    print("".join(traceback.format_exception(kind, error, where)), file=sys.stderr, end="")  # noqa: T201  # as the interpreter does
+
+
+def _masked(url: str) -> str:
+    head, rest = _parted(url)
+    rest = _PARAMETER.sub(rf"\1{MASK}", rest)
+    who, at, where = rest.rpartition("@")
+    if not at:
+        # with no host before it, what follows is taken for a password
+        return f"{head}:{MASK}" if head and rest.startswith(":") else f"{head}{rest}"
+    return f"{head}{_user(head, who)}@{where}"
+
+
+def _parted(url: str) -> tuple[str, str]:
+    """Return the scheme, with what ends it, and the rest."""
+    found = re.match(_SCHEME, url)
+    return (found[0], url[found.end() :]) if found else ("", url)
+
+
+def _user(head: str, who: str) -> str:
+    """Return the user and, as a mask, the password of a URL.
+
+    A name without a password may be the secret itself; to PostgreSQL it is but a name.
+    """
+    name, colon, password = who.partition(":")
+    if re.search(r"[/?#&=\s]", name):
+        return MASK
+    if password:
+        return f"{name}:{MASK}"
+    return who if not name or _is_public(head) else f"{MASK}{colon}"
+
+
+def _is_public(head: str) -> bool:
+    return re.split(r"[+:]", head)[0].lower() in ("postgresql", "postgres")
+
+
+def _without_value(found: re.Match[str]) -> str:
+    value = found[3]
+    mark = value[0] if value[0] in "'\"" else ""
+    return f"{found[1]}{mark}{MASK}{mark}"
+
+
+def _secrets_of(url: str) -> Iterator[str]:
+    for member in _BETWEEN.split(url)[::2]:
+        head, rest = _parted(member)
+        for parameter in _PARAMETER.finditer(rest):
+            value = parameter[0].partition("=")[2]
+            yield value
+            yield unquote_plus(value)
+        who, at, _ = rest.rpartition("@")
+        name, _, password = who.partition(":")
+        if password:
+            yield password
+        elif at and not _is_public(head):
+            yield name
+        elif head and rest.startswith(":"):
+            yield rest[1:]
+
+
+def _forms(secret: str) -> Iterator[str]:
+    """Yield how a secret may be met: as it is, decoded, encoded, within quotes."""
+    for plain in (secret, unquote(secret)):
+        yield plain
+        yield quote(plain, safe="")
+        yield quote(plain)
+        yield repr(plain)[1:-1]
+        yield ascii(plain)[1:-1]
+        yield json.dumps(plain)[1:-1]
+
+
+@cache
+def _pattern(secrets: frozenset[str]) -> re.Pattern[str] | None:
+    """Return what finds any of ``secrets``, the longest first."""
+    if not secrets:
+        return None
+    found = [_alone(secret) for secret in sorted(secrets, key=len, reverse=True)]
+    return re.compile("|".join(found))
+
+
+def _alone(secret: str) -> str:
+    """Return the expression of a secret; of a short one, where it is a word of its own."""
+    escaped = re.escape(secret)
+    if len(secret) >= LONG:
+        return escaped
+    before = r"(?<!\w)" if re.match(r"\w", secret) else ""
+    after = r"(?!\w)" if re.search(r"\w$", secret) else ""
+    return f"{before}{escaped}{after}"

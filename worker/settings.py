@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import os
 import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from worker import urls
+from worker import redaction, secret_files, urls
 from worker.database_url import normal
 from worker.errors import SettingsError
 from worker.redaction import masked
-from worker.urls import AMQP, MEMORY, REDIS, scheme
+from worker.server_url import check, tls
+from worker.urls import AMQP, MEMORY, REDIS, SENTINEL, scheme
 
 __all__ = ["AMQP", "MEMORY", "REDIS", "Settings", "load", "masked", "scheme"]
 
+#: what results can be given through, beside Redis
+RESULTS = ("rpc", "cache+memory", "disabled")
 #: never shown, not even where they are wrong
-_SECRET = ("TAGSWEEP_SECRET_KEY", "TAGSWEEP_API_KEY")
+_SECRET = ("TAGSWEEP_SECRET_KEY", "TAGSWEEP_API_KEY", "TAGSWEEP_SENTINEL_PASSWORD")
 
 
 def _header(key: SecretStr) -> SecretStr:
@@ -35,9 +41,13 @@ class Settings(BaseSettings):
     database_url: Annotated[str, AfterValidator(normal)] = "sqlite:///tagsweep.db"
     #: whether PostgreSQL is reached through a pooler of transactions; none: it is found out
     pooler: Literal["transaction", "none"] | None = None
-    broker_url: Annotated[str, urls.one_of(MEMORY, *REDIS, *AMQP)] = "memory://"
-    events_url: Annotated[str, urls.one_of(*REDIS, *AMQP)] | None = None
-    results_url: Annotated[str, AfterValidator(urls.readable)] | None = None
+    broker_url: Annotated[str, AfterValidator(check(MEMORY, *REDIS, *AMQP))] = "memory://"
+    events_url: Annotated[str, AfterValidator(check(*REDIS, *AMQP))] | None = None
+    results_url: Annotated[str, AfterValidator(check(*REDIS, *RESULTS))] | None = None
+    #: the name by which sentinels know the master; of the URLs that are sentinel://
+    sentinel_master: Annotated[str, Field(pattern=r"^[!-~]{1,255}$")] | None = None
+    #: what the sentinels themselves ask for; the password in a URL is their master's
+    sentinel_password: SecretStr | None = None
     #: the gateway that commands go through, where there is a key for it
     url: Annotated[str, AfterValidator(urls.gateway)] = "http://127.0.0.1:8000"
     api_key: Annotated[SecretStr, AfterValidator(_header)] | None = None
@@ -109,9 +119,70 @@ class Settings(BaseSettings):
         """
         return 1.0
 
+    @property
+    def servers(self) -> dict[str, str]:
+        """The URLs that name a server beside the store, by their variables."""
+        named = {"BROKER": self.broker_url, "EVENTS": self.events_url, "RESULTS": self.results_url}
+        return {
+            f"TAGSWEEP_{name}_URL": url
+            for name, url in named.items()
+            if url and scheme(url) in (*REDIS, *AMQP)
+        }
+
+    @property
+    def lacks_store(self) -> str | None:
+        """The variable that names a server although none names the store; None: all is well.
+
+        The store's default is right for the embedded default alone: a worker would else take the
+        jobs of all others, and do them on an empty file of its own.
+        """
+        if "database_url" in self.model_fields_set:
+            return None
+        return next(iter(self.servers), None)
+
+    def sentinel_options(self, url: str) -> dict[str, Any]:
+        """Return how the sentinels of ``url`` are logged in to, as redis-py takes it."""
+        password = self.sentinel_password
+        login = {"password": password.get_secret_value()} if password else {}
+        return {**login, **tls(url)}
+
+    @model_validator(mode="after")
+    def _sentinels_have_a_master(self) -> Self:
+        for variable, url in self.servers.items():
+            if scheme(url) == SENTINEL and self.sentinel_master is None:
+                raise ValueError(f"TAGSWEEP_SENTINEL_MASTER is not set: {variable} needs it.")
+        return self
+
     def over(self, **values: object) -> Self:
-        """Return these settings with some of them replaced."""
-        return self.model_copy(update=values)
+        """Return these settings with some of them replaced; raises SettingsError."""
+        _learn({f"TAGSWEEP_{name}": str(value) for name, value in values.items()})
+        given = {name: getattr(self, name) for name in self.model_fields_set}
+        with _named():
+            return type(self)(**{**given, **values})
+
+
+def _learn(given: Mapping[str, str]) -> None:
+    """Let no secret in these settings be shown by this process, whether they are usable or not."""
+    for name, value in ((name.upper(), value.strip()) for name, value in given.items()):
+        if name in _SECRET:
+            redaction.learn(value)
+        elif name.startswith("TAGSWEEP_") and name.endswith("_URL"):
+            redaction.learn_url(value)
+
+
+@contextmanager
+def _named() -> Iterator[None]:
+    """Raise what is wrong with a setting as a SettingsError that names its variable."""
+    try:
+        yield
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        problem = first["msg"].removeprefix("Value error, ")
+        if not first["loc"]:  # it names the variables itself
+            raise SettingsError(problem) from None
+        name = f"TAGSWEEP_{first['loc'][0]}".upper()
+        shown = "***" if name in _SECRET else masked(str(first["input"]))
+        raise SettingsError(f"{name}={shown!r} is not usable: {problem}") from None
 
 
 @cache
@@ -120,11 +191,10 @@ def load() -> Settings:
 
     Raises SettingsError, naming the variable and what it takes.
     """
-    try:
-        return Settings()
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        name = "TAGSWEEP_" + "_".join(str(part) for part in first["loc"][:1]).upper()
-        problem = first["msg"].removeprefix("Value error, ")
-        shown = "***" if name in _SECRET else masked(str(first["input"]))
-        raise SettingsError(f"{name}={shown!r} is not usable: {problem}") from None
+    redaction.forget()
+    _learn(os.environ)
+    files = secret_files.read(os.environ)
+    _learn({f"TAGSWEEP_{name}": value for name, value in files.items()})
+    given: dict[str, Any] = dict(files)
+    with _named():
+        return Settings(**given)

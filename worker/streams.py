@@ -1,4 +1,4 @@
-"""The Redis stream of completion events; the only module that imports redis."""
+"""The Redis stream of completion events."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from worker import error_replies, settings
+from worker import error_replies, redis_client, settings
 from worker.error_replies import Server
 from worker.models.events import STREAM
 
@@ -19,10 +19,8 @@ if TYPE_CHECKING:
 
 @cache
 def _client(url: str) -> redis.Redis:
-    import redis
-
     wait = settings.load().connect_timeout_s
-    return redis.Redis.from_url(url, socket_connect_timeout=wait, socket_timeout=wait)
+    return redis_client.connect(url, socket_connect_timeout=wait, socket_timeout=wait)
 
 
 os.register_at_fork(after_in_child=_client.cache_clear)
@@ -59,7 +57,7 @@ def follow(url: str) -> Iterator[str | None]:
 
     options = {"socket_connect_timeout": settings.load().connect_timeout_s, "socket_timeout": 5}
     try:
-        with redis.Redis.from_url(url, **options) as client:
+        with redis_client.connect(url, **options) as client:
             newest: Any = client.xrevrange(STREAM, count=1)
             last = newest[0][0] if newest else b"0"
             yield None  # from here on nothing is missed

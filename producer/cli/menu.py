@@ -14,6 +14,7 @@ from typer.exceptions import TyperException
 
 from producer.cli.faults import WrongUse
 from producer.cli.patience import Unfinished
+from worker import redaction
 from worker.errors import (
     CannotUndo,
     Forgotten,
@@ -119,6 +120,7 @@ def _menu(
 
 def main() -> None:
     """Run ``tagsweep`` with the arguments of this process, and exit with its status."""
+    redaction.guard("stderr")  # stdout is for results, which are the caller's own data
     sys.exit(_run())
 
 

@@ -55,7 +55,7 @@ def _end(**_: Any) -> None:
 
 
 def _let_go() -> None:
-    """Put nothing in the place of each TCP socket: its number stays taken.
+    """Put nothing in the place of each connection to a server: its number stays taken.
 
     Closed, it would be given to a connection of this process's own, which the parent's object
     would close when it is collected here.
@@ -63,13 +63,17 @@ def _let_go() -> None:
     nothing = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
     for entry in Path("/dev/fd").iterdir():
         with suppress(OSError):  # the listing's own is closed by now
-            if _is_tcp(int(entry.name)):
+            if _leads_to_a_server(int(entry.name)):
                 os.dup2(nothing, int(entry.name), inheritable=False)
     os.close(nothing)
 
 
-def _is_tcp(number: int) -> bool:
+def _leads_to_a_server(number: int) -> bool:
     if not stat.S_ISSOCK(os.fstat(number).st_mode):
         return False
     with socket.socket(fileno=os.dup(number)) as found:
-        return found.family in _INTERNET and found.type == socket.SOCK_STREAM
+        if found.type != socket.SOCK_STREAM:
+            return False
+        # a server's own socket has a name, those between parent and child have none
+        is_named = found.family == socket.AF_UNIX and bool(found.getpeername())
+        return is_named or found.family in _INTERNET

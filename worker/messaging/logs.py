@@ -1,9 +1,17 @@
-"""Keep out of Celery's log what says nothing of any job; the relay logs each job's end."""
+"""Keep out of Celery's log what says nothing of any job, and secrets.
+
+The relay logs each job's end.
+"""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from typing import Any
+
+from celery import signals
+
+from worker import redaction
 
 #: how begins what Celery says of each try to come back to its broker: our own words say it once
 _RETRIES = ("consumer: Connection to broker lost.", "Skipping prefetch count reduction")
@@ -21,6 +29,22 @@ def quieten() -> None:
 
 def _is_no_retry(record: logging.LogRecord) -> bool:
     return not record.getMessage().startswith(_RETRIES)
+
+
+def redact() -> None:
+    """Take the secrets out of what a worker of this process writes: banner, log, tracebacks."""
+    signals.celeryd_init.connect(_guard, weak=False)
+    signals.after_setup_logger.connect(_redact, weak=False)
+    signals.after_setup_task_logger.connect(_redact, weak=False)
+
+
+def _guard(**_: Any) -> None:
+    redaction.guard("stdout", "stderr")
+
+
+def _redact(logger: logging.Logger, **_: Any) -> None:
+    for handler in logger.handlers:
+        handler.addFilter(redaction.Filter())
 
 
 def _remarkable(record: logging.LogRecord) -> bool:
