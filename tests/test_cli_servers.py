@@ -65,7 +65,8 @@ def test_a_database_that_never_answers_is_told_in_time(run: CommandLine, silent:
 def test_a_broker_that_is_down_is_told_and_nothing_is_recorded(
     run: CommandLine, command: tuple[str, ...], url: str
 ) -> None:
-    assert_told(run(*command, broker_url=url), "TAGSWEEP_BROKER_URL")
+    ended = run(*command, broker_url=url, database_url=f"sqlite:///{run.store}")
+    assert_told(ended, "TAGSWEEP_BROKER_URL")
     assert run.count("job") == 0
 
 
@@ -73,9 +74,29 @@ def test_a_broker_that_is_down_is_told_and_nothing_is_recorded(
 def test_a_broker_that_never_answers_is_told_in_time(
     run: CommandLine, silent: str, scheme: str
 ) -> None:
-    at_once = seconds_of(run, broker_url=f"{scheme}://127.0.0.1:1")
-    assert seconds_of(run, broker_url=f"{scheme}://{silent}") < at_once + 5
+    store = f"sqlite:///{run.store}"
+    at_once = seconds_of(run, broker_url=f"{scheme}://127.0.0.1:1", database_url=store)
+    assert seconds_of(run, broker_url=f"{scheme}://{silent}", database_url=store) < at_once + 5
     assert run.count("job") == 0
+
+
+@pytest.mark.parametrize("command", [("detach", *ACME), ("worker",), ("serve",), ("migrate",)])
+@pytest.mark.parametrize("name", ["broker_url", "events_url", "results_url"])
+def test_a_server_without_a_store_stops_the_start(
+    run: CommandLine, command: tuple[str, ...], name: str
+) -> None:
+    given = {"broker_url": "amqp://127.0.0.1:1", name: "redis://127.0.0.1:1/0"}
+    ended = run(*command, **given)
+    assert (ended.status, ended.out) == (2, "")
+    assert ended.err.startswith("tagsweep: TAGSWEEP_DATABASE_URL is not set, but TAGSWEEP_")
+    assert len(ended.err.splitlines()) == 1
+    assert not run.store.exists()
+
+
+def test_doctor_says_that_a_broker_has_no_store(run: CommandLine) -> None:
+    ended = run("doctor", broker_url="redis://127.0.0.1:1/0")
+    assert ended.status == 1
+    assert "TAGSWEEP_DATABASE_URL is not set, but TAGSWEEP_BROKER_URL is" in ended.out
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import io
 import logging
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import quote
 
@@ -55,9 +56,11 @@ COMMANDS = (
 )
 
 
-@given(SECRETS, st.sampled_from(FORMS), st.booleans())
-def test_no_form_of_a_url_shows_its_password(secret: str, form: str, encoded: bool) -> None:
-    written = quote(secret, safe="") if encoded else secret
+@given(SECRETS, st.sampled_from(FORMS), st.sampled_from([str, quote]))
+def test_no_form_of_a_url_shows_its_password(
+    secret: str, form: str, encoded: Callable[[str], str]
+) -> None:
+    written = encoded(secret)
     url = form.replace("{}", written)
     assert written not in masked(url)
     redaction.forget()
@@ -86,10 +89,11 @@ def test_no_bad_setting_is_shown_with_its_secret(secret: str, form: str, name: s
         try:
             settings.load()
         except SettingsError as error:
-            assert secret not in str(error)
-            assert "\n" not in str(error)
-        told = BrokerUnavailable(f"refused: AUTH {secret}")
-        assert secret not in str(told)
+            told = str(error)
+        else:
+            told = ""
+        assert "\n" not in told
+        assert secret not in told + str(BrokerUnavailable(f"refused: AUTH {secret}"))
 
 
 @pytest.mark.parametrize(

@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
+from producer import TagSweep
 from tests.fixtures import configured
 from tests.stack import ROOT, environment
-from worker import settings
+from worker import secret_files, settings
 from worker.errors import SettingsError
 
 README = (ROOT / "README.md").read_text()
@@ -67,6 +69,25 @@ def test_events_and_results_may_go_elsewhere() -> None:
         ("broker_url", "kafka://h"),
         ("broker_url", "localhost:6379"),
         ("broker_url", "redis://h:port/0"),
+        ("broker_url", "redis+sentinel://h:1/0"),
+        ("broker_url", "redis+cluster://h:1/0"),
+        ("broker_url", "memory://h"),
+        ("broker_url", "redis://h:1/0?health_check_interval=5"),
+        ("broker_url", "redis://h:1/0?ssl_ca_certs=/ca.pem"),
+        ("broker_url", "rediss://h:1/0?ssl_cert_reqs=never"),
+        ("broker_url", "amqps://h:1//?ssl_ca_certs=/ca.pem"),
+        ("broker_url", "redis://h:65536/0"),
+        ("broker_url", "redis://h:0/0"),
+        ("broker_url", "redis:///0"),
+        ("broker_url", "redis://h:1/0#1"),
+        ("broker_url", "redis://a:1/0;redis://b:1/0"),
+        ("broker_url", "amqp://a;amqps://b"),
+        ("broker_url", "amqp://a;b"),
+        ("broker_url", "redis+socket://h/0"),
+        ("events_url", "redis://h one/0"),
+        ("results_url", "db+sqlite:///x.db"),
+        ("results_url", "rpc://h"),
+        ("sentinel_master", "my master"),
         ("events_url", "http://h"),
         ("events_url", "memory://"),
         ("chunk_size", "0"),
@@ -91,6 +112,66 @@ def test_a_bad_value_names_its_variable_in_one_line(name: str, value: str) -> No
     assert message.startswith(f"TAGSWEEP_{name.upper()}=")
     assert value in message
     assert "\n" not in message
+
+
+def test_blanks_and_line_ends_around_a_url_go() -> None:
+    with configured(broker_url=" redis://h:1/0\r\n", url="http://h/ \n"):
+        assert settings.load().broker_url == "redis://h:1/0"
+        assert settings.load().url == "http://h"
+
+
+@pytest.mark.parametrize("url", ["unix://:p@/s?db=2", "redis+socket://:p@/s?virtual_host=2"])
+def test_a_socket_has_one_form(url: str) -> None:
+    with configured(broker_url=url):
+        assert settings.load().broker_url == "redis+socket://:p@/s?virtual_host=2"
+
+
+def test_what_one_sentinel_s_url_names_is_meant_for_all() -> None:
+    url = "sentinel://:p@a:1;sentinel://b:2/3"
+    with configured(broker_url=url, sentinel_master="m"):
+        assert settings.load().broker_url == "sentinel://:p@a:1/3;sentinel://:p@b:2/3"
+    with configured(broker_url=url), pytest.raises(SettingsError, match="SENTINEL_MASTER is not"):
+        settings.load()
+
+
+@pytest.mark.parametrize("name", secret_files.NAMES)
+def test_a_secret_may_be_given_as_a_file(tmp_path: Path, name: str) -> None:
+    value = {"database_url": "sqlite:///x.db"}.get(name, "redis://:p@h:1/0")
+    file = tmp_path / "secret"
+    file.write_text(f"{value * 3 if name == 'secret_key' else value}\n")
+    with configured(**{f"{name}_file": file}):
+        found = getattr(settings.load(), name)
+    text = found if isinstance(found, str) else found.get_secret_value()
+    assert text == file.read_text().strip()
+
+
+@pytest.mark.parametrize("content", [None, b"", b" \n", b"\xff", b"x" * 100_000])
+def test_a_secret_s_file_that_holds_none_is_named(tmp_path: Path, content: bytes | None) -> None:
+    file = tmp_path / "secret"
+    if content is not None:
+        file.write_bytes(content)
+    with configured(api_key_file=file), pytest.raises(SettingsError) as raised:
+        settings.load()
+    assert str(raised.value).startswith("TAGSWEEP_API_KEY_FILE=")
+    assert "\n" not in str(raised.value)
+
+
+def test_a_secret_and_its_file_are_not_both_taken(tmp_path: Path) -> None:
+    file = tmp_path / "secret"
+    file.write_text("redis://h:1/0")
+    given = {"broker_url": "redis://h:1/0", "broker_url_file": file}
+    with configured(**given), pytest.raises(SettingsError, match="TAGSWEEP_BROKER_URL_FILE"):
+        settings.load()
+
+
+def test_a_sender_s_own_url_is_checked_too() -> None:
+    with configured(), pytest.raises(SettingsError, match="TAGSWEEP_BROKER_URL='redis://h/x'"):
+        TagSweep(broker_url="redis://h/x")
+
+
+def test_who_only_sends_needs_no_store() -> None:
+    with configured(broker_url="redis://127.0.0.1:1/0"):
+        TagSweep()
 
 
 def test_an_empty_value_is_the_default() -> None:

@@ -1,4 +1,4 @@
-"""A client of the Redis that a URL names: one server, a socket, or the master that sentinels know."""
+"""A client of the Redis that a URL names: a server, a socket, or the master that sentinels know."""
 
 from __future__ import annotations
 
@@ -29,9 +29,10 @@ def connect(url: str, **options: Any) -> redis.Redis:
 def _master(url: str, options: dict[str, Any]) -> redis.Redis:
     import redis
 
+    sentinel: Any = redis.Sentinel  # it has no types
     found = server_url.servers(url)
     config = settings.load()
-    sentinels = redis.Sentinel(
+    sentinels = sentinel(
         [(one.host, one.port or SENTINEL_PORT) for one in found],
         sentinel_kwargs={**config.sentinel_options(url), **options},
         db=found[0].database,
@@ -40,4 +41,5 @@ def _master(url: str, options: dict[str, Any]) -> redis.Redis:
         **server_url.tls(url),
         **options,
     )
-    return sentinels.master_for(str(config.sentinel_master))
+    master: redis.Redis = sentinels.master_for(str(config.sentinel_master))
+    return master

@@ -18,7 +18,7 @@ from worker.urls import AMQP, REDIS, SENTINEL, SOCKET, scheme
 _SOCKETS = {"unix": SOCKET, "redis+unix": SOCKET, SOCKET: SOCKET}
 #: schemes behind which nothing stands
 _BARE = ("memory", "cache+memory", "rpc", "disabled")
-_TLS = "ssl_cert_reqs ssl_ca_certs ssl_certfile ssl_keyfile ssl_check_hostname".split()
+_TLS = ["ssl_cert_reqs", "ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "ssl_check_hostname"]
 _PARAMETERS = {"rediss": _TLS, SENTINEL: _TLS, SOCKET: ["virtual_host"]}
 _VALUES = {
     "ssl_cert_reqs": r"required|optional|none",
