@@ -55,7 +55,14 @@ class Delivery:
         """The message's one argument; anything else is no job, and shown as it came."""
         if self.kwargs:
             return [*self.args, self.kwargs]
-        return self.args[0] if len(self.args) == 1 else [*self.args]
+        body = self.args[0] if len(self.args) == 1 else [*self.args]
+        if isinstance(body, dict) and any(isinstance(one, bytes) for one in body.values()):
+            # Celery's JSON has bytes, which are no list of ids; ours, packed, never come so
+            return {
+                name: bytearray(one) if isinstance(one, bytes) else one
+                for name, one in body.items()
+            }
+        return body
 
 
 def task(

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from datetime import date, time
+from decimal import Decimal
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import AfterValidator, PlainSerializer, PlainValidator, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    PlainSerializer,
+    PlainValidator,
+    StringConstraints,
+)
 from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError
 
 from worker.models import resources
@@ -20,6 +28,20 @@ NOT_BESIDE = 'The text "*", in place of the list, selects all: with a list, give
 NO_IDENTIFIER = "Must be 1 to 36 letters, digits or hyphens."
 
 _IDENTIFIER = re.compile(r"[A-Za-z0-9-]{1,36}")
+
+
+def text_of(value: object) -> object:
+    """Return the text of what Celery's JSON carries as an object: a UUID, a moment, a day, a time.
+
+    Anything else as it is; bytes are no text.
+    """
+    if isinstance(value, UUID):
+        return str(value)
+    if isinstance(value, date | time):
+        return value.isoformat()
+    if isinstance(value, bytes | bytearray):
+        raise PydanticCustomError("invalid", "Not a valid string.")
+    return value
 
 
 def _storable(text: str) -> str:
@@ -92,7 +114,7 @@ def _select_workspaces(value: object) -> tuple[str, ...] | str:
 def _workspaces(value: object) -> tuple[str, ...]:
     if isinstance(value, tuple):
         return value
-    ids = _listed(value)
+    ids = [str(one) if isinstance(one, UUID) else one for one in _listed(value)]
     wrong = [at for at, one in enumerate(ids) if not identifies(one)]
     _refuse(ids, wrong, "invalid_id", NO_IDENTIFIER)
     return tuple(ids)
@@ -115,7 +137,8 @@ def _job_id(value: object) -> str:
     if value is None:
         raise PydanticCustomError("null", "This field may not be null.")
     try:
-        return str(UUID(value if isinstance(value, str) else ""))
+        text = text_of(value)
+        return str(UUID(text if isinstance(text, str) else ""))
     except ValueError:
         raise PydanticCustomError("invalid_uuid", "Must be a valid UUID.") from None
 
@@ -129,19 +152,24 @@ def _yes_or_no(value: object) -> bool:
 def _limit(value: object) -> int | None:
     if isinstance(value, float) and value.is_integer():
         value = int(value)  # JSON has one sort of numbers: 3.0 is 3
+    if isinstance(value, Decimal) and value.is_finite() and value == value.to_integral_value():
+        value = int(value)
     if value is None or (type(value) is int and 0 <= value <= MOST_LIMIT):
         return value
     raise PydanticCustomError("invalid", "Must be a whole number, 0 or more.")
 
 
-Tenant = Annotated[str, AfterValidator(_identifier)]
+Tenant = Annotated[str, BeforeValidator(text_of), AfterValidator(_identifier)]
 Name = Annotated[
     str,
+    BeforeValidator(text_of),
     StringConstraints(strip_whitespace=True, min_length=1, max_length=255),
     AfterValidator(_storable),
 ]
-Key = Annotated[str, AfterValidator(_not_blank), AfterValidator(_storable)]
-Value = Annotated[str, AfterValidator(_storable)]
+Key = Annotated[
+    str, BeforeValidator(text_of), AfterValidator(_not_blank), AfterValidator(_storable)
+]
+Value = Annotated[str, BeforeValidator(text_of), AfterValidator(_storable)]
 #: UUIDs, as a JSON list; held as 16 bytes each
 Ids = Annotated[
     bytes, PlainValidator(_pack_ids), PlainSerializer(lambda ids: list(resources.unpack(ids)))

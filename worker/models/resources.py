@@ -46,7 +46,9 @@ def name_of(number: int) -> str:
 
 
 def pack(ids: Sequence[object]) -> bytes:
-    """Return ``ids``, in any spelling that ``uuid.UUID`` accepts, as 16 bytes each, in their order.
+    """Return ``ids``, spelt as ``uuid.UUID`` takes them or such objects, as 16 bytes each.
+
+    In their order.
 
     Raises UnreadableIds with the positions of all that are no UUIDs.
     """
@@ -87,6 +89,8 @@ def _pack_canonical(ids: Sequence[object]) -> bytes:
 
 
 def _pack_one(value: object) -> bytes:
+    if isinstance(value, UUID):  # as Celery's JSON carries it
+        return value.bytes
     try:
         return UUID(value).bytes if isinstance(value, str) else b""
     except ValueError:
