@@ -7,7 +7,16 @@ from collections.abc import Iterable
 from typing import Any
 from uuid import UUID, uuid4
 
-from worker import acceptance, database, intake, outbox, progress, settings, steering, sweeping
+from worker import (
+    database,
+    intake,
+    outbox,
+    progress,
+    settings,
+    splitting,
+    steering,
+    sweeping,
+)
 from worker.models.jobs import AttachJob, DeleteJob, DetachJob, Job
 from worker.models.records import Lists
 from worker.models.resources import number_of, pack
@@ -66,7 +75,7 @@ def record_parts(job: Job, parts: Iterable[Lists]) -> UUID:
 def split(job_id: UUID, *, at_once: bool = False) -> None:
     """Split a job that is recorded; ``at_once``: apply it where it has but one chunk."""
     with database.transaction() as connection:
-        acceptance.start(connection, progress.get(connection, job_id), at_once=at_once)
+        splitting.start(connection, progress.get(connection, job_id), at_once=at_once)
 
 
 def opened(job: Job) -> UUID:
@@ -82,7 +91,7 @@ def run(job: Job) -> dict[str, Any]:
     with database.transaction() as connection:
         intake.record(connection, job_id, job)
         recorded = progress.get(connection, job_id)
-        acceptance.start(connection, recorded, intake.lists_of(job))
+        splitting.start(connection, recorded, intake.lists_of(job))
     return finish(job_id)
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests import driving, receipts
 from tests.stores import Store, counts, new_ids
-from worker import acceptance, database, intake, progress, turns
+from worker import database, intake, progress, splitting, turns
 from worker.store import delete, detach
 
 
@@ -78,7 +78,7 @@ def test_the_time_of_acceptance_is_that_of_recording_not_of_the_transaction_s_st
         postgres_store.tag(tenant, "legacy", tables=ids)
         intake.record(connection, job_id, job)
         recorded = progress.get(connection, job_id)
-        acceptance.start(connection, recorded, intake.lists_of(job))
+        splitting.start(connection, recorded, intake.lists_of(job))
     assert driving.finish(job_id)["counts"] == counts(total=1, removed=1)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests import driving
 from tests.stores import Store, counts, new_ids
-from worker import acceptance
+from worker import acceptance, dead_letters
 from worker.messaging.tasks import Delivery
 from worker.models.jobs import DetachJob
 
@@ -83,7 +83,7 @@ def test_a_job_that_has_begun_goes_on_though_its_message_is_given_up(
     assert driving.finish(job_id)["counts"] == counts(total=4, removed=4)
 
 
-def test_a_fault_that_nobody_expected_ends_the_job_and_is_told(
+def test_a_fault_that_nobody_expected_ends_the_job_at_its_fifth_time_and_is_told(
     store: Store, tenant: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: Any, **__: Any) -> None:
@@ -91,7 +91,11 @@ def test_a_fault_that_nobody_expected_ends_the_job_and_is_told(
 
     monkeypatch.setattr(acceptance, "_accept", fail)
     job_id, body = uuid4(), {"tenant": tenant, "names": ["legacy"]}
-    acceptance.accept(DetachJob, _delivery(job_id, body, redelivered=False))
+    delivery = _delivery(job_id, body, redelivered=False)
+    for given_up in (False, False, False, False, True):
+        with pytest.raises(ZeroDivisionError) as raised:
+            acceptance.accept(DetachJob, delivery)
+        assert dead_letters.give_up(delivery, raised.value) is given_up
     event = driving.event(job_id)
     assert event is not None
     assert event["data"]["status"] == "failed"

@@ -14,7 +14,7 @@ from tests import driving
 from tests.fixtures import configured
 from tests.stack import Stack, eventually
 from tests.stores import Store, counts, new_ids, new_tenant
-from worker import acceptance, database, recovery, sweeping
+from worker import database, recovery, splitting, sweeping
 from worker.messaging import broker
 from worker.models.events import STREAM
 from worker.models.tables import outbox
@@ -115,7 +115,7 @@ def test_ten_recoveries_at_once_do_no_harm(wired: Store, tenant: str, redis_url:
 def test_starting_a_recorded_job_twice_is_starting_it_once(wired: Store, tenant: str) -> None:
     job_id = _recorded(wired, tenant)
     for _ in range(2):
-        acceptance.start_recorded(job_id)
+        splitting.start_recorded(job_id)
     assert wired.job(job_id).ends == 1
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from uuid import UUID
@@ -11,50 +10,29 @@ from sqlalchemy import Connection
 
 from worker import (
     attempts,
+    backoff,
     callbacks,
-    caution,
     database,
     following,
-    guard,
     intake,
-    meters,
     outbox,
-    plan,
-    preview,
     progress,
-    settings,
-    throttle,
+    splitting,
+    strays,
 )
-from worker.errors import (
-    InvalidJob,
-    JobEnded,
-    JobRejected,
-    JobRevoked,
-    NoSuchJob,
-    Retryable,
-    StoreRefused,
-)
+from worker.errors import InvalidJob, JobEnded, JobRejected, JobRevoked, StoreRefused
 from worker.messaging import answers, canvas
 from worker.messaging.tasks import Delivery
 from worker.models.jobs import Job, fingerprint_of
 from worker.models.parts import Part
-from worker.models.records import JobRecord, Lists
-from worker.redaction import redacted
+from worker.models.records import JobRecord
 
 #: a message that has taken so many workers with it is given up
 MOST_ATTEMPTS = 5
 
-#: up to so many items the plan that is made once for all is the good one
-MOST_PLANNED_ONCE = 100
-
 TAKEN = "This id is another job's already: send this one under an id of its own."
 NO_UUID = "A task id must be a UUID, for it becomes the job's id; this one is none."
-FAULT = "An unexpected error stopped it ({error}); the worker's log has more."
-DEADLY = "Whoever began it died of it, {tries} times: it was given up."
 POISON = "Its message came back {attempts} times after its worker had died, and was given up."
-
-
-log = logging.getLogger(__name__)
 
 
 def accept(kind: type[Job], delivery: Delivery) -> None:
@@ -68,34 +46,59 @@ def accept(kind: type[Job], delivery: Delivery) -> None:
         return refuse(delivery, NO_UUID)
     if _is_poison(delivery):
         return give_up(job_id, POISON.format(attempts=MOST_ATTEMPTS + 1), delivery)
-    if delivery.revoked and not _is_recorded(job_id):
-        return _tell(delivery, JobRevoked(delivery.revoked))
-    try:
-        job = kind.parse(delivery.body)
-        _check(delivery)
-    except InvalidJob as invalid:
-        return _reject(kind, job_id, delivery, invalid)
-    with _or_give_up(job_id, delivery):
+    with _nobody_dies(delivery):
+        if delivery.revoked and not _is_recorded(job_id):
+            return _tell(delivery, JobRevoked(delivery.revoked))
         try:
-            _accept(job, job_id, delivery)
-        except StoreRefused:  # then a sweep finds out what of it is refused
-            _accept(job, job_id, delivery, at_once=False)
+            job = kind.parse(delivery.body)
+            _check(delivery)
+        except InvalidJob as invalid:
+            return _reject(kind, job_id, delivery, invalid)
+        return _accept(job, job_id, delivery)
 
 
-def _accept(job: Job, job_id: UUID, delivery: Delivery, *, at_once: bool = True) -> None:
+def _accept(job: Job, job_id: UUID, delivery: Delivery) -> None:
+    try:
+        recorded, created = _record(job, job_id, delivery, at_once=True)
+    except StoreRefused:
+        try:  # then a sweep finds out what of it is refused
+            recorded, created = _record(job, job_id, delivery, at_once=False)
+        except StoreRefused as refused:
+            recorded, created = _put_off(job, job_id, delivery, refused), True
+    if recorded is None:
+        return refuse(delivery, TAKEN)
+    return following.follow(recorded) if created else following.finish(job_id, again=True)
+
+
+def _record(
+    job: Job, job_id: UUID, delivery: Delivery, *, at_once: bool
+) -> tuple[JobRecord | None, bool]:
+    """Record the job and split it; return it, None where its id is taken, and whether it is new."""
     with database.transaction() as connection:
         created = intake.record(connection, job_id, job)
         recorded = created or progress.get(connection, job_id)
-        taken = created is None and intake.is_another(
-            recorded, job.kind, job.tenant, job.fingerprint()
-        )
-        if not taken:
-            _remember(connection, job_id, delivery)
-            if recorded.status == "queued":
-                recorded = start(connection, recorded, intake.lists_of(job), at_once=at_once)
-    if taken:
-        return refuse(delivery, TAKEN)
-    return following.follow(recorded) if created else following.finish(job_id, again=True)
+        if created is None and intake.is_another(recorded, job.kind, job.tenant, job.fingerprint()):
+            return None, False
+        _remember(connection, job_id, delivery)
+        if recorded.status == "queued":
+            recorded = splitting.start(connection, recorded, intake.lists_of(job), at_once=at_once)
+    return recorded, created is not None
+
+
+def _put_off(job: Job, job_id: UUID, delivery: Delivery, refused: StoreRefused) -> JobRecord:
+    """Record the job whole, to be split later: then its message has done its part.
+
+    Raises ``refused`` where another one stands under its id by now, or not the whole of it.
+    """
+    with database.transaction() as connection:
+        intake.record_whole(connection, job_id, job, [intake.lists_of(job)])
+        recorded = progress.get(connection, job_id)
+        another = intake.is_another(recorded, job.kind, job.tenant, job.fingerprint())
+        if another or recorded.ended or not recorded.complete:
+            raise refused
+        _remember(connection, job_id, delivery)
+        backoff.start(connection, recorded, refused)
+    return recorded
 
 
 def accept_part(delivery: Delivery) -> None:
@@ -104,12 +107,18 @@ def accept_part(delivery: Delivery) -> None:
     job = part.job()
     if _is_poison(delivery):
         return give_up(part.job_id, POISON.format(attempts=MOST_ATTEMPTS + 1), delivery)
-    with _or_give_up(part.job_id, delivery):
-        _accept_part(part, job, delivery)
+    with _nobody_dies(delivery):
+        try:
+            _accept_part(part, job, delivery)
+        except StoreRefused as refused:
+            _accept_part(part, job, delivery, refused)
     return None
 
 
-def _accept_part(part: Part, job: Job, delivery: Delivery) -> None:
+def _accept_part(
+    part: Part, job: Job, delivery: Delivery, refused: StoreRefused | None = None
+) -> None:
+    """Keep the part, and split the job; ``refused``: that was refused, and is put off."""
     fingerprint = fingerprint_of(job.kind, job.head())
     with database.transaction() as connection:
         recorded = intake.record_stream(connection, part, job)
@@ -118,58 +127,14 @@ def _accept_part(part: Part, job: Job, delivery: Delivery) -> None:
         if not taken:
             _remember(connection, part.job_id, delivery, str(part.job_id))
             if intake.take_part(connection, part):
-                recorded = start(connection, progress.get(connection, part.job_id))
+                whole = progress.get(connection, part.job_id)
+                if refused:
+                    backoff.start(connection, whole, refused)
+                else:
+                    recorded = splitting.start(connection, whole)
     if taken:
         return refuse(delivery, TAKEN)
     return following.finish(part.job_id, again=True) if ended_before else following.follow(recorded)
-
-
-def start(
-    connection: Connection, job: JobRecord, lists: Lists | None = None, *, at_once: bool = True
-) -> JobRecord:
-    """Split a job that the caller holds; ``at_once``: apply it where it has but one chunk."""
-    # a guard counts over what is stored
-    unguarded = job.max_affected is None
-    at_once = at_once and unguarded and not job.paused and not throttle.wait_s(connection)
-    size = settings.load().chunk_size
-    job, only = plan.split(connection, job, size, lists, at_once=at_once)
-    job = guard.check(connection, job)
-    if not job.ended and not job.dry_run:
-        job = progress.prepare(connection, job)
-    if only is None:
-        return job
-    if only.items > MOST_PLANNED_ONCE:
-        database.plan_for_many(connection)
-    with meters.timed(job.kind):
-        outcome = preview.apply(connection, job, only)
-        ended = progress.complete(connection, job, only, outcome)
-    throttle.note(connection, only.items)
-    return ended
-
-
-def start_recorded(job_id: UUID) -> None:
-    """Split a job that somebody has recorded whole; nothing to do where that is done."""
-    job: JobRecord | None = None  # where it was given up, that was told
-    with _or_give_up(job_id):
-        try:
-            job = _start_recorded(job_id, at_once=True)
-        except StoreRefused:
-            job = _start_recorded(job_id, at_once=False)
-    if job is not None:
-        following.follow(job)
-
-
-@caution.patiently
-def _start_recorded(job_id: UUID, *, at_once: bool) -> JobRecord:
-    with database.transaction() as connection:
-        job = progress.get(connection, job_id)
-        if job.status != "queued" or not job.complete:
-            return job
-        with caution.counted(connection, f"start {job_id}") as deadly:
-            if deadly:
-                progress.give_up(connection, job_id, DEADLY.format(tries=caution.MOST_TRIES))
-                return progress.known(connection, job_id)
-            return start(connection, job, at_once=at_once)
 
 
 def refuse(delivery: Delivery, reason: str) -> None:
@@ -180,7 +145,7 @@ def refuse(delivery: Delivery, reason: str) -> None:
     """
     with database.transaction() as connection:
         body = delivery.body
-        intake.set_aside(connection, delivery.task, delivery.task_id, body, reason)
+        strays.set_aside(connection, delivery.task, delivery.task_id, body, reason)
     _tell(delivery, JobRejected(reason), result=reason != TAKEN or answers.are_messages())
 
 
@@ -240,21 +205,14 @@ def _is_poison(delivery: Delivery) -> bool:
 
 
 @contextmanager
-def _or_give_up(job_id: UUID, delivery: Delivery | None = None) -> Iterator[None]:
-    """Let what can be tried again be tried again; after any other error the job ends ``failed``.
-
-    Else its message would be gone, and the job would stand open for ever.
-    """
+def _nobody_dies(delivery: Delivery) -> Iterator[None]:
+    """Count a message that came again as one that kills only where it does: no error does."""
     try:
         yield
-    except (Retryable, NoSuchJob):
-        if delivery and delivery.redelivered:
+    except Exception:
+        if delivery.redelivered:
             attempts.nobody_died(delivery.task_id)
         raise
-    except Exception as error:
-        log.exception("Job %s is given up.", job_id)
-        cause = f"{type(error).__name__}: {error}".splitlines()[0][:200]
-        give_up(job_id, redacted(FAULT.format(error=cause)), delivery)
 
 
 def give_up(job_id: UUID, reason: str, delivery: Delivery | None = None) -> None:

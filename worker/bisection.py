@@ -1,4 +1,4 @@
-"""Apply a chunk that the store refuses as a whole: by halves, till what it refuses stands alone.
+"""Apply a chunk that the store refuses as it is: by halves, till what it refuses stands alone.
 
 A constraint or trigger of the integrator's then costs the items that it refuses, and no other.
 """
@@ -17,22 +17,39 @@ from worker.store import KINDS
 
 
 def apply(connection: Connection, job: JobRecord, chunk: Chunk) -> Outcome:
-    """Apply what the store takes of ``chunk``; the rest is failed, with the store's reason.
+    """Apply what the store takes of ``chunk``; the rest is failed, with the store's own words.
 
-    Where the store refuses the statement itself (a right is missing, say), no half would do better:
-    the whole chunk is failed.
+    Raises StoreRefused where the store refuses the statement itself (a right is missing, say): no
+    half would do better, and no item is to blame.
     """
+    outcome = Outcome()
+    for piece in _pieces(connection, job, chunk):
+        outcome += _apply(connection, job, piece)
+    return outcome
+
+
+def in_pieces(connection: Connection, job: JobRecord, chunk: Chunk) -> Outcome:
+    """Apply ``chunk`` by as many statements as it is noted to need; raises StoreRefused."""
+    outcome = Outcome()
+    for piece in _pieces(connection, job, chunk):
+        outcome += KINDS[job.kind].apply(connection, job, piece)
+    return outcome
+
+
+def _apply(connection: Connection, job: JobRecord, chunk: Chunk) -> Outcome:
     try:
         with database.savepoint(connection):
             outcome: Outcome = KINDS[job.kind].apply(connection, job, chunk)
             return outcome
     except StoreRefused as refused:
-        halves = list(_halves(connection, job, chunk)) if refused.by_item else []
+        if not refused.by_item:
+            raise
+        halves = list(_halves(connection, job, chunk))
         if not halves:
-            return failed(connection, job, chunk, "refused", str(refused))
+            return failed(connection, job, chunk, "refused", refused.said)
     outcome = Outcome()
     for half in halves:
-        outcome += apply(connection, job, half)
+        outcome += _apply(connection, job, half)
     return outcome
 
 
@@ -43,6 +60,17 @@ def failed(connection: Connection, job: JobRecord, chunk: Chunk, code: str, reas
         places = one.names or list(unpack(one.ids))
         outcome += Outcome(0, one.items, one.failures(places, code, reason))
     return outcome
+
+
+def _pieces(connection: Connection, job: JobRecord, chunk: Chunk) -> list[Chunk]:
+    """Cut a chunk that the store takes too long for as a whole."""
+    if chunk.pieces == 1:
+        return [chunk]
+    pieces, before = selection.listed(connection, job, chunk), 0
+    while before < len(pieces) < chunk.pieces:
+        before = len(pieces)
+        pieces = [half for one in pieces for half in list(_halves(connection, job, one)) or [one]]
+    return pieces
 
 
 def _halves(connection: Connection, job: JobRecord, chunk: Chunk) -> Iterator[Chunk]:

@@ -27,7 +27,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class _Uncounted(Exception):
+class Uncounted(Exception):
     """The step is to be counted first."""
 
     def __init__(self, step: str) -> None:
@@ -85,7 +85,7 @@ def patiently(transaction: Callable[P, T]) -> Callable[P, T]:
             while True:
                 try:
                     return transaction(*args, **kwargs)
-                except _Uncounted as found:
+                except Uncounted as found:
                     _before.set((found.step, attempts.count(found.step)))
         except Exception:
             if counted_one := _before.get():
@@ -100,5 +100,5 @@ def patiently(transaction: Callable[P, T]) -> Callable[P, T]:
 def _counted_before(step: str) -> int:
     counted_one = _before.get()
     if counted_one is None or counted_one[0] != step:
-        raise _Uncounted(step)
+        raise Uncounted(step)
     return counted_one[1]

@@ -2,7 +2,7 @@
 
 import sys
 
-from worker import intake
+from worker import strays as kept_strays
 from worker.errors import SettingsError
 from worker.messaging import heart, logs, node, strays
 from worker.messaging.app import app as make
@@ -15,4 +15,4 @@ heart.attach()
 node.name()
 logs.quieten()
 logs.redact()
-strays.keep_with(intake.keep_stray)
+strays.keep_with(kept_strays.keep)

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 
 from worker import queueing, settings
-from worker.drivers import translated
+from worker.drivers import renew, translated
 from worker.errors import SettingsError
 
 #: how long SQLite waits for another process's transaction; ours are bounded far below it
@@ -38,6 +38,7 @@ def open_engine(config: settings.Settings) -> Engine:
         max_overflow=8,
     )
     sessions.Sessions(config).attach(engine)
+    event.listen(engine, "handle_error", renew)
     return engine
 
 
@@ -128,7 +129,7 @@ os.register_at_fork(after_in_child=forget_engine)
 def transaction() -> Iterator[Connection]:
     """Open the one transaction of a step: committed at the end, rolled back on every other way out.
 
-    Raises StoreUnavailable or StoreBusy (nothing was changed; try again).
+    Raises StoreUnavailable, StoreBusy or StoreRefused (nothing was changed; try again).
     """
     alone = queueing.turn() if engine().dialect.name == "sqlite" else nullcontext()
     with alone, translated(), engine().begin() as connection:

@@ -47,11 +47,17 @@ class StoreBusy(Retryable):
     """Another transaction was in the way (deadlock, lock timeout, serialization failure)."""
 
 
-class StoreRefused(Rejected):
-    """The store refused the statement."""
+class StoreRefused(Retryable):
+    """The store answers, and refuses the statement."""
 
-    def __init__(self, message: str, *, by_item: bool) -> None:
-        self.by_item = by_item  #: whether some items alone may be what it refuses
+    def __init__(
+        self, message: str, *, said: str = "", code: str | None = None, by_item: bool = False
+    ) -> None:
+        self.said = said or message  #: the server's own words
+        self.code = code  #: its SQLSTATE; None on SQLite
+        #: whether the values of some items alone may be what it refuses, if it is those that were
+        #: being applied; of any other statement the whole of it is refused
+        self.by_item = by_item
         super().__init__(message)
 
 

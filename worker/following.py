@@ -33,8 +33,8 @@ def finish(job_id: UUID, *, again: bool = False) -> None:
 
 def follow(job: JobRecord) -> None:
     """After the commit: let the end of a job be published, or let workers go on with it."""
-    if job.ended:
-        relay.tell(job.id)
-    elif job.open:
-        with suppress(Retryable):  # recovery does it then
+    with suppress(Retryable):  # recovery does it then
+        if job.ended:
+            relay.tell(job.id)
+        elif job.open:
             broker.wake(job.open)

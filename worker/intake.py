@@ -6,16 +6,15 @@ database. None of them changes a tag.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterable
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from sqlalchemy import Connection, Table, and_, func, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from worker import chunks, database, progress, reversal
+from worker import chunks, progress, reversal
 from worker.errors import ItemError
 from worker.models.fields import identifies
 from worker.models.jobs import Job, UndoJob, fingerprint_of
@@ -23,11 +22,7 @@ from worker.models.parts import Part
 from worker.models.records import JobRecord, Lists
 from worker.models.tables import job as job_table
 from worker.models.tables import part as part_table
-from worker.models.tables import set_aside as set_aside_table
 from worker.models.types import clock
-
-#: of a message that is set aside
-MOST_BODY = 65_536
 
 # put together once: that takes longer than to execute it
 _NEW_JOB = {
@@ -81,6 +76,19 @@ def record_with_lists(  # noqa: PLR0913  # of which two are seldom given
     if isinstance(job, UndoJob) and progress.find(connection, job_id) is None:
         undone = UUID(job.job)
         reversal.check(progress.find(connection, undone), job.tenant, undone)
+    return record_whole(connection, job_id, job, lists, fingerprint=fingerprint, nonce=nonce)
+
+
+def record_whole(  # noqa: PLR0913  # the same
+    connection: Connection,
+    job_id: UUID,
+    job: Job,
+    lists: Iterable[Lists],
+    *,
+    fingerprint: bytes | None = None,
+    nonce: str | None = None,
+) -> bool:
+    """Record a job that has been looked at before; return False where the id is taken."""
     created = _insert_job(
         connection,
         {
@@ -177,29 +185,6 @@ def take_part(connection: Connection, part: Part) -> bool:
 def is_another(recorded: JobRecord, kind: str, tenant: str | None, fingerprint: bytes) -> bool:
     """Tell whether what stands under an id is another job than the one that asks for it."""
     return (recorded.kind, recorded.tenant, recorded.fingerprint) != (kind, tenant, fingerprint)
-
-
-def keep_stray(task: str, task_id: str, body: object, reason: str) -> bool:
-    """Set a message aside that reached no task; return whether its id is a job's already."""
-    with database.transaction() as connection:
-        set_aside(connection, task, task_id, body, reason)
-        try:
-            return progress.find(connection, UUID(task_id)) is not None
-        except ValueError:
-            return False
-
-
-def set_aside(connection: Connection, task: str, task_id: str, body: object, reason: str) -> None:
-    """Keep a message that is no job of ours, for somebody to look at."""
-    text = (body if isinstance(body, str) else json.dumps(body, default=str))[:MOST_BODY]
-    row = {
-        "id": uuid4(),
-        "task": task[:255],
-        "task_id": task_id[:255],
-        "reason": reason,
-        "body": text.replace("\0", "\ufffd"),
-    }
-    connection.execute(set_aside_table.insert(), row)
 
 
 def _insert_job(connection: Connection, row: dict[str, Any]) -> JobRecord | None:

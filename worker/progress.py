@@ -14,11 +14,10 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Update, and_, bindparam, insert, select, update
 
-from worker import failures, outbox, selection
+from worker import backoff, failures, outbox, reporting, selection
 from worker.errors import ItemError, NoSuchJob
-from worker.models import counts
-from worker.models.events import MOST_ERRORS, Completion, JobCompleted
-from worker.models.records import Chunk, JobRecord, Outcome, Report
+from worker.models.events import JobCompleted
+from worker.models.records import Chunk, JobRecord, Outcome
 from worker.models.tables import chunk as chunks
 from worker.models.tables import job as jobs
 from worker.models.types import clock
@@ -58,8 +57,10 @@ def begin(
 ) -> JobRecord:
     """Let a job run whose ``opened`` chunks hold ``total`` items; without any it has ended."""
     counted: dict[str, Any] = {"matched": matched, "open": opened, "total": total}
+    if job.tries:
+        counted |= backoff.GOT_ON
     running = change(connection, job, now=("started_at",), status="running", **counted)
-    return running if opened else end(connection, running)
+    return running if opened else end(connection, running, apart=job.tries > 0)
 
 
 def complete(connection: Connection, job: JobRecord, chunk: Chunk, outcome: Outcome) -> JobRecord:
@@ -93,27 +94,33 @@ def refuse(connection: Connection, job: JobRecord, error: ItemError) -> JobRecor
     """End a job ``rejected`` of which no chunk has begun: all its items stay unprocessed."""
     this = and_(chunks.c.job_id == job.id, chunks.c.state == "open")
     connection.execute(update(chunks).where(this).values(state="dropped"))
-    return end(connection, job, "rejected", [error])
+    return end(connection, job, "rejected", [error], apart=True)
 
 
-def close(connection: Connection, job: JobRecord, chunk: Chunk, outcome: Outcome) -> JobRecord:
-    """Close a chunk that was applied, count the job down, and end it where this was the last."""
+def close(
+    connection: Connection, job: JobRecord, chunk: Chunk, outcome: Outcome, *, apart: bool = False
+) -> JobRecord:
+    """Close a chunk that was applied, count the job down, and end it where this was the last.
+
+    ``apart``: as of its report.
+    """
     _close_chunk(connection, job, chunk, "done")
     absent, more = selection.rest(connection, job, chunk, outcome)
     by = {"open": -1, "removed": outcome.removed, "failed": outcome.failed}
     by |= {"absent": absent, "total": more}
-    counted = change(connection, job, by=by, now=("served_at",))
+    noted = _got_on(connection, job) if job.tries or chunk.tries else {}
+    counted = change(connection, job, by=by, now=("served_at",), **noted)
     if outcome.failures:
         noted = failures.add(connection, counted, chunk, outcome.failures)
         counted = change(connection, counted, **noted)
-    return counted if counted.open else end(connection, counted)
+    return counted if counted.open else end(connection, counted, apart=apart or chunk.tries > 0)
 
 
 def drop(connection: Connection, job: JobRecord, chunk: Chunk) -> JobRecord:
     """Close a chunk of a cancelled job untried; its items stay unprocessed."""
     _close_chunk(connection, job, chunk, "dropped")
     counted = change(connection, job, by={"open": -1})
-    return counted if counted.open else end(connection, counted)
+    return counted if counted.open else end(connection, counted, apart=True)
 
 
 def cancel(connection: Connection, job_id: UUID) -> JobRecord:
@@ -129,39 +136,44 @@ def cancel(connection: Connection, job_id: UUID) -> JobRecord:
     this = and_(chunks.c.job_id == job_id, chunks.c.number.in_(select(held.c.number)))
     dropping = update(chunks).where(this).values(state="dropped").returning(chunks.c.number)
     dropped = len(connection.execute(dropping).all())
-    # paused, a chunk that its worker lost would never be dropped
-    by = {"open": -dropped}
-    cancelled = change(connection, job, by=by, cancelling=True, paused=False)
-    return cancelled if cancelled.open else end(connection, cancelled, "cancelled")
+    # paused, or put off, a chunk that its worker lost would not be dropped
+    told: dict[str, Any] = {"cancelling": True, "paused": False, "retry_at": None}
+    cancelled = change(connection, job, by={"open": -dropped}, **told)
+    return cancelled if cancelled.open else end(connection, cancelled, "cancelled", apart=True)
 
 
-def end(
+def end(  # noqa: PLR0913  # of which most are seldom given
     connection: Connection,
     job: JobRecord,
     status: str | None = None,
     errors: list[ItemError] | None = None,
     begun: dict[str, Any] | None = None,
+    *,
+    apart: bool = False,
 ) -> JobRecord:
     """End the job, and write its completion event in this same transaction.
 
     The only way in which a job ends: rejection, failure and cancellation take it too. ``begun``:
-    columns of it that are to be written with its end, where it begins and ends in one.
+    columns of it that are to be written with its end, where it begins and ends in one. ``apart``:
+    what the store refuses of its report is done without (``worker.reporting``).
     """
-    if errors:
+    told = reporting.of(connection, job, apart=apart)
+    if errors := [*(errors or []), *told.errors]:
         job = change(connection, job, **failures.noted(job, errors))
-    found = job.matched is not None
-    report = KINDS[job.kind].report(connection, job) if found else Report([])
+    status = status or _status(job)
     ended = change(
         connection,
         job,
         now=("finished_at", "served_at") if begun else ("finished_at",),
         by={"ends": 1},
-        remaining=selection.remaining(connection, job),
-        status=status or _status(job),
+        remaining=told.remaining,
+        status="partial" if told.errors and status == "succeeded" else status,
         open=0,
+        waiting=None,
         **(begun or {}),
     )
-    outbox.append(connection, JobCompleted(end=ended.ends, completion=_completion(ended, report)))
+    completion = reporting.completion(ended, told)
+    outbox.append(connection, JobCompleted(end=ended.ends, completion=completion))
     return ended
 
 
@@ -169,7 +181,8 @@ def give_up(connection: Connection, job_id: UUID, reason: str) -> None:
     """End a job ``failed`` that could not begin; one that has begun goes on. Raises NoSuchJob."""
     job = get(connection, job_id)
     if job.status == "queued":
-        end(connection, job, "failed", [{"path": "", "code": "gave_up", "reason": reason}])
+        errors: list[ItemError] = [{"path": "", "code": "gave_up", "reason": reason}]
+        end(connection, job, "failed", errors, apart=True)
 
 
 def change(
@@ -210,27 +223,14 @@ def _close_chunk(connection: Connection, job: JobRecord, chunk: Chunk, state: st
     connection.execute(update(chunks).where(this).values(state=state))
 
 
+def _got_on(connection: Connection, job: JobRecord) -> dict[str, Any]:
+    """Return what is noted of a job that was put off and got on: other chunks may wait still."""
+    this = and_(chunks.c.job_id == job.id, chunks.c.state == "open", chunks.c.waiting.is_not(None))
+    others = select(chunks.c.waiting).where(this).limit(1)
+    return {**backoff.GOT_ON, "waiting": connection.execute(others).scalar()}
+
+
 def _status(job: JobRecord) -> str:
     if job.cancelling and job.unprocessed:
         return "cancelled"
     return "partial" if job.failed else "succeeded"
-
-
-def _completion(job: JobRecord, report: Report) -> Completion:
-    return Completion(
-        job_id=job.id,
-        kind=job.kind,
-        tenant=job.tenant,
-        status=job.status,
-        tags=report.tags,
-        counts=counts.of(job),
-        accepted_at=job.accepted_at,
-        started_at=job.started_at,
-        finished_at=job.finished_at or job.accepted_at,
-        errors=[dict(error) for error in job.errors],
-        errors_total=job.errors_total if job.errors_total > MOST_ERRORS else None,
-        tags_truncated=report.truncated,
-        undoes=job.head.get("job"),
-        dry_run=job.dry_run or None,
-        remaining=job.remaining,
-    )

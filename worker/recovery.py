@@ -2,47 +2,103 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
+
 from worker import (
     acceptance,
+    backoff,
     caution,
     database,
+    dead_letters,
     housekeeping,
     meters,
     outbox,
     relay,
     silence,
+    splitting,
     turns,
 )
+from worker.errors import NoSuchJob, Retryable, StoreRefused
 from worker.messaging import broker
 from worker.messaging.app import DIED, PARTS, app
+from worker.outages import Outage
+
+log = logging.getLogger(__name__)
 
 STOPPED = "Its producer stopped after {parts} parts, before the list was complete: send it anew."
+
+_outage = Outage(log, "Recovery goes on")
+_pauses: dict[str, backoff.Pause] = {}  #: of this process
 
 
 def recover(after: str | None = None) -> None:
     """Split what was only recorded, wake sweeps for what is open, publish what was left behind.
 
-    However many workers do this at once, each step is done by one of them. ``after``: what has
-    happened to the worker that asks for it, DIED or BEGAN.
+    However many workers do this at once, each step is done by one of them; where a step is refused,
+    the others are done all the same. ``after``: what has happened to the worker that asks for it,
+    DIED or BEGAN.
     """
     if after is not None:
-        _be_careful(after)
+        _step("care", lambda: _be_careful(after))
+    for name, step in _STEPS.items():
+        _step(name, step)
+    meters.hand_in()
+
+
+def _step(name: str, step: Callable[[], None]) -> None:
+    """Do a step, unless it was refused a short while ago."""
+    pause = _pauses.setdefault(name, backoff.Pause())
+    if not pause.is_over:
+        return
+    try:
+        step()
+    except StoreRefused as error:
+        pause.refused()
+        _outage.failed(f"Recovery ({name}): {error}")
+    except Retryable as error:
+        _outage.failed(f"Recovery ({name}): {error}")
+    except Exception:
+        pause.refused()
+        log.exception("Recovery (%s) was stopped.", name)
+    else:
+        pause.taken()
+
+
+def _split() -> None:
+    """Split what was recorded; a job that cannot be is no reason to leave the others."""
     with database.reading() as connection:
         recorded = turns.ready_to_split(connection)
-        unpublished = outbox.waiting(connection)
-        incomplete = turns.any_incomplete(connection)
     for job_id in recorded:
-        acceptance.start_recorded(job_id)
+        try:
+            splitting.start_recorded(job_id)
+        except NoSuchJob:  # taken back meanwhile
+            continue
+        except Retryable as error:
+            _outage.failed(error)
+        except Exception as error:  # noqa: BLE001  # it is counted
+            dead_letters.give_up_start(job_id, error)
+
+
+def _publish() -> None:
+    with database.reading() as connection:
+        unpublished = outbox.waiting(connection)
     if unpublished:
         relay.deliver()
+
+
+def _follow_streams() -> None:
+    with database.reading() as connection:
+        incomplete = turns.any_incomplete(connection)
     if incomplete:
         _look_after_streams()
+
+
+def _wake() -> None:
     with database.reading() as connection:
         any_open = turns.any_open(connection)
     if any_open:
         broker.wake()
-    meters.hand_in()
-    housekeeping.keep()
 
 
 def _be_careful(after: str) -> None:
@@ -65,3 +121,12 @@ def _look_after_streams() -> None:
         broker.send(app(), "tags.probe", str(job_id), queue=PARTS)
     for job_id, parts in stopped:
         acceptance.give_up(job_id, STOPPED.format(parts=parts))
+
+
+_STEPS: dict[str, Callable[[], None]] = {
+    "split": _split,
+    "publish": _publish,
+    "streams": _follow_streams,
+    "wake": _wake,
+    "retention": housekeeping.keep,
+}

@@ -96,6 +96,11 @@ class Settings(BaseSettings):
         return scheme(self.broker_url) == MEMORY
 
     @property
+    def limits_deliveries(self) -> bool:
+        """Whether the broker may count how often a message is given back, and then drop it."""
+        return scheme(self.broker_url) in AMQP
+
+    @property
     def events_target(self) -> str | None:
         """Where completion events are published; None: nowhere but the store's own feed."""
         if self.events_url or self.embedded:

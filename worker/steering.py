@@ -6,9 +6,9 @@ from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, and_, delete, update
+from sqlalchemy import Connection, and_, delete, select, update
 
-from worker import failures, progress
+from worker import backoff, failures, progress
 from worker.errors import BrokerUnavailable, NothingToRetry, NotRunning
 from worker.messaging import answers
 from worker.models.records import RETRYABLE, JobRecord
@@ -29,7 +29,7 @@ def retry(connection: Connection, job_id: UUID) -> JobRecord:
     if job.forgotten_at:
         raise NothingToRetry(f"What job {job_id} did is kept no longer: send it anew.")
     again: dict[str, Any] = {"finished_at": None, "errors": []}
-    again |= {"cancelling": False, "paused": False}
+    again |= {"cancelling": False, "paused": False, **backoff.GOT_ON}
     if job.matched is None:
         if not (job.complete and job.parts):
             raise NothingToRetry(
@@ -39,7 +39,8 @@ def retry(connection: Connection, job_id: UUID) -> JobRecord:
         return progress.change(connection, job, status="queued", **again)
     failed = failures.reopen(connection, job)
     this = and_(chunks.c.job_id == job_id, chunks.c.state == "dropped")
-    dropped = update(chunks).where(this).values(state="open").returning(chunks.c.number)
+    reopened = {"state": "open", **backoff.GOT_ON}
+    dropped = update(chunks).where(this).values(reopened).returning(chunks.c.number)
     opened = failed + len(connection.execute(dropped).all())
     if not opened:
         raise NothingToRetry(f"Job {job_id} has no item left to retry.")
@@ -56,13 +57,27 @@ def _forget_answer(job_id: UUID) -> None:
 
 
 def pause(connection: Connection, job_id: UUID, *, paused: bool) -> JobRecord:
-    """Let no further chunk of the job begin till it is resumed; raises NoSuchJob, NotRunning."""
+    """Let no further chunk of the job begin till it is resumed; raises NoSuchJob, NotRunning.
+
+    A job that is put off and resumed is tried at once.
+    """
     job = progress.get(connection, job_id)
     if job.ended:
         raise NotRunning(f"Job {job_id} has ended: {job.status}.")
     if paused and job.cancelling:
         raise NotRunning(f"Job {job_id} is being cancelled: it comes to its end at once.")
-    return progress.change(connection, job, paused=paused)
+    if paused:
+        return progress.change(connection, job, paused=True)
+    _hasten(connection, job_id)
+    return progress.change(connection, job, paused=False, retry_at=None)
+
+
+def _hasten(connection: Connection, job_id: UUID) -> None:
+    """Let chunks that are put off be tried at once; those that a worker has in hand are."""
+    put_off = and_(chunks.c.job_id == job_id, chunks.c.retry_at.is_not(None))
+    free = select(chunks.c.number).where(put_off).with_for_update(skip_locked=True)
+    these = and_(chunks.c.job_id == job_id, chunks.c.number.in_(free))
+    connection.execute(update(chunks).where(these).values(retry_at=None))
 
 
 def withdraw(connection: Connection, job_id: UUID, nonce: str) -> bool:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, and_, func, select, true
+from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, true
 
 from worker.models.records import Chunk, JobRecord
 from worker.models.tables import chunk as chunks
 from worker.models.tables import job as jobs
+from worker.models.types import clock
 from worker.progress import find, known
 
 
@@ -17,7 +19,8 @@ def claim(connection: Connection) -> tuple[JobRecord, Chunk] | None:
     """Take the chunk whose turn it is, and hold it; None where nobody has one to give.
 
     That is the next open one of the tenant served longest ago, of that tenant's job served
-    longest ago. A chunk that another worker holds is passed over, so no one waits for another.
+    longest ago. A chunk that another worker holds is passed over, so no one waits for another;
+    so is what is put off.
     """
     other = jobs.alias("other")
     tenants_turn = select(func.max(other.c.served_at)).where(other.c.tenant == jobs.c.tenant)
@@ -28,9 +31,9 @@ def claim(connection: Connection) -> tuple[JobRecord, Chunk] | None:
     )
     waiting = select(jobs.c.id).where(_open()).order_by(*order)
     if connection.dialect.name == "sqlite":  # there, nobody else has anything
-        waiting = waiting.limit(1)
+        waiting = waiting.where(_has_chunk()).limit(1)
     turn = waiting.subquery("turn")
-    first = select(chunks).where(chunks.c.job_id == turn.c.id, chunks.c.state == "open")
+    first = select(chunks).where(chunks.c.job_id == turn.c.id, _due_chunk())
     first = first.order_by(chunks.c.number).limit(1)
     if connection.dialect.name == "sqlite":
         first = first.where(chunks.c.job_id == select(turn.c.id).scalar_subquery())
@@ -67,8 +70,9 @@ def open_chunks(connection: Connection, job: JobRecord) -> Iterator[Chunk]:
 
 
 def any_open(connection: Connection) -> bool:
-    """Tell whether any chunk waits for a worker."""
-    return connection.execute(select(jobs.c.id).where(_open()).limit(1)).first() is not None
+    """Tell whether any chunk waits for a worker, and is not put off."""
+    query = select(jobs.c.id).where(_open(), _has_chunk()).limit(1)
+    return connection.execute(query).first() is not None
 
 
 def any_incomplete(connection: Connection) -> bool:
@@ -78,11 +82,24 @@ def any_incomplete(connection: Connection) -> bool:
 
 
 def ready_to_split(connection: Connection, most: int = 100) -> list[UUID]:
-    """Return jobs that are recorded whole and not yet split, oldest first."""
-    whole = and_(jobs.c.status == "queued", jobs.c.parts.is_not(None))
+    """Return jobs that are recorded whole, not yet split, and not put off, oldest first."""
+    whole = and_(jobs.c.status == "queued", jobs.c.parts.is_not(None), _due(jobs.c.retry_at))
     query = select(jobs.c.id).where(whole, jobs.c.parts_in >= jobs.c.parts)
     return list(connection.execute(query.order_by(jobs.c.accepted_at).limit(most)).scalars())
 
 
 def _open() -> ColumnElement[bool]:
-    return and_(jobs.c.open > 0, ~jobs.c.paused)
+    return and_(jobs.c.open > 0, ~jobs.c.paused, _due(jobs.c.retry_at))
+
+
+def _has_chunk() -> ColumnElement[bool]:
+    return select(chunks.c.number).where(chunks.c.job_id == jobs.c.id, _due_chunk()).exists()
+
+
+def _due_chunk() -> ColumnElement[bool]:
+    return and_(chunks.c.state == "open", _due(chunks.c.retry_at))
+
+
+def _due(retry_at: ColumnElement[Any]) -> ColumnElement[bool]:
+    """Return the condition that something is not put off (``worker.backoff``)."""
+    return or_(retry_at.is_(None), retry_at <= clock())

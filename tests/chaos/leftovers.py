@@ -10,7 +10,7 @@ from tests.chaos.model import Errand, World
 from tests.driving import lists
 from tests.fixtures import configured
 from tests.servers.processes import wait_until
-from worker import acceptance, database, intake, progress
+from worker import database, intake, progress, splitting
 from worker.models.records import ENDS
 
 if TYPE_CHECKING:
@@ -60,4 +60,4 @@ def _record_and_split(errand: Errand) -> None:
     job_id, some = UUID(errand.id), lists(tables=errand.body["tables"])
     with database.transaction() as connection:
         intake.record_with_lists(connection, job_id, errand.job(), [some])
-        acceptance.start(connection, progress.get(connection, job_id))
+        splitting.start(connection, progress.get(connection, job_id))

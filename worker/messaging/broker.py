@@ -43,6 +43,18 @@ def send(sender: Celery, name: str, body: object = None, **options: Any) -> None
             sender.send_task(name, args, **options)
 
 
+def send_anew(signature: Any) -> None:
+    """Send a task that a worker has in hand once more, as it came; raises BrokerUnavailable.
+
+    Returns once the broker has it.
+    """
+    with unavailable(server(app())):
+        try:
+            signature.apply_async(**SENDING)
+        except Unrouted:  # as above
+            signature.apply_async(**SENDING)
+
+
 def connect(sender: Celery) -> None:
     """Open the connection that ``send`` takes; the first message need not wait for it then.
 

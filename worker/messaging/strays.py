@@ -10,16 +10,19 @@ from collections.abc import Callable
 from typing import Any
 
 import celery
-from celery.exceptions import InvalidTaskError, WorkerLostError
+from billiard import einfo
+from billiard.exceptions import Terminated
+from celery.exceptions import Ignore, InvalidTaskError, Reject, Retry, WorkerLostError
 from celery.utils.time import timezone
 from celery.worker import request
 from kombu import Message
 
-from worker.errors import JobRejected, Retryable
+from worker.errors import JobRejected
 from worker.messaging import answers, canvas
 from worker.messaging.app import process_died
 from worker.messaging.reconnection import Consumer as Reconnecting
 from worker.models.jobs import JOB_TASKS
+from worker.outages import Outage
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +34,16 @@ UNREADABLE = "Its body cannot be read: jobs are sent as JSON, and as nothing els
 #: Celery's own tasks call others where they run, and a job has not ended when its call returns
 BUILTIN = "celery.map, starmap and the like do not run here: send each job as a task of a group."
 
+#: seconds till a stray that could not be kept is tried again
+KEEP_AGAIN_S = 1.0
+#: how a call ends for which it is said, or seen, what comes of its message
+_SETTLED = (Ignore, KeyboardInterrupt, Reject, Retry, Terminated)
+
+#: what carries an error of a pool process, whose name the stubs do not know
+_FROM_CHILD: Any = getattr(einfo, "ExceptionWithTraceback")  # noqa: B009  # same
+
 _keepers: list[Keep] = []
+_outage = Outage(log, "Messages that are no job are set aside again")
 
 
 def keep_with(keep: Keep) -> None:
@@ -50,24 +62,28 @@ class Consumer(Reconnecting):
 
     def on_unknown_message(self, body: Any, message: Message) -> None:
         """Keep a message that is not even a call of a task."""
-        if _kept(message, UNREADABLE):
-            super().on_unknown_message(body, message)
+        self._keep(message, UNREADABLE, partial(super().on_unknown_message, body, message))
 
     def on_unknown_task(self, body: Any, message: Message, exc: Exception) -> None:
         """Keep a call of a task that is not ours."""
-        if _kept(message, UNKNOWN):
-            super().on_unknown_task(body, message, exc)
+        self._keep(message, UNKNOWN, partial(super().on_unknown_task, body, message, exc))
 
     def on_invalid_task(self, body: Any, message: Message, exc: Exception) -> None:
         """Keep a call that is not made as calls are."""
         builtin = _is_builtin((message.headers or {}).get("task"))
-        if _kept(message, BUILTIN if builtin else UNREADABLE):
-            super().on_invalid_task(body, message, exc)
+        reason = BUILTIN if builtin else UNREADABLE
+        self._keep(message, reason, partial(super().on_invalid_task, body, message, exc))
 
     def on_decode_error(self, message: Message, exc: Exception) -> None:
         """Keep a message in a form that is not accepted."""
-        if _kept(message, UNREADABLE):
-            super().on_decode_error(message, exc)
+        self._keep(message, UNREADABLE, partial(super().on_decode_error, message, exc))
+
+    def _keep(self, message: Message, reason: str, let_go: Callable[[], object]) -> None:
+        """Keep a message, then let Celery ``let_go`` of it; it stays in hand till it is kept."""
+        if _kept(message, reason):
+            let_go()
+        else:
+            self.timer.call_after(KEEP_AGAIN_S, self._keep, (message, reason, let_go))
 
 
 class Request(request.Request):
@@ -76,6 +92,10 @@ class Request(request.Request):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         try:
             super().__init__(*args, **kwargs)
+            payload: Any = self._payload  # type: ignore[attr-defined]  # the stubs lack it
+            _, named, embedded = payload
+            if not isinstance(named, dict) or not isinstance(embedded or {}, dict):
+                raise TypeError("its arguments by name are no object")  # noqa: TRY301  # as below
             if self.eta:
                 timezone.to_system(self.eta)  # or Celery would let it go where it cannot do that
         except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
@@ -86,8 +106,8 @@ class Request(request.Request):
             # whatever the caller's version of Celery asks for: the relay alone gives answers
             self._ignore_result = True
             self._request_dict["ignore_result"] = True  # type: ignore[attr-defined]  # the stubs lack it
-        if self.type in JOB_TASKS:
-            self.time_limits = (None, None)  # its acceptance would be killed, and its message gone
+            # with its process the message would be gone
+            self.time_limits = (None, None)
 
     def revoked(self) -> bool:
         """Tell whether Celery is to drop it: never a job's, for it may be recorded already.
@@ -112,9 +132,19 @@ class Request(request.Request):
             super().terminate(pool, signal)
 
     def on_failure(self, exc_info: Any, *args: Any, **kwargs: Any) -> None:
-        """Note that a process has died with this call in hand; the heart asks for recovery."""
-        if isinstance(exc_info.exception, WorkerLostError | SystemExit):
+        """Note that a process has died with this call in hand; the heart asks for recovery.
+
+        A call that ended in any other error, within Celery itself, is given back.
+        """
+        task: Any = self.task  # the stubs do not know all of it
+        error = exc_info.exception
+        if isinstance(error, _FROM_CHILD):
+            error = error.exc
+        if isinstance(error, WorkerLostError | SystemExit):
             process_died.set()
+        elif not task.acks_on_failure and not isinstance(error, _SETTLED):
+            log.error("%s[%s] is given back: %r", self.name, self.id, error)
+            exc_info.exception = Reject(repr(error), requeue=True)
         super().on_failure(exc_info, *args, **kwargs)
 
 
@@ -135,8 +165,8 @@ def set_aside(raw: bytes) -> bool:
     try:
         for keep in _keepers:
             keep("", "", raw.decode(errors="replace"), UNREADABLE)
-    except Retryable as error:
-        log.warning("What is no message waits till it can be set aside: %s", error)
+    except Exception as error:  # noqa: BLE001  # the same
+        _outage.failed(f"What is no message waits till it can be set aside: {error}")
         return False
     return True
 
@@ -154,9 +184,10 @@ def _kept(message: Message, reason: str) -> bool:
         hung = canvas.of_message(message)
         if hung:
             canvas.carry_out(hung, f"{task_id}/set aside", JobRejected(reason))
-    except Retryable as error:
-        log.warning("A message that is no job of ours waits till it can be set aside: %s", error)
+    except Exception as error:  # noqa: BLE001  # whatever it is, the message must not be lost
+        _outage.failed(f"A message that is no job of ours waits till it can be set aside: {error}")
         return False
+    _outage.over()
     return True
 
 

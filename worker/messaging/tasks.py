@@ -7,24 +7,37 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any
 from uuid import UUID
 
 import celery
-from celery.exceptions import Reject
+from celery.exceptions import Reject, Retry
 
+from worker import settings
 from worker.errors import Retryable
-from worker.messaging import canvas
-from worker.messaging.app import SENDING, app
+from worker.messaging import broker, canvas
+from worker.messaging.app import app
 from worker.models.jobs import JOB_TASKS, QUEUE
 from worker.outages import Outage
 
 log = logging.getLogger(__name__)
 
-#: seconds before a message whose step could not be done is tried again; doubled each time
-RETRY_S, MOST_RETRY_S = 0.2, 5
+#: seconds before a message whose step could not be done is sent anew; doubled each time
+RETRY_S, MOST_RETRY_S = 0.2, 1.0
 #: far beyond MOST_RETRY_S: more of them, after an hour, would be no number any more
 MOST_DOUBLINGS = 10
+
+#: what takes a message that an unexpected error stopped: True where it has given it up, which is
+#: then committed; False where it is to be tried again
+GiveUp = Callable[["Delivery", Exception], bool]
+
+_givers_up: list[GiveUp] = []
+_outages: dict[str, Outage] = {}  #: of each task
+
+
+def give_up_with(give_up: GiveUp) -> None:
+    """Let ``give_up`` take every message that an unexpected error stopped, from now on."""
+    _givers_up[:] = [give_up]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +83,9 @@ def task(
 ) -> Callable[[Callable[[Delivery], None]], Any]:
     """Make a function of a Delivery the Celery task ``name``.
 
-    It returns nothing to Celery: results are the relay's (``messaging.strays.Request``).
-    Where its step fails with a Retryable, the message is sent ``again``, later and later; and
-    where its process dies, it comes again. Or, where others like it follow anyway, it is dropped.
+    It returns nothing to Celery: results are the relay's (``messaging.strays.Request``). What
+    comes of a message whose step fails says ``_done``; where its process dies, it comes ``again``.
+    Or, where others like it follow anyway, it is dropped.
 
     ``acks_late``: it is acknowledged when it is done, and its worker has no other message in hand
     till then.
@@ -81,23 +94,19 @@ def task(
 
     def decorate(step: Callable[[Delivery], None]) -> Any:
         def run(self: celery.Task[Any, Any], *args: Any, **kwargs: Any) -> None:
-            delivery = _delivery(self, args, kwargs)
-            if delivery.redelivered and not again:
-                return  # what it was sent for may have killed its worker
-            try:
-                step(delivery)
-            except Retryable as error:
-                if not again:
-                    outage.failed(f"{name}: {error}")
-                    return
-                _again(self, error)
-            outage.over()
+            if again:
+                _done(self, step, args, kwargs)
+            else:
+                _tried(self, step, args, kwargs)
 
         run.__doc__ = step.__doc__
         # without end: Celery would give a message up, and drop it, at its third return
         options: Any = {
             "max_retries": None,
             "reject_on_worker_lost": again,
+            # what neither returns nor says what is to come of its message is given back
+            "acks_on_failure": not again,
+            "acks_on_timeout": not again,
             "acks_late": acks_late,
         }
         as_task: Any = app().task(name=name, bind=True, queue=queue, **options)
@@ -106,18 +115,88 @@ def task(
     return decorate
 
 
-def _again(self: celery.Task[Any, Any], error: Retryable) -> NoReturn:
-    """Send the message anew after a while.
+def _done(
+    self: celery.Task[Any, Any],
+    step: Callable[[Delivery], None],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+) -> None:
+    """Return once the step is done, or the message was given up: both are committed.
 
-    The wait is here, not in the message: whoever took that up would compare the time in it with a
-    clock of its own. And while the store is away there is nothing better to do.
+    Otherwise it raises Retry once the broker has taken a copy of the message; or Reject, which
+    gives it back. So in no case is it acknowledged, and lost, whatever the step raises. On AMQP,
+    where giving back uses up a queue's delivery limit, it waits in hand instead for as long as
+    neither store nor broker takes anything.
     """
-    wait = min(RETRY_S * 2 ** min(self.request.retries, MOST_DOUBLINGS), MOST_RETRY_S)
-    time.sleep(wait * random.uniform(0.5, 1))  # noqa: S311  # so that not all come at once
+    tries = self.request.retries or 0
+    while True:
+        try:
+            delivery = _delivery(self, args, kwargs)
+            step(delivery)
+        except Exception as error:  # noqa: BLE001  # whatever it is, the message must not be lost
+            why = error
+        else:
+            _outage(self).over()
+            return
+        if _given_up(self, args, kwargs, why):
+            return
+        _outage(self).failed(f"{self.name}: {why}")
+        wait = min(RETRY_S * 2 ** min(tries, MOST_DOUBLINGS), MOST_RETRY_S)
+        time.sleep(wait * random.uniform(0.5, 1))  # noqa: S311  # so that not all come at once
+        tries += 1
+        if _sent_anew(self, tries):
+            raise Retry("it could not be done yet, and was sent anew")
+        if not settings.load().limits_deliveries:
+            raise Reject("it could not be done yet", requeue=True)
+
+
+def _given_up(
+    self: celery.Task[Any, Any], args: tuple[Any, ...], kwargs: dict[str, Any], why: Exception
+) -> bool:
+    if isinstance(why, Retryable):
+        return False
     try:
-        raise self.retry(exc=error, countdown=0, **SENDING) from error
-    except Reject as unsent:  # the broker is away too: Celery would drop the one in hand
-        raise Reject(str(unsent), requeue=True) from error
+        return any(give_up(_delivery(self, args, kwargs), why) for give_up in _givers_up)
+    except Exception as error:  # noqa: BLE001  # then it is tried again
+        _outage(self).failed(f"{self.name} cannot be given up: {error}")
+        return False
+
+
+def _sent_anew(self: celery.Task[Any, Any], retries: int) -> bool:
+    """Tell whether the broker has taken a copy of the message, for whoever takes it up next.
+
+    The wait was here, and is not in the message: another worker would compare the time in it with
+    a clock of its own.
+    """
+    try:
+        broker.send_anew(self.signature_from_request(retries=retries))
+    except Exception as error:  # noqa: BLE001  # whatever it is, there is no copy
+        _outage(self).failed(f"{self.name} cannot be sent anew: {error}")
+        return False
+    return True
+
+
+def _tried(
+    self: celery.Task[Any, Any],
+    step: Callable[[Delivery], None],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+) -> None:
+    """Do the step if it can be done; it is not tried again, for others like it follow."""
+    delivery = _delivery(self, args, kwargs)
+    if delivery.redelivered:
+        return  # what it was sent for may have killed its worker
+    try:
+        step(delivery)
+        _outage(self).over()
+    except Retryable as error:
+        _outage(self).failed(f"{self.name}: {error}")
+    except Exception:
+        log.exception("%s was stopped.", self.name)
+
+
+def _outage(self: celery.Task[Any, Any]) -> Outage:
+    return _outages.setdefault(self.name, Outage(log, f"{self.name}: done again as they come"))
 
 
 def _delivery(

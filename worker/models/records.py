@@ -49,6 +49,8 @@ class JobRecord:
     forgotten_at: datetime | None  #: when the record of what it removed was deleted
     adds: bool  #: an undo that puts back what was taken off
     as_of: datetime | None  #: an undo: the end of the job that it undoes
+    waiting: str | None  #: why it is put off
+    tries: int  #: how often it was put off since it last got on
 
     @property
     def ended(self) -> bool:
@@ -107,6 +109,8 @@ class Chunk:
     #: of what ``"*"`` selects, in place of ids: the lowest and the highest
     span: tuple[str, str] | None = None
     values: list[str] = field(default_factory=list)  #: of an undo, beside ``names``: each its own
+    tries: int = 0  #: how often it was put off
+    pieces: int = 1  #: the statements that it is applied by, one after the other
 
     @property
     def size(self) -> int:
@@ -119,7 +123,9 @@ class Chunk:
         ids, names = row.ids or b"", row.names or []
         span = tuple(row.span) if row.span else None
         values = row.own_values or []
-        return cls(row.number, row.resource_type, row.items, ids, names, row.targets, span, values)
+        put_off = (row.tries, row.pieces)
+        own = (row.number, row.resource_type, row.items, ids, names, row.targets, span, values)
+        return cls(*own, *put_off)
 
     def row(self, job_id: UUID, state: str) -> dict[str, Any]:
         """Return the columns of its row."""

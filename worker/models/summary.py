@@ -13,7 +13,7 @@ from worker.models.records import JobRecord
 def of(job: JobRecord, event: dict[str, Any] | None) -> dict[str, Any]:
     """Return ``job`` as JSON; ``event`` is that of its latest end, if it has one.
 
-    ``dry_run``, ``remaining`` and ``paused`` are there only where they apply.
+    ``dry_run``, ``remaining``, ``paused`` and ``waiting`` are there only where they apply.
     """
     shown: dict[str, Any] = {
         "id": str(job.id),
@@ -36,6 +36,8 @@ def of(job: JobRecord, event: dict[str, Any] | None) -> dict[str, Any]:
         shown["remaining"] = job.remaining
     if job.paused and not job.ended:
         shown["paused"] = True
+    if job.waiting and not job.ended:
+        shown["waiting"] = job.waiting
     return shown
 
 

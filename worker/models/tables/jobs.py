@@ -55,6 +55,9 @@ job = Table(
     Column("forgotten_at", Moment),  # when the record of what it removed went; it cannot be undone
     Column("adds", Boolean(create_constraint=False), nullable=False, server_default="0"),  # an undo
     Column("as_of", Moment),  # of an undo: what came to be later is not its to take off
+    Column("waiting", Text),  # why it is put off: what the store refuses of it
+    Column("tries", Integer, nullable=False, server_default="0"),  # refused since it last got on
+    Column("retry_at", Moment),  # put off till then
     Index("job_tenant", "tenant", "accepted_at"),
     # whose turn it is: what stands open, and when each tenant was last served
     Index(
@@ -103,6 +106,10 @@ chunk = Table(
     Column("items", BigInteger, nullable=False),
     Column("own_values", Names),  # of an undo, beside the names: the value of each
     Column("origin", Integer),  # of items that are tried again: the chunk that they were in first
+    Column("waiting", Text),  # why it is put off: what the store refuses of it
+    Column("tries", Integer, nullable=False, server_default="0"),  # how often it was put off
+    Column("retry_at", Moment),  # put off till then
+    Column("pieces", Integer, nullable=False, server_default="1"),  # statements that apply it
     PrimaryKeyConstraint("job_id", "number"),
     Index(
         "chunk_open",
