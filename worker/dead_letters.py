@@ -7,10 +7,11 @@ or a server that is away, is no such error.
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from uuid import UUID
 
 from worker import acceptance, attempts, splitting
-from worker.errors import Rejected, Retryable
+from worker.errors import InvalidJob, Rejected, Retryable
 from worker.messaging.tasks import Delivery
 from worker.models.jobs import KINDS
 from worker.models.parts import Part
@@ -68,7 +69,8 @@ def _job_of(delivery: Delivery) -> UUID | None:
     if delivery.task in _JOBS:
         return delivery.job_id
     if delivery.task == Part.task:
-        return Part.parse(delivery.body).job_id
+        with suppress(InvalidJob):
+            return Part.parse(delivery.body).job_id
     return None
 
 

@@ -183,6 +183,12 @@ def _links() -> Iterator[Finding]:
 def _jobs() -> Iterator[Finding]:
     with database.reading() as connection:
         stuck, paused = listing.stuck(connection, LATE_S), listing.paused(connection)
+        waiting, oldest = listing.waiting(connection)
+    if oldest is not None:
+        since = oldest.accepted_at.isoformat(timespec="seconds")
+        what = f"{waiting:,} wait for the store, the oldest since {since} ({oldest.id}): "
+        advice = "Mend what it says: they are tried again within a minute, or at once by "
+        yield Finding("jobs", f"{what}{oldest.waiting}", f"{advice}`tagsweep jobs resume ID`.")
     for job in stuck:
         done = job.total - job.unprocessed
         what = f"{job.kind} {job.id} of {job.tenant} is {job.status}, {done:,} of {job.total:,} "
@@ -191,7 +197,7 @@ def _jobs() -> Iterator[Finding]:
     if paused:
         shown = ", ".join(str(job.id) for job in paused)
         yield Finding("jobs", f"Paused: {shown}. `tagsweep jobs resume` lets them go on.")
-    if not stuck:
+    if not stuck and oldest is None:
         yield Finding("jobs", "None is stuck.")
 
 

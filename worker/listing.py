@@ -102,13 +102,29 @@ def open_chunks(connection: Connection) -> int:
 def stuck(connection: Connection, seconds: float, most: int = 20) -> list[JobRecord]:
     """Return jobs to which nothing has happened for so long, although nobody has paused them.
 
-    A stream waits for its producer: it is none of these.
+    A stream waits for its producer, and what the store refuses for the store: none of these.
     """
     moved = func.coalesce(jobs.c.served_at, jobs.c.started_at, jobs.c.part_at, jobs.c.accepted_at)
     whole = and_(jobs.c.status == "queued", jobs.c.parts_in >= jobs.c.parts)
-    waiting = and_(or_(jobs.c.open > 0, whole), ~jobs.c.paused, moved < ago(seconds))
-    query = select(*_COLUMNS).where(waiting).order_by(jobs.c.accepted_at).limit(most)
+    still = and_(or_(jobs.c.open > 0, whole), ~jobs.c.paused, moved < ago(seconds))
+    query = (
+        select(*_COLUMNS)
+        .where(still, jobs.c.waiting.is_(None))
+        .order_by(jobs.c.accepted_at)
+        .limit(most)
+    )
     return [JobRecord(*row) for row in connection.execute(query)]
+
+
+def waiting(connection: Connection) -> tuple[int, JobRecord | None]:
+    """Return how many jobs wait because the store refuses something of them, and the oldest."""
+    these = and_(jobs.c.waiting.is_not(None), or_(jobs.c.open > 0, jobs.c.status == "queued"))
+    oldest = select(*_COLUMNS).where(these).order_by(jobs.c.accepted_at, jobs.c.id).limit(1)
+    row = connection.execute(oldest).first()
+    if row is None:
+        return 0, None
+    count = select(func.count()).select_from(jobs).where(these)
+    return int(connection.execute(count).scalar_one()), JobRecord(*row)
 
 
 def paused(connection: Connection, most: int = 20) -> list[JobRecord]:

@@ -175,7 +175,8 @@ def _row(job: Shown) -> list[str]:
     changed = counts.get("removed", counts.get("added"))
     numbers = (job["progress"]["done"], counts["total"], changed, counts["failed"])
     accepted = datetime.fromisoformat(job["accepted_at"]).astimezone()
-    told = [job["id"], job["kind"], job["tenant"] or "-", job["status"]]
+    status = job["status"] + (", waiting" if "waiting" in job else "")
+    told = [job["id"], job["kind"], job["tenant"] or "-", status]
     return [*told, *(f"{number:,}" for number in numbers), f"{accepted:%Y-%m-%d %H:%M:%S}"]
 
 

@@ -31,15 +31,23 @@ def until_ended(way: Way, job_id: UUID) -> dict[str, Any]:
 
 
 def _states(way: Way, job_id: UUID) -> Iterator[Shown]:
-    """Yield the job again and again till it has ended; say once where nothing happens to it."""
+    """Yield the job again and again till it has ended.
+
+    Say once where nothing happens to it, and each reason for which it waits.
+    """
     since, seen, told = time.monotonic(), None, False
+    reasons: set[str] = set()
     for pause in way.pauses():
         job = patiently(job_id, partial(way.find, job_id))
         yield job
         if job["status"] in ENDS:
             return
+        reason = job.get("waiting")
+        if reason and reason not in reasons:
+            terminal.say(f"Job {job_id} waits, and is tried again: {reason}")
+            reasons.add(reason)
         now = (job["status"], job["progress"]["done"])
-        if now != seen:
+        if reason or now != seen:
             since, seen = time.monotonic(), now
         elif time.monotonic() - since > SILENCE_S and not told:
             terminal.say(f"Nothing has happened to job {job_id} for {SILENCE_S} s: {way.silence}")

@@ -90,7 +90,13 @@ _JOB = {
 _ITEM_ERROR = {"path": _TEXT, "code": _TEXT, "reason": _TEXT}
 _WOULD = dict.fromkeys(("would_remove", "would_add"), _NUMBER)
 _YES = {"const": True}
-_SOMETIMES = {"paused": _YES, "undoes": _UUID, "dry_run": _YES, "remaining": _NUMBER}
+_SOMETIMES = {
+    "paused": _YES,
+    "waiting": _TEXT,
+    "undoes": _UUID,
+    "dry_run": _YES,
+    "remaining": _NUMBER,
+}
 _PROBLEM = {"type": _TEXT, "title": _TEXT, "status": {"type": "integer"}, "detail": _TEXT}
 _TAG = {
     "id": _UUID,
