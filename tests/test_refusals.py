@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -197,11 +198,15 @@ class Messages:
         part = {"job_id": job_id, "nonce": "run", "number": number, "parts": 2, "kind": "detach"}
         self.stack.send("tags.part", {**part, "head": head, "ids": ids})
 
+    def _ended(self, job_id: str) -> Any:
+        job = self.stack.store.job(job_id)
+        return job if job is not None and job.status in ENDS else None
+
     def assert_all_ended(self, *, blames_items: bool) -> None:
         """Assert that each came to one end, and that what was no job is set aside."""
         store = self.stack.store
         for job_id in self.jobs:
-            job = eventually(lambda job_id=job_id: _ended(store.job(job_id)), 30)
+            job = eventually(partial(self._ended, job_id), 30)
             assert job.ends == 1
             assert job.removed + job.absent + job.failed == job.total or job.status == "cancelled"
             allowed = {"succeeded", "rejected", "cancelled"} | (
@@ -209,14 +214,10 @@ class Messages:
             )
             assert job.status in allowed, job.errors
             assert job.waiting is None
-            told = eventually(lambda job_id=job_id: self.stack.events(job_id), 30)
+            told = eventually(partial(self.stack.events, job_id), 30)
             assert {one["id"] for one in told} == {f"{job_id}.1"}
         eventually(lambda: store.set_aside(self.asked[-1]), 30)
         assert len(store.set_aside(self.asked[-1])) == 1
-
-
-def _ended(job: Any) -> Any:
-    return job if job is not None and job.status in ENDS else None
 
 
 @pytest.mark.timeout(180)

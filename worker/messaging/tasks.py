@@ -90,7 +90,6 @@ def task(
     ``acks_late``: it is acknowledged when it is done, and its worker has no other message in hand
     till then.
     """
-    outage = Outage(log, f"{name} works again")
 
     def decorate(step: Callable[[Delivery], None]) -> Any:
         def run(self: celery.Task[Any, Any], *args: Any, **kwargs: Any) -> None:
@@ -196,7 +195,7 @@ def _tried(
 
 
 def _outage(self: celery.Task[Any, Any]) -> Outage:
-    return _outages.setdefault(self.name, Outage(log, f"{self.name}: done again as they come"))
+    return _outages.setdefault(self.name, Outage(log, f"{self.name} works again"))
 
 
 def _delivery(
