@@ -37,7 +37,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test matrix chaos bench check format lock clean
+.PHONY: help demo test matrix chaos weather bench check format lock clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' $(firstword $(MAKEFILE_LIST)) \
@@ -55,6 +55,11 @@ matrix: $(DEV) ## run it in each other configuration too: PgBouncer, ... (ARGS="
 
 chaos: $(DEV) ## kill, wipe and restart everything (TAGSWEEP_CHAOS_SEED=n repeats a run)
 	@TAGSWEEP_CHAOS=long $(BIN)/python -m pytest tests/chaos $(TEST_ARGS)
+	@$(MAKE) weather
+
+weather: $(DEV) ## each way in which a server can answer but refuse, under load
+	@TAGSWEEP_CHAOS=long $(BIN)/python -m pytest tests/weather --numprocesses=2 --dist=loadfile \
+		$(TEST_ARGS)
 
 bench: $(DEV) ## measure, and write docs/benchmarks.md (ARGS="one-tag --runs 5" for one part)
 	@$(BIN)/python -m benchmarks $(ARGS)

@@ -42,7 +42,9 @@ class Database:
         """Make the plain role, with the rights that workers, gateways and commands need."""
         with self.connect() as connection:
             for role in (ROLE, HOGS):
-                connection.execute(f"CREATE ROLE {role} LOGIN")
+                known = connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [role])
+                if not known.fetchone():
+                    connection.execute(f"CREATE ROLE {role} LOGIN")
             for (schema,) in connection.execute(_SCHEMAS).fetchall():
                 name = sql.Identifier(schema)
                 for right in (

@@ -185,12 +185,18 @@ STEPS = [
     ("INSERT", "chunk"),
     ("DELETE", "workspace_tag"),
 ]
+#: the step that is refused with each code
+EACH_CODE = ("DELETE", "tag_link")
 #: of items: by a trigger's own words, a constraint's, a value's
 ITEM_CODES = ["P0001", "23514", "22000"]
 #: of statements: disk full, out of memory, cancelled, internal, no right, unsupported, unknown,
 #: serialization, read-only
 STATEMENT_CODES = ["53100", "53200", "57014", "XX000", "42501", "0A000", "ZZ999", "40001", "25006"]
-_CORE_STEPS = {("57014", "UPDATE", "tag"), ("ZZ999", "INSERT", "job")}
+_CORE_STEPS = {
+    ("P0001", "DELETE", "tag_link"),
+    ("42501", "UPDATE", "tag"),
+    ("ZZ999", "DELETE", "tag_link"),
+}
 
 _READ_ONLY = "ALTER DATABASE DATABASE_NAME {} default_transaction_read_only{}"
 read_only = _altered(
@@ -209,8 +215,8 @@ _SETTINGS: list[Refusal[Database]] = [
     Refusal("not-open", not_open),
     Refusal("rejected-by-host", rejected_by_host),
     Refusal("crowded", crowded),
-    Refusal("cancelling", cancelling, core=True),
-    Refusal("locked", locked),
+    Refusal("cancelling", cancelling),
+    Refusal("locked", locked, core=True),
     Refusal("silent", stopped),
     Refusal("renamed-column", renamed_column("job", "status")),
 ]
@@ -225,8 +231,7 @@ def _steps(codes: list[str], *, fails_items: bool) -> list[Refusal[Database]]:
             fails_items=fails_items,
         )
         for at, (event, table) in enumerate(STEPS)
-        # each step is refused, and each code comes; not each by each
-        for code in {codes[at % len(codes)], *(codes if table == "tag_link" else [])}
+        for code in (codes if (event, table) == EACH_CODE else [codes[at % len(codes)]])
     ]
 
 

@@ -232,7 +232,7 @@ REFUSALS: list[Refusal[Redis]] = [
     Refusal("master-down", master_down),
     Refusal("out-of-memory", configured(maxmemory="1"), core=True),
     *(Refusal(f"no-right-to-{one}", without(f"-@{one}"), connected=False) for one in CATEGORIES),
-    Refusal("no-right-on-keys", without("resetkeys", "~other*"), core=True, connected=False),
+    Refusal("no-right-on-keys", without("resetkeys", "~other*"), connected=False),
     Refusal("no-right-on-channels", without("resetchannels"), connected=False),
     Refusal("another-password", without("resetpass", ">another"), connected=False),
     Refusal("user-off", without("off"), connected=False),
