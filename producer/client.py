@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 from producer.handle import JobHandle
 from producer.spool import NameSpool, Spool
-from worker import settings
+from worker import names, settings
 from worker.errors import InvalidJob, TagsweepError
 from worker.messaging import answers, app, broker
 from worker.models.fields import EVERY
@@ -192,7 +192,7 @@ class TagSweep:
             )
             # its answer is the job's, not its own
             body = part.model_dump(mode="json")
-            broker.send(self._app, Part.task, body, queue=app.PARTS, ignore_result=True)
+            broker.send(self._app, Part.task, body, queue=names.parts(), ignore_result=True)
             count, held = count + 1, following
         return handle
 

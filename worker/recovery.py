@@ -13,6 +13,7 @@ from worker import (
     dead_letters,
     housekeeping,
     meters,
+    names,
     outbox,
     relay,
     silence,
@@ -21,7 +22,7 @@ from worker import (
 )
 from worker.errors import NoSuchJob, Retryable, StoreRefused
 from worker.messaging import broker
-from worker.messaging.app import DIED, PARTS, app
+from worker.messaging.app import DIED, app
 from worker.outages import Outage
 
 log = logging.getLogger(__name__)
@@ -118,7 +119,7 @@ def _look_after_streams() -> None:
         to_probe = silence.to_probe(connection)
         stopped = silence.given_up(connection)
     for job_id in to_probe:
-        broker.send(app(), "tags.probe", str(job_id), queue=PARTS)
+        broker.send(app(), "tags.probe", str(job_id), queue=names.parts())
     for job_id, parts in stopped:
         acceptance.give_up(job_id, STOPPED.format(parts=parts))
 

@@ -21,6 +21,8 @@ from worker.urls import AMQP, MEMORY, REDIS, SENTINEL, scheme
 
 __all__ = ["AMQP", "MEMORY", "REDIS", "Settings", "load", "masked", "scheme"]
 
+#: the first word of all names on a broker, unless told
+NAMESPACE = "tagsweep"
 #: what results can be given through, beside Redis
 RESULTS = ("rpc", "cache+memory", "disabled")
 #: never shown, not even where they are wrong
@@ -44,6 +46,8 @@ class Settings(BaseSettings):
     broker_url: Annotated[str, AfterValidator(check(MEMORY, *REDIS, *AMQP))] = "memory://"
     events_url: Annotated[str, AfterValidator(check(*REDIS, *AMQP))] | None = None
     results_url: Annotated[str, AfterValidator(check(*REDIS, *RESULTS))] | None = None
+    #: installations that share a broker differ in it
+    namespace: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")] = NAMESPACE
     #: the name by which sentinels know the master; of the URLs that are sentinel://
     sentinel_master: Annotated[str, Field(pattern=r"^[!-~]{1,255}$")] | None = None
     #: what the sentinels themselves ask for; the password in a URL is their master's

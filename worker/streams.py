@@ -7,9 +7,8 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from worker import error_replies, redis_client, settings
+from worker import error_replies, names, redis_client, settings
 from worker.error_replies import Server
-from worker.models.events import STREAM
 
 if TYPE_CHECKING:
     import redis
@@ -42,7 +41,7 @@ def publish_events(url: str, events: Sequence[str]) -> None:
     try:
         with _client(url).pipeline(transaction=False) as pipeline:
             for event in events:
-                pipeline.xadd(STREAM, {"data": event}, maxlen=length, approximate=True)
+                pipeline.xadd(names.stream(), {"data": event}, maxlen=length, approximate=True)
             pipeline.execute()
     except redis.RedisError as error:
         raise error_replies.raised(_server(url), error) from error
@@ -58,11 +57,11 @@ def follow(url: str) -> Iterator[str | None]:
     options = {"socket_connect_timeout": settings.load().connect_timeout_s, "socket_timeout": 5}
     try:
         with redis_client.connect(url, **options) as client:
-            newest: Any = client.xrevrange(STREAM, count=1)
+            newest: Any = client.xrevrange(names.stream(), count=1)
             last = newest[0][0] if newest else b"0"
             yield None  # from here on nothing is missed
             while True:
-                read: Any = client.xread({STREAM: last}, count=500, block=1_000)
+                read: Any = client.xread({names.stream(): last}, count=500, block=1_000)
                 entries = _entries(read)
                 if not entries:
                     yield None
@@ -77,7 +76,7 @@ def check(url: str) -> None:
     """Raise BrokerUnavailable where the Redis at ``url`` takes no events."""
     import redis
 
-    probe = f"{STREAM}.probe"
+    probe = f"{names.stream()}.probe"
     try:
         with _client(url).pipeline() as pipeline:
             pipeline.xadd(probe, {"data": ""})

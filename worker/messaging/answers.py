@@ -11,13 +11,12 @@ from celery.backends.base import DisabledBackend
 from celery.exceptions import TaskRevokedError
 from celery.exceptions import TimeoutError as CeleryTimeout
 
-from worker import settings
+from worker import names, settings
 from worker.error_replies import Server
 from worker.errors import JobEnded, JobRevoked, TagsweepError
 from worker.messaging import broker
 from worker.messaging.app import BRIEF, app
 from worker.messaging.broker import unavailable
-from worker.models.jobs import QUEUE
 
 #: how long a worker may take to tell a job's status
 STATUS_S = 2.0
@@ -105,7 +104,7 @@ def status(sender: Celery, job_id: str) -> str:
     """Return a job's status as a worker tells it; ``queued`` where none answers in time."""
     _require_backend(sender)
     with unavailable(broker.server(sender)):
-        asked = sender.send_task("tags.status", [job_id], queue=QUEUE, expires=STATUS_S)
+        asked = sender.send_task("tags.status", [job_id], queue=names.queue(), expires=STATUS_S)
         try:
             return str(asked.get(timeout=STATUS_S)["status"])
         except CeleryTimeout:

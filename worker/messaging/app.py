@@ -9,14 +9,13 @@ from typing import Any
 import kombu
 from celery import Celery
 
-from worker import settings
+from worker import names, settings
 from worker.messaging.queues import Queue
-from worker.models.jobs import KINDS, QUEUE
+from worker.models.jobs import KINDS
 from worker.settings import AMQP, REDIS, Settings, scheme
 
-SWEEPS = "tagsweep.sweep"
-#: apart from the jobs: a small one would wait behind the many parts of a long one
-PARTS = "tagsweep.parts"
+#: what names.py calls them with the default namespace
+SWEEPS, PARTS = "tagsweep.sweep", "tagsweep.parts"
 TASKS = (*KINDS, "parts", "sweep", "recover", "control")
 #: set while a worker runs in this process: only then does anybody hear what memory:// carries
 embedded_worker = threading.Event()
@@ -63,9 +62,9 @@ def create(config: Settings) -> Celery:
         result_serializer="json",
         result_expires=RESULT_EXPIRES_S,
         task_ignore_result=True,  # the relay alone stores results
-        task_default_queue=QUEUE,
+        task_default_queue=names.queue(),
         # all in turn: a new job never waits behind sweeps, or behind the parts of another
-        task_queues=[Queue(name, kombu.Exchange(name), name) for name in (QUEUE, SWEEPS, PARTS)],
+        task_queues=[Queue(name, kombu.Exchange(name), name) for name in _queues()],
         worker_consumer="worker.messaging.strays:Consumer",
         task_acks_late=True,
         task_reject_on_worker_lost=True,
@@ -82,8 +81,13 @@ def create(config: Settings) -> Celery:
         redis_socket_timeout=SILENT_S,
         redis_retry_on_timeout=False,
         enable_utc=True,
+        **names.of_control(),
     )
     return app
+
+
+def _queues() -> tuple[str, ...]:
+    return names.queue(), names.sweeps(), names.parts()
 
 
 def _verified(url: str) -> str:
@@ -108,6 +112,7 @@ def _transport_options(config: Settings) -> dict[str, Any]:
             "socket_connect_timeout": config.connect_timeout_s,
             "socket_timeout": SILENT_S,
             "socket_keepalive": True,
+            **names.of_unacknowledged(),
         }
     if kind in AMQP:
         return {"confirm_publish": True, **BRIEF}  # or a publish can vanish unseen

@@ -10,11 +10,10 @@ from amqp.exceptions import AMQPError, MessageNacked
 from celery import Celery
 from kombu.exceptions import ConnectionLimitExceeded, InconsistencyError, OperationalError
 
-from worker import error_replies, settings
+from worker import error_replies, names, settings
 from worker.error_replies import Server
-from worker.messaging.app import SENDING, SWEEPS, app
+from worker.messaging.app import SENDING, app
 from worker.messaging.link import Unrouted
-from worker.models.jobs import QUEUE
 
 #: what client libraries raise of a server, beside Redis' own
 _ERRORS = (
@@ -35,7 +34,7 @@ def send(sender: Celery, name: str, body: object = None, **options: Any) -> None
     args = [] if body is None else [body]
     # said here, or Celery would spell out the ids for its monitors, which takes as long as sending
     told = {"argsrepr": "(…)" if args else "()", "kwargsrepr": "{}"}
-    options = {"queue": QUEUE, **SENDING, **told, **options}
+    options = {"queue": names.queue(), **SENDING, **told, **options}
     with unavailable(server(sender)):
         try:
             sender.send_task(name, args, **options)
@@ -61,7 +60,7 @@ def connect(sender: Celery) -> None:
     Raises BrokerUnavailable.
     """
     with unavailable(server(sender)), sender.amqp.producer_pool.acquire(block=True) as producer:
-        producer.maybe_declare(sender.amqp.queues[QUEUE])
+        producer.maybe_declare(sender.amqp.queues[names.queue()])
 
 
 def wake(wanted: int = 1) -> None:
@@ -72,14 +71,14 @@ def wake(wanted: int = 1) -> None:
     """
     missing = min(wanted, settings.load().sweeps_waiting - sweeps_waiting())
     for _ in range(missing):
-        send(app(), "tags.sweep", queue=SWEEPS)
+        send(app(), "tags.sweep", queue=names.sweeps())
 
 
 def sweeps_waiting() -> int:
     """Return how many sweeps wait on the broker."""
     connection: Any  # the stubs take it for a producer
     with unavailable(server(app())), app().pool.acquire(block=True) as connection:
-        return depth(connection, connection.default_channel, SWEEPS)
+        return depth(connection, connection.default_channel, names.sweeps())
 
 
 def depth(connection: Any, channel: Any, name: str) -> int:

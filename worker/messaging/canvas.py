@@ -18,12 +18,12 @@ from celery.app.task import Context
 from kombu import Exchange, Message
 from kombu.utils import json
 
+from worker import names
 from worker.errors import BrokerUnavailable, JobEnded, JobRevoked
 from worker.messaging import answers, broker, signatures
 from worker.messaging.app import BRIEF, SENDING, app
 from worker.messaging.link import AMQP
 from worker.messaging.queues import Queue
-from worker.models.jobs import QUEUE
 
 #: what a caller can hang on a task, as its message names it
 _HUNG = ("callbacks", "errbacks", "chain", "chord")
@@ -235,7 +235,7 @@ def _sender(ours: Celery) -> Celery:
     )
     sender.conf.update(
         {name: ours.conf[name] for name in _SHARED},
-        task_routes={"tags.*": {"queue": QUEUE}},
+        task_routes={"tags.*": {"queue": names.queue()}},
         task_publish_retry_policy=BRIEF,
     )
     return sender

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from worker import names
 from worker.messaging import exchange
-from worker.messaging.app import PARTS, SWEEPS, app
+from worker.messaging.app import app
 from worker.messaging.broker import depth, server, unavailable
-from worker.models.jobs import QUEUE
 from worker.settings import AMQP, MEMORY, scheme
 
-PROBE = f"{QUEUE}.probe"
 #: how long workers, or an alarm of the broker's, may take to be heard
 PATIENCE_S = 1.5
 
@@ -26,7 +25,7 @@ def waiting() -> int:
     """Return how many messages wait for a worker; raises BrokerUnavailable."""
     with unavailable(server(app())), app().connection_for_read() as connection:
         link: Any = connection  # the stubs know no channels
-        return sum(depth(link, link.channel(), name) for name in (QUEUE, PARTS))
+        return sum(depth(link, link.channel(), name) for name in (names.queue(), names.parts()))
 
 
 def probe() -> None:
@@ -37,7 +36,7 @@ def probe() -> None:
     """
     url = str(app().conf.broker_url)
     if scheme(url) in AMQP:
-        exchange.probe(server(app()), (QUEUE, SWEEPS, PARTS))
+        exchange.probe(server(app()), (names.queue(), names.sweeps(), names.parts()))
         return
     with unavailable(server(app())), app().pool.acquire(block=True) as connection:
         link: Any = connection
@@ -45,4 +44,5 @@ def probe() -> None:
             link.ensure_connection(max_retries=0)
             return
         with link.default_channel.conn_or_acquire() as client, client.pipeline() as pipe:
-            pipe.lpush(PROBE, "").delete(PROBE).execute()  # in one step: it is never seen
+            key = f"{names.queue()}.probe"
+            pipe.lpush(key, "").delete(key).execute()  # in one step: it is never seen

@@ -22,14 +22,12 @@ from kombu.transport.virtual.base import QoS as VirtualQoS
 from kombu.utils.encoding import bytes_to_str
 from kombu.utils.json import dumps, loads
 
-from worker import error_replies
+from worker import error_replies, names
 from worker.messaging import scripts, strays
-from worker.models.jobs import QUEUE
 from worker.outages import Outage
 
 log = logging.getLogger(__name__)
 
-TAKEN, TAKEN_AT = "tagsweep.taken", "tagsweep.taken_at"
 #: seconds between two looks at the queues: at least, at most, as a share of how long all was quiet
 LEAST_S, MOST_S, SHARE = 0.002, 0.05, 0.02
 #: after so many quiet seconds Redis is asked to tell of a job, so many seconds at a time: a sweep,
@@ -59,7 +57,7 @@ class QoS(_QoS):  # type: ignore[misc]
             return
         info = message.delivery_info
         address = dumps([info["exchange"], info["routing_key"]])[1:-1]
-        keys = (self.unacked_key, self.unacked_index_key, TAKEN, TAKEN_AT)
+        keys = (self.unacked_key, self.unacked_index_key, *names.taken())
         with self.channel.conn_or_acquire() as client:
             client.eval(scripts.NOTE, len(keys), *keys, delivery_tag, self.channel.taken, address)
         VirtualQoS.append(self, message, delivery_tag)
@@ -100,7 +98,7 @@ class QoS(_QoS):  # type: ignore[misc]
         patience = self.channel.visibility_timeout
         with self.channel.conn_or_acquire() as client:
             seconds, microseconds = client.time()
-            client.eval(scripts.BRING_BACK, 2, TAKEN, TAKEN_AT, patience)
+            client.eval(scripts.BRING_BACK, 2, *names.taken(), patience)
         # compared with this process's clock
         ahead = time.time() - (seconds + microseconds / 1e6)
         self.visibility_timeout = patience + ahead
@@ -145,7 +143,7 @@ class Channel(_Channel):  # type: ignore[misc]
     def _brpop_start(self, timeout: float | None = None) -> None:
         if self.lost is not None:
             raise self.lost
-        if QUEUE not in self.active_queues:
+        if names.queue() not in self.active_queues:
             super()._brpop_start(timeout)
             return
         if self._resting:
@@ -153,18 +151,20 @@ class Channel(_Channel):  # type: ignore[misc]
         self._in_poll = connection = self.client.connection
         self._brpop_sent_at = time.monotonic()
         if not self._taking:  # the last message is moved to where it is: nothing is in our hands
-            connection.send_command("BLMOVE", QUEUE, QUEUE, "RIGHT", "RIGHT", WAIT_S)
+            connection.send_command(
+                "BLMOVE", names.queue(), names.queue(), "RIGHT", "RIGHT", WAIT_S
+            )
             return
         queues = self._queue_cycle.consume(len(self.active_queues))
         if self._in_a_row < MOST_IN_A_ROW:
-            queues = sorted(queues, key=lambda name: name != QUEUE)
+            queues = sorted(queues, key=lambda name: name != names.queue())
         keys = [self._q_for_pri(name, step) for step in self.priority_steps for name in queues]
         self.taken = uuid4().hex
-        keys += [TAKEN, TAKEN_AT]
+        keys += names.taken()
         connection.send_command("EVAL", scripts.TAKE, len(keys), *keys, self.taken)
 
     def _brpop_read(self, **options: Any) -> bool:
-        if QUEUE not in self.active_queues:
+        if names.queue() not in self.active_queues:
             self.taken = ""
             return bool(super()._brpop_read(**options))
         try:
@@ -197,7 +197,7 @@ class Channel(_Channel):  # type: ignore[misc]
     def _hand_over(self, key: bytes, raw: bytes) -> None:
         queue = bytes_to_str(key).rsplit(self.sep, 1)[0]
         self._queue_cycle.rotate(queue)
-        self._in_a_row = self._in_a_row + 1 if queue == QUEUE else 0
+        self._in_a_row = self._in_a_row + 1 if queue == names.queue() else 0
         payload = self._read(raw)
         if payload is not None:
             if payload["headers"].get("task") != RECOVER:
@@ -205,8 +205,9 @@ class Channel(_Channel):  # type: ignore[misc]
             self.connection._deliver(payload, queue)  # noqa: SLF001  # as kombu does
         elif strays.set_aside(raw):  # or it comes back, till it can be
             with self.conn_or_acquire() as client:
-                client.hdel(TAKEN, self.taken)
-                client.zrem(TAKEN_AT, self.taken)
+                taken, taken_at = names.taken()
+                client.hdel(taken, self.taken)
+                client.zrem(taken_at, self.taken)
 
     def _read(self, raw: bytes) -> Any:
         """Return the message as kombu takes it; None where it would end the worker."""

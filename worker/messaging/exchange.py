@@ -11,16 +11,18 @@ import kombu
 from amqp.exceptions import AMQPError, MessageNacked, NotFound
 from kombu.exceptions import KombuError
 
-from worker import error_replies, settings
+from worker import error_replies, names, settings
 from worker.error_replies import Server
 from worker.messaging.app import SILENT_S
 from worker.messaging.link import Link
-from worker.models.events import EXCHANGE
 
 _ERRORS: tuple[type[Exception], ...] = (KombuError, OSError, AMQPError, MessageNacked)
 #: how long a broker may take to confirm a message to nobody
 PROBE_S = 1.0
-_EXCHANGE = kombu.Exchange(EXCHANGE, type="topic", durable=True, delivery_mode="persistent")
+
+
+def _exchange() -> kombu.Exchange:
+    return kombu.Exchange(names.exchange(), type="topic", durable=True, delivery_mode="persistent")
 
 
 #: one connection a broker, kept
@@ -39,7 +41,7 @@ def _producer(url: str) -> kombu.Producer:
             connect_timeout=settings.load().connect_timeout_s,
             transport_options={"confirm_publish": True},
         )
-        _producers[url] = kombu.Producer(connection.default_channel, _EXCHANGE)
+        _producers[url] = kombu.Producer(connection.default_channel, _exchange())
     return _producers[url]
 
 
@@ -54,7 +56,7 @@ def publish(url: str, routing_key: str, event: str) -> None:
             routing_key=routing_key,
             content_type="application/cloudevents+json",
             content_encoding="utf-8",
-            declare=[_EXCHANGE],
+            declare=[_exchange()],
             confirm_timeout=SILENT_S,
         )
     except _ERRORS as error:
@@ -91,7 +93,7 @@ def probe(server: Server, queues: Sequence[str] = ()) -> None:
     try:
         raw: Any = link.connection
         raw.on_blocked = _stop
-        link.Producer().publish("", routing_key="tagsweep.nobody", confirm_timeout=PROBE_S)
+        link.Producer().publish("", routing_key=f"{names.queue()}.nobody", confirm_timeout=PROBE_S)
         for name in queues:
             _look(link, name)
     except _Alarm as alarm:
@@ -137,7 +139,7 @@ def _drained(connection: kombu.Connection) -> Iterator[str | None]:
         received.append(body.decode() if isinstance(body, bytes) else str(body))
 
     # of this connection alone: the broker removes it with the connection
-    queue = kombu.Queue(exchange=_EXCHANGE, routing_key="#", exclusive=True, auto_delete=True)
+    queue = kombu.Queue(exchange=_exchange(), routing_key="#", exclusive=True, auto_delete=True)
     with kombu.Consumer(connection, [queue], on_message=take, no_ack=True):
         yield None
         while True:

@@ -16,10 +16,10 @@ from typing import Any
 
 from celery import signals
 
-from worker import database, schema, settings
+from worker import database, names, schema, settings
 from worker.errors import BrokerUnavailable, TagsweepError
 from worker.messaging import broker, children, custody
-from worker.messaging.app import BEGAN, DIED, SWEEPS, app, process_died
+from worker.messaging.app import BEGAN, DIED, app, process_died
 from worker.outages import Outage
 from worker.settings import REDIS, scheme
 
@@ -85,7 +85,7 @@ def _beat(stop: threading.Event) -> None:
         # one after the other would do the same again; only what has happened must be told
         expires = None if happened else interval
         try:
-            broker.send(app(), "tags.recover", happened, queue=SWEEPS, expires=expires)
+            broker.send(app(), "tags.recover", happened, queue=names.sweeps(), expires=expires)
             happened = None
             outage.over()
         except BrokerUnavailable as error:

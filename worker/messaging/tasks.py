@@ -13,11 +13,11 @@ from uuid import UUID
 import celery
 from celery.exceptions import Reject, Retry
 
-from worker import settings
+from worker import names, settings
 from worker.errors import Retryable
 from worker.messaging import broker, canvas
 from worker.messaging.app import app
-from worker.models.jobs import JOB_TASKS, QUEUE
+from worker.models.jobs import JOB_TASKS
 from worker.outages import Outage
 
 log = logging.getLogger(__name__)
@@ -79,7 +79,7 @@ class Delivery:
 
 
 def task(
-    name: str, *, queue: str = QUEUE, again: bool = True, acks_late: bool = True
+    name: str, *, queue: Callable[[], str] = names.queue, again: bool = True, acks_late: bool = True
 ) -> Callable[[Callable[[Delivery], None]], Any]:
     """Make a function of a Delivery the Celery task ``name``.
 
@@ -108,7 +108,7 @@ def task(
             "acks_on_timeout": not again,
             "acks_late": acks_late,
         }
-        as_task: Any = app().task(name=name, bind=True, queue=queue, **options)
+        as_task: Any = app().task(name=name, bind=True, queue=queue(), **options)
         return as_task(run)
 
     return decorate

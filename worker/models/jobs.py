@@ -38,6 +38,7 @@ from worker.models.fields import (
 )
 from worker.models.resources import RESOURCE_TYPES, number_of
 
+#: with the default namespace: else names.py tells it
 QUEUE = "tagsweep"
 _HEAD = "head"  # what is validated is a job without its long lists
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from worker import acceptance, database, silence
+from worker import acceptance, database, names, silence
 from worker.errors import InvalidJob
-from worker.messaging.app import PARTS
 from worker.messaging.tasks import Delivery, task
 from worker.models.parts import Part
 
 
-@task(Part.task, queue=PARTS)
+@task(Part.task, queue=names.parts)
 def part(delivery: Delivery) -> None:
     """Keep a part of a streamed job; the last one in starts it."""
     try:
@@ -20,7 +19,7 @@ def part(delivery: Delivery) -> None:
         acceptance.refuse(delivery, str(invalid))
 
 
-@task("tags.probe", queue=PARTS)
+@task("tags.probe", queue=names.parts)
 def probe(delivery: Delivery) -> None:
     """Note that whatever stood before this message in the queue has been served."""
     with database.transaction() as connection:

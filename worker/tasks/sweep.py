@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from worker import sweeping
-from worker.messaging.app import SWEEPS
+from worker import names, sweeping
 from worker.messaging.tasks import Delivery, task
 
 
 # a lost sweep is replaced by any other, one that came again would be one more
-@task("tags.sweep", queue=SWEEPS, again=False)
+@task("tags.sweep", queue=names.sweeps, again=False)
 def sweep(_: Delivery) -> None:
     """Apply open chunks for a time slice."""
     sweeping.sweep()
