@@ -15,7 +15,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from tests.servers import PgBouncer, Postgres
+from tests.servers import PgBouncer, Postgres, RabbitMQ
 from worker import readiness
 from worker.models.tables import metadata
 
@@ -39,6 +39,10 @@ class Configuration:
     def server(self) -> Postgres:
         """Return the PostgreSQL of the session, not started yet."""
         return Postgres()
+
+    def rabbitmq(self) -> RabbitMQ:
+        """Return the RabbitMQ of the session, not started yet."""
+        return RabbitMQ()
 
     @contextmanager
     def around(self, server: Postgres, run: Run) -> Iterator[None]:  # noqa: ARG002  # others do
@@ -142,8 +146,26 @@ class Postgres18(Configuration):
         return Postgres(version="18")
 
 
-#: what else is to come: a schema of another name, Sentinel, quorum queues
-ALL = {kind.name: kind for kind in (Configuration, Pooled, Postgres18, LeastRights)}
+class _QuorumRabbitMQ(RabbitMQ):
+    def create_vhost(self, queue_type: str = "quorum") -> str:
+        """Create an empty virtual host, whose queues are quorum ones unless somebody says so."""
+        return super().create_vhost(queue_type)
+
+
+class Quorum(Configuration):
+    """Virtual hosts of RabbitMQ whose default type of queue is quorum."""
+
+    name = "quorum"
+    broker = "amqp"
+    fixtures = ("rabbitmq_server", "stack", "server_stack", "gateway")
+
+    def rabbitmq(self) -> RabbitMQ:
+        """Return it."""
+        return _QuorumRabbitMQ()
+
+
+#: what else is to come: a schema of another name, Sentinel
+ALL = {kind.name: kind for kind in (Configuration, Pooled, Postgres18, LeastRights, Quorum)}
 
 
 @cache

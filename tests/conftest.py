@@ -84,7 +84,7 @@ def redis_server() -> Iterator[Redis]:
 def rabbitmq_server() -> Iterator[RabbitMQ | NamedRabbitMQ]:
     """The session's RabbitMQ, or the one that TAGSWEEP_TEST_AMQP_URL names; not to be killed."""
     named = os.environ.get("TAGSWEEP_TEST_AMQP_URL")
-    server = RabbitMQ()
+    server = configurations.active().rabbitmq()
     if named and not server.is_installed():
         yield NamedRabbitMQ(named)
         return
@@ -146,8 +146,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def _meets(configuration: configurations.Configuration, item: pytest.Item) -> bool:
     if item.get_closest_marker("default_configuration"):
         return False
-    if item.get_closest_marker("core"):
-        return True
+    if core := item.get_closest_marker("core"):
+        return not core.args or configuration.name in core.args
     called = getattr(item, "callspec", None)
     parameters = set(map(str, called.params.values())) if called else set()
     fixtures = set(getattr(item, "fixturenames", ()))

@@ -13,6 +13,7 @@ from sqlalchemy import text
 from tests import configurations
 from tests.cli import CommandLine
 from tests.gateway import Gateway, serving
+from tests.servers import RabbitMQ
 from tests.stack import PATIENCE_S, ServerStack, eventually, producing
 from tests.stores import Store, attached, counts, new_ids
 
@@ -166,3 +167,24 @@ def test_the_gateway_is_ready_and_serves(core: ServerStack, door: Gateway, tenan
         with client.stream("GET", "/api/v1/events", headers={"Last-Event-ID": "0"}) as feed:
             assert any(job["id"] in line for line in feed.iter_lines())
     assert core.store.links(tenant) == set()
+
+
+@pytest.mark.core("quorum")
+def test_a_service_may_send_before_any_worker_starts(
+    request: pytest.FixtureRequest, tenant: str, tmp_path: Path
+) -> None:
+    ids = new_ids(10)
+    server: RabbitMQ = request.getfixturevalue("rabbitmq_server")
+    store: Store = request.getfixturevalue("postgres_store")
+    store.tag(tenant, "legacy", tables=ids)
+    stack = ServerStack("amqp", tmp_path, store.url, server.create_vhost())
+    body = {"tenant": tenant, "names": ["legacy"]}
+    try:
+        before = stack.send("tags.detach", {**body, "tables": ids[:5]})
+        stack.start_worker()
+        stack.wait()
+        after = stack.send("tags.detach", {**body, "tables": ids[5:]})
+        for one in (before, after):
+            assert one.get(timeout=PATIENCE_S)["counts"] == counts(total=5, removed=5)
+    finally:
+        stack.close()
