@@ -17,11 +17,13 @@ from tests.locks import held_table
 from tests.servers import PgBouncer, Postgres
 from tests.servers.standby import Standby
 from tests.stack import ServerStack, eventually
-from tests.stores import Store
+from tests.stores import Store, new_ids
 from worker import diagnosis, readiness, schema
 from worker.errors import StoreUnavailable
 
 pytestmark = [pytest.mark.integration, pytest.mark.default_configuration]
+
+DETACH = "/api/v1/tags/detach/"
 
 
 def _execute(url: str, *statements: str) -> None:
@@ -89,6 +91,20 @@ def test_a_standby_is_told(own_postgres: Postgres) -> None:
         eventually(lambda: readiness.problem() == readiness.STANDBY)
 
 
+def test_a_store_that_refuses_what_is_written_is_told_in_its_own_words(
+    postgres_store: Store,
+) -> None:
+    _execute(
+        postgres_store.url,
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN RAISE 'could not extend file' USING ERRCODE = '53100'; END $$",
+        "CREATE TRIGGER refuse BEFORE INSERT ON job EXECUTE FUNCTION refuse()",
+    )
+    assert readiness.problem() == "could not extend file"
+    (told,) = _wrong()
+    assert "could not extend file" in told
+
+
 def test_a_store_whose_tables_are_locked_is_told_soon(postgres_store: Store) -> None:
     with held_table(postgres_store, "job"):
         assert readiness.problem() == readiness.LOCKED
@@ -150,12 +166,32 @@ def _is(gateway: Gateway, status: int) -> bool:
     return httpx.get(f"{gateway.url}/readyz").status_code == status
 
 
-def test_a_gateway_whose_store_is_read_only_is_not_ready(idle_stack: ServerStack) -> None:
+def test_a_gateway_whose_store_is_read_only_is_not_ready_and_refuses_for_now(
+    idle_stack: ServerStack, tenant: str
+) -> None:
+    idle_stack.store.tag(tenant, "t")
     url = str(idle_stack.settings["database_url"])
-    with serving(idle_stack) as gateway:
+    with serving(idle_stack) as gateway, gateway.client(tenant) as client:
         eventually(lambda: _is(gateway, 200))
         with read_only(url):
             eventually(lambda: _is(gateway, 503))
             told = httpx.get(f"{gateway.url}/readyz").json()["detail"]
             assert "The store cannot be written to: it is set to be read only" in told
+            body = {"names": ["t"], "tables": new_ids(1)}
+            answer = client.post(DETACH, json=body)
+            assert (answer.status_code, answer.headers["retry-after"]) == (503, "2")
+            assert "The store refuses" in answer.text
         eventually(lambda: _is(gateway, 200))
+
+
+def test_a_worker_that_starts_on_a_read_only_store_works_once_it_can(
+    idle_stack: ServerStack, tenant: str
+) -> None:
+    ids = new_ids(3)
+    idle_stack.store.tag(tenant, "t", tables=ids)
+    url = str(idle_stack.settings["database_url"])
+    with read_only(url):
+        idle_stack.start_worker()
+        idle_stack.wait()
+        pending = idle_stack.send("tags.detach", {"tenant": tenant, "names": ["t"], "tables": ids})
+    assert pending.get(timeout=60)["counts"]["removed"] == 3

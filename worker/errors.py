@@ -50,6 +50,8 @@ class StoreBusy(Retryable):
 class StoreRefused(Retryable):
     """The store answers, and refuses the statement."""
 
+    public = "The store refuses what it is told at present."
+
     def __init__(
         self, message: str, *, said: str = "", code: str | None = None, by_item: bool = False
     ) -> None:

@@ -47,7 +47,7 @@ def problem() -> str | None:
                 return mode
             connection.execute(insert(job).values(**_tried()))
     except StoreRefused as error:
-        return str(error)
+        return error.said
     except StoreBusy:
         if database.engine().dialect.name == "sqlite":  # somebody writes
             return None
