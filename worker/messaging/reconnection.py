@@ -37,12 +37,23 @@ _RECONNECT = {"interval_start": 0.2, "interval_step": 0.4, "interval_max": 2}
 LOOK_S = 0.1
 
 
+def _of_redis(driver: str) -> tuple[type[Exception], ...]:
+    """Return what a client of Redis raises beside what kombu expects of it."""
+    if driver != "redis":
+        return ()
+    from kombu.transport import redis  # the transport is that already
+
+    client: Any = redis
+    return (client.exceptions.RedisError,)
+
+
 class Consumer(CeleryConsumer):
     """Celery's consumer, which outlives whatever its broker answers."""
 
-    connection: Any  # the stubs lack these three
+    connection: Any  # the stubs lack these
     controller: Any
     channel_errors: Any
+    conninfo: Any
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -55,6 +66,7 @@ class Consumer(CeleryConsumer):
             AMQPError,
             KombuError,
             MessageNacked,
+            *_of_redis(self.conninfo.transport.driver_type),
         )
         self._outage = Outage(log, "The broker serves this worker again")
         self._failures = 0
