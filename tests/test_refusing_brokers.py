@@ -16,7 +16,7 @@ import pytest
 from tests.fixtures import configured
 from tests.gateway import Gateway, serving
 from tests.servers import Postgres, RabbitMQ, Redis
-from tests.stack import ServerStack, Worker, eventually
+from tests.stack import ServerStack, Worker, eventually, messages_waiting
 from tests.stores import counts, new_ids, new_tenant
 from tests.weather import refusals_rabbitmq, refusals_redis
 from tests.weather.refusals_rabbitmq import VirtualHost
@@ -157,6 +157,58 @@ def test_a_worker_lives_through_it_and_its_log_is_short(
         done = stack.detach(tenant, ["legacy"], tables=[one])
         assert done["counts"] == counts(total=1, removed=1)
     eventually(lambda: re.search("again, after", worker.log))
+    assert not worker.ended
+
+
+@pytest.mark.parametrize("case", LIVED)
+def test_a_worker_that_is_asked_to_end_ends_while_it_is_refused(
+    places: Callable[[str], Place], stack_on: Callable[[Place], ServerStack], case: str
+) -> None:
+    kind, name = case.split()
+    place = places(kind)
+    stack = stack_on(place)
+    worker = stack.start_worker()
+    stack.wait()
+    with place.refusing(name):
+        eventually(lambda: "refuses: " in worker.log)
+        worker.process.terminate()
+        assert worker.process.wait(10) == 0
+
+
+def test_a_full_redis_is_worked_off_also_by_a_worker_that_starts_then(
+    places: Callable[[str], Place], stack_on: Callable[[Place], ServerStack]
+) -> None:
+    place = places("redis")
+    stack = stack_on(place)
+    tenant, ids = new_tenant(), new_ids(5)
+    stack.store.tag(tenant, "legacy", tables=ids)
+    body = {"tenant": tenant, "names": ["legacy"]}
+    sent = [stack.send("tags.detach", {**body, "tables": [one]}) for one in ids]
+    assert messages_waiting(place.owner_url) == len(ids)
+    with place.refusing("out-of-memory"):
+        worker = stack.start_worker()
+        for job in sent:
+            eventually(lambda job=job: stack.store.job(job.id))
+        eventually(lambda: messages_waiting(place.owner_url) == 0)
+        assert not worker.ended
+    for job in sent:
+        assert job.get(timeout=30)["counts"] == counts(total=1, removed=1)
+
+
+def test_a_message_of_no_job_waits_for_the_store_and_lets_others_follow(
+    stack_on: Callable[[Place], ServerStack], places: Callable[[str], Place]
+) -> None:
+    stack = stack_on(places("redis"))
+    worker = stack.start_worker()
+    stack.wait()
+    with stack.store.transaction() as connection:
+        connection.exec_driver_sql("ALTER TABLE set_aside RENAME TO elsewhere")
+    stray = stack.send("tags.unheard_of", {})
+    eventually(lambda: "waits till it is set aside" in worker.log)
+    with stack.store.transaction() as connection:
+        connection.exec_driver_sql("ALTER TABLE elsewhere RENAME TO set_aside")
+    eventually(lambda: stack.store.set_aside(stray.id))
+    assert stack.detach(new_tenant(), ["n"], tables=new_ids(1))["status"] == "succeeded"
     assert not worker.ended
 
 
