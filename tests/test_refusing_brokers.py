@@ -187,8 +187,7 @@ def test_a_full_redis_is_worked_off_also_by_a_worker_that_starts_then(
     assert messages_waiting(place.owner_url) == len(ids)
     with place.refusing("out-of-memory"):
         worker = stack.start_worker()
-        for job in sent:
-            eventually(lambda job=job: stack.store.job(job.id))
+        eventually(lambda: all(stack.store.job(job.id) for job in sent))
         eventually(lambda: messages_waiting(place.owner_url) == 0)
         assert not worker.ended
     for job in sent:
