@@ -64,8 +64,8 @@ ADVICE = {
     "540": "It does not do what is asked of it: see its log and docs/brokers.md.",
     "unrouted": "No queue takes the message: it was deleted, or the node that holds it is down. "
     "Start a worker, or that node.",
-    "nack": "A queue is full, or too many of its nodes are down: start workers, raise its limit, "
-    "or start its nodes.",
+    "nack": "Perhaps the queue is full, or too many of its nodes are down: start workers, raise "
+    "its limit, or start its nodes.",
     "541": "It has an internal error: see its log.",
 }
 _OTHER = "See its log."
