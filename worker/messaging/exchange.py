@@ -94,8 +94,7 @@ def probe(server: Server, queues: Sequence[str] = ()) -> None:
         raw: Any = link.connection
         raw.on_blocked = _stop
         link.Producer().publish("", routing_key=f"{names.queue()}.nobody", confirm_timeout=PROBE_S)
-        for name in queues:
-            _look(link, name)
+        _look(link, queues)
     except _Alarm as alarm:
         raise error_replies.blocked(server, str(alarm)) from alarm
     except _ERRORS as error:
@@ -109,13 +108,15 @@ def _stop(reason: str) -> None:
     raise _Alarm(reason)
 
 
-def _look(link: Link, queue: str) -> None:
-    channel: Any = link.channel()  # one for each: an error closes it
-    try:
-        channel.queue_declare(queue, passive=True)
-    except NotFound as error:
-        if "down" in str(error):  # it is there, and the node that it is on is not
-            raise
+def _look(link: Link, queues: Sequence[str]) -> None:
+    channel: Any = link.channel()
+    for queue in queues:
+        try:
+            channel.queue_declare(queue, passive=True)
+        except NotFound as error:
+            if "down" in str(error):  # it is there, and the node that it is on is not
+                raise
+            channel = link.channel()  # the error has closed the other
 
 
 def follow(url: str) -> Iterator[str | None]:
