@@ -22,8 +22,8 @@ from kombu.transport.virtual.base import QoS as VirtualQoS
 from kombu.utils.encoding import bytes_to_str
 from kombu.utils.json import dumps, loads
 
-from worker import error_replies, names
-from worker.messaging import scripts, strays
+from worker import names
+from worker.messaging import redis_channel, scripts, strays
 from worker.outages import Outage
 
 log = logging.getLogger(__name__)
@@ -44,7 +44,7 @@ _unrestored = Outage(log, "Messages of workers that died come back again")
 
 # neither has types
 _QoS: Any = redis.QoS
-_Channel: Any = redis.Channel
+_Channel: Any = redis_channel.Channel
 
 
 class QoS(_QoS):  # type: ignore[misc]
@@ -85,6 +85,16 @@ class QoS(_QoS):  # type: ignore[misc]
             VirtualQoS.ack(self, delivery_tag)
             self.channel.lost = error
 
+    def _remove_from_indices(self, delivery_tag: str, pipe: Any = None) -> Any:
+        """Prepare to remove a message that was in hand; not by MULTI, which a full Redis refuses.
+
+        In this order what is done by half is harmless: a number in the index without a message.
+        """
+        if pipe is None:
+            with self.channel.conn_or_acquire() as client:
+                pipe = client.pipeline(transaction=False)
+        return pipe.hdel(self.unacked_key, delivery_tag).zrem(self.unacked_index_key, delivery_tag)
+
     def restore_visible(self, *args: Any, **kwargs: Any) -> None:
         """Bring back what workers had in hand, or nearly, that have died."""
         try:
@@ -115,30 +125,7 @@ class Channel(_Channel):  # type: ignore[misc]
     _in_a_row = 0
     _can_wait = True
     _resting = False
-    _sender: Any = None
     _quiet_since = 0.0
-
-    def _create_client(self, asynchronous: bool = False) -> Any:  # noqa: FBT001, FBT002  # kombu's
-        """Return one client for all commands.
-
-        Kombu makes one for each, which takes longer than the command.
-        """
-        if asynchronous:
-            return super()._create_client(asynchronous)
-        if self._sender is None or self._sender.connection_pool is not self.pool:
-            self._sender = super()._create_client()
-        return self._sender
-
-    def _queue_bind(self, *args: Any) -> None:
-        """Note that a queue is bound; a full Redis, which refuses that, is worked off all the same.
-
-        Jobs go to their queue by its name, and what is told to all by PUBLISH: neither looks it up.
-        """
-        try:
-            super()._queue_bind(*args)
-        except _REFUSED as error:
-            if error_replies.code_of(error) != "OOM":
-                raise
 
     def _brpop_start(self, timeout: float | None = None) -> None:
         if self.lost is not None:
