@@ -11,11 +11,9 @@ from typing import Any
 from kombu.transport import redis
 
 from worker import error_replies
-from worker.outages import Outage
 
 log = logging.getLogger(__name__)
 
-_unkept = Outage(log, "The queues that workers are told by are kept up again")
 _REFUSED = redis.get_redis_error_classes().channel_errors
 _Channel: Any = redis.Channel  # it has no types
 
@@ -48,13 +46,14 @@ class Channel(_Channel):  # type: ignore[misc]
                 raise
 
     def maybe_refresh_binding_expiry(self) -> None:
-        """Keep what is written down of expiring queues; where that is refused, it can wait."""
+        """Keep what is written down of expiring queues; where that is refused, it can wait.
+
+        Kombu would warn of it every second; whatever else is refused is told.
+        """
         try:
             super().maybe_refresh_binding_expiry()
         except _REFUSED as error:
-            _unkept.failed(f"The queues that workers are told by are not kept up: {error}")
-        else:
-            _unkept.over()
+            log.debug("Bindings are not kept up: %s", error)
 
     def _size(self, queue: str) -> int:
         """Return how many messages wait in a queue."""
