@@ -31,7 +31,7 @@ from producer.gateway import (
 from producer.gateway.access import Access
 from producer.gateway.refusals import Refusal, document
 from producer.gateway.service import Gateway
-from worker.errors import BrokerUnavailable, Retryable, StoreRefused, StoreUnavailable
+from worker.errors import Retryable
 
 MODULES = (detach, attach, batch_delete, jobs, steering, receipts, resources, feed, operation)
 #: whose shape an error has, by the path's beginning
@@ -112,9 +112,7 @@ async def _refused(request: Request, error: Any) -> Response:
 async def _down(request: Request, error: Any) -> Response:
     """Answer for a server that is down, where nothing was begun."""
     request.app.state.gateway.log.warning("unavailable", reason=str(error))
-    told = isinstance(error, (BrokerUnavailable, StoreRefused))
-    which = error if told else StoreUnavailable
-    return _shaped(request, refusals.unavailable(which.public))
+    return _shaped(request, refusals.down(error))
 
 
 async def _faulty(request: Request, _: Any) -> Response:

@@ -8,7 +8,14 @@ from typing import Any
 
 from starlette.responses import Response
 
-from worker.errors import InvalidJob, ItemError
+from worker.errors import (
+    BrokerUnavailable,
+    InvalidJob,
+    ItemError,
+    Retryable,
+    StoreRefused,
+    StoreUnavailable,
+)
 
 #: seconds after which another try may work
 RETRY_S = 2
@@ -61,6 +68,13 @@ def invalid(error: InvalidJob) -> Refusal:
 def unavailable(reason: str) -> Refusal:
     """Return the refusal that promises: nothing was done, and nothing will be."""
     return Refusal(503, f"{reason} Nothing was done.", headers={"Retry-After": str(RETRY_S)})
+
+
+def down(error: Retryable) -> Refusal:
+    """Return the refusal for what a server that is down, or refuses, has let nobody begin."""
+    if isinstance(error, (BrokerUnavailable, StoreRefused)):
+        return unavailable(error.public)
+    return unavailable(StoreUnavailable.public)
 
 
 def problem(refusal: Refusal) -> Response:

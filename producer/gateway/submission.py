@@ -133,7 +133,7 @@ class Submission:
                 if not gate.close():
                     return await self._settle(order)
                 if time.monotonic() - start > PATIENCE_S / 2 or str(error) == SLOW:
-                    raise refusals.unavailable("The store does not answer.") from error
+                    raise refusals.down(error) from error
 
     async def _settle(self, order: Order) -> Recorded:
         try:
