@@ -16,7 +16,7 @@ from uuid import UUID
 from sqlalchemy import Connection, and_, or_, select, tuple_, update
 
 from worker import database
-from worker.errors import StoreBusy, StoreRefused, TagsweepError
+from worker.errors import StoreBusy, StoreRefused, TagsweepError, words
 from worker.models.records import JobRecord
 from worker.models.tables import chunk as chunks
 from worker.models.tables import job as jobs
@@ -82,7 +82,7 @@ def reason_of(error: Exception) -> str:
         return redacted(REFUSED.format(said=error.said.rstrip(".")[:300] + code))
     if isinstance(error, StoreBusy):
         return BUSY
-    return redacted(f"An unexpected error stopped it ({type(error).__name__}: {error}).")[:300]
+    return redacted(f"An unexpected error stopped it ({words(error)}).")
 
 
 def chunk(job_id: UUID, number: int, error: Exception) -> None:

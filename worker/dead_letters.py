@@ -11,7 +11,7 @@ from contextlib import suppress
 from uuid import UUID
 
 from worker import acceptance, attempts, splitting
-from worker.errors import InvalidJob, Rejected, Retryable
+from worker.errors import InvalidJob, Rejected, Retryable, words
 from worker.messaging.tasks import Delivery
 from worker.models.jobs import KINDS
 from worker.models.parts import Part
@@ -75,4 +75,4 @@ def _job_of(delivery: Delivery) -> UUID | None:
 
 
 def _reason(error: Exception) -> str:
-    return redacted(FAULT.format(error=f"{type(error).__name__}: {error}".splitlines()[0][:200]))
+    return redacted(FAULT.format(error=words(error)))

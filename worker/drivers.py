@@ -27,11 +27,10 @@ BUSY = ("55P03", "40P01", "40001")
 AWAY = ("08", "57P", "53300")
 #: classes of SQLSTATE by which constraints, triggers and values of single rows are refused
 ROWS = ("22", "23", "27", "44", "P0")
-#: a session that became read-only stays so, however the server is set by now
-READ_ONLY = "25006"
-#: what a session may be refused that a new one is not: prepared statements and plans that are lost
-#: or clash, a search_path or rights of its role as they were when it began
-STALE = ("26000", "42P05", "0A000", "42P01", "3F000", "42501")
+#: what a session may be refused that a new one is not: it became read-only, and stays so however
+#: the server is set by now; prepared statements and plans that are lost or clash; a search_path, or
+#: rights of its role, as they were when it began
+STALE = ("25006", "26000", "42P05", "0A000", "42P01", "3F000", "42501")
 #: of SQLite, by the last byte of its code: the file is locked
 _LOCKED = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 #: the same: what is wrong with the file, in words that help
@@ -69,16 +68,13 @@ def translated() -> Iterator[None]:
 
 
 def renew(context: ExceptionContext) -> None:
-    """Let no session be used again that goes on refusing what a new one would do.
+    """Let no session be used again that may go on refusing what a new one would do.
 
-    Heard by an engine on each error. A session that became read-only takes the other ones of the
-    pool with it: they are of the same time.
+    Heard by an engine on each error. It is closed once it is given back: what stands in its
+    transaction may go on behind a savepoint.
     """
     state = getattr(context.original_exception, "sqlstate", None)
-    if state == READ_ONLY:
-        context.is_disconnect = True
-    elif state in STALE and context.connection is not None and not context.is_disconnect:
-        # once it is given back: what stands in its transaction may go on behind a savepoint
+    if state in STALE and context.connection is not None and not context.is_disconnect:
         context.connection.connection.invalidate(soft=True)
 
 

@@ -143,6 +143,15 @@ class NotRunning(Rejected):
     """The job is not under way."""
 
 
+def words(error: BaseException) -> str:
+    """Return an error in one line of some 200 characters, also one that cannot even say itself."""
+    try:
+        said = " ".join(str(error).split())
+    except Exception:  # noqa: BLE001  # whatever it raises
+        said = ""
+    return f"{type(error).__name__}: {said}"[:200]
+
+
 def sentence(errors: list[ItemError]) -> str:
     """Return the first few ``errors`` as one line: ``names: This field is required.``."""
     shown = [f"{error['path'].lstrip('/') or 'job'}: {error['reason']}" for error in errors[:5]]

@@ -24,7 +24,7 @@ from worker import (
     throttle,
     turns,
 )
-from worker.errors import StoreBusy, StoreRefused, StoreUnavailable, TagsweepError
+from worker.errors import StoreBusy, StoreRefused, StoreUnavailable, TagsweepError, words
 from worker.messaging import broker
 from worker.models.records import Chunk, JobRecord, Outcome
 from worker.redaction import redacted
@@ -136,8 +136,7 @@ def _faulty(job: JobRecord, chunk: Chunk, error: Exception) -> JobRecord:
     if attempts.count(step) < MOST_FAULTS:
         backoff.chunk(job.id, chunk.number, error)
         return job
-    cause = f"{type(error).__name__}: {error}".splitlines()[0][:200]
-    reason = redacted(FAULT.format(error=cause, tries=MOST_FAULTS))
+    reason = redacted(FAULT.format(error=words(error), tries=MOST_FAULTS))
     try:
         return apply_carefully(job.id, chunk.number, reason) or job
     except StoreRefused as refused:

@@ -49,6 +49,8 @@ def _redact(logger: logging.Logger, **_: Any) -> None:
 
 def _remarkable(record: logging.LogRecord) -> bool:
     fields = record.args
+    if isinstance(fields, Mapping) and fields.get("description") == "rejected":
+        return not str(fields.get("name")).startswith("tags.")  # the task has said why, once
     if record.levelno > logging.INFO:
         return True
     if isinstance(fields, tuple):  # "Discarding revoked task": a look for recovery came too late

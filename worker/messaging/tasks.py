@@ -14,7 +14,7 @@ import celery
 from celery.exceptions import Reject, Retry
 
 from worker import names, settings
-from worker.errors import Retryable
+from worker.errors import Retryable, words
 from worker.messaging import broker, canvas
 from worker.messaging.app import app
 from worker.models.jobs import JOB_TASKS
@@ -139,7 +139,7 @@ def _done(
             return
         if _given_up(self, args, kwargs, why):
             return
-        _outage(self).failed(f"{self.name}: {why}")
+        _outage(self).failed(f"{self.name}: {why if isinstance(why, Retryable) else words(why)}")
         wait = min(RETRY_S * 2 ** min(tries, MOST_DOUBLINGS), MOST_RETRY_S)
         time.sleep(wait * random.uniform(0.5, 1))  # noqa: S311  # so that not all come at once
         tries += 1
@@ -157,7 +157,7 @@ def _given_up(
     try:
         return any(give_up(_delivery(self, args, kwargs), why) for give_up in _givers_up)
     except Exception as error:  # noqa: BLE001  # then it is tried again
-        _outage(self).failed(f"{self.name} cannot be given up: {error}")
+        _outage(self).failed(f"{self.name} cannot be given up: {words(error)}")
         return False
 
 
@@ -170,7 +170,7 @@ def _sent_anew(self: celery.Task[Any, Any], retries: int) -> bool:
     try:
         broker.send_anew(self.signature_from_request(retries=retries))
     except Exception as error:  # noqa: BLE001  # whatever it is, there is no copy
-        _outage(self).failed(f"{self.name} cannot be sent anew: {error}")
+        _outage(self).failed(f"{self.name} cannot be sent anew: {words(error)}")
         return False
     return True
 
