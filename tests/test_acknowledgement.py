@@ -5,7 +5,9 @@ from __future__ import annotations
 import builtins
 import pickle
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from types import ModuleType
 from typing import Any
 from uuid import uuid4
@@ -32,6 +34,13 @@ from worker.messaging.tasks import Delivery
 
 pytestmark = pytest.mark.filterwarnings("ignore::celery.exceptions.CDeprecationWarning")
 
+#: what classes of errors are called with
+WAYS: tuple[tuple[Any, ...], ...] = (
+    ("not now",),
+    (),
+    ("not now", {}, Exception()),
+    ("not now", [KeyError()]),
+)
 MODULES = (
     builtins,
     sqlite3,
@@ -53,7 +62,7 @@ def _classes(module: ModuleType) -> list[type[BaseException]]:
 
 
 def _made(kind: type[BaseException]) -> BaseException:
-    for arguments in (("not now",), (), ("not now", {}, Exception()), ("not now", [KeyError()])):
+    for arguments in WAYS:
         try:
             return kind(*arguments)
         except Exception:  # noqa: BLE001, S112  # it wants other ones
@@ -73,8 +82,8 @@ class Message:
         self.properties: dict[str, Any] = {}
         address = {"exchange": "tagsweep", "routing_key": "tagsweep"}
         self.delivery_info: dict[str, Any] = {**address, "redelivered": False}
-        self.headers = {"id": str(uuid4()), "task": "tags.tried", "lang": "py"}
-        self.payload = ([1], {}, {})
+        self.headers: dict[str, Any] = {"id": str(uuid4()), "task": "tags.tried", "lang": "py"}
+        self.payload: Any = ([1], {}, {})
 
 
 class Worker:
@@ -84,7 +93,7 @@ class Worker:
         self.copies_taken: Callable[[], bool] = lambda: True
         self.fate: list[str] = []
         self.raised: Callable[[], None] = lambda: None
-        monkeypatch.setattr(tasks.time, "sleep", lambda _: None)
+        monkeypatch.setattr(time, "sleep", lambda _: None)
         monkeypatch.setattr(broker, "send_anew", self._send_anew)
         self.task = tasks.task("tags.tried")(lambda _: self.raised())
 
@@ -119,7 +128,7 @@ class Worker:
 
     def _traced(self, request: Any) -> None:
         found, info, runtime, said = trace_task(
-            self.task, request.id, [1], {}, request.request_dict, app=messaging.app()
+            self.task, request.id, (1,), {}, request.request_dict, app=messaging.app()
         )
         result = (1, found, runtime) if info else (0, said, runtime)
         request.on_success(pickle.loads(pickle.dumps(result)))  # noqa: S301  # as billiard does
@@ -170,8 +179,7 @@ def test_where_the_broker_takes_no_copy_the_message_is_given_back_or_waits_in_ha
     for error in _errors():
         if not isinstance(error, Exception):
             continue
-        answers = iter([False, False, True])
-        worker.copies_taken = lambda answers=answers: next(answers)
+        worker.copies_taken = partial(next, iter([False, False, True]))
         expected = ["copied", "acknowledged"] if limited else ["requeue=True"]
         assert worker.take(error) == expected, repr(error)
 
@@ -236,11 +244,10 @@ def _translated(original: Exception, base: type[Exception]) -> Exception:
 @pytest.mark.usefixtures("worker")
 def test_every_code_of_postgresql_has_a_fate() -> None:
     codes = {
-        getattr(one, "sqlstate", None): one
+        str(one.sqlstate): one
         for one in _classes(psycopg.errors)
-        if issubclass(one, psycopg.Error)
+        if issubclass(one, psycopg.Error) and one.sqlstate
     }
-    codes.pop(None)
     assert len(codes) > 200
     for code, kind in codes.items():
         found = _translated(kind("no"), psycopg.Error)
