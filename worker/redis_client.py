@@ -12,8 +12,6 @@ if TYPE_CHECKING:
 
 # It takes a tenth of a second to import, and most commands never speak to a Redis.
 
-SENTINEL_PORT = 26_379
-
 
 def connect(url: str, **options: Any) -> redis.Redis:
     """Return a client; ``options`` are those of its connections. Nothing is connected yet."""
@@ -33,7 +31,7 @@ def _master(url: str, options: dict[str, Any]) -> redis.Redis:
     found = server_url.servers(url)
     config = settings.load()
     sentinels = sentinel(
-        [(one.host, one.port or SENTINEL_PORT) for one in found],
+        [(one.host, one.port or server_url.SENTINEL_PORT) for one in found],
         sentinel_kwargs={**config.sentinel_options(url), **options},
         db=found[0].database,
         username=found[0].user or None,

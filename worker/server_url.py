@@ -26,6 +26,7 @@ _VALUES = {
     "virtual_host": r"\d{1,9}",
 }
 _HOST = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\s:\[\]@,%]+)(?::(?P<port>\d{1,5}))?")
+SENTINEL_PORT = 26_379
 _PORTS = range(1, 65_536)
 _PLAIN = re.compile(r"[\w.~!$&'()*+,=%\-]*", re.ASCII)
 _ENCODED = "in a password, / ? # @ ; and % are written %2F %3F %23 %40 %3B and %25"
@@ -131,7 +132,11 @@ def _same(found: list[Server]) -> list[Server]:
         if len(values) > 1:
             what = "database" if part == "path" else part
             raise ValueError(f"names more than one {what} of the one master")
-    return [replace(one, **{k: next(iter(v)) for k, v in named.items() if v}) for one in found]
+    alike = {part: next(iter(values)) for part, values in named.items() if values}
+    # named in any case: Celery would take the port of a Redis
+    places = [one.place if one.port else f"{one.place}:{SENTINEL_PORT}" for one in found]
+    pairs = zip(found, places, strict=True)
+    return [replace(one, **alike, place=place) for one, place in pairs]
 
 
 def _server(url: str) -> Server:

@@ -19,7 +19,7 @@ from worker.redaction import masked
 from worker.server_url import check, tls
 from worker.urls import AMQP, MEMORY, REDIS, SENTINEL, scheme
 
-__all__ = ["AMQP", "MEMORY", "REDIS", "Settings", "load", "masked", "scheme"]
+__all__ = ["AMQP", "MEMORY", "REDIS", "SENTINEL", "Settings", "load", "masked", "scheme"]
 
 #: the first word of all names on a broker, unless told
 NAMESPACE = "tagsweep"

@@ -12,7 +12,7 @@ from celery import Celery
 from worker import names, settings
 from worker.messaging.queues import Queue
 from worker.models.jobs import KINDS
-from worker.settings import AMQP, REDIS, Settings, scheme
+from worker.settings import AMQP, REDIS, SENTINEL, Settings, scheme
 
 #: what names.py calls them with the default namespace
 SWEEPS, PARTS = "tagsweep.sweep", "tagsweep.parts"
@@ -113,6 +113,7 @@ def _transport_options(config: Settings) -> dict[str, Any]:
             "socket_timeout": SILENT_S,
             "socket_keepalive": True,
             **names.of_unacknowledged(),
+            **_sentinel_options(config, config.broker_url),
         }
     if kind in AMQP:
         return {"confirm_publish": True, **BRIEF}  # or a publish can vanish unseen
@@ -121,8 +122,18 @@ def _transport_options(config: Settings) -> dict[str, Any]:
 
 def _result_options(config: Settings) -> dict[str, Any]:
     if scheme(config.results_backend) in REDIS:
-        return {"retry_policy": {"timeout": config.connect_timeout_s, **BRIEF}}
+        policy = {"timeout": config.connect_timeout_s, **BRIEF}
+        return {"retry_policy": policy, **_sentinel_options(config, config.results_backend)}
     return {}
+
+
+def _sentinel_options(config: Settings, url: str) -> dict[str, Any]:
+    """Return what Celery and kombu have to be told beside the URL of sentinels."""
+    if scheme(url) != SENTINEL:
+        return {}
+    waits = {"socket_timeout": SILENT_S, "socket_connect_timeout": config.connect_timeout_s}
+    asked = {**config.sentinel_options(url), **waits}
+    return {"master_name": config.sentinel_master, "sentinel_kwargs": asked}
 
 
 @cache

@@ -18,7 +18,7 @@ from celery import signals
 
 from worker import database, names, schema, settings
 from worker.errors import BrokerUnavailable, TagsweepError
-from worker.messaging import broker, children, custody
+from worker.messaging import broker, children, custody, sentinel
 from worker.messaging.app import BEGAN, DIED, app, process_died
 from worker.outages import Outage
 from worker.settings import REDIS, scheme
@@ -45,6 +45,7 @@ def attach() -> None:
     children.attach()
     if scheme(settings.load().broker_url) in REDIS:
         custody.attach()
+        sentinel.attach()
     signals.worker_init.connect(_check_store, weak=False)
     signals.worker_ready.connect(start, weak=False)
     signals.worker_shutting_down.connect(end, weak=False)
