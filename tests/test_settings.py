@@ -87,6 +87,7 @@ def test_events_and_results_may_go_elsewhere() -> None:
         ("events_url", "redis://h one/0"),
         ("results_url", "db+sqlite:///x.db"),
         ("results_url", "rpc://h"),
+        ("broker_url", "sentinel://h:1/0?ssl_ca_certs=/ca.pem"),
         ("sentinel_master", "my master"),
         ("events_url", "http://h"),
         ("events_url", "memory://"),

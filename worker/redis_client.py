@@ -32,11 +32,10 @@ def _master(url: str, options: dict[str, Any]) -> redis.Redis:
     config = settings.load()
     sentinels = sentinel(
         [(one.host, one.port or server_url.SENTINEL_PORT) for one in found],
-        sentinel_kwargs={**config.sentinel_options(url), **options},
+        sentinel_kwargs={**config.sentinel_login, **options},
         db=found[0].database,
         username=found[0].user or None,
         password=found[0].password or None,
-        **server_url.tls(url),
         **options,
     )
     master: redis.Redis = sentinels.master_for(str(config.sentinel_master))

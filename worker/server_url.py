@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import Any
 from urllib.parse import parse_qsl, quote, unquote
 
 from worker.urls import AMQP, REDIS, SENTINEL, SOCKET, scheme
@@ -19,7 +18,7 @@ _SOCKETS = {"unix": SOCKET, "redis+unix": SOCKET, SOCKET: SOCKET}
 #: schemes behind which nothing stands
 _BARE = ("memory", "cache+memory", "rpc", "disabled")
 _TLS = ["ssl_cert_reqs", "ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "ssl_check_hostname"]
-_PARAMETERS = {"rediss": _TLS, SENTINEL: _TLS, SOCKET: ["virtual_host"]}
+_PARAMETERS = {"rediss": _TLS, SOCKET: ["virtual_host"]}
 _VALUES = {
     "ssl_cert_reqs": r"required|optional|none",
     "ssl_check_hostname": r"true|false",
@@ -94,17 +93,6 @@ def check(*schemes: str) -> Callable[[str], str]:
 def servers(url: str) -> list[Server]:
     """Return the servers that a URL names which ``check`` has let through."""
     return [_server(member) for member in url.split(";")]
-
-
-def tls(url: str) -> dict[str, Any]:
-    """Return how sentinels and their master are spoken to by TLS, as redis-py takes it."""
-    found = dict(servers(url)[0].parameters)
-    if not found:
-        return {}
-    given: dict[str, Any] = {"ssl": True, "ssl_cert_reqs": "required", **found}
-    if "ssl_check_hostname" in given:
-        given["ssl_check_hostname"] = given["ssl_check_hostname"] == "true"
-    return given
 
 
 def _kind(url: str) -> str:
@@ -201,7 +189,7 @@ def _unknown(kind: str, name: str, known: list[str]) -> str:
     if kind == "amqps":
         hint = "the certificates that it trusts are named by SSL_CERT_FILE"
     elif name in _TLS:
-        hint = "TLS is rediss://"
+        hint = "TLS is rediss://, which leads to one server"
     else:
         hint = f"known are {', '.join(known)}" if known else f"{kind}:// has none"
     return f"has a parameter {shown} that is not carried out; {hint}"

@@ -16,7 +16,7 @@ from worker import redaction, secret_files, urls
 from worker.database_url import normal
 from worker.errors import SettingsError
 from worker.redaction import masked
-from worker.server_url import check, tls
+from worker.server_url import check
 from worker.urls import AMQP, MEMORY, REDIS, SENTINEL, scheme
 
 __all__ = ["AMQP", "MEMORY", "REDIS", "SENTINEL", "Settings", "load", "masked", "scheme"]
@@ -149,11 +149,11 @@ class Settings(BaseSettings):
             return None
         return next(iter(self.servers), None)
 
-    def sentinel_options(self, url: str) -> dict[str, Any]:
-        """Return how the sentinels of ``url`` are logged in to, as redis-py takes it."""
+    @property
+    def sentinel_login(self) -> dict[str, str]:
+        """How sentinels are logged in to, as redis-py takes it."""
         password = self.sentinel_password
-        login = {"password": password.get_secret_value()} if password else {}
-        return {**login, **tls(url)}
+        return {"password": password.get_secret_value()} if password else {}
 
     @model_validator(mode="after")
     def _sentinels_have_a_master(self) -> Self:

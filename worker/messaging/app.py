@@ -132,7 +132,7 @@ def _sentinel_options(config: Settings, url: str) -> dict[str, Any]:
     if scheme(url) != SENTINEL:
         return {}
     waits = {"socket_timeout": SILENT_S, "socket_connect_timeout": config.connect_timeout_s}
-    asked = {**config.sentinel_options(url), **waits}
+    asked = {**config.sentinel_login, **waits}
     return {"master_name": config.sentinel_master, "sentinel_kwargs": asked}
 
 
