@@ -162,8 +162,9 @@ def _limit(value: object) -> int | None:
 Tenant = Annotated[str, BeforeValidator(text_of), AfterValidator(_identifier)]
 Name = Annotated[
     str,
-    BeforeValidator(text_of),
+    # before the objects: around them it would no longer be text whose length is wrong
     StringConstraints(strip_whitespace=True, min_length=1, max_length=255),
+    BeforeValidator(text_of),
     AfterValidator(_storable),
 ]
 Key = Annotated[
