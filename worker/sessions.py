@@ -97,6 +97,7 @@ class Sessions:
 
     def _connected(self, connection: psycopg.Connection[Any], record: Any) -> None:
         wire.adapt(connection)
+        wire.read_any_time(connection)
         pooled = self._told == "transaction"
         if not pooled:
             record.info[_LENT] = lent = self._is_lent(connection)
