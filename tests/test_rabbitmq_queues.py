@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,15 +13,19 @@ import pytest
 from celery import Celery
 
 from producer import TagSweep
+from tests.fixtures import configured
+from tests.gateway import serving
 from tests.servers import NamedRabbitMQ, Postgres, RabbitMQ
-from tests.stack import ServerStack, close, send
+from tests.stack import ROOT, ServerStack, close, send
 from tests.stores import new_ids, new_tenant
+from worker import schema
 from worker.errors import BrokerUnavailable
 from worker.messaging.app import PARTS, SWEEPS
 from worker.messaging.link import Link, Unrouted
 from worker.models.jobs import QUEUE
 
 IDS = new_ids(3)
+AWAY_S = 6
 OURS = (QUEUE, SWEEPS, PARTS)
 MakeStack = Callable[[str], ServerStack]
 
@@ -139,6 +145,31 @@ def test_a_service_that_makes_quorum_queues_of_what_is_missing_sends_first(
     assert not [name for name in found if "delayed" in name]
 
 
+def test_a_store_that_is_away_for_longer_than_a_delivery_limit_loses_no_message(
+    own_postgres: Postgres, server: RabbitMQ, tmp_path: Path
+) -> None:
+    database_url = own_postgres.create_database()
+    with configured(database_url=database_url):
+        schema.upgrade()
+    url = server.create_vhost("quorum")
+    vhost = url.rpartition("/")[2]
+    limit = '{"delivery-limit": 2}'
+    server.control("set_policy", "-p", vhost, "limit", ".*", limit, "--apply-to", "queues")
+    stack = ServerStack("limit", tmp_path, database_url, url)
+    try:
+        stack.start_worker(concurrency=2).wait_until_ready()
+        tenant = new_tenant()
+        stack.store.tag(tenant, "t", tables=IDS)
+        own_postgres.kill()
+        body = {"tenant": tenant, "names": ["t"], "tables": IDS}
+        pending = [stack.send("tags.detach", body) for _ in range(3)]
+        time.sleep(AWAY_S)  # the fault itself: a try each 0.2 s at first
+        own_postgres.start()
+        assert all(one.get(timeout=30)["status"] == "succeeded" for one in pending)
+    finally:
+        stack.close()
+
+
 def test_an_exchange_of_the_same_name_may_be_of_any_type(
     make_stack: MakeStack, server: RabbitMQ
 ) -> None:
@@ -189,3 +220,36 @@ def test_a_full_queue_that_refuses_messages_is_told_to_who_sends(amqp_url: str) 
     with pytest.raises(BrokerUnavailable, match="the queue is full"):
         sender.detach(tenant="t", names=["n"], tables=IDS)
     close(sender._app, connections=True)
+
+
+def test_the_permissions_that_the_documentation_names_are_enough(
+    make_stack: MakeStack, server: RabbitMQ
+) -> None:
+    url = server.create_vhost("quorum")
+    vhost = url.rpartition("/")[2]
+    urls = {}
+    for who, rights in _documented_permissions().items():
+        user = f"{who}-{vhost}"
+        server.control("add_user", user, "secret")
+        server.control("set_permissions", "-p", vhost, user, *rights)
+        urls[who] = url.replace("guest:guest", f"{user}:secret")
+    stack = make_stack(url)
+    stack.start_worker(broker_url=urls["worker"]).wait_until_ready()
+    tenant = new_tenant()
+    stack.store.tag(tenant, "t", tables=IDS)
+    sender = TagSweep(broker_url=urls["TagSweep"])
+    handle = sender.detach(tenant=tenant, names=["t"], tables=IDS)
+    assert handle.result(timeout=20)["counts"]["removed"] == len(IDS)
+    close(sender._app, connections=True)
+    with serving(stack, broker_url=urls["gateway"]) as gateway, gateway.client(tenant) as client:
+        body = {"names": ["t"], "tables": IDS}
+        assert client.post("/api/v1/tags/detach/", json=body).status_code == 200
+
+
+def _documented_permissions() -> dict[str, list[str]]:
+    page = (ROOT / "docs" / "rabbitmq.md").read_text().partition("## Permissions")[2]
+    rows = [re.split(r"(?<!\\)\|", line) for line in page.splitlines() if "`^" in line]
+    return {
+        row[1].strip(" `"): [one.strip(" `").replace("\\|", "|") for one in row[2:5]]
+        for row in rows
+    }

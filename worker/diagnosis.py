@@ -101,6 +101,12 @@ def _broker() -> Iterator[Finding]:
     yield Finding("broker", f"{masked(url)} answers; {checkup.waiting():,} messages wait.")
     if scheme(url) in REDIS:
         yield from _redis(url)
+    elif version := checkup.rabbitmq():
+        what = (
+            f"It is RabbitMQ {version}, which tells neither types nor delivery limits of queues: "
+        )
+        what += "on a cluster, use quorum queues, with a dead-letter exchange (docs/rabbitmq.md)."
+        yield Finding("broker", what)
     if workers := checkup.workers():
         yield Finding("workers", f"{len(workers)} answer: {', '.join(workers)}.")
     else:

@@ -32,10 +32,15 @@ class RabbitMQ(Server):
 
     def __init__(self) -> None:
         super().__init__()
-        self._mapper_port, self._node_port, self._control_port = (free_port() for _ in range(3))
+        self.mapper_port, self._node_port, self._control_port = (free_port() for _ in range(3))
         self._mapper: subprocess.Popen[bytes] | None = None
         self._programs = Path()
         self._vhosts: dict[str, list[str]] = {}
+
+    @property
+    def name(self) -> str:
+        """What Erlang calls the node."""
+        return f"tagsweep{self.port}@localhost"
 
     @property
     def url(self) -> str:
@@ -55,7 +60,10 @@ class RabbitMQ(Server):
         (self.folder / "plugins").write_text("[].\n")
         lines = ["disk_free_limit.absolute = 1MB", "log.console.level = warning"]
         (self.folder / "rabbitmq.conf").write_text("\n".join(lines) + "\n")
-        # Erlang would start a mapper that outlives the tests.
+        self.start_mapper()
+
+    def start_mapper(self) -> None:
+        """Start the mapper of names to ports; Erlang would start one that outlives the tests."""
         mapper = shutil.which("epmd") or "/usr/lib/erlang/bin/epmd"
         self._mapper = spawn([mapper], folder=self.folder, environment=self.environment())
 
@@ -70,11 +78,11 @@ class RabbitMQ(Server):
             **super().environment(),
             **own,
             "ERL_EPMD_ADDRESS": "127.0.0.1",
-            "ERL_EPMD_PORT": str(self._mapper_port),
+            "ERL_EPMD_PORT": str(self.mapper_port),
             "RABBITMQ_CTL_DIST_PORT_MIN": str(self._control_port),
             "RABBITMQ_DIST_PORT": str(self._node_port),
             "RABBITMQ_LOGS": "-",
-            "RABBITMQ_NODENAME": f"tagsweep{self.port}@localhost",
+            "RABBITMQ_NODENAME": self.name,
             "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
             "RABBITMQ_NODE_PORT": str(self.port),
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 from uuid import UUID, uuid4
@@ -17,6 +18,7 @@ from worker.errors import JobEnded, JobRevoked, TagsweepError
 from worker.messaging import broker
 from worker.messaging.app import BRIEF, app
 from worker.messaging.broker import unavailable
+from worker.messaging.replies import renewed
 
 #: how long a worker may take to tell a job's status
 STATUS_S = 2.0
@@ -76,8 +78,13 @@ def check() -> None:
 
 def expect(sender: Celery, job_id: str) -> None:
     """Make ready to receive the answer to a job whose own message is not a Celery call."""
-    with unavailable(_server(sender)), sender.amqp.producer_pool.acquire(block=True) as producer:
-        sender.backend.on_task_call(producer, job_id)
+
+    def declare() -> None:
+        with sender.amqp.producer_pool.acquire(block=True) as producer:
+            sender.backend.on_task_call(producer, job_id)
+
+    with unavailable(_server(sender)):
+        renewed(sender, declare)
 
 
 def wait(sender: Celery, job_id: str, timeout: float | None) -> dict[str, Any]:
@@ -104,7 +111,8 @@ def status(sender: Celery, job_id: str) -> str:
     """Return a job's status as a worker tells it; ``queued`` where none answers in time."""
     _require_backend(sender)
     with unavailable(broker.server(sender)):
-        asked = sender.send_task("tags.status", [job_id], queue=names.queue(), expires=STATUS_S)
+        options: Any = {"queue": names.queue(), "expires": STATUS_S}
+        asked = renewed(sender, partial(sender.send_task, "tags.status", [job_id], **options))
         try:
             return str(asked.get(timeout=STATUS_S)["status"])
         except CeleryTimeout:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from amqp.exceptions import AMQPError, MessageNacked
@@ -12,6 +13,7 @@ from kombu.exceptions import ConnectionLimitExceeded, InconsistencyError, Operat
 
 from worker import error_replies, names, settings
 from worker.error_replies import Server
+from worker.messaging import replies
 from worker.messaging.app import SENDING, app
 from worker.messaging.link import Unrouted
 
@@ -36,10 +38,11 @@ def send(sender: Celery, name: str, body: object = None, **options: Any) -> None
     told = {"argsrepr": "(…)" if args else "()", "kwargsrepr": "{}"}
     options = {"queue": names.queue(), **SENDING, **told, **options}
     with unavailable(server(sender)):
+        step = partial(sender.send_task, name, args, **options)
         try:
-            sender.send_task(name, args, **options)
+            replies.renewed(sender, step)
         except Unrouted:  # deleted since it was declared: on another connection it is anew
-            sender.send_task(name, args, **options)
+            replies.renewed(sender, step)
 
 
 def send_anew(signature: Any) -> None:

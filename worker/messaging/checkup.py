@@ -28,6 +28,14 @@ def waiting() -> int:
         return sum(depth(link, link.channel(), name) for name in (names.queue(), names.parts()))
 
 
+def rabbitmq() -> str | None:
+    """Return the version of a RabbitMQ; None of another broker. Raises BrokerUnavailable."""
+    with unavailable(server(app())), app().connection_for_read() as connection:
+        link: Any = connection.connection
+        told: dict[str, Any] = getattr(link, "server_properties", {})
+        return str(told["version"]) if told.get("product") == "RabbitMQ" else None
+
+
 def probe() -> None:
     """Give the broker a message that nobody gets, as a job is given to it.
 
