@@ -15,7 +15,8 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from tests.servers import PgBouncer, Postgres, RabbitMQ
+from tests.servers import PgBouncer, Postgres, RabbitMQ, Redis
+from tests.servers.sentinel import MASTER, Sentinel
 from worker import readiness
 from worker.models.tables import metadata
 
@@ -24,6 +25,8 @@ VARIABLE = "TAGSWEEP_TEST_STACK"
 STORES = ("postgres_server", "store", "stack", "server_stack", "gateway")
 Run = Callable[[Any], AbstractContextManager[Any]]
 ROLE = "plain"
+#: settings that may name a Redis
+URLS = ("broker_url", "events_url", "results_url")
 
 
 class Configuration:
@@ -48,6 +51,12 @@ class Configuration:
     def around(self, server: Postgres, run: Run) -> Iterator[None]:  # noqa: ARG002  # others do
         """Set up what there is beside the session's PostgreSQL; ``run`` runs a server."""
         yield
+
+    @contextmanager
+    def redis(self, run: Run) -> Iterator[Redis]:
+        """Run the Redis of the session, to which tests speak; ``run`` runs a server."""
+        with run(Redis()) as server:
+            yield server
 
     def prepare(self, url: str) -> None:
         """Do what is to be done in a database whose schema was just made."""
@@ -164,8 +173,35 @@ class Quorum(Configuration):
         return _QuorumRabbitMQ()
 
 
-#: what else is to come: a schema of another name, Sentinel
-ALL = {kind.name: kind for kind in (Configuration, Pooled, Postgres18, LeastRights, Quorum)}
+class Sentinels(Configuration):
+    """Redis behind sentinels; tests speak to the server that is the master as long as none dies."""
+
+    name = "sentinel"
+    fixtures = ("redis_server", "stack", "server_stack", "gateway")
+    _found: Sentinel | None = None
+
+    @contextmanager
+    def redis(self, run: Run) -> Iterator[Redis]:
+        """Start all of them."""
+        with run(Sentinel()) as found:
+            self._found = found
+            yield found.servers[0]
+
+    def settings(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Name the sentinels to whoever is told of the master."""
+        if self.plain or self._found is None:
+            return dict(given)
+        master = self._found.servers[0].url.removesuffix("/0")
+        own = {
+            name: self._found.url.removesuffix("0") + str(url).rpartition("/")[2]
+            for name, url in given.items()
+            if name in URLS and str(url).startswith(f"{master}/")
+        }
+        return {**given, **own, "sentinel_master": MASTER} if own else dict(given)
+
+
+KINDS = (Configuration, Pooled, Postgres18, LeastRights, Sentinels, Quorum)
+ALL = {kind.name: kind for kind in KINDS}
 
 
 @cache

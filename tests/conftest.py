@@ -76,7 +76,7 @@ def postgres_server() -> Iterator[Postgres]:
 @pytest.fixture(scope="session")
 def redis_server() -> Iterator[Redis]:
     """The session's Redis; not to be killed."""
-    with running(Redis()) as server:
+    with configurations.active().redis(running) as server:
         yield server
 
 
