@@ -28,6 +28,13 @@ def gateway(redis_stack: ServerStack) -> Iterator[Gateway]:
         yield gateway
 
 
+@pytest.fixture
+def patient(redis_stack: ServerStack) -> Iterator[Gateway]:
+    """A gateway that would serve on for long."""
+    with serving(redis_stack, drain_s=60) as gateway:
+        yield gateway
+
+
 def _ready(gateway: Gateway) -> int | None:
     try:
         return httpx.get(f"{gateway.url}/readyz").status_code
@@ -50,16 +57,16 @@ def test_it_serves_on_for_a_while_and_says_that_it_is_not_ready(gateway: Gateway
 
 
 @pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGINT])
-def test_a_second_signal_ends_it_at_once(gateway: Gateway, second: signal.Signals) -> None:
-    gateway.process.terminate()
-    eventually(lambda: _ready(gateway) == 503, seconds=DRAIN_S)
-    gateway.process.send_signal(second)
-    assert gateway.process.wait(1) == -second
+def test_a_second_signal_ends_it_at_once(patient: Gateway, second: signal.Signals) -> None:
+    patient.process.terminate()
+    eventually(lambda: _ready(patient) == 503)
+    patient.process.send_signal(second)
+    assert patient.process.wait(10) == -second
 
 
-def test_ctrl_c_does_not_wait_for_others_to_notice(gateway: Gateway) -> None:
-    gateway.process.send_signal(signal.SIGINT)
-    assert gateway.process.wait(DRAIN_S - 1) == 0
+def test_ctrl_c_does_not_wait_for_others_to_notice(patient: Gateway) -> None:
+    patient.process.send_signal(signal.SIGINT)
+    assert patient.process.wait(20) == 0
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
