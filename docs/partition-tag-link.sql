@@ -3,6 +3,9 @@
 -- Nothing else changes: every statement of a job names its tags, so PostgreSQL reads their parts alone.
 -- docs/scaling.md tells when this pays.
 
+-- the schema that TAGSWEEP_SCHEMA names
+SET LOCAL search_path TO tagsweep;
+
 ALTER TABLE tag_link RENAME TO tag_link_whole;
 ALTER TABLE tag_link_whole RENAME CONSTRAINT tag_link_pkey TO tag_link_whole_pkey;
 ALTER TABLE tag_link_whole DROP CONSTRAINT tag_link_tag_id_fkey;

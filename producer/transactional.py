@@ -44,15 +44,14 @@ def record(
     """
     valid = job if isinstance(job, Job) else parse(job)
     job_id = job_id or uuid4()
-    database.adapt(connection)
     fingerprint = valid.fingerprint()
-    created = intake.record_with_lists(
-        connection, job_id, valid, parts_of(valid), fingerprint=fingerprint
-    )
-    if not created:
-        recorded = progress.known(connection, job_id)
-        if intake.is_another(recorded, valid.kind, valid.tenant, fingerprint):
-            raise Rejected(f"The id {job_id} is another job's already.")
+    with database.lent(connection):
+        created = intake.record_with_lists(
+            connection, job_id, valid, parts_of(valid), fingerprint=fingerprint
+        )
+        recorded = None if created else progress.known(connection, job_id)
+    if recorded and intake.is_another(recorded, valid.kind, valid.tenant, fingerprint):
+        raise Rejected(f"The id {job_id} is another job's already.")
     return job_id
 
 

@@ -126,7 +126,7 @@ class LeastRights(Configuration):
                 name = sql.Identifier(schema)
                 connection.execute(sql.SQL("GRANT USAGE ON SCHEMA {} TO plain").format(name))
             for table, schema in known.items():
-                rights = readiness.rights_on(metadata.tables.get(table))
+                rights = readiness.rights_on(metadata.tables.get(f"{metadata.schema}.{table}"))
                 grant = sql.SQL(f"GRANT {', '.join(rights)} ON {{}} TO {ROLE}")
                 connection.execute(grant.format(sql.Identifier(schema, table)))
 

@@ -61,7 +61,7 @@ def test_a_database_that_is_down_is_wrong(own_postgres: Postgres) -> None:
 
 def test_a_schema_of_another_version_is_wrong(postgres_store: Store) -> None:
     with postgres_store.transaction() as connection:
-        connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+        connection.execute(text("UPDATE tagsweep_version SET version_num = '0001'"))
     (finding,) = _wrong("database")
     assert "run `tagsweep migrate`" in finding.what
 

@@ -121,7 +121,8 @@ def test_each_right_that_the_role_lacks_is_named(postgres_store: Store) -> None:
     _execute(
         postgres_store.url,
         f"CREATE ROLE {role} LOGIN",
-        f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {role}",
+        f"GRANT USAGE ON SCHEMA tagsweep TO {role}",
+        f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA tagsweep TO {role}",
         f"REVOKE DELETE, UPDATE ON tag_link FROM {role}",
         f"REVOKE INSERT ON removal FROM {role}",
     )
@@ -129,19 +130,19 @@ def test_each_right_that_the_role_lacks_is_named(postgres_store: Store) -> None:
         url = postgres_store.url.replace("postgres@", f"{role}@")
         with configured(database_url=url):
             assert readiness.missing() == [
-                "INSERT on removal",
-                "UPDATE on tag_link",
-                "DELETE on tag_link",
+                "INSERT on tagsweep.removal",
+                "UPDATE on tagsweep.tag_link",
+                "DELETE on tagsweep.tag_link",
             ]
             (told,) = _wrong()
-            assert "Its role lacks INSERT on removal, UPDATE on tag_link" in told
+            assert "Its role lacks INSERT on tagsweep.removal, UPDATE on tagsweep.tag_link" in told
     finally:
         _execute(postgres_store.url, f"DROP OWNED BY {role}", f"DROP ROLE {role}")
 
 
 def test_a_table_that_is_not_there_is_named(postgres_store: Store) -> None:
     _execute(postgres_store.url, "ALTER TABLE workspace_tag RENAME TO elsewhere")
-    assert readiness.missing() == ["the table workspace_tag"]
+    assert readiness.missing() == ["the table tagsweep.workspace_tag"]
 
 
 @pytest.mark.parametrize("told", [None, "transaction", "none"])

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 
-from worker import queueing, settings
+from worker import location, queueing, settings
 from worker.drivers import renew, translated
 from worker.errors import SettingsError
 
@@ -26,6 +26,7 @@ def open_engine(config: settings.Settings) -> Engine:
         engine = create_engine(url, connect_args=arguments)
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
+        location.attach(engine, config.schema_name)
         return engine
     from worker import sessions
 
@@ -39,6 +40,7 @@ def open_engine(config: settings.Settings) -> Engine:
     )
     sessions.Sessions(config).attach(engine)
     event.listen(engine, "handle_error", renew)
+    location.attach(engine, config.schema_name)
     return engine
 
 
@@ -68,14 +70,21 @@ def is_alone(connection: Connection) -> bool:
     return connection.dialect.name == "sqlite" or is_pooled(connection)
 
 
-def adapt(connection: Connection) -> None:
-    """Teach a connection of the caller's own engine what ours know; harmless to repeat.
+@contextmanager
+def lent(connection: Connection) -> Iterator[None]:
+    """Teach a connection of the caller's own engine what ours know, and where the tables are.
 
-    Raises SettingsError where its driver is not one that we know.
+    The caller's own statements are compiled as before. Raises SettingsError where its driver is not
+    one that we know.
     """
+    if connection.dialect.name != "sqlite":
+        _adapt(connection)
+    with location.lent(connection, settings.load().schema_name):
+        yield
+
+
+def _adapt(connection: Connection) -> None:
     raw = connection.connection.driver_connection
-    if connection.dialect.name == "sqlite":
-        return
     # here and below alone: whoever works on SQLite need not wait till they are imported
     import psycopg
 

@@ -17,6 +17,8 @@ from worker.store import catalogue
 #: after how long without a step a job is stuck, and an unpublished event is late
 LATE_S = 60
 DAY_S = 86_400
+#: the first PostgreSQL that we work on
+OLDEST = (14,)
 
 POOLED = "A pooler stands before it: each transaction brings its settings, nothing is prepared."
 TOLD = "TAGSWEEP_POOLER=transaction: each transaction brings its settings, nothing is prepared."
@@ -77,7 +79,13 @@ def _database() -> Iterator[Finding]:
     with database.reading() as connection:
         found = schema.revision(connection)
         pooler = _pooler(connection)
+        version = connection.dialect.server_version_info or ()
     where = drivers.describe(settings.load().database_url)
+    if elsewhere := schema.elsewhere():
+        yield Finding("database", elsewhere)
+    if (0,) < version < OLDEST and database.engine().dialect.name == "postgresql":
+        old = f"PostgreSQL {version[0]} is older than any that tagsweep is tested with."
+        yield Finding("database", old, f"Upgrade it to PostgreSQL {OLDEST[0]} or later.")
     yield Finding("database", f"The store at {where} answers and has schema {found}.")
     if pooler:
         yield Finding("database", pooler)

@@ -12,11 +12,12 @@ from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, bindparam, func, insert, select, text
+from sqlalchemy import Connection, bindparam, func, insert, select
 
 from worker import chunks, progress, throttle
 from worker.errors import CannotUndo, Forgotten, ItemError, NoSuchJob, Rejected
 from worker.models.records import Chunk, JobRecord
+from worker.models.statements import Statement
 from worker.models.tables import chunk as chunk_table
 from worker.models.tables import removal, workspace_removal
 from worker.models.types import Id, PackedIds
@@ -37,8 +38,8 @@ PREVIEW = "Job {id} was a dry run and has changed nothing: there is nothing to u
 #: of a refusal, for programs
 CODES = {NoSuchJob: "unknown_job", Forgotten: "forgotten", CannotUndo: "cannot_undo"}
 
-_CUT_LINKS = text("""
-INSERT INTO chunk (job_id, number, state, resource_type, ids, targets, items)
+_CUT_LINKS = Statement("""
+INSERT INTO @chunk (job_id, number, state, resource_type, ids, targets, items)
 SELECT :job_id, row_number() OVER (ORDER BY target, resource_type, place) - 1, 'open',
        resource_type, array_agg(id ORDER BY id), json_build_array(target), count(*)
 FROM (
@@ -46,7 +47,7 @@ FROM (
            (row_number() OVER (PARTITION BY target, resource_type ORDER BY id) - 1) / :most AS place
     FROM (
         SELECT known.place - 1 AS target, removal.resource_type, listed.id
-        FROM removal
+        FROM @removal
         JOIN unnest(:tags) WITH ORDINALITY AS known (id, place) ON known.id = removal.tag_id
         CROSS JOIN unnest(removal.ids) AS listed (id)
         WHERE removal.job_id = :undone
@@ -59,8 +60,8 @@ GROUP BY target, resource_type, place
     bindparam("tags", type_=PackedIds()),
 )
 
-_CUT_WORKSPACE_TAGS = text("""
-INSERT INTO chunk (job_id, number, state, resource_type, names, own_values, targets, items)
+_CUT_WORKSPACE_TAGS = Statement("""
+INSERT INTO @chunk (job_id, number, state, resource_type, names, own_values, targets, items)
 SELECT :job_id, row_number() OVER (ORDER BY target, place) - 1, 'open', 0,
        array_agg(name ORDER BY name), array_agg(value ORDER BY name),
        json_build_array(target), count(*)
@@ -69,7 +70,7 @@ FROM (
            (row_number() OVER (PARTITION BY target ORDER BY name) - 1) / :most AS place
     FROM (
         SELECT known.place - 1 AS target, gone.workspace_id AS name, gone.value
-        FROM workspace_removal AS gone
+        FROM @workspace_removal AS gone
         JOIN unnest(CAST(:keys AS text[]), CAST(:systems AS bool[]))
              WITH ORDINALITY AS known (key, system, place)
           ON known.key = gone.key AND known.system = gone.system

@@ -25,6 +25,8 @@ __all__ = ["AMQP", "MEMORY", "REDIS", "SENTINEL", "Settings", "load", "masked", 
 NAMESPACE = "tagsweep"
 #: what results can be given through, beside Redis
 RESULTS = ("rpc", "cache+memory", "disabled")
+#: a setting that cannot be called as its variable is: every model has a method of that name
+_SCHEMA = "TAGSWEEP_SCHEMA"
 #: never shown, not even where they are wrong
 _SECRET = ("TAGSWEEP_SECRET_KEY", "TAGSWEEP_API_KEY", "TAGSWEEP_SENTINEL_PASSWORD")
 
@@ -35,12 +37,29 @@ def _header(key: SecretStr) -> SecretStr:
     return key
 
 
+def _schema(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_-]{0,62}", name):
+        raise ValueError(
+            "must be a schema of PostgreSQL: up to 63 of the letters a to z, digits, _ and -, "
+            "beginning with a letter or _; capital letters are taken as they are written"
+        )
+    if name.startswith("pg_") or name == "information_schema":
+        raise ValueError("is PostgreSQL's own: choose another name")
+    return name
+
+
 class Settings(BaseSettings):
     """All settings, each named ``TAGSWEEP_…`` in the environment, with its unit in its name."""
 
-    model_config = SettingsConfigDict(env_prefix="TAGSWEEP_", frozen=True, env_ignore_empty=True)
+    model_config = SettingsConfigDict(
+        env_prefix="TAGSWEEP_", frozen=True, env_ignore_empty=True, populate_by_name=True
+    )
 
     database_url: Annotated[str, AfterValidator(normal)] = "sqlite:///tagsweep.db"
+    #: where the tables are on PostgreSQL; SQLite has no schemas
+    schema_name: Annotated[str, AfterValidator(_schema)] = Field(
+        "tagsweep", validation_alias=_SCHEMA
+    )
     #: whether PostgreSQL is reached through a pooler of transactions; none: it is found out
     pooler: Literal["transaction", "none"] | None = None
     broker_url: Annotated[str, AfterValidator(check(MEMORY, *REDIS, *AMQP))] = "memory://"
@@ -190,6 +209,8 @@ def _named() -> Iterator[None]:
         if not first["loc"]:  # it names the variables itself
             raise SettingsError(problem) from None
         name = f"TAGSWEEP_{first['loc'][0]}".upper()
+        if first["loc"][0] in (_SCHEMA, "schema_name"):
+            name = _SCHEMA
         shown = "***" if name in _SECRET else masked(str(first["input"]))
         raise SettingsError(f"{name}={shown!r} is not usable: {problem}") from None
 

@@ -61,7 +61,7 @@ def test_a_worker_refuses_a_schema_of_another_version(
     for errand in world.errands[::2]:
         world.send(stack, errand)
     with stack.store.transaction() as connection:
-        connection.execute(text("UPDATE alembic_version SET version_num = :v"), {"v": version})
+        connection.execute(text("UPDATE tagsweep_version SET version_num = :v"), {"v": version})
     refused = stack.start_worker()
     eventually(lambda: refused.ended)
     assert refused.process.returncode == 1

@@ -105,11 +105,16 @@ class Postgres(Server):
         return True
 
     def create_database(self, template: str = "template1") -> str:
-        """Create an empty database, or a copy of one nobody is connected to; return its URL."""
+        """Create an empty database, or a copy of one nobody is connected to; return its URL.
+
+        The tests' own SQL finds our tables in it without their schema.
+        """
         name = f"test_{uuid4().hex}"
         statement = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
         with psycopg.connect(self.url, autocommit=True) as connection:
             connection.execute(statement.format(sql.Identifier(name), sql.Identifier(template)))
+            path = sql.SQL("ALTER DATABASE {} SET search_path TO public, tagsweep")
+            connection.execute(path.format(sql.Identifier(name)))
         return self.url.removesuffix("postgres") + name
 
     def drop_database(self, url: str) -> None:

@@ -18,7 +18,7 @@ GONE = "There is no such tag any more."
 
 # in the order of the key, so that two jobs that add the same links wait, and do not deadlock
 _POSTGRESQL = links.recorded("""
-    INSERT INTO tag_link (tag_id, resource_type, resource_id)
+    INSERT INTO @tag_link (tag_id, resource_type, resource_id)
     SELECT tag.id, :resource_type, wanted.id
     FROM unnest(:tags) AS tag (id) CROSS JOIN unnest(:ids) AS wanted (id)
     ORDER BY tag.id, wanted.id
@@ -30,7 +30,7 @@ _SQLITE = links.statement("""
 WITH RECURSIVE at (byte) AS (
     SELECT 1 UNION ALL SELECT byte + 16 FROM at WHERE byte + 16 < :bytes
 )
-INSERT INTO tag_link (tag_id, resource_type, resource_id)
+INSERT INTO @tag_link (tag_id, resource_type, resource_id)
 SELECT :tag, :resource_type, substr(:ids, byte, 16) FROM at WHERE true
 ON CONFLICT DO NOTHING
 RETURNING resource_id
@@ -38,7 +38,7 @@ RETURNING resource_id
 
 
 _PRESENT = links.statement("""
-SELECT count(*) FROM tag_link
+SELECT count(*) FROM @tag_link
 WHERE tag_id = ANY (:tags) AND resource_type = :resource_type
   AND resource_id = ANY (:ids) AND resource_id BETWEEN :low AND :high
 """)
@@ -46,7 +46,7 @@ _PRESENT_SQLITE = links.statement("""
 WITH RECURSIVE at (byte) AS (
     SELECT 1 UNION ALL SELECT byte + 16 FROM at WHERE byte + 16 < :bytes
 )
-SELECT count(*) FROM tag_link
+SELECT count(*) FROM @tag_link
 WHERE tag_id = :tag AND resource_type = :resource_type
   AND resource_id IN (SELECT substr(:ids, byte, 16) FROM at)
 """)

@@ -5,24 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 from uuid import UUID, uuid4
 
-from sqlalchemy import Connection, Table, and_, bindparam, func, select, text
+from sqlalchemy import Connection, Table, and_, bindparam, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
+from worker.models.statements import Statement
 from worker.models.tables import tag, tag_link, workspace, workspace_tag
 from worker.models.types import Id, PackedIds, clock
 
 # a link that is there already is left as it is, with the time at which it came to be
-_LINK_POSTGRESQL = text("""
-INSERT INTO tag_link (tag_id, resource_type, resource_id)
+_LINK_POSTGRESQL = Statement("""
+INSERT INTO @tag_link (tag_id, resource_type, resource_id)
 SELECT :tag, :resource_type, listed.id FROM unnest(:ids) AS listed (id)
 ON CONFLICT DO NOTHING
 """).bindparams(bindparam("ids", type_=PackedIds()), bindparam("tag", type_=Id()))
 
-_LINK_SQLITE = text("""
+_LINK_SQLITE = Statement("""
 WITH RECURSIVE at (byte) AS (
     SELECT 1 UNION ALL SELECT byte + 16 FROM at WHERE byte + 16 < :bytes
 )
-INSERT INTO tag_link (tag_id, resource_type, resource_id)
+INSERT INTO @tag_link (tag_id, resource_type, resource_id)
 SELECT :tag, :resource_type, substr(:ids, byte, 16) FROM at WHERE true
 ON CONFLICT DO NOTHING
 """).bindparams(bindparam("ids", type_=PackedIds()), bindparam("tag", type_=Id()))
@@ -74,7 +75,7 @@ def set_workspace_tags(
     columns: Table = workspace_tag
     upsert = statement.on_conflict_do_update(
         index_elements=["tenant", "workspace_id", "system", "key"],
-        set_={"value": new.value, "created_at": clock()},
+        set_={"value": new.value, "created_at": new.created_at},
         where=and_(columns.c.value != new.value),
     )
     connection.execute(upsert, rows)

@@ -29,7 +29,7 @@ _PLACES = {
 _RANGE = "workspace_id BETWEEN :low_name AND :high_name"
 _FITTING = {
     "postgresql": """
-FROM workspace_tag AS tag
+FROM @workspace_tag AS tag
 WHERE tag.tenant = :tenant AND tag.{places} AND tag.created_at {when} :accepted_at
   AND EXISTS (
     SELECT FROM unnest(CAST(:keys AS text[]), CAST(:values AS text[]), CAST(:systems AS bool[]))
@@ -38,7 +38,7 @@ WHERE tag.tenant = :tenant AND tag.{places} AND tag.created_at {when} :accepted_
       AND (wanted.value IS NULL OR wanted.value = tag.value))
 """,
     "sqlite": """
-FROM workspace_tag AS tag
+FROM @workspace_tag AS tag
 WHERE tag.tenant = :tenant AND tag.{places} AND tag.created_at {when} :accepted_at
   AND EXISTS (
     SELECT 1 FROM json_each(:wanted) AS item
@@ -47,7 +47,7 @@ WHERE tag.tenant = :tenant AND tag.{places} AND tag.created_at {when} :accepted_
 """,
 }
 _KEEP = """
-INSERT INTO workspace_removal (job_id, chunk, run, workspace_id, key, value, system)
+INSERT INTO @workspace_removal (job_id, chunk, run, workspace_id, key, value, system)
 SELECT :job_id, :chunk, :run, workspace_id, key, value, system
 """
 _RECORDED = """

@@ -34,7 +34,7 @@ __all__ = [
 # index descent for each of them; a join would have the rows in the order of the ids, all over the
 # table, where this has them page by page (docs/decisions/0012).
 _POSTGRESQL = """
-    {verb} FROM tag_link
+    {verb} FROM @tag_link
     WHERE tag_id {tags} AND resource_type = :resource_type
       AND resource_id = ANY (:ids) AND resource_id BETWEEN :low AND :high
       AND created_at {when} :accepted_at
@@ -58,7 +58,7 @@ _SQLITE = """
 WITH RECURSIVE at (byte) AS (
     SELECT 1 UNION ALL SELECT byte + 16 FROM at WHERE byte + 16 < :bytes
 )
-{verb} FROM tag_link
+{verb} FROM @tag_link
 WHERE tag_id = :tag AND resource_type = :resource_type AND created_at {when} :accepted_at
   AND resource_id IN (SELECT substr(:ids, byte, 16) FROM at)
 """

@@ -7,19 +7,20 @@ from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, TextClause, bindparam, select, text, update
+from sqlalchemy import Connection, TextClause, bindparam, func, select, update
 
 from worker import chunks
 from worker.models import summary
 from worker.models.events import stamp
 from worker.models.records import Chunk, JobRecord, Report
+from worker.models.statements import Statement
 from worker.models.tables import removal, tag
 from worker.models.types import Id, Moment, PackedIds, clock
 
 # The server itself writes down which links were changed: the ids never travel back.
 _RECORDED = """
 WITH changed AS ({changing})
-INSERT INTO removal (job_id, chunk, run, tag_id, resource_type, ids)
+INSERT INTO @removal (job_id, chunk, run, tag_id, resource_type, ids)
 SELECT :job_id, :chunk, :run, {tag}, :resource_type, array_agg(resource_id ORDER BY resource_id)
 FROM changed {each}
 RETURNING cardinality(ids)
@@ -40,7 +41,7 @@ _TYPES: dict[str, Any] = {
 def statement(sql: str) -> TextClause:
     """Return ``sql``, with their types for those of ``values`` that it names."""
     named = set(re.findall(r":(\w+)", sql)) & _TYPES.keys()
-    return text(sql).bindparams(*(bindparam(name, type_=_TYPES[name]) for name in named))
+    return Statement(sql).bindparams(*(bindparam(name, type_=_TYPES[name]) for name in named))
 
 
 def recorded(changing: str, *, one_tag: bool = False) -> TextClause:
@@ -139,34 +140,32 @@ def report(connection: Connection, job: JobRecord) -> Report:
     return Report([now.get(one["id"]) or summary.tag(one) for one in job.targets])
 
 
+# The time is read first and travels as a value: where `tag` is distributed (docs/scaling.md), no
+# UPDATE of it may call a volatile function, or read the record of removals.
+_CHANGED = (
+    select(removal.c.tag_id, func.max(clock()).label("now"))
+    .where(removal.c.job_id == bindparam("of_job", type_=Id()))
+    .where(removal.c.run == bindparam("of_run"))
+    .group_by(removal.c.tag_id)
+)
+_THESE = (
+    tag.c.tenant == bindparam("of_tenant"),
+    tag.c.id.in_(bindparam("ids", expanding=True)),
+)
 # two ending jobs of the same tags would deadlock if each took them in an order of its own
-_HELD = (
-    select(tag.c.id)
-    .where(
-        tag.c.tenant == bindparam("of_tenant"),
-        tag.c.id.in_(
-            select(removal.c.tag_id)
-            .where(
-                removal.c.job_id == bindparam("of_job", type_=Id()),
-                removal.c.run == bindparam("of_run"),
-            )
-            .distinct()
-        ),
-    )
-    .order_by(tag.c.id)
-    .with_for_update(key_share=True)
-    .cte("held")
-)
-_MOVE = (
-    update(tag)
-    .where(tag.c.tenant == bindparam("of_tenant"), tag.c.id.in_(_HELD.select()))
-    .values(updated_at=clock())
-    .returning(tag)
-)
+_HELD = select(tag.c.id).where(*_THESE).order_by(tag.c.id).with_for_update(key_share=True)
+_MOVE = update(tag).where(*_THESE).values(updated_at=bindparam("now")).returning(tag)
 
 
 def _moved(connection: Connection, job: JobRecord) -> dict[str, Any]:
-    values = {"of_tenant": job.tenant, "of_job": job.id, "of_run": job.ends}
+    told = {"of_job": job.id, "of_run": job.ends}
+    changed = connection.execute(_CHANGED, told).all()
+    if not changed:
+        return {}
+    values = {"of_tenant": job.tenant, "ids": [row.tag_id for row in changed]}
+    if len(changed) > 1:
+        connection.execute(_HELD, values)
+    values["now"] = max(row.now for row in changed)
     return {str(row.id): shown(row) for row in connection.execute(_MOVE, values)}
 
 

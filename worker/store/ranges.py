@@ -25,12 +25,12 @@ from worker.store import links
 _STEP = links.statement("""
 WITH RECURSIVE first (id) AS (
     SELECT * FROM (
-        SELECT resource_id FROM tag_link WHERE tag_id = :tag AND resource_type = :resource_type
+        SELECT resource_id FROM @tag_link WHERE tag_id = :tag AND resource_type = :resource_type
         ORDER BY resource_id LIMIT 1
     ) AS lowest
     UNION ALL
     SELECT (
-        SELECT resource_id FROM tag_link
+        SELECT resource_id FROM @tag_link
         WHERE tag_id = :tag AND resource_type = :resource_type AND resource_id >= first.id
         ORDER BY resource_id LIMIT 1 OFFSET :most
     ) FROM first WHERE first.id IS NOT NULL
@@ -40,7 +40,7 @@ SELECT id FROM first WHERE id IS NOT NULL
 _HIGHEST = UUID(int=2**128 - 1)
 
 _RANGE = """
-{verb} FROM tag_link
+{verb} FROM @tag_link
 WHERE tag_id = :tag AND resource_type = :resource_type
   AND resource_id BETWEEN :low AND :high AND created_at <= :accepted_at
 {end}

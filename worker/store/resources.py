@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, bindparam, func, select, text
+from sqlalchemy import Connection, bindparam, func, select
 
+from worker.models.statements import Statement
 from worker.models.tables import tag, tag_link
 from worker.models.types import Id
 from worker.store.links import shown
@@ -15,15 +16,15 @@ from worker.store.links import shown
 # Each tag of the tenant gives its next few resources, one stretch of the primary key each: the cost
 # is that of the tenant's own tags, whatever others have in the same table.
 _POSTGRESQL = """
-SELECT DISTINCT near.resource_id FROM tag CROSS JOIN LATERAL (
-    SELECT resource_id FROM tag_link
+SELECT DISTINCT near.resource_id FROM @tag CROSS JOIN LATERAL (
+    SELECT resource_id FROM @tag_link
     WHERE tag_id = tag.id AND resource_type = :resource_type {beside}
     ORDER BY resource_id {order} LIMIT :most + :offset
 ) AS near
 WHERE tag.tenant = :tenant ORDER BY near.resource_id {order} LIMIT :most OFFSET :offset
 """
 _SQLITE = """
-SELECT DISTINCT resource_id FROM tag JOIN tag_link ON tag_id = tag.id
+SELECT DISTINCT resource_id FROM @tag JOIN @tag_link ON tag_id = tag.id
 WHERE tag.tenant = :tenant AND resource_type = :resource_type {beside}
 ORDER BY resource_id {order} LIMIT :most OFFSET :offset
 """
@@ -46,7 +47,7 @@ def page(  # noqa: PLR0913  # whose, of what, from where on
     """
     template = _SQLITE if connection.dialect.name == "sqlite" else _POSTGRESQL
     where = "" if beside is None else f"AND resource_id {'<' if back else '>'} :beside"
-    statement = text(template.format(beside=where, order="DESC" if back else "ASC"))
+    statement = Statement(template.format(beside=where, order="DESC" if back else "ASC"))
     values: dict[str, Any] = {"tenant": tenant, "resource_type": resource_type}
     values |= {"most": most, "offset": offset}
     if beside is not None:

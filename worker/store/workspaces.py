@@ -9,9 +9,10 @@ import json
 import re
 from typing import Any
 
-from sqlalchemy import Connection, TextClause, bindparam, select, text
+from sqlalchemy import Connection, TextClause, bindparam, select
 
 from worker.models.records import Chunk, JobRecord, Outcome
+from worker.models.statements import Statement
 from worker.models.tables import workspace, workspace_removal
 from worker.models.types import Id, Moment
 from worker.store.lists import among
@@ -24,7 +25,7 @@ _PAIRS_SQLITE = """
     (SELECT value ->> 0 AS name, value ->> 1 AS value FROM json_each(:pairs)) AS item
 """
 _PUT = """
-    INSERT INTO workspace_tag (tenant, workspace_id, key, value, system)
+    INSERT INTO @workspace_tag (tenant, workspace_id, key, value, system)
     SELECT :tenant, item.name, :key, item.value, :system FROM {pairs}
     WHERE true ORDER BY item.name
     ON CONFLICT DO NOTHING
@@ -36,16 +37,16 @@ _STANDING = """
     AND tenant = :tenant AND key = :key AND system = :system AND created_at <= :accepted_at
 """
 _TAKE = f"""
-    DELETE FROM workspace_tag WHERE {_STANDING} RETURNING workspace_id, key, value, system
+    DELETE FROM @workspace_tag WHERE {_STANDING} RETURNING workspace_id, key, value, system
 """  # noqa: S608  # both texts are ours
-_TAKEN = f"SELECT count(*) FROM workspace_tag WHERE {_STANDING}"  # noqa: S608  # same
+_TAKEN = f"SELECT count(*) FROM @workspace_tag WHERE {_STANDING}"  # noqa: S608  # same
 _THERE = """
-    SELECT count(*) FROM workspace_tag JOIN {pairs} ON item.name = workspace_tag.workspace_id
+    SELECT count(*) FROM @workspace_tag JOIN {pairs} ON item.name = workspace_tag.workspace_id
     WHERE tenant = :tenant AND key = :key AND system = :system
 """
 _RECORDED = """
 WITH changed AS ({changing}), kept AS (
-    INSERT INTO workspace_removal (job_id, chunk, run, workspace_id, key, value, system)
+    INSERT INTO @workspace_removal (job_id, chunk, run, workspace_id, key, value, system)
     SELECT :job_id, :chunk, :run, workspace_id, key, value, system FROM changed
     RETURNING 1
 )
@@ -135,4 +136,4 @@ def _values(connection: Connection, job: JobRecord, chunk: Chunk, some: set[str]
 
 def _typed(sql: str) -> TextClause:
     named = set(re.findall(r":(\w+)", sql)) & _TYPES.keys()
-    return text(sql).bindparams(*(bindparam(name, type_=_TYPES[name]) for name in named))
+    return Statement(sql).bindparams(*(bindparam(name, type_=_TYPES[name]) for name in named))

@@ -1,6 +1,6 @@
 """The tables at rest. Those of ``tags``, and ``job``, are public; the rest is our bookkeeping."""
 
-from worker.models.tables.columns import metadata
+from worker.models.tables.columns import SCHEMA, metadata
 from worker.models.tables.credentials import chunk_time, credential
 from worker.models.tables.jobs import (
     alarm,
@@ -25,6 +25,7 @@ from worker.models.tables.messages import (
 from worker.models.tables.tags import tag, tag_link, workspace, workspace_tag
 
 __all__ = [
+    "SCHEMA",
     "alarm",
     "attempt",
     "callback",

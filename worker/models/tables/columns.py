@@ -9,12 +9,16 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from worker.models.types import Id
 
+#: the tables' schema on PostgreSQL, where ``worker.location`` does not find them in another
+SCHEMA = "tagsweep"
+
 metadata = MetaData(
+    schema=SCHEMA,
     naming_convention={
         "pk": "%(table_name)s_pkey",
         "fk": "%(table_name)s_%(column_0_name)s_fkey",
         "uq": "%(table_name)s_%(column_0_N_name)s_key",
-    }
+    },
 )
 
 #: Python values of JSON columns, and lists of short texts

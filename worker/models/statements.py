@@ -1,0 +1,27 @@
+"""Statements written as SQL, in which ``@tag`` is the store's table ``tag``, wherever it is."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from sqlalchemy import TextClause
+from sqlalchemy.ext.compiler import compiles
+
+from worker.models.tables import metadata
+
+_TABLES = {table.name: table for table in metadata.sorted_tables}
+_NAMED = re.compile(r"@(\w+)")
+
+
+class Statement(TextClause):
+    """SQL whose tables are named as the connection's engine names them: by schema, and quoted."""
+
+    inherit_cache = True
+
+
+@compiles(Statement)
+def _compile(statement: Statement, compiler: Any, **options: Any) -> str:
+    written: str = compiler.visit_textclause(statement, **options)
+    names = compiler.preparer
+    return _NAMED.sub(lambda found: names.format_table(_TABLES[found[1]]), written)
