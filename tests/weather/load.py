@@ -30,6 +30,9 @@ class Load:
         self.doors = Doors(site, case)
         self._threads: list[threading.Thread] = []
         self._sent: list[Errand] = []
+        self.waited: list[Errand] = []
+        self.burst: list[Errand] = []
+        self.streams: list[Errand] = []
 
     def prepare(self) -> None:
         """Make all jobs that will be sent, and what they act on."""
@@ -37,9 +40,10 @@ class Load:
         any_size = [1, 30, 300, 1_200]
         self.earlier = case.detach(case.tenants[0], 40)
         self.site.stack.send("tags.detach", self.earlier.body, task_id=self.earlier.id)
-        self.waited = [case.errand(draw.choice([1, 30])) for _ in range(10)]
-        self.burst = [case.errand(draw.choice(any_size)) for _ in range(10)]
-        self.streams = [case.stream(case.tenants[1], 6_000) for _ in range(2)]
+        if self.messages:
+            self.waited = [case.errand(draw.choice([1, 30])) for _ in range(10)]
+            self.burst = [case.errand(draw.choice(any_size)) for _ in range(10)]
+            self.streams = [case.stream(case.tenants[1], 6_000) for _ in range(2)]
         self.records = [case.errand(draw.choice(any_size)) for _ in range(6)]
         self.posted = [case.errand(draw.choice(any_size)) for _ in range(6)]
         # each for a tenant of its own: by that its job is found, whatever was answered
@@ -47,14 +51,14 @@ class Load:
         self.once = [case.detach(case.tenant(), 5) for _ in range(4)]
         self.typed = [case.detach(case.tenant(), 600) for _ in range(2)]
         case.wait_for([self.earlier], seconds=20)
-        self.burst.insert(3, case.undo(self.earlier))
+        if self.messages:
+            self.burst.insert(3, case.undo(self.earlier))
         self.doors.open()
 
     @contextmanager
     def on(self) -> Iterator[None]:
         """Send it all beside the block, and return once every sender was told what came of it."""
-        if self.messages:
-            self._message()
+        self._message()
         doors = self.doors
         for work, errands in (
             (doors.record, self.records),
@@ -118,10 +122,6 @@ class Load:
         self._sent = [*self.waited, *self.burst, *self.streams]
 
     def _name_streams(self) -> None:
-        if not self.messages:
-            for errand in (*self.waited, *self.burst, *self.streams):
-                self.case.errands.remove(errand)
-            return
         senders = self.site.senders
         self._wait_for(senders.taken)
         for errand in self.streams:

@@ -8,13 +8,14 @@ an answer does not come it asks again, by sending the same job under the same id
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import queue
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 from uuid import uuid4
 
@@ -28,13 +29,19 @@ from worker.errors import BrokerUnavailable, JobEnded
 from worker.models.jobs import QUEUE
 
 PAUSE_S = 0.3
-#: after so many tries to get an answer nobody waits for it any more
-MOST_ASKS = 8
+#: after so long nobody waits for an answer any more
+MOST_S = 60
 #: what a job's failure is called where Celery raises it
 ENDED = {JobEnded.__name__, *(one.__name__ for one in JobEnded.__subclasses__())}
 
 Order = dict[str, Any]
 _said = threading.Lock()
+
+
+def _tries() -> Iterator[int]:
+    """Count the tries to get an answer, for as long as anybody would wait for it."""
+    since = time.monotonic()
+    return itertools.takewhile(lambda _: time.monotonic() - since < MOST_S, itertools.count(1))
 
 
 def say(**what: Any) -> None:
@@ -64,7 +71,7 @@ class Service:
 
     def answer(self, order: Order, pending: Any) -> None:
         """Wait for a job's answer, and tell it."""
-        for asks in range(1, MOST_ASKS + 1):
+        for asks in _tries():
             try:
                 say(id=order["id"], asks=asks, answer=pending.get(timeout=order["patience_s"]))
             except CeleryTimeout:
@@ -142,7 +149,7 @@ def _cancel(sender: TagSweep, half: list[str]) -> None:
 
 
 def _hear(order: Order, handle: JobHandle) -> None:
-    for asks in range(1, MOST_ASKS + 1):
+    for asks in _tries():
         try:
             say(id=order["id"], asks=asks, answer=handle.result(timeout=order["patience_s"]))
         except (BrokerUnavailable, TimeoutError) as error:

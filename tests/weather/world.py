@@ -140,7 +140,8 @@ class Case(World):
 
     def _check_events(self, events: list[dict[str, Any]] | None) -> None:
         rows = self.store.outbox()
-        assert [row.position for row in rows] == list(range(1, len(rows) + 1))
+        # a promoted standby leaves a gap behind those that may have been lost
+        assert len({row.position for row in rows} - {None}) == len(rows)
         ends = {errand.id: self.store.job(errand.id).ends for errand in self.errands}
         recorded = {
             json.loads(row.event)["id"]: json.loads(row.event)
