@@ -17,7 +17,7 @@ from tests.listeners import AmqpEvents
 from tests.servers import RabbitMQ, Redis
 from tests.servers.server import Server
 from tests.stores import Store
-from worker import database, outbox, relay, streams
+from worker import database, following, outbox, relay, streams
 from worker.errors import BrokerUnavailable
 from worker.models.events import STREAM
 
@@ -74,6 +74,25 @@ def test_once_the_broker_is_back_the_event_is_published(
         stored: Any = client.get(f"celery-task-meta-{job_id}")
     assert fields == {b"data": after.event.encode()}
     assert json.loads(stored)["result"] == json.loads(after.event)["data"]
+
+
+def test_who_asks_once_more_while_only_the_event_waits_is_answered(
+    store: Store, redis_url: str, tenant: str
+) -> None:
+    with (
+        configured(database_url=store.url, broker_url=redis_url),
+        redis.Redis.from_url(redis_url) as client,
+    ):
+        client.set(STREAM, "no stream")
+        job_id = _ended(tenant)
+        relay.deliver()
+        (row,) = store.outbox(job_id)
+        assert (row.published_at is None, row.answered_at is None) == (True, False)
+        with database.transaction() as connection:
+            outbox.remember_reply(connection, job_id, "", job_id.hex)
+        following.finish(job_id, again=True)
+        stored: Any = client.get(f"celery-task-meta-{job_id.hex}")
+    assert json.loads(stored)["result"] == json.loads(row.event)["data"]
 
 
 @pytest.mark.chaos

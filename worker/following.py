@@ -23,10 +23,12 @@ def finish(job_id: UUID, *, again: bool = False) -> None:
         return
     if not event:
         follow(job)
-    elif not relay.deliver(job_id):
+    else:
+        relay.deliver(job_id)
+        # it passes over who asked after the answers were given, if only the event waits
         with database.transaction() as connection:
             replies = outbox.take_replies(connection, [job_id])
-        relay.answer(event["data"], replies.get(job_id, []))
+            relay.answer(event["data"], replies.get(job_id, []))
         with database.transaction() as connection:
             callbacks.carry_out(connection, event["data"])
 
