@@ -34,6 +34,7 @@ class Configuration:
 
     name = "default"
     broker = "redis"  #: that of the core
+    schema = "tagsweep"  #: where a store's tables are
     fixtures: tuple[str, ...] = ()  #: whoever uses one of these meets what is different here
 
     def __init__(self) -> None:
@@ -155,6 +156,26 @@ class Postgres18(Configuration):
         return Postgres(version="18")
 
 
+class Elsewhere(Configuration):
+    """A schema of another name, which has to be quoted."""
+
+    name = "schema"
+    schema = "Tags-2"
+    fixtures = STORES
+
+    def server(self) -> Postgres:
+        """Return it; the tests' own SQL finds the tables there."""
+        server = super().server()
+        server.search_path = ("public", self.schema)
+        return server
+
+    def settings(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Name the schema to whoever is told of a store, and to who makes it."""
+        if not str(given.get("database_url", "")).startswith("postgresql"):
+            return dict(given)
+        return {"schema": self.schema, **given}
+
+
 class _QuorumRabbitMQ(RabbitMQ):
     def create_vhost(self, queue_type: str = "quorum") -> str:
         """Create an empty virtual host, whose queues are quorum ones unless somebody says so."""
@@ -200,7 +221,7 @@ class Sentinels(Configuration):
         return {**given, **own, "sentinel_master": MASTER} if own else dict(given)
 
 
-KINDS = (Configuration, Pooled, Postgres18, LeastRights, Sentinels, Quorum)
+KINDS = (Configuration, Pooled, Postgres18, Elsewhere, LeastRights, Sentinels, Quorum)
 ALL = {kind.name: kind for kind in KINDS}
 
 

@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import Connection, Engine, select
 
+from tests import configurations
 from worker import database, settings
 from worker.models.resources import RESOURCE_TYPES, number_of, pack
 from worker.models.tables import (
@@ -44,7 +45,8 @@ class Store:
 
     def __init__(self, database_url: str) -> None:
         self.url = database_url
-        config = settings.Settings(database_url=database_url)
+        schema = configurations.active().schema
+        config = settings.Settings(database_url=database_url, schema_name=schema)
         self.engine: Engine = database.open_engine(config)
 
     @contextmanager

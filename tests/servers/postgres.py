@@ -42,6 +42,8 @@ class Postgres(Server):
         version: str | None = None,
     ) -> None:
         super().__init__()
+        #: by which the tests' own SQL finds our tables in a new database
+        self.search_path = ("public", "tagsweep")
         self._version = version
         self._durable = durable
         self._settings = dict(settings or {})
@@ -113,8 +115,9 @@ class Postgres(Server):
         statement = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
         with psycopg.connect(self.url, autocommit=True) as connection:
             connection.execute(statement.format(sql.Identifier(name), sql.Identifier(template)))
-            path = sql.SQL("ALTER DATABASE {} SET search_path TO public, tagsweep")
-            connection.execute(path.format(sql.Identifier(name)))
+            path = sql.SQL(", ").join(map(sql.Identifier, self.search_path))
+            setting = sql.SQL("ALTER DATABASE {} SET search_path TO {}")
+            connection.execute(setting.format(sql.Identifier(name), path))
         return self.url.removesuffix("postgres") + name
 
     def drop_database(self, url: str) -> None:
