@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import delete
 
+from tests import driving
 from tests.stack import Stack
-from tests.stores import adds_up, counts, new_ids
+from tests.stores import Store, adds_up, counts, new_ids
+from worker.models.jobs import UndoJob
 from worker.models.tables import tag as tag_table
 
 
@@ -57,3 +59,17 @@ def test_a_tag_that_goes_meanwhile_is_absent_not_an_error(stack: Stack, tenant: 
         connection.execute(delete(tag_table).where(tag_table.c.tenant == tenant))
     done = stack.detach(tenant, ["legacy"], tables=ids)
     assert (done["status"], done["tags"], done["counts"]) == ("succeeded", [], counts())
+
+
+def test_the_lists_of_a_job_are_let_go_of_once_it_is_split(store: Store, tenant: str) -> None:
+    """Also where nothing carries its tags, and of a job that needs no lists."""
+    ids = new_ids(3)
+    store.tag(tenant, "legacy", tables=ids)
+    detached = driving.record(driving.detach_job(tenant, ["legacy"], tables=ids))
+    unmatched = driving.record(driving.detach_job(tenant, ["unknown"], tables=ids))
+    for job_id in (detached, unmatched):
+        driving.run_recorded(job_id)
+    undone = driving.record(UndoJob.parse({"tenant": tenant, "job": str(detached)}))
+    assert driving.run_recorded(undone)["status"] == "succeeded"
+    for job_id in (detached, unmatched, undone):
+        assert store.parts(job_id) == []

@@ -42,10 +42,12 @@ def split(
     chunk nothing is written, and it is returned for the caller to apply in this transaction.
     """
     if job.kind == UndoJob.kind:
+        _forget_parts(connection, job)
         return reversal.split(connection, job, most_resources), None
     matched = KINDS[job.kind].match(connection, str(job.tenant), job.head)
     most = chunks.size(most_resources, len(matched), throttle.most_items())
     if not matched:
+        _forget_parts(connection, job)
         return progress.begin(connection, job, matched, 0, 0), None
     runs = _stored(connection, job.id) if lists is None else _in_hand(lists)
     lists_cut = _cut(runs, most, len(matched))

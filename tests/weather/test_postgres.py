@@ -37,14 +37,7 @@ def sites(redis_server: Redis, tmp_path_factory: pytest.TempPathFactory) -> Iter
         found.close()
 
 
-#: not proved yet
-LATER = (
-    "standby|no-(right-on|table)-(chunk|tag|workspace_tag|part)|no-right-on-removal"
-    "|no-table-(outbox|tag_link)|.*-(insert|update)-.*|(22|53|57|XX|0A|25).*-delete-.*"
-)
-
-
-@pytest.mark.parametrize("refusal", chosen(REFUSALS, later=LATER))
+@pytest.mark.parametrize("refusal", chosen(REFUSALS))
 def test_whatever_postgresql_refuses_each_job_ends_once(
     sites: Sites, refusal: Refusal[Database]
 ) -> None:

@@ -34,11 +34,7 @@ def sites(
         found.close()
 
 
-#: not proved yet
-LATER = "no-queues"
-
-
-@pytest.mark.parametrize("refusal", chosen(REFUSALS, later=LATER))
+@pytest.mark.parametrize("refusal", chosen(REFUSALS))
 def test_whatever_rabbitmq_refuses_each_job_ends_once(
     sites: Sites, refusal: Refusal[VirtualHost]
 ) -> None:

@@ -31,10 +31,6 @@ def sites(
         found.close()
 
 
-#: not proved yet
-LATER = "no-right-(to-read|to-pubsub|on-keys|on-channels)|user-off|crowded"
-
-
-@pytest.mark.parametrize("refusal", chosen(refusals_redis.REFUSALS, later=LATER))
+@pytest.mark.parametrize("refusal", chosen(refusals_redis.REFUSALS))
 def test_whatever_redis_refuses_each_job_ends_once(sites: Sites, refusal: Refusal[Redis]) -> None:
     cases.hold(sites.get(), refusal)
