@@ -55,6 +55,32 @@ def test_a_refusal_is_told_in_the_servers_words_with_what_to_do(
 
 
 @pytest.mark.parametrize(
+    "server, advice",
+    [(BROKER, "ssl_ca_certs=… in TAGSWEEP_BROKER_URL"), (RABBITMQ, "SSL_CERT_FILE")],
+)
+def test_a_certificate_that_is_not_trusted_is_told_as_that(server: Server, advice: str) -> None:
+    error = redis.ConnectionError("[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: x")
+    assert advice in str(error_replies.raised(server, error))
+
+
+def test_what_sentinels_want_is_told_without_their_client_s_whole_state() -> None:
+    state = "<redis.client.Redis(<redis.connection.ConnectionPool(<…(password=p,port=1)>)>)>"
+    told = [
+        str(error_replies.raised(BROKER, redis.sentinel.MasterNotFoundError(text)))
+        for text in (
+            f"No master found for 'm' : {state} - auth:AuthenticationError, {state} - x",
+            f"No master found for 'm' : {state} - network:ConnectionError",
+            "No master found for 'm'",
+        )
+    ]
+    assert "refuses: its sentinels want another password" in told[0]
+    assert "Correct TAGSWEEP_SENTINEL_PASSWORD." in told[0]
+    assert "does not answer (no sentinel names a master 'm': ConnectionError)." in told[1]
+    assert "does not answer (no sentinel names a master 'm' that is up)." in told[2]
+    assert not any("<redis" in one for one in told)
+
+
+@pytest.mark.parametrize(
     "error",
     [
         ConnectionRefusedError(111, "Connection refused"),

@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from sqlalchemy import Connection
 
-from worker import database, drivers, feed, listing, outbox, readiness, schema, settings, streams
+from worker import (
+    database,
+    drivers,
+    feed,
+    listing,
+    outbox,
+    readiness,
+    redis_diagnosis,
+    schema,
+    settings,
+    streams,
+)
 from worker.errors import TagsweepError
+from worker.findings import Finding
 from worker.messaging import answers, checkup, exchange
-from worker.settings import AMQP, REDIS, masked, scheme
+from worker.settings import AMQP, REDIS, SENTINEL, masked, scheme
 from worker.store import catalogue
+
+__all__ = ["Finding", "findings"]
 
 #: after how long without a step a job is stuck, and an unpublished event is late
 LATE_S = 60
@@ -32,25 +45,13 @@ UNWRITABLE = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that was looked at."""
-
-    about: str
-    what: str
-    advice: str | None = None  #: what to do; None: nothing is wrong
-
-    @property
-    def is_wrong(self) -> bool:
-        """Whether somebody has to do something."""
-        return self.advice is not None
-
-
 def findings() -> Iterator[Finding]:
     """Look at everything that can be reached, and yield what was found, wrong or not."""
     store = list(_tried("database", _database))
     yield from store
     config = settings.load()
+    for url in {url: None for url in config.servers.values() if scheme(url) == SENTINEL}:
+        yield from redis_diagnosis.of_sentinels(url)
     if not config.embedded:
         yield from _tried("broker", _broker)
     if config.events_target:
@@ -108,7 +109,7 @@ def _broker() -> Iterator[Finding]:
     checkup.probe()  # where it takes no message, it does not take our question to workers either
     yield Finding("broker", f"{masked(url)} answers; {checkup.waiting():,} messages wait.")
     if scheme(url) in REDIS:
-        yield from _redis(url)
+        yield from redis_diagnosis.of_server(url)
     elif version := checkup.rabbitmq():
         what = (
             f"It is RabbitMQ {version}, which tells neither types nor delivery limits of queues: "
@@ -119,24 +120,6 @@ def _broker() -> Iterator[Finding]:
         yield Finding("workers", f"{len(workers)} answer: {', '.join(workers)}.")
     else:
         yield Finding("workers", "No worker answers.", "Start one: tagsweep worker")
-
-
-def _redis(url: str) -> Iterator[Finding]:
-    kept = streams.keeping(url)
-    if kept["log"] == "no":
-        snapshots = "only snapshots" if kept["snapshots"] == "yes" else "and no snapshots"
-        what = f"It writes no log (appendonly), {snapshots}."
-        advice = (
-            "Set `appendonly yes`: with a restart, messages that no worker has recorded yet "
-            "are lost, and unread results. (What the store knows is not.)"
-        )
-        yield Finding("broker", what, advice)
-    if kept["limit"] != "0" and kept["policy"] != "noeviction":
-        what = f"At its limit of memory it drops data ({kept['policy']})."
-        yield Finding("broker", what, "Set `maxmemory-policy noeviction`: messages can vanish.")
-    if kept["failed"]:
-        what = f"It could not write its {kept['failed']}."
-        yield Finding("broker", what, "See its log; often its disk is full or not writable.")
 
 
 def _events() -> Iterator[Finding]:
@@ -224,6 +207,3 @@ def _messages() -> Iterator[Finding]:
         yield Finding("messages", what, "Look at the table set_aside, and mend who sent them.")
     else:
         yield Finding("messages", "None was set aside within the last day.")
-
-
-_OF_THE_STORE = (("feed", _feed), ("links", _links), ("jobs", _jobs), ("messages", _messages))

@@ -51,6 +51,7 @@ ADVICE = {
     "BUSY": "A script runs on it and blocks all others: wait, or end it with SCRIPT KILL.",
     "NOREPLICAS": "It has fewer replicas than `min-replicas-to-write`: start them, or lower that.",
     "MAXCLIENTS": "It has as many connections as it takes: raise its `maxclients`.",
+    "sentinels": "Correct TAGSWEEP_SENTINEL_PASSWORD.",
     "320": "It closes its connections, often because it is shut down: start it again.",
     "311": "The message is too large for it: raise its `max_message_size`.",
     "403": "Give the user in {variable} its password and the rights on the virtual host "
@@ -71,6 +72,8 @@ ADVICE = {
 _OTHER = "See its log."
 #: what is raised of a message that AMQP returns or refuses, without a code
 _MESSAGES = {"Unrouted": "unrouted", "Unwanted": "nack", "MessageNacked": "nack"}
+_AUTH = "AuthenticationError"
+_NO_MASTER = "no sentinel names a master"
 #: what Redis' client, and its scripts, put around the server's words
 _AROUND = re.compile(
     r"Command # \d+ \(.*?\) of pipeline caused error: "
@@ -92,8 +95,8 @@ def raised(server: Server, error: BaseException) -> BrokerUnavailable:
     found = _refusal(error)
     where = f"The {server.name} at {masked(server.url)}"
     if found is None:
-        advice = f"Start it, or set {server.variable} to where it is."
-        words = f"{where} does not answer ({_line(error.__cause__ or error)}). {advice}"
+        reason = _line(error.__cause__ or error)
+        words = f"{where} does not answer ({reason}). {_to_reach(server, reason)}"
         return BrokerUnavailable(words, server=server.name)
     code, cause = found
     advice = ADVICE.get(code, _OTHER).format(variable=server.variable)
@@ -128,6 +131,21 @@ def _refusal(error: BaseException) -> tuple[str, BaseException] | None:
     return None
 
 
+def _to_reach(server: Server, reason: str) -> str:
+    """Return what to do about a server that cannot be reached, and why it cannot."""
+    if "certificate verify failed" in reason:
+        signer = "SSL_CERT_FILE=…"
+        if not server.url.startswith("amqp"):
+            signer = f"ssl_ca_certs=… in {server.variable}"
+        return f"Name who signed its certificate by {signer}; it must bear its host or address."
+    if reason.startswith(_NO_MASTER):
+        return (
+            "Start them and their servers, wait for the failover, or correct "
+            f"TAGSWEEP_SENTINEL_MASTER or {server.variable}; `tagsweep doctor` asks each of them."
+        )
+    return f"Start it, or set {server.variable} to where it is."
+
+
 def _chain(error: BaseException) -> Iterator[BaseException]:
     """Yield the error and what it was raised from: a library hides the reply in its own error."""
     seen: set[int] = set()
@@ -148,6 +166,8 @@ def _redis_code(error: BaseException) -> str | None:
     text = str(error)
     if not is_redis(error):
         return None
+    if "MasterNotFoundError" in names:
+        return "sentinels" if _AUTH in text else None
     if "max number of clients" in text:
         return "MAXCLIENTS"
     if not {"ResponseError", "AuthenticationError", "BusyLoadingError"} & names:
@@ -156,7 +176,20 @@ def _redis_code(error: BaseException) -> str | None:
     return in_words or _NAMED.get(type(error).__name__, "ERR")
 
 
+def _of_sentinels(error: BaseException) -> str:
+    """Return why no sentinel names a master: the client spells out each of its connections."""
+    name, _, tried = str(error).removeprefix("No master found for ").partition(" : ")
+    if _AUTH in tried:
+        return f"its sentinels want another password ({_AUTH})"
+    kinds = sorted(set(re.findall(r"- (?:\w+:)?(\w+Error)", tried)))
+    return (
+        f"{_NO_MASTER} {name}: {', '.join(kinds)}" if kinds else f"{_NO_MASTER} {name} that is up"
+    )
+
+
 def _line(error: BaseException) -> str:
+    if type(error).__name__ == "MasterNotFoundError":
+        return _of_sentinels(error)[:MOST]
     text = _AROUND.sub("", " ".join(str(error).split()))[:MOST]
     code = _redis_code(error)
     if code is None or code in ("ERR", "MAXCLIENTS") or code in text:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from typing import Any
 from urllib.parse import parse_qsl, quote, unquote
 
 from worker.urls import AMQP, REDIS, SENTINEL, SOCKET, scheme
@@ -18,7 +19,7 @@ _SOCKETS = {"unix": SOCKET, "redis+unix": SOCKET, SOCKET: SOCKET}
 #: schemes behind which nothing stands
 _BARE = ("memory", "cache+memory", "rpc", "disabled")
 _TLS = ["ssl_cert_reqs", "ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "ssl_check_hostname"]
-_PARAMETERS = {"rediss": _TLS, SOCKET: ["virtual_host"]}
+_PARAMETERS = {"rediss": _TLS, SENTINEL: _TLS, SOCKET: ["virtual_host"]}
 _VALUES = {
     "ssl_cert_reqs": r"required|optional|none",
     "ssl_check_hostname": r"true|false",
@@ -59,6 +60,18 @@ class Server:
         return int(number or 0)
 
     @property
+    def tls(self) -> dict[str, Any]:
+        """How TLS is spoken to sentinels and their master, as redis-py takes it; empty: not at all.
+
+        Any parameter turns it on. Certificates are verified unless one says otherwise.
+        """
+        if scheme(self.scheme) != SENTINEL or not self.parameters:
+            return {}
+        given = dict(self.parameters)
+        by_name = given.pop("ssl_check_hostname", "true") == "true"
+        return {"ssl_cert_reqs": "required", **given, "ssl_check_hostname": by_name}
+
+    @property
     def _has_port(self) -> bool:
         return re.search(r":\d+$", self.place) is not None
 
@@ -93,6 +106,11 @@ def check(*schemes: str) -> Callable[[str], str]:
 def servers(url: str) -> list[Server]:
     """Return the servers that a URL names which ``check`` has let through."""
     return [_server(member) for member in url.split(";")]
+
+
+def plain(url: str) -> str:
+    """Return a URL that ``check`` has let through, without its parameters."""
+    return ";".join(replace(one, parameters=()).rendered() for one in servers(url))
 
 
 def _kind(url: str) -> str:
@@ -189,7 +207,7 @@ def _unknown(kind: str, name: str, known: list[str]) -> str:
     if kind == "amqps":
         hint = "the certificates that it trusts are named by SSL_CERT_FILE"
     elif name in _TLS:
-        hint = "TLS is rediss://, which leads to one server"
+        hint = "TLS is rediss://, or sentinel:// with such a parameter"
     else:
         hint = f"known are {', '.join(known)}" if known else f"{kind}:// has none"
     return f"has a parameter {shown} that is not carried out; {hint}"

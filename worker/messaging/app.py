@@ -9,7 +9,7 @@ from typing import Any
 import kombu
 from celery import Celery
 
-from worker import names, settings
+from worker import names, redis_client, server_url, settings
 from worker.messaging.queues import Queue
 from worker.models.jobs import KINDS
 from worker.settings import AMQP, REDIS, SENTINEL, Settings, scheme
@@ -49,8 +49,8 @@ def create(config: Settings) -> Celery:
     """Return a Celery app with every policy set. Nothing is connected yet."""
     app = _App(
         "tagsweep",
-        broker=_verified(config.broker_url),
-        backend=_verified(config.results_backend),
+        broker=_address(config.broker_url),
+        backend=_address(config.results_backend),
         amqp="worker.messaging.link:AMQP",
         include=[f"worker.tasks.{name}" for name in TASKS],
         task_cls="worker.messaging.strays:Task",
@@ -82,6 +82,7 @@ def create(config: Settings) -> Celery:
         redis_retry_on_timeout=False,
         enable_utc=True,
         **names.of_control(),
+        **_tls(config),
     )
     return app
 
@@ -90,11 +91,24 @@ def _queues() -> tuple[str, ...]:
     return names.queue(), names.sweeps(), names.parts()
 
 
-def _verified(url: str) -> str:
-    """Return ``url`` asking, where it is TLS to Redis, for what Celery wants to be told: verify."""
+def _address(url: str) -> str:
+    """Return ``url`` as Celery takes it.
+
+    TLS to Redis has to ask for what is meant by itself: verify. That to sentinels is told apart
+    from their URL, see ``_tls``.
+    """
+    if scheme(url) == SENTINEL:
+        return server_url.plain(url)
     if scheme(url) != "rediss" or "ssl_cert_reqs=" in url:
         return url
     return url + ("&" if "?" in url else "?") + "ssl_cert_reqs=required"
+
+
+def _tls(config: Settings) -> dict[str, Any]:
+    """Return Celery's settings of TLS to a master behind sentinels."""
+    named = {"broker_use_ssl": config.broker_url, "redis_backend_use_ssl": config.results_backend}
+    found = {name: redis_client.tls(url) for name, url in named.items()}
+    return {name: options for name, options in found.items() if options}
 
 
 def _transport_options(config: Settings) -> dict[str, Any]:
@@ -132,8 +146,8 @@ def _sentinel_options(config: Settings, url: str) -> dict[str, Any]:
     if scheme(url) != SENTINEL:
         return {}
     waits = {"socket_timeout": SILENT_S, "socket_connect_timeout": config.connect_timeout_s}
-    asked = {**config.sentinel_login, **waits}
-    return {"master_name": config.sentinel_master, "sentinel_kwargs": asked}
+    asked = redis_client.of_sentinels(url, config)
+    return {"master_name": config.sentinel_master, "sentinel_kwargs": {**asked, **waits}}
 
 
 @cache
