@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ from producer import TagSweep
 from tests.fixtures import configured
 from tests.gateway import serving
 from tests.servers import NamedRabbitMQ, Postgres, RabbitMQ
+from tests.servers.processes import wait_until
 from tests.stack import ROOT, ServerStack, close, send
 from tests.stores import new_ids, new_tenant
 from worker import schema
@@ -145,29 +147,81 @@ def test_a_service_that_makes_quorum_queues_of_what_is_missing_sends_first(
     assert not [name for name in found if "delayed" in name]
 
 
-def test_a_store_that_is_away_for_longer_than_a_delivery_limit_loses_no_message(
-    own_postgres: Postgres, server: RabbitMQ, tmp_path: Path
-) -> None:
-    database_url = own_postgres.create_database()
-    with configured(database_url=database_url):
-        schema.upgrade()
-    url = server.create_vhost("quorum")
-    vhost = url.rpartition("/")[2]
-    limit = '{"delivery-limit": 2}'
-    server.control("set_policy", "-p", vhost, "limit", ".*", limit, "--apply-to", "queues")
-    stack = ServerStack("limit", tmp_path, database_url, url)
-    try:
-        stack.start_worker(concurrency=2).wait_until_ready()
+class Limited:
+    """A stack of quorum queues with a delivery limit, whose store may be killed."""
+
+    def __init__(self, store: Postgres, server: RabbitMQ, folder: Path) -> None:
+        database_url = store.create_database()
+        with configured(database_url=database_url):
+            schema.upgrade()
+        self.server, url = server, server.create_vhost("quorum")
+        self.vhost = url.rpartition("/")[2]
+        self.stack = ServerStack("limit", folder, database_url, url)
+
+    def limit(self, **policy: object) -> None:
+        """Set the one policy of all queues."""
+        order = ["set_policy", "-p", self.vhost, "limit", ".*", json.dumps(policy)]
+        self.server.control(*order, "--apply-to", "queues")
+
+    def send_to_none(self, store: Postgres) -> list[Any]:
+        """Kill the store, and send jobs."""
         tenant = new_tenant()
-        stack.store.tag(tenant, "t", tables=IDS)
-        own_postgres.kill()
-        body = {"tenant": tenant, "names": ["t"], "tables": IDS}
-        pending = [stack.send("tags.detach", body) for _ in range(3)]
-        time.sleep(AWAY_S)  # the fault itself: a try each 0.2 s at first
-        own_postgres.start()
-        assert all(one.get(timeout=30)["status"] == "succeeded" for one in pending)
-    finally:
-        stack.close()
+        for number in range(6):
+            self.stack.store.tag(tenant, f"t{number}", tables=IDS)
+        store.kill()
+        bodies = [{"tenant": tenant, "names": [f"t{n}"], "tables": IDS} for n in range(6)]
+        return [send(self.stack._app, "tags.detach", body) for body in bodies]
+
+
+@pytest.fixture
+def limited(own_postgres: Postgres, server: RabbitMQ, tmp_path: Path) -> Iterator[Limited]:
+    """One whose worker is still to be started."""
+    made = Limited(own_postgres, server, tmp_path)
+    yield made
+    made.stack.close()
+
+
+def test_a_store_that_is_away_for_longer_than_a_delivery_limit_loses_no_message(
+    own_postgres: Postgres, limited: Limited
+) -> None:
+    limited.limit(**{"delivery-limit": 2})
+    limited.stack.start_worker(concurrency=2).wait_until_ready()
+    pending = limited.send_to_none(own_postgres)
+    time.sleep(AWAY_S)  # the fault itself: a try each 0.2 s at first
+    own_postgres.start()
+    assert _done(*pending)
+
+
+def test_where_the_queue_takes_no_copy_either_a_message_waits_in_hand(
+    own_postgres: Postgres, limited: Limited
+) -> None:
+    worker = limited.stack.start_worker(concurrency=2)
+    worker.wait_until_ready()
+    pending = limited.send_to_none(own_postgres)
+    limited.limit(**{"delivery-limit": 2, "max-length": 0, "overflow": "reject-publish"})
+    time.sleep(AWAY_S)  # the fault itself
+    assert "cannot be sent anew" in worker.log
+    limited.limit(**{"delivery-limit": 2})
+    own_postgres.start()
+    assert _done(*pending)
+
+
+def test_workers_that_end_with_messages_in_hand_lose_none(
+    own_postgres: Postgres, limited: Limited
+) -> None:
+    limited.limit(**{"delivery-limit": 20})
+    stack = limited.stack
+    for _ in range(5):
+        stack.start_worker(concurrency=2)
+    stack.wait()
+    pending = limited.send_to_none(own_postgres)
+    for worker in stack.workers:
+        time.sleep(0.5)  # so that it has some of them in hand, which go round
+        worker.process.terminate()
+    assert wait_until(lambda: all(worker.ended for worker in stack.workers), seconds=30)
+    own_postgres.start()
+    stack.start_worker(concurrency=2).wait_until_ready()
+    assert _done(*pending)
 
 
 def test_an_exchange_of_the_same_name_may_be_of_any_type(
