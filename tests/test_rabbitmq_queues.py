@@ -163,6 +163,12 @@ class Limited:
         order = ["set_policy", "-p", self.vhost, "limit", ".*", json.dumps(policy)]
         self.server.control(*order, "--apply-to", "queues")
 
+    def in_hand(self) -> int:
+        """Return how many messages of the queue of jobs workers have in hand."""
+        what = ("name", "messages_unacknowledged")
+        told = self.server.control("list_queues", "--quiet", "-p", self.vhost, *what)
+        return int(dict(line.split("\t") for line in told.splitlines()[1:])[QUEUE])
+
     def send_to_none(self, store: Postgres) -> list[Any]:
         """Kill the store, and send jobs."""
         tenant = new_tenant()
@@ -201,6 +207,7 @@ def test_where_the_queue_takes_no_copy_either_a_message_waits_in_hand(
     limited.limit(**{"delivery-limit": 2, "max-length": 0, "overflow": "reject-publish"})
     time.sleep(AWAY_S)  # the fault itself
     assert "cannot be sent anew" in worker.log
+    assert limited.in_hand() == 2  # a process each, and the others are anybody's
     limited.limit(**{"delivery-limit": 2})
     own_postgres.start()
     assert _done(*pending)

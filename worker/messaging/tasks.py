@@ -87,8 +87,8 @@ def task(
     comes of a message whose step fails says ``_done``; where its process dies, it comes ``again``.
     Or, where others like it follow anyway, it is dropped.
 
-    ``acks_late``: it is acknowledged when it is done, and its worker has no other message in hand
-    till then.
+    ``acks_late``: it is acknowledged when it is done, and till then it counts among what its worker
+    may have in hand: over all queues, on RabbitMQ of its own one.
     """
 
     def decorate(step: Callable[[Delivery], None]) -> Any:
