@@ -29,7 +29,7 @@ class Refusal(Generic[Place]):
         switch: Turns it on for the length of a block.
         core: Whether ``make test`` shows it; the whole is ``make chaos``.
         fails_items: Whether items may rightly fail of it: a retry of their jobs does the rest.
-        connected: Whether who waits for an answer keeps the connection that it comes by.
+        connected: Whether who waits in Celery's ``get()`` can go on waiting, without asking anew.
         loses_messages: Whether the server itself forgets messages, so that only jobs of the store
             are promised.
     """

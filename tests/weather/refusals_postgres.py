@@ -190,7 +190,6 @@ ITEM_CODES = ["P0001", "23514", "22000"]
 STATEMENT_CODES = ["53100", "53200", "57014", "XX000", "42501", "0A000", "ZZ999", "40001", "25006"]
 _CORE_STEPS = {
     ("P0001", "DELETE", "tag_link"),
-    ("42501", "UPDATE", "tag"),
     ("ZZ999", "DELETE", "tag_link"),
 }
 
@@ -212,7 +211,7 @@ _SETTINGS: list[Refusal[Database]] = [
     Refusal("rejected-by-host", rejected_by_host),
     Refusal("crowded", crowded),
     Refusal("cancelling", cancelling),
-    Refusal("locked", locked, core=True),
+    Refusal("locked", locked),
     Refusal("silent", stopped),
     Refusal("renamed-column", renamed_column("job", "status")),
 ]

@@ -175,10 +175,10 @@ def stopped(host: VirtualHost) -> Iterator[None]:
 
 
 REFUSALS: list[Refusal[VirtualHost]] = [
-    Refusal("no-right-to-configure", without("configure")),
-    Refusal("no-right-to-write", without("write"), core=True),
-    Refusal("no-right-to-read", without("read")),
-    Refusal("no-rights", without("configure", "write", "read")),
+    Refusal("no-right-to-configure", without("configure"), connected=False),
+    Refusal("no-right-to-write", without("write"), connected=False),
+    Refusal("no-right-to-read", without("read"), connected=False),
+    Refusal("no-rights", without("configure", "write", "read"), connected=False),
     Refusal("no-user", no_user, core=True, connected=False),
     Refusal("another-password", another_password, connected=False),
     Refusal("no-memory", no_memory),

@@ -229,14 +229,14 @@ CATEGORIES = ["write", "read", "scripting", "pubsub", "list", "hash", "sortedset
 
 REFUSALS: list[Refusal[Redis]] = [
     Refusal("read-only", replica, core=True),
-    Refusal("master-down", master_down),
+    Refusal("master-down", master_down, connected=False),
     Refusal("out-of-memory", configured(maxmemory="1"), core=True),
     *(Refusal(f"no-right-to-{one}", without(f"-@{one}"), connected=False) for one in CATEGORIES),
     Refusal("no-right-on-keys", without("resetkeys", "~other*"), connected=False),
     Refusal("no-right-on-channels", without("resetchannels"), connected=False),
     Refusal("another-password", without("resetpass", ">another"), connected=False),
     Refusal("user-off", without("off"), connected=False),
-    Refusal("busy", busy, core=True),
+    Refusal("busy", busy, core=True, connected=False),
     Refusal("not-saved", not_saved),
     Refusal("loading", loading, connected=False),
     Refusal("no-replicas", configured(min_replicas_to_write="1")),
