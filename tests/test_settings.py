@@ -38,6 +38,34 @@ def test_the_readme_tells_the_default(name: str) -> None:
     assert row[1] == str(default)
 
 
+def _documented() -> dict[str, tuple[str, str]]:
+    """Return the default and the unit of each setting in its documentation."""
+    text = (ROOT / "docs" / "settings.md").read_text()
+    rows = re.findall(
+        r"^\| `TAGSWEEP_(\w+)` \| `?([^`|]*?)`? \| ([^|]*?) ?\| \S", text, re.MULTILINE
+    )
+    return {name: (default, unit) for name, default, unit in rows}
+
+
+def test_every_setting_is_documented_with_its_default_and_unit() -> None:
+    documented = _documented()
+    fields = settings.Settings.model_fields
+    names = {name: "SCHEMA" if name == "schema_name" else name.upper() for name in fields}
+    assert set(documented) == set(names.values())
+    for name, field in fields.items():
+        default, unit = documented[names[name]]
+        assert default == ("none" if field.default is None else str(field.default)), name
+        expected = {"S": "s", "MS": "ms", "DAYS": "days", "BYTES": "bytes"}
+        last = names[name].removesuffix("_PER_S").rpartition("_")[2]
+        assert unit == expected.get(last, unit), name
+        assert unit or not isinstance(field.default, int), name
+
+
+@pytest.mark.parametrize("name", secret_files.NAMES)
+def test_every_setting_that_may_be_a_file_is_documented(name: str) -> None:
+    assert f"`TAGSWEEP_{name.upper()}_FILE`" in (ROOT / "docs" / "settings.md").read_text()
+
+
 @pytest.mark.parametrize(
     "broker, events, results",
     [
