@@ -110,7 +110,9 @@ def _drop(seen_at: Column[object]) -> bool:
 def _delete_some(table: Table, condition: ColumnElement[bool]) -> int:
     with database.transaction() as connection:
         name = "rowid" if connection.dialect.name == "sqlite" else "ctid"
-        place: ColumnElement[object] = literal_column(f"{table.name}.{name}")
+        # without the table's name: in the inner query that would be the outer one's, where
+        # SQLAlchemy gives the inner one an alias, and every row would be old
+        place: ColumnElement[object] = literal_column(name)
         some = select(place).select_from(table).where(condition).limit(MOST_ROWS)
         gone = delete(table).where(place.in_(some.scalar_subquery()))
         return len(connection.execute(gone.returning(literal_column("1"))).all())

@@ -21,7 +21,8 @@ from worker.models.resources import pack
 
 MOST_DEATHS = 7
 IDS = sorted(new_ids(4_000, seed=11))
-DELETE = "DELETE FROM tag_link"
+DELETE = "DELETE FROM tagsweep.tag_link"
+DELETE_SQLITE = "DELETE FROM tag_link"
 #: broker, and whether the whole worker dies or a child alone; the short run has one for each sort
 CASES = [("redis", False), ("amqp", True), ("redis", True), ("amqp", False)]
 OF_CHUNKS, OF_MESSAGES = (CASES, CASES) if scale.LONG else (CASES[:1], CASES[1:2])
@@ -102,7 +103,7 @@ def _live_till_death(*fault: bytes) -> None:
     """Work as one process after another does: each recovers, and dies where the fault is met."""
 
     def die(_: Any, __: Any, statement: str, parameters: Any, *___: Any) -> None:
-        if DELETE in statement and set(fault) <= set(parameters):
+        if DELETE_SQLITE in statement and set(fault) <= set(parameters):
             raise boundaries.Died
 
     event.listen(database.engine(), "before_cursor_execute", die)
