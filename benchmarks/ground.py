@@ -28,13 +28,13 @@ Fingerprint = dict[str, tuple[int, int]]
 
 _FINGERPRINT = """
 SELECT tag.name, count(*), sum(uuid_hash_extended(link.resource_id, link.resource_type))
-FROM tag_link AS link JOIN tag ON tag.id = link.tag_id GROUP BY tag.name
+FROM tagsweep.tag_link AS link JOIN tagsweep.tag ON tag.id = link.tag_id GROUP BY tag.name
 """
 # In random order: neighbours in the index are nowhere near each other in the heap.
 _FILL = """
-INSERT INTO tag_link (tag_id, resource_type, resource_id, created_at)
+INSERT INTO tagsweep.tag_link (tag_id, resource_type, resource_id, created_at)
 SELECT tag.id, %s, resource.id, now()
-FROM span JOIN tag USING (name) JOIN resource ON resource.n >= low AND resource.n < high
+FROM span JOIN tagsweep.tag USING (name) JOIN resource ON resource.n >= low AND resource.n < high
 ORDER BY random()
 """
 
@@ -95,13 +95,13 @@ class Ground:
         self._fill()
         with psycopg.connect(self._url) as connection:
             self.fingerprint = fingerprint(connection)
-            found = connection.execute("SELECT name, id::text FROM tag").fetchall()
+            found = connection.execute("SELECT name, id::text FROM tagsweep.tag").fetchall()
         self.tags: dict[str, str] = dict(found)
 
     def write_ids(self, tag: str, path: Path) -> None:
         """Write the ids of a tag's resources in random order, packed as 16 bytes each."""
         query = """SELECT string_agg(uuid_send(resource_id), '' ORDER BY md5(resource_id::text))
-                   FROM tag_link WHERE tag_id = %s"""
+                   FROM tagsweep.tag_link WHERE tag_id = %s"""
         with psycopg.connect(self._url) as connection:
             row = connection.execute(query, (self.tags[tag],)).fetchone()
         path.write_bytes(row[0] if row and row[0] else b"")
@@ -157,7 +157,9 @@ def _lay_out(connection: psycopg.Connection, layout: Layout) -> None:
     with connection.cursor() as cursor:
         rows = [(name, low, high) for name, (low, high) in layout.spans.items()]
         cursor.executemany("INSERT INTO span VALUES (%s, %s, %s)", rows)
-    connection.execute("INSERT INTO tag (tenant, name) SELECT %s, name FROM span", (TENANT,))
+    connection.execute(
+        "INSERT INTO tagsweep.tag (tenant, name) SELECT %s, name FROM span", (TENANT,)
+    )
     connection.execute("ANALYZE resource")
     connection.execute("ANALYZE span")
 
@@ -165,8 +167,8 @@ def _lay_out(connection: psycopg.Connection, layout: Layout) -> None:
 def _drop_indexes(connection: psycopg.Connection) -> list[str]:
     """Drop the indexes of the links; return what makes them again, as whole as after a load."""
     keys = connection.execute(
-        """SELECT format('ALTER TABLE tag_link DROP CONSTRAINT %I', conname),
-                  format('ALTER TABLE tag_link ADD CONSTRAINT %I %s', conname,
+        """SELECT format('ALTER TABLE tagsweep.tag_link DROP CONSTRAINT %I', conname),
+                  format('ALTER TABLE tagsweep.tag_link ADD CONSTRAINT %I %s', conname,
                          pg_get_constraintdef(oid))
            FROM pg_constraint WHERE conrelid = 'tag_link'::regclass AND contype = 'p'"""
     ).fetchall()
@@ -190,7 +192,7 @@ def warm(connection: psycopg.Connection) -> None:
     if known.fetchone():
         connection.execute(f"SELECT pg_prewarm(name) FROM ({relations}) AS every (name)")
     else:
-        connection.execute("SELECT count(created_at) FROM tag_link")
+        connection.execute("SELECT count(created_at) FROM tagsweep.tag_link")
     connection.execute("CHECKPOINT")
 
 

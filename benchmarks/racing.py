@@ -107,7 +107,7 @@ def check(connection: psycopg.Connection, template: Ground, work: Work) -> None:
 def check_job(stage: Stage, job_id: str, work: Work) -> None:
     """Raise Wrong unless our job's row and its one event tell the same, and the truth."""
     items = work.size * len(work.tags)
-    query = "SELECT status, total, removed, absent, failed FROM job WHERE id = %s"
+    query = "SELECT status, total, removed, absent, failed FROM tagsweep.job WHERE id = %s"
     row = stage.connection.execute(query, (job_id,)).fetchone()
     if row != ("succeeded", items, items, 0, 0):
         raise Wrong(f"The job's row tells {row}, not {items} removed.")

@@ -11,7 +11,7 @@ from benchmarks.ground import LIST_NUMBER
 from benchmarks.work import Work, database_url
 
 _DELETE = """
-DELETE FROM tag_link AS link USING wanted
+DELETE FROM tagsweep.tag_link AS link USING wanted
 WHERE link.tag_id {} AND link.resource_type = %s AND link.resource_id = wanted.id
 """
 

@@ -23,7 +23,7 @@ CHUNK = 1_000
 PLANNED = "-c jit=off -c plan_cache_mode=force_custom_plan -c enable_indexscan=off"
 #: ours, without the record of what went
 TUNED = """
-DELETE FROM tag_link
+DELETE FROM tagsweep.tag_link
 WHERE tag_id {} AND resource_type = %(resource_type)s
   AND resource_id = ANY (%(ids)s::uuid[]) AND resource_id BETWEEN %(low)s AND %(high)s
   AND created_at <= now()

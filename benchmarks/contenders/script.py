@@ -9,7 +9,9 @@ import psycopg
 from benchmarks.ground import LIST_NUMBER
 from benchmarks.work import Work, database_url
 
-_DELETE = "DELETE FROM tag_link WHERE tag_id = %s AND resource_type = %s AND resource_id = %s"
+_DELETE = (
+    "DELETE FROM tagsweep.tag_link WHERE tag_id = %s AND resource_type = %s AND resource_id = %s"
+)
 
 
 class Run:

@@ -81,7 +81,7 @@ def _beside(stage: Stage, other: processes.Sender) -> tuple[list[float], float]:
 def _check(stage: Stage, template: Ground, big: Work, jobs: int) -> None:
     """Raise Wrong unless all jobs removed what they were to, and told so once."""
     links = big.size + jobs * FEW
-    query = "SELECT count(*), sum(removed) FROM job WHERE status = 'succeeded'"
+    query = "SELECT count(*), sum(removed) FROM tagsweep.job WHERE status = 'succeeded'"
     row = stage.connection.execute(query).fetchone()
     left = sum(count for count, _ in ground.fingerprint(stage.connection).values())
     events = [one["id"] for one in stage.events()]

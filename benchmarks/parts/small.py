@@ -153,7 +153,7 @@ def published(stage: Stage) -> int:
 
 def check(stage: Stage, template: Ground, jobs: int) -> None:
     """Raise Wrong unless each of so many jobs removed its ten links and told so once."""
-    query = "SELECT count(*), sum(removed), sum(total) FROM job WHERE status = 'succeeded'"
+    query = "SELECT count(*), sum(removed), sum(total) FROM tagsweep.job WHERE status = 'succeeded'"
     row = stage.connection.execute(query).fetchone()
     left = sum(count for count, _ in ground.fingerprint(stage.connection).values())
     events = stage.events()

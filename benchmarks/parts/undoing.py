@@ -37,7 +37,7 @@ METHOD_KEEP = (
 _PLAIN = links.TUNED.format("= %(tags)s")
 _RECORDED = f"""
 WITH changed AS ({_PLAIN} RETURNING resource_id)
-INSERT INTO removal (job_id, chunk, run, tag_id, resource_type, ids)
+INSERT INTO tagsweep.removal (job_id, chunk, run, tag_id, resource_type, ids)
 SELECT gen_random_uuid(), 0, 0, %(tags)s, %(resource_type)s,
        array_agg(resource_id ORDER BY resource_id)
 FROM changed HAVING count(*) > 0

@@ -6,6 +6,7 @@ declares and closes nothing: by itself py-amqp would wait till the alarm is over
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import kombu
@@ -32,7 +33,8 @@ class _Patient:
             return super().wait(method, callback, timeout or ANSWER_S, **options)  # type: ignore[misc]  # of what it is mixed into
         except TimeoutError as error:
             if self.connection is not None:
-                self.connection.collect()
+                with suppress(AttributeError):  # its socket has gone meanwhile
+                    self.connection.collect()
             message = f"it has said nothing for {timeout or ANSWER_S} s"
             raise RecoverableConnectionError(message) from error
 
