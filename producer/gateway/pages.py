@@ -106,7 +106,8 @@ def read(request: Request) -> Page:
         raise Refusal(400, f"page_size must be a number from 1 to {MOST}.")
     number, cursor = one(request, "page"), one(request, "cursor")
     if number is not None and cursor:
-        raise Refusal(400, "Give page or cursor, not both.")
+        # no schema can say that two parameters exclude each other: so as for a page that is none
+        raise Refusal(404, "Invalid page: give page or cursor, not both.")
     return Page(_cursor(cursor), int(size), None if number is None else _number(number))
 
 
