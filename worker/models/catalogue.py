@@ -9,7 +9,7 @@ from pydantic_core import PydanticCustomError
 
 from worker.errors import InvalidJob
 from worker.models.fields import Ids, Key, Name, Tenant, Value
-from worker.models.jobs import item_error
+from worker.models.item_errors import item_error
 from worker.models.resources import RESOURCE_TYPES, number_of
 
 MOST_KEY, MOST_VALUE = 255, 1_024

@@ -5,7 +5,6 @@ Semantics: the detach contract and the batch delete contract (``docs/semantics.m
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 from collections.abc import Mapping
@@ -20,9 +19,9 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_core import ErrorDetails, PydanticCustomError
+from pydantic_core import PydanticCustomError
 
-from worker.errors import InvalidJob, ItemError
+from worker.errors import InvalidJob
 from worker.models.fields import (
     EVERY,
     MOST_NAMES,
@@ -36,6 +35,7 @@ from worker.models.fields import (
     Tenant,
     Value,
 )
+from worker.models.item_errors import item_error
 from worker.models.resources import RESOURCE_TYPES, number_of
 
 #: with the default namespace: else names.py tells it
@@ -209,46 +209,3 @@ def fingerprint_of(kind: str, body: object) -> bytes:
     """Return 32 bytes that stand for ``body``, a JSON value, whatever the order of its keys."""
     text = json.dumps([kind, body], sort_keys=True, separators=(",", ":"), default=str)
     return hashlib.sha256(text.encode(errors="surrogatepass")).digest()
-
-
-def item_error(detail: ErrorDetails, model: type[BaseModel]) -> ItemError:
-    """Return a fault that pydantic found in a ``model``, in our words."""
-    path = "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in detail["loc"])
-    code, reason = _words(detail, model)
-    return {"path": path, "code": code, "reason": reason}
-
-
-def _words(  # noqa: PLR0911  # a table
-    detail: ErrorDetails, model: type[BaseModel]
-) -> tuple[str, str]:
-    """Return code and reason, in the words that clients of the detach contract parse."""
-    kind, value = detail["type"], detail["input"]
-    if value is None and kind.endswith("_type"):
-        return "null", "This field may not be null."
-    type_name = type(value).__name__
-    match kind:
-        case "missing":
-            return "required", "This field is required."
-        case "extra_forbidden":
-            return "unknown_field", "Unknown field." + _suggestion(detail, model)
-        case "string_type" | "string_unicode":
-            return "invalid", "Not a valid string."
-        case "string_too_short":
-            return "blank", "This field may not be blank."
-        case "string_too_long":
-            return "max_length", "Ensure this field has no more than 255 characters."
-        case "too_long":
-            return "max_length", f"Ensure this field has no more than {MOST_NAMES} elements."
-        case "list_type":
-            return "not_a_list", f'Expected a list of items but got type "{type_name}".'
-        case "model_type" | "model_attributes_type":
-            return "not_an_object", f'Expected a JSON object but got type "{type_name}".'
-        case _:
-            return kind, detail["msg"]
-
-
-def _suggestion(detail: ErrorDetails, model: type[BaseModel]) -> str:
-    if len(detail["loc"]) != 1:
-        return ""
-    close = difflib.get_close_matches(str(detail["loc"][0]), model.model_fields, n=1)
-    return f" Did you mean {close[0]}?" if close else ""
