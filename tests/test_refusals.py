@@ -25,7 +25,7 @@ from worker.models.resources import pack
 pytestmark = pytest.mark.integration
 
 REFUSED_S = 2.5
-TABLES = "ALL TABLES IN SCHEMA public"
+TABLES = "ALL TABLES IN SCHEMA tagsweep"
 
 
 @dataclass(frozen=True)
@@ -111,6 +111,7 @@ class Place:
         self.names = {"db": urlsplit(self.url).path[1:], "role": f"plain_{uuid4().hex[:8]}"}
         self.do(
             "CREATE ROLE {role} LOGIN",
+            "GRANT USAGE ON SCHEMA tagsweep TO {role}",
             f"GRANT ALL ON {TABLES} TO {{role}}",
         )
         url = self.url.replace("postgres@", f"{self.names['role']}@")

@@ -63,6 +63,10 @@ def create(config: Settings) -> Celery:
         result_expires=RESULT_EXPIRES_S,
         task_ignore_result=True,  # the relay alone stores results
         task_default_queue=names.queue(),
+        task_routes={
+            **{name: {"queue": names.sweeps()} for name in ("tags.sweep", "tags.recover")},
+            **{name: {"queue": names.parts()} for name in ("tags.part", "tags.probe")},
+        },
         # all in turn: a new job never waits behind sweeps, or behind the parts of another
         task_queues=[Queue(name, kombu.Exchange(name), name) for name in _queues()],
         worker_consumer="worker.messaging.strays:Consumer",

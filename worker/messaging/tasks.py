@@ -13,7 +13,7 @@ from uuid import UUID
 import celery
 from celery.exceptions import Reject, Retry
 
-from worker import names, settings
+from worker import settings
 from worker.errors import Retryable, words
 from worker.messaging import broker, canvas
 from worker.messaging.app import app
@@ -79,7 +79,7 @@ class Delivery:
 
 
 def task(
-    name: str, *, queue: Callable[[], str] = names.queue, again: bool = True, acks_late: bool = True
+    name: str, *, again: bool = True, acks_late: bool = True
 ) -> Callable[[Callable[[Delivery], None]], Any]:
     """Make a function of a Delivery the Celery task ``name``.
 
@@ -108,7 +108,8 @@ def task(
             "acks_on_timeout": not again,
             "acks_late": acks_late,
         }
-        as_task: Any = app().task(name=name, bind=True, queue=queue(), **options)
+        # of this app alone: a service in the same process has an app of its own
+        as_task: Any = app().task(name=name, bind=True, shared=False, **options)
         return as_task(run)
 
     return decorate

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from worker import acceptance, database, names, silence
+from worker import acceptance, database, silence
 from worker.errors import InvalidJob
 from worker.messaging.tasks import Delivery, task
 from worker.models.parts import Part
 
 
-@task(Part.task, queue=names.parts)
+@task(Part.task)
 def part(delivery: Delivery) -> None:
     """Keep a part of a streamed job; the last one in starts it."""
     try:
@@ -19,7 +19,7 @@ def part(delivery: Delivery) -> None:
         acceptance.refuse(delivery, str(invalid))
 
 
-@task("tags.probe", queue=names.parts)
+@task("tags.probe")
 def probe(delivery: Delivery) -> None:
     """Note that whatever stood before this message in the queue has been served."""
     with database.transaction() as connection:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from worker import names, recovery
+from worker import recovery
 from worker.messaging.tasks import Delivery, task
 
 
 # acknowledged early: behind one that waits for a broker that takes no messages, the next is at hand
-@task("tags.recover", queue=names.sweeps, again=False, acks_late=False)
+@task("tags.recover", again=False, acks_late=False)
 def recover(delivery: Delivery) -> None:
     """Set going again what stands open in the store."""
     recovery.recover(delivery.body or None)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from worker import names, sweeping
+from worker import sweeping
 from worker.messaging.tasks import Delivery, task
 
 
 # a lost sweep is replaced by any other, one that came again would be one more
-@task("tags.sweep", queue=names.sweeps, again=False)
+@task("tags.sweep", again=False)
 def sweep(_: Delivery) -> None:
     """Apply open chunks for a time slice."""
     sweeping.sweep()
