@@ -24,13 +24,14 @@ def finish(job_id: UUID, *, again: bool = False) -> None:
     if not event:
         follow(job)
     else:
-        relay.deliver(job_id)
+        delivered = relay.deliver(job_id)
         # it passes over who asked after the answers were given, if only the event waits
         with database.transaction() as connection:
             replies = outbox.take_replies(connection, [job_id])
             relay.answer(event["data"], replies.get(job_id, []))
-        with database.transaction() as connection:
-            callbacks.carry_out(connection, event["data"])
+        if not delivered:  # else what hangs on the end was carried out, or waits with it
+            with database.transaction() as connection:
+                callbacks.carry_out(connection, event["data"])
 
 
 def follow(job: JobRecord) -> None:
