@@ -183,12 +183,14 @@ def test_a_worker_s_banner_and_log_show_no_password(tmp_path: Path) -> None:
     )
     assert process.stdout is not None
     told = ""
-    for line in process.stdout:
-        told += line
-        if "does not answer" in line:
-            break
-    process.kill()
-    told += process.communicate()[0]
+    try:
+        for line in process.stdout:
+            told += line
+            if "does not answer" in line:
+                break
+    finally:
+        process.kill()
+        told += process.communicate()[0]
     assert "transport:" in told
     for form in (secret, quote(secret, safe=""), "Zq9"):
         assert form not in told
