@@ -45,8 +45,10 @@ class Store:
 
     def __init__(self, database_url: str) -> None:
         self.url = database_url
-        schema = configurations.active().schema
-        config = settings.Settings(database_url=database_url, schema_name=schema)
+        config = settings.Settings(database_url=database_url)
+        own = configurations.active().schema
+        if own != configurations.Configuration.schema:  # else as the environment has it
+            config = config.over(schema_name=own)
         self.engine: Engine = database.open_engine(config)
 
     @contextmanager
