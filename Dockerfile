@@ -10,6 +10,7 @@ COPY requirements/runtime.txt requirements/runtime.txt
 RUN pip install --require-hashes -r requirements/runtime.txt
 
 COPY pyproject.toml README.md LICENSE ./
+COPY tagsweep tagsweep
 COPY worker worker
 COPY producer producer
 RUN pip install --no-deps --no-build-isolation . \

@@ -7,7 +7,8 @@ MAKEFLAGS += --no-print-directory
 BIN := .venv/bin
 RUNTIME := .venv/runtime.stamp
 DEV := .venv/dev.stamp
-CODE := $(wildcard worker producer tests benchmarks)
+# What a checkout lacks (an image has no tests) is not checked.
+CODE := $(foreach package,tagsweep tests benchmarks,$(if $(wildcard $(package)),-p $(package)))
 
 # A uv on the PATH is used; else one is put into the clone, where neither venv nor ensurepip nor
 # write access elsewhere is needed.

@@ -22,7 +22,7 @@ class File:
     def __init__(self, home: Path, layout: Layout) -> None:
         self.layout = layout
         self._path = home / "template.db"
-        processes.finish(["-m", "producer.cli", "migrate"], database_url=_url(self._path))
+        processes.finish(["-m", "tagsweep.producer.cli", "migrate"], database_url=_url(self._path))
         draw = random.Random(5)
         self._ids = [_random_id(draw) for _ in range(layout.resources)]
         self._tags = {name: _random_id(draw) for name in layout.spans}

@@ -91,7 +91,7 @@ class Ground:
         self.layout = layout
         self._postgres = postgres
         self._url = postgres.create_database()
-        processes.finish(["-m", "producer.cli", "migrate"], database_url=self._url)
+        processes.finish(["-m", "tagsweep.producer.cli", "migrate"], database_url=self._url)
         self._fill()
         with psycopg.connect(self._url) as connection:
             self.fingerprint = fingerprint(connection)

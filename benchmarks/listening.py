@@ -9,7 +9,7 @@ from typing import Any
 
 import redis
 
-from worker.models.events import STREAM
+from tagsweep.worker.models.events import STREAM
 
 #: where the others tell that they are done
 DONE = "done"

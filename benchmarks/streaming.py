@@ -20,8 +20,8 @@ from benchmarks import work as works
 from benchmarks.driver import MOST_WARM
 from benchmarks.listening import Events
 from benchmarks.work import broker_url
-from producer import TagSweep
-from worker.models.resources import WIDTH, unpack
+from tagsweep import TagSweep
+from tagsweep.worker.models.ids import WIDTH, unpack
 
 #: ids read from the file at once
 BLOCK = 1_000

@@ -18,7 +18,7 @@ from celery import Celery
 from benchmarks import work as works
 from benchmarks.listening import Events
 from benchmarks.work import Work, broker_url
-from producer import TagSweep
+from tagsweep import TagSweep
 
 #: ids of one small job
 FEW = 10

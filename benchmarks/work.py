@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from uuid import uuid4
 
-from worker.models.resources import WIDTH, unpack
+from tagsweep.worker.models.ids import WIDTH, unpack
 
 
 @dataclass(frozen=True)

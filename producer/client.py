@@ -6,15 +6,21 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 from uuid import UUID, uuid4
 
-from producer.handle import JobHandle
-from producer.spool import NameSpool, Spool
-from worker import names, settings
-from worker.errors import InvalidJob, TagsweepError
-from worker.messaging import answers, app, broker
-from worker.models.fields import EVERY
-from worker.models.jobs import AttachJob, DeleteJob, DetachJob, Job, UndoJob
-from worker.models.parts import Part
-from worker.models.resources import RESOURCE_TYPES, unpack
+from tagsweep.producer.handle import JobHandle
+from tagsweep.producer.spool import NameSpool, Spool
+from tagsweep.worker import settings
+from tagsweep.worker.broker import app, names, results, sending
+from tagsweep.worker.errors import InvalidJob, TagsweepError
+from tagsweep.worker.models.fields import EVERY
+from tagsweep.worker.models.ids import RESOURCE_TYPES, unpack
+from tagsweep.worker.models.jobs import (
+    AttachJob,
+    DeleteJob,
+    DetachJob,
+    Job,
+    UndoJob,
+)
+from tagsweep.worker.models.parts import Part
 
 #: up to here a job is one message that anybody can read; a longer one goes in packed parts
 MOST_IN_ONE_MESSAGE = 20_000
@@ -164,7 +170,7 @@ class TagSweep:
 
     def _send(self, kind: type[Job], body: dict[str, Any], job_id: str | UUID | None) -> JobHandle:
         handle = self._handle(job_id)
-        broker.send(self._app, kind.task, body, task_id=handle.id)
+        sending.send(self._app, kind.task, body, task_id=handle.id)
         return handle
 
     def _stream(
@@ -175,7 +181,7 @@ class TagSweep:
         job_id: str | UUID | None,
     ) -> JobHandle:
         handle = self._handle(job_id)
-        answers.expect(self._app, handle.id)
+        results.expect(self._app, handle.id)
         nonce = uuid4().hex
         count = 0
         held: dict[str, Any] | None = next(parts, {})
@@ -192,7 +198,7 @@ class TagSweep:
             )
             # its answer is the job's, not its own
             body = part.model_dump(mode="json")
-            broker.send(self._app, Part.task, body, queue=names.parts(), ignore_result=True)
+            sending.send(self._app, Part.task, body, queue=names.parts(), ignore_result=True)
             count, held = count + 1, following
         return handle
 

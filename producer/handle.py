@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from worker.messaging import answers, broker
+from tagsweep.worker.broker import results, sending
 
 
 class JobHandle:
@@ -23,7 +23,7 @@ class JobHandle:
         ``queued`` also where no worker has answered within two seconds. Raises TagsweepError
         where there is no result backend.
         """
-        return answers.status(self._app, self.id)
+        return results.status(self._app, self.id)
 
     def result(self, timeout: float | None = None) -> dict[str, Any]:
         """Wait up to ``timeout`` seconds for the job's end and return its completion data.
@@ -31,8 +31,8 @@ class JobHandle:
         Raises JobFailed, JobCancelled or JobRejected, with the reason; TimeoutError (the job goes
         on); TagsweepError where there is no result backend.
         """
-        return answers.wait(self._app, self.id, timeout)
+        return results.wait(self._app, self.id, timeout)
 
     def cancel(self) -> None:
         """Let no further chunk of the job begin; what is done stays done, and the event tells."""
-        broker.send(self._app, "tags.cancel", self.id, ignore_result=True)
+        sending.send(self._app, "tags.cancel", self.id, ignore_result=True)

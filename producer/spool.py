@@ -12,8 +12,9 @@ from itertools import islice
 from typing import IO, Self
 from uuid import UUID
 
-from worker.errors import InvalidJob, ItemError
-from worker.models import fields, resources
+from tagsweep.worker.errors import InvalidJob, ItemError
+from tagsweep.worker.models import fields
+from tagsweep.worker.models import ids as resources
 
 #: ids of one message: 2.1 MB, well below what AMQP takes; on its way it is copied several times
 PART = 100_000

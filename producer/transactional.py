@@ -20,13 +20,14 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import Connection
 
-from worker import database, intake, progress
-from worker.errors import BrokerUnavailable, InvalidJob, Rejected
-from worker.messaging import broker
-from worker.messaging.app import app
-from worker.models.jobs import KINDS, Job
-from worker.models.records import Lists
-from worker.models.resources import WIDTH
+from tagsweep.worker import database
+from tagsweep.worker.broker import sending
+from tagsweep.worker.broker.app import app
+from tagsweep.worker.errors import BrokerUnavailable, InvalidJob, Rejected
+from tagsweep.worker.jobs import lifecycle, recording
+from tagsweep.worker.models.ids import WIDTH
+from tagsweep.worker.models.jobs import KINDS, Job
+from tagsweep.worker.models.records import Lists
 
 #: ids that are recorded as one row
 MOST_IDS = 250_000
@@ -46,11 +47,11 @@ def record(
     job_id = job_id or uuid4()
     fingerprint = valid.fingerprint()
     with database.lent(connection):
-        created = intake.record_with_lists(
+        created = recording.record_with_lists(
             connection, job_id, valid, parts_of(valid), fingerprint=fingerprint
         )
-        recorded = None if created else progress.known(connection, job_id)
-    if recorded and intake.is_another(recorded, valid.kind, valid.tenant, fingerprint):
+        recorded = None if created else lifecycle.known(connection, job_id)
+    if recorded and recording.is_another(recorded, valid.kind, valid.tenant, fingerprint):
         raise Rejected(f"The id {job_id} is another job's already.")
     return job_id
 
@@ -70,9 +71,9 @@ def nudge(job_id: UUID) -> bool:
 def announce(job_id: UUID) -> None:
     """As ``nudge``, but raise BrokerUnavailable where the broker does not take it."""
     try:
-        broker.send(app(), "tags.start", str(job_id), ignore_result=True)
+        sending.send(app(), "tags.start", str(job_id), ignore_result=True)
     except BrokerUnavailable:  # perhaps of a connection that died with the broker's last run
-        broker.send(app(), "tags.start", str(job_id), ignore_result=True)
+        sending.send(app(), "tags.start", str(job_id), ignore_result=True)
 
 
 def parse(body: Mapping[str, Any]) -> Job:

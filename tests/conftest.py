@@ -10,11 +10,11 @@ from typing import TypeVar
 
 import pytest
 
-from tests import configurations
 from tests.servers import NamedRabbitMQ, Postgres, RabbitMQ, Redis, ServerMissing
 from tests.servers.server import Server
+from tests.support import configurations
 
-pytest_plugins = ["tests.fixtures", "tests.gateway"]
+pytest_plugins = ["tests.support.fixtures", "tests.support.gateway"]
 AnyServer = TypeVar("AnyServer", bound=Server)
 WANTING = "no server: "
 

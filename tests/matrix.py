@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
-from tests.configurations import ALL, VARIABLE, Configuration
+from tests.support.configurations import ALL, VARIABLE, Configuration
 
 NOTHING_RAN = 5  #: pytest's exit status where every test was left out
 

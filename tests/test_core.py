@@ -10,12 +10,22 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from tests import configurations
-from tests.cli import CommandLine
-from tests.gateway import Gateway, serving
 from tests.servers import RabbitMQ
-from tests.stack import PATIENCE_S, ServerStack, eventually, producing
-from tests.stores import Store, attached, counts, new_ids
+from tests.support import configurations
+from tests.support.cli import CommandLine
+from tests.support.gateway import Gateway, serving
+from tests.support.stack import (
+    PATIENCE_S,
+    ServerStack,
+    eventually,
+    producing,
+)
+from tests.support.stores import (
+    Store,
+    attached,
+    counts,
+    new_ids,
+)
 
 pytestmark = [pytest.mark.core, pytest.mark.integration]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from worker import errors
-from worker.errors import InvalidJob, ItemError, sentence
-from worker.models.events import failure
+from tagsweep.worker import errors
+from tagsweep.worker.errors import InvalidJob, ItemError, sentence
+from tagsweep.worker.models.events import failure
 
 
 def _fault(path: str, reason: str = "Wrong.") -> ItemError:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.stack import ROOT
+from tests.support.stack import ROOT
 
 CONTRACTS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
 
@@ -20,16 +20,33 @@ PLANTED = {
     "Whoever sends a job needs no database": ("producer/client.py", "import sqlalchemy"),
     "The doors lead to the client, never the other way": (
         "producer/spool.py",
-        "import producer.client",
+        "import tagsweep.producer.client",
     ),
-    "The producer never runs a task": ("producer/client.py", "import worker.tasks.sweep"),
-    "Inside the worker imports go one way": ("worker/chunks.py", "import worker.progress"),
+    "The producer never runs a task": (
+        "producer/client.py",
+        "import tagsweep.worker.tasks.sweep",
+    ),
+    "Inside the worker imports go one way": (
+        "worker/models/sorting.py",
+        "import tagsweep.worker.jobs.lifecycle",
+    ),
+    "Inside the command line imports go one way": (
+        "producer/cli/input/options.py",
+        "import tagsweep.producer.cli.output.terminal",
+    ),
+    "Inside the gateway imports go one way": (
+        "producer/gateway/auth/callers.py",
+        "import tagsweep.producer.gateway.routes.jobs",
+    ),
     "Only modules that keep or read rows see tables": (
-        "worker/relay.py",
-        "import worker.models.tables.tags",
+        "worker/broker/sending.py",
+        "import tagsweep.worker.models.tables.tags",
     ),
-    "worker.messaging is the only door to Celery": ("worker/relay.py", "import celery"),
-    "worker.streams is the only door to Redis": ("worker/relay.py", "import redis"),
+    "worker.broker is the only door to Celery": ("worker/events/relay.py", "import celery"),
+    "Redis has two doors: the broker's and the stream's": (
+        "worker/events/relay.py",
+        "import redis",
+    ),
     "Tasks call named steps: no SQL, no Redis": ("worker/tasks/sweep.py", "import sqlalchemy"),
     "Messages know nothing of tables": ("worker/models/jobs.py", "import sqlalchemy"),
 }
@@ -52,10 +69,10 @@ def _lint(tree: Path) -> str:
 
 def _copy(folder: Path) -> Path:
     shutil.copy(ROOT / "pyproject.toml", folder)
-    for package in ("worker", "producer"):
-        shutil.copytree(
-            ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__")
-        )
+    # what its links lead to, as folders
+    shutil.copytree(
+        ROOT / "tagsweep", folder / "tagsweep", ignore=shutil.ignore_patterns("__pycache__")
+    )
     return folder
 
 
@@ -64,7 +81,7 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> str:
     """What is said of a tree in which each contract is broken."""
     tree = _copy(tmp_path_factory.mktemp("planted"))
     for module, line in PLANTED.values():
-        path = tree / module
+        path = tree / "tagsweep" / module
         path.write_text(f"{path.read_text()}\n\n{line}\n")
     return _lint(tree)
 

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from worker.outages import Outage
+from tagsweep.worker.outages import Outage
 
 log = logging.getLogger("tests.outages")
 
@@ -16,7 +16,7 @@ log = logging.getLogger("tests.outages")
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The seconds that it is; a test moves them."""
     now = [0.0]
-    monkeypatch.setattr("worker.outages.time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr("tagsweep.worker.outages.time", SimpleNamespace(monotonic=lambda: now[0]))
     return now
 
 

@@ -1,18 +1,5 @@
-"""Celery's entry point: ``celery -A worker worker``."""
+"""``celery -A worker worker`` in a checkout: the app of ``celery -A tagsweep worker``."""
 
-import sys
+from tagsweep.celery import app
 
-from worker import strays as kept_strays
-from worker.errors import SettingsError
-from worker.messaging import heart, logs, node, strays
-from worker.messaging.app import app as make
-
-try:
-    app = make()
-except SettingsError as error:
-    sys.exit(f"tagsweep: {error}")
-heart.attach()
-node.name()
-logs.quieten()
-logs.redact()
-strays.keep_with(kept_strays.keep)
+__all__ = ["app"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NotRequired, TypedDict
 
-from worker.redaction import redacted
+from tagsweep.worker.redaction import redacted
 
 
 class ItemError(TypedDict):

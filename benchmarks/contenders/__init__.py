@@ -30,7 +30,7 @@ def _celery(app: str) -> tuple[tuple[str, ...], ...]:
     return (("-m", "celery", "-A", app, "worker", *QUIET),)
 
 
-OURS = Contender("tagsweep", f"{HERE}.ours:Run", _celery("worker"))
+OURS = Contender("tagsweep", f"{HERE}.ours:Run", _celery("tagsweep"))
 NOBODY = Contender("nobody", "")
 NOOP = Contender("Celery's no-op task", "", _celery(f"{HERE}.noop"))
 
@@ -41,7 +41,9 @@ _ROWS = ("-m", "procrastinate", f"--app={HERE}.rows.app")
 ALL: Mapping[str, Contender] = {
     "limit": Contender("limit: one set-based DELETE", f"{HERE}.limit:Run"),
     "ours": OURS,
-    "select": Contender('tagsweep, "*" in place of ids', f"{HERE}.ours:Select", _celery("worker")),
+    "select": Contender(
+        'tagsweep, "*" in place of ids', f"{HERE}.ours:Select", _celery("tagsweep")
+    ),
     "tuned-dramatiq": Contender("Dramatiq, tuned", f"{HERE}.actors:Tuned", _ACTORS),
     "tuned-chord": Contender("Celery chord, tuned", f"{HERE}.chord:Tuned", _CHORD),
     "dramatiq": Contender("Dramatiq group", f"{HERE}.actors:Run", _ACTORS),

@@ -9,8 +9,8 @@ from uuid import UUID
 
 from benchmarks import file
 from benchmarks.work import Work, database_url
-from producer import TagSweep
-from worker.messaging import embedded
+from tagsweep import TagSweep
+from tagsweep.worker.broker.runtime import embedded
 
 POLL_S = 0.005
 

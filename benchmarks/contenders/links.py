@@ -13,8 +13,8 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, sess
 
 from benchmarks.ground import LIST_NUMBER
 from benchmarks.work import Work, database_url
-from worker import chunks as chunking
-from worker import settings
+from tagsweep.worker import settings
+from tagsweep.worker.models import sorting as chunking
 
 #: ids of one message, as tutorials have it
 CHUNK = 1_000

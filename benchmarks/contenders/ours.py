@@ -6,8 +6,8 @@ from typing import Any
 
 from benchmarks.listening import Events
 from benchmarks.work import Work, broker_url
-from producer import TagSweep
-from producer.handle import JobHandle
+from tagsweep import TagSweep
+from tagsweep.producer.handle import JobHandle
 
 #: what ``Undo`` does, in turn
 STEPS = ("detach", "undo", "undo of the undo", "attach")

@@ -72,7 +72,7 @@ def _http(bench: Bench, template: Ground, work: Work) -> dict[str, Any]:
     with staged(bench, template, OURS, work) as stage:
         # the ceiling on one tenant's requests is for others to be served, not to be measured
         settings = {**stage.settings, "requests_per_s": 1_000_000}
-        serve = ("-m", "producer.cli", "serve", "--port", str(port))
+        serve = ("-m", "tagsweep.producer.cli", "serve", "--port", str(port))
         with processes.workers([serve], settings) as gateways:
             wait(lambda: processes.listens(port) or gateways[0].ended)
             with closing(_callers(bench, stage, port, work)) as callers:
@@ -87,7 +87,7 @@ def _http(bench: Bench, template: Ground, work: Work) -> dict[str, Any]:
 
 
 def _callers(bench: Bench, stage: Stage, port: int, work: Work) -> processes.Sender:
-    create = ["-m", "producer.cli", "keys", "create", "--tenant", TENANT, "--json"]
+    create = ["-m", "tagsweep.producer.cli", "keys", "create", "--tenant", TENANT, "--json"]
     key = json.loads(processes.finish(create, **stage.settings))["key"]
     path = bench.home / "gateway.json"
     work.save(path)

@@ -17,7 +17,7 @@ from benchmarks.ground import LIST_NUMBER, Ground
 from benchmarks.racing import Wrong
 from benchmarks.results import Figure, Part, Table, shown, spread
 from benchmarks.work import Work
-from worker import settings
+from tagsweep.worker import settings
 
 #: each on a fiftieth of all links: 300,000 of 5,000,000 in all
 TAGS = ("ten-0", "ten-1", "ten-2")

@@ -1,5 +1,5 @@
 """The command line: ``tagsweep``. Each command is a module of its own name."""
 
-from producer.cli.menu import main
+from tagsweep.producer.cli.main import main
 
 __all__ = ["main"]

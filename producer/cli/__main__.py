@@ -1,5 +1,5 @@
-"""``python -m producer.cli`` is ``tagsweep``."""
+"""``python -m tagsweep.producer.cli`` is ``tagsweep``."""
 
-from producer.cli.menu import main
+from tagsweep.producer.cli.main import main
 
 main()

@@ -13,27 +13,27 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from producer.gateway import (
+from tagsweep.producer.gateway import errors
+from tagsweep.producer.gateway.access_log import Access
+from tagsweep.producer.gateway.errors import Refusal, document
+from tagsweep.producer.gateway.openapi import operations
+from tagsweep.producer.gateway.routes import (
     attach,
     batch_delete,
     detach,
-    feed,
+    events,
+    health,
+    job_actions,
     jobs,
-    operation,
+    query_parameters,
     receipts,
-    refusals,
     resources,
-    routing,
-    schemas,
-    steering,
     tagging,
 )
-from producer.gateway.access import Access
-from producer.gateway.refusals import Refusal, document
-from producer.gateway.service import Gateway
-from worker.errors import Retryable
+from tagsweep.producer.gateway.state import Gateway
+from tagsweep.worker.errors import Retryable
 
-MODULES = (detach, attach, batch_delete, jobs, steering, receipts, resources, feed, operation)
+MODULES = (detach, attach, batch_delete, jobs, job_actions, receipts, resources, events, health)
 #: whose shape an error has, by the path's beginning
 SHAPES = ((tagging.PREFIX, tagging.refuse), (batch_delete.PREFIX, batch_delete.refuse))
 
@@ -67,14 +67,16 @@ def create(gateway: Gateway) -> ASGIApp:
     app.state.gateway = gateway
     for module in MODULES:
         app.include_router(module.router)
-    schema = schemas.complete(get_openapi(title=app.title, version=app.version, routes=app.routes))
+    schema = operations.complete(
+        get_openapi(title=app.title, version=app.version, routes=app.routes)
+    )
 
     async def shown(request: Request) -> Response:  # noqa: ARG001  # it is always the same
         return document(schema)
 
     for path in ("/openapi.json", "/openapi.json/"):
         app.router.add_api_route(
-            path, shown, include_in_schema=False, route_class_override=routing.Route
+            path, shown, include_in_schema=False, route_class_override=query_parameters.Route
         )
     return Access(_ExactPaths(app), gateway.metrics)
 
@@ -102,7 +104,7 @@ def _shaped(request: Request, refusal: Refusal) -> Response:
     for prefix, refuse in SHAPES:
         if request.scope["path"].startswith(prefix):
             return refuse(refusal)
-    return refusals.problem(refusal)
+    return errors.problem(refusal)
 
 
 async def _refused(request: Request, error: Any) -> Response:
@@ -112,7 +114,7 @@ async def _refused(request: Request, error: Any) -> Response:
 async def _down(request: Request, error: Any) -> Response:
     """Answer for a server that is down, where nothing was begun."""
     request.app.state.gateway.log.warning("unavailable", reason=str(error))
-    return _shaped(request, refusals.down(error))
+    return _shaped(request, errors.down(error))
 
 
 async def _faulty(request: Request, _: Any) -> Response:

@@ -12,11 +12,14 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
 
-from producer.gateway.limits import Places
-from producer.gateway.threads import Threads
-from worker import database, listing, meters, outbox
-from worker.errors import TagsweepError
-from worker.models.counts import words
+from tagsweep.producer.gateway.requests.limits import Places
+from tagsweep.producer.gateway.threadpool import Threads
+from tagsweep.worker import database
+from tagsweep.worker.chunks import timings
+from tagsweep.worker.errors import TagsweepError
+from tagsweep.worker.events import outbox
+from tagsweep.worker.jobs import queries
+from tagsweep.worker.models.counts import words
 
 #: how old the numbers of the store may be: to count jobs reads them all
 FRESH_S = 5.0
@@ -124,7 +127,7 @@ def _durations(times: dict[str, tuple[list[int], float]]) -> HistogramMetricFami
     family = HistogramMetricFamily(
         "tagsweep_chunk_duration_seconds", "How long chunks took.", labels=["kind"]
     )
-    bounds = [*map(str, meters.BOUNDS), "+Inf"]
+    bounds = [*map(str, timings.BOUNDS), "+Inf"]
     for kind, (buckets, seconds) in times.items():
         sums = [sum(buckets[: place + 1]) for place in range(len(buckets))]
         family.add_metric([kind], list(zip(bounds, sums, strict=True)), sum_value=seconds)
@@ -138,8 +141,8 @@ def _age(moment: datetime | None) -> float:
 def _read() -> Stock:
     with database.reading() as connection:
         return Stock(
-            listing.totals(connection),
-            listing.open_chunks(connection),
+            queries.totals(connection),
+            queries.open_chunks(connection),
             outbox.oldest_unpublished(connection),
-            meters.read(connection),
+            timings.read(connection),
         )

@@ -17,11 +17,11 @@ import structlog
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
-from producer.gateway import application, refusals
-from producer.gateway.refusals import Refusal
-from producer.gateway.service import Gateway
-from worker import settings
-from worker.errors import TagsweepError
+from tagsweep.producer.gateway import application, errors
+from tagsweep.producer.gateway.errors import Refusal
+from tagsweep.producer.gateway.state import Gateway
+from tagsweep.worker import settings
+from tagsweep.worker.errors import TagsweepError
 
 #: longest head of a request: a token may have 65,534 characters
 MOST_HEAD = 128 << 10
@@ -49,7 +49,7 @@ class Protocol(H11Protocol):
         if self.conn.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
             self.transport.close()  # in the middle of an answer there is nothing left to say
             return
-        response = refusals.problem(Refusal(400, msg))
+        response = errors.problem(Refusal(400, msg))
         headers = [*response.raw_headers, (b"connection", b"close")]
         for event in (
             h11.Response(status_code=400, headers=headers, reason=b"Bad Request"),

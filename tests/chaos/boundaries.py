@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import event
 
-from worker import database
+from tagsweep.worker import database
 
 Step = Callable[[], None]
 

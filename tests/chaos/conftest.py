@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.servers import NamedRabbitMQ, Postgres, RabbitMQ, Redis
-from tests.stack import ServerStack
+from tests.support.stack import ServerStack
 
 HERE = Path(__file__).parent
 MakeStack = Callable[..., ServerStack]

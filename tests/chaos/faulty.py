@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import Engine, event
 
 from tests.servers.processes import spawn
-from tests.stack import ServerStack, Worker, environment
+from tests.support.stack import ServerStack, Worker, environment
 
 #: setting that names the fault, as JSON: the statement's text, parameters, and who dies of it
 NAME = "fault"
@@ -53,6 +53,6 @@ def _die(_: Any, __: Any, statement: str, parameters: Any, *___: Any) -> None:
 
 if f"TAGSWEEP_{NAME.upper()}" in os.environ:  # in the worker, not in the test that starts it
     event.listen(Engine, "before_cursor_execute", _die)
-    from worker.celery import app
+    from tagsweep.celery import app
 
     __all__ = ["app"]

@@ -6,15 +6,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+from tagsweep.worker import database
+from tagsweep.worker.jobs import lifecycle, recording
+from tagsweep.worker.models.records import ENDS
+from tagsweep.worker.tasks import starting
 from tests.chaos.model import Errand, World
-from tests.driving import lists
-from tests.fixtures import configured
 from tests.servers.processes import wait_until
-from worker import database, intake, progress, splitting
-from worker.models.records import ENDS
+from tests.support.driving import lists
+from tests.support.fixtures import configured
 
 if TYPE_CHECKING:
-    from tests.stack import ServerStack
+    from tests.support.stack import ServerStack
 
 #: how soon after a fault work goes on that the store knows
 SOON_S = 10
@@ -59,5 +61,5 @@ def _record_and_split(errand: Errand) -> None:
     """Do both in one transaction: between two, a worker that lives would split it too."""
     job_id, some = UUID(errand.id), lists(tables=errand.body["tables"])
     with database.transaction() as connection:
-        intake.record_with_lists(connection, job_id, errand.job(), [some])
-        splitting.start(connection, progress.get(connection, job_id))
+        recording.record_with_lists(connection, job_id, errand.job(), [some])
+        starting.start(connection, lifecycle.get(connection, job_id))

@@ -10,16 +10,21 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, func, select
 
+from tagsweep.worker.jobs import recording
+from tagsweep.worker.models.counts import words
+from tagsweep.worker.models.jobs import KINDS, Job
+from tagsweep.worker.models.records import ENDS
+from tagsweep.worker.models.tables import job as jobs
+from tagsweep.worker.models.tables import outbox
 from tests.chaos.stored import open_rows, removed_by
 from tests.servers.processes import wait_until
-from tests.stack import ServerStack
-from tests.stores import Link, Store, counts, new_tenant
-from worker import intake
-from worker.models.counts import words
-from worker.models.jobs import KINDS, Job
-from worker.models.records import ENDS
-from worker.models.tables import job as jobs
-from worker.models.tables import outbox
+from tests.support.stack import ServerStack
+from tests.support.stores import (
+    Link,
+    Store,
+    counts,
+    new_tenant,
+)
 
 ENV, OWNER = {"key": "env", "value": "dev"}, {"key": "owner"}
 
@@ -138,7 +143,7 @@ class World:
         """Record a job in the store, as a service in its own transaction does; no message."""
         job = errand.job()
         with self.store.transaction() as connection:
-            intake.record_with_lists(connection, UUID(errand.id), job, [intake.lists_of(job)])
+            recording.record_with_lists(connection, UUID(errand.id), job, [recording.lists_of(job)])
 
     def wait(self, seconds: float) -> None:
         """Return once every job has ended and nothing waits to be published; fail otherwise."""

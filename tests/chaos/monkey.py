@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import psutil
 
-from tests.stack import ServerStack, eventually
+from tests.support.stack import ServerStack, eventually
 
 #: seconds between two acts of violence
 PAUSE_S = 0.3, 1.0

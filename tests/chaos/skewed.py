@@ -9,7 +9,7 @@ import time
 from typing import Any, Self
 
 from tests.servers.processes import spawn
-from tests.stack import ServerStack, Worker, environment
+from tests.support.stack import ServerStack, Worker, environment
 
 NAME = "TAGSWEEP_SKEW_S"
 
@@ -52,6 +52,6 @@ def _shift(seconds: int) -> None:
 
 if NAME in os.environ:  # in the worker, not in the test that starts it
     _shift(int(os.environ[NAME]))
-    from worker.celery import app
+    from tagsweep.celery import app
 
     __all__ = ["app"]

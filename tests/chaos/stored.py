@@ -6,9 +6,17 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, Table, func, select
 
-from tests.stores import Store
-from worker.models.records import ENDS
-from worker.models.tables import chunk, job, outbox, part, removal, reply, workspace_removal
+from tagsweep.worker.models.records import ENDS
+from tagsweep.worker.models.tables import (
+    chunk,
+    job,
+    outbox,
+    part,
+    removal,
+    reply,
+    workspace_removal,
+)
+from tests.support.stores import Store
 
 
 def removed_by(store: Store, job_id: str) -> int:

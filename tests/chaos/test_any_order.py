@@ -18,17 +18,18 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from tagsweep.worker.broker.delivery import Delivery
+from tagsweep.worker.events import relay
+from tagsweep.worker.models.ids import pack
+from tagsweep.worker.models.jobs import KINDS
+from tagsweep.worker.models.parts import Part
+from tagsweep.worker.tasks import acceptance, recovery, sweeping
 from tests.chaos import scale
 from tests.chaos.model import Errand, World
-from tests.fixtures import configured
-from tests.listeners import RedisEvents
 from tests.servers import Postgres, Redis
-from tests.stores import Store
-from worker import acceptance, recovery, relay, sweeping
-from worker.messaging.tasks import Delivery
-from worker.models.jobs import KINDS
-from worker.models.parts import Part
-from worker.models.resources import pack
+from tests.support.fixtures import configured
+from tests.support.listeners import RedisEvents
+from tests.support.stores import Store
 
 Act = Callable[[], None]
 EXAMPLES = settings(

@@ -8,15 +8,20 @@ from uuid import UUID
 import pytest
 from sqlalchemy import TextClause, text
 
+from tagsweep.worker.jobs import control
+from tagsweep.worker.models.records import ENDS
 from tests.chaos import scale
 from tests.chaos.conftest import MakeStack
 from tests.chaos.model import World
 from tests.chaos.monkey import Monkey, at_large
 from tests.servers import Redis
-from tests.stack import ServerStack, eventually
-from tests.stores import adds_up, counts, new_ids, new_tenant
-from worker import steering
-from worker.models.records import ENDS
+from tests.support.stack import ServerStack, eventually
+from tests.support.stores import (
+    adds_up,
+    counts,
+    new_ids,
+    new_tenant,
+)
 
 SIZES = [8_002, *([1_000_000] if scale.LONG else [])]
 BIG = scale.pick(short=4_000, long=20_000)
@@ -92,7 +97,7 @@ def test_what_a_trigger_refuses_fails_alone_and_a_retry_does_it(stack: ServerSta
     assert all("is under contract" in error["reason"] for error in done["errors"])
     with stack.store.transaction() as connection:
         connection.execute(text("DROP TRIGGER keep ON tag_link"))
-        steering.retry(connection, UUID(pending.id))
+        control.retry(connection, UUID(pending.id))
     eventually(lambda: stack.store.job(pending.id).status == "succeeded")
     assert stack.store.links(tenant) == set()
     ids_told = eventually(lambda: [e["id"] for e in stack.events(pending.id)][1:])

@@ -8,15 +8,15 @@ from contextlib import contextmanager
 
 import pytest
 
-from producer import TagSweep
+from tagsweep import TagSweep
+from tagsweep.worker.errors import BrokerUnavailable
 from tests.chaos import leftovers, scale
 from tests.chaos.conftest import MakeStack
 from tests.chaos.model import World
-from tests.gateway import serving
 from tests.servers import RabbitMQ
-from tests.stack import ServerStack, close, eventually
-from tests.stores import new_tenant
-from worker.errors import BrokerUnavailable
+from tests.support.gateway import serving
+from tests.support.stack import ServerStack, close, eventually
+from tests.support.stores import new_tenant
 
 JOBS = scale.pick(short=8, long=40)
 BLOCKED_S = scale.pick(short=6, long=60)

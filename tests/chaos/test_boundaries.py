@@ -10,18 +10,21 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
-from tests import driving
+from tagsweep.worker import database
+from tagsweep.worker.broker.delivery import Delivery
+from tagsweep.worker.events import relay
+from tagsweep.worker.jobs import lifecycle
+from tagsweep.worker.models.jobs import KINDS
+from tagsweep.worker.tasks import acceptance, recovery, sweeping
 from tests.chaos import boundaries, scale
 from tests.chaos.model import Errand, World
-from tests.fixtures import configured
-from tests.listeners import RedisEvents
 from tests.servers import Postgres, Redis
 from tests.servers.processes import wait_until
-from tests.stack import eventually
-from tests.stores import Store
-from worker import acceptance, database, progress, recovery, relay, sweeping
-from worker.messaging.tasks import Delivery
-from worker.models.jobs import KINDS
+from tests.support import driving
+from tests.support.fixtures import configured
+from tests.support.listeners import RedisEvents
+from tests.support.stack import eventually
+from tests.support.stores import Store
 
 #: every so many boundaries
 STRIDE = scale.pick(short=5, long=1)
@@ -97,7 +100,7 @@ def _sweep() -> None:
 
 def _cancel(job_id: UUID) -> None:
     with database.transaction() as connection:
-        progress.cancel(connection, job_id)
+        lifecycle.cancel(connection, job_id)
     relay.deliver(job_id)
 
 

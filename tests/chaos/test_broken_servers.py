@@ -11,15 +11,15 @@ import psycopg
 import pytest
 import redis
 
+from tagsweep.worker.database import schema
 from tests.chaos import leftovers, scale
 from tests.chaos.conftest import MakeStack
 from tests.chaos.model import World
 from tests.chaos.monkey import at_large
-from tests.fixtures import configured
-from tests.listeners import RedisEvents
 from tests.servers import Postgres, RabbitMQ, Redis
-from tests.stack import ROOT, ServerStack, environment
-from worker import schema
+from tests.support.fixtures import configured
+from tests.support.listeners import RedisEvents
+from tests.support.stack import ROOT, ServerStack, environment
 
 JOBS = scale.pick(short=12, long=60)
 TIMES = scale.pick(short=2, long=8)
@@ -91,7 +91,15 @@ def test_jobs_that_the_store_knows_outlive_a_wiped_redis(
 
 def _republished(stack: ServerStack, events_url: str) -> set[str]:
     """Publish all events again, to a server that has none of them; return which came."""
-    command = [sys.executable, "-m", "producer.cli", "events", "--since", "1d", "--republish"]
+    command = [
+        sys.executable,
+        "-m",
+        "tagsweep.producer.cli",
+        "events",
+        "--since",
+        "1d",
+        "--republish",
+    ]
     settings = {**stack.settings, "events_url": events_url}
     subprocess.run(
         command,

@@ -10,7 +10,7 @@ from sqlalchemy import text
 from tests.chaos import scale, skewed
 from tests.chaos.conftest import MakeStack
 from tests.chaos.model import World
-from tests.stack import ServerStack, eventually
+from tests.support.stack import ServerStack, eventually
 
 HOUR_S = 3_600
 JOBS = scale.pick(short=12, long=60)

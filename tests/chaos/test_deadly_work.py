@@ -7,17 +7,23 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
-from tests import driving
+from tagsweep.worker import database
+from tagsweep.worker.broker.app import BEGAN
+from tagsweep.worker.models.ids import pack
+from tagsweep.worker.models.records import ENDS
+from tagsweep.worker.tasks import recovery, sweeping
 from tests.chaos import boundaries, faulty, scale
 from tests.chaos.conftest import MakeStack
 from tests.chaos.model import World
 from tests.servers.processes import wait_until
-from tests.stack import ServerStack, eventually
-from tests.stores import Store, counts, new_ids, new_tenant
-from worker import database, recovery, sweeping
-from worker.messaging.app import BEGAN
-from worker.models.records import ENDS
-from worker.models.resources import pack
+from tests.support import driving
+from tests.support.stack import ServerStack, eventually
+from tests.support.stores import (
+    Store,
+    counts,
+    new_ids,
+    new_tenant,
+)
 
 MOST_DEATHS = 7
 IDS = sorted(new_ids(4_000, seed=11))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from tests.chaos.conftest import MakeStack
-from tests.stack import eventually
-from tests.stores import counts, new_ids
+from tests.support.stack import eventually
+from tests.support.stores import counts, new_ids
 
 DELAY_S = 6
 

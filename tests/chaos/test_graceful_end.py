@@ -10,10 +10,15 @@ import pytest
 
 from tests.chaos import leftovers, scale
 from tests.chaos.conftest import MakeStack
-from tests.locks import held_link, wait_for_waiting
 from tests.servers.processes import spawn
-from tests.stack import ServerStack, Worker, environment, eventually
-from tests.stores import new_ids, new_tenant
+from tests.support.locks import held_link, wait_for_waiting
+from tests.support.stack import (
+    ServerStack,
+    Worker,
+    environment,
+    eventually,
+)
+from tests.support.stores import new_ids, new_tenant
 
 IDS = sorted(new_ids(10_000, seed=4))
 MOST_S = 10
@@ -25,7 +30,7 @@ class OurCommand(Worker):
     def __init__(self, stack: ServerStack) -> None:
         self.folder = stack.folder / "our-command"
         self.folder.mkdir(parents=True)
-        command = [sys.executable, "-m", "producer.cli", "worker", "--concurrency", "1"]
+        command = [sys.executable, "-m", "tagsweep.producer.cli", "worker", "--concurrency", "1"]
         self.process = spawn(command, folder=self.folder, environment=environment(**stack.settings))
 
 

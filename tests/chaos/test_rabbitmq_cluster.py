@@ -16,19 +16,24 @@ import pytest
 from celery import Celery
 from kombu.exceptions import OperationalError
 
-from producer import TagSweep
+from tagsweep import TagSweep
+from tagsweep.worker.errors import BrokerUnavailable
+from tagsweep.worker.models.events import EXCHANGE
+from tagsweep.worker.models.jobs import QUEUE
 from tests.chaos import scale
 from tests.chaos.conftest import MakeStack
 from tests.chaos.model import Errand, World
 from tests.chaos.stored import open_rows
-from tests.gateway import serving
 from tests.servers import RabbitCluster, ServerMissing
 from tests.servers.processes import wait_until
 from tests.servers.rabbitmq_cluster import Node
-from tests.stack import ServerStack, close, drop_connections, eventually
-from worker.errors import BrokerUnavailable
-from worker.models.events import EXCHANGE
-from worker.models.jobs import QUEUE
+from tests.support.gateway import serving
+from tests.support.stack import (
+    ServerStack,
+    close,
+    drop_connections,
+    eventually,
+)
 
 JOBS = scale.pick(short=18, long=200)
 #: how long a sender may need to find another node

@@ -6,8 +6,8 @@ import redis
 
 from tests.chaos.conftest import MakeStack
 from tests.servers import Redis
-from tests.stack import eventually
-from tests.stores import new_tenant
+from tests.support.stack import eventually
+from tests.support.stores import new_tenant
 
 INFO = b'{"exchange": "", "routing_key": "tagsweep"}'
 RUBBISH = (

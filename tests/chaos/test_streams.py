@@ -10,15 +10,15 @@ from uuid import uuid4
 
 import pytest
 
-from producer import TagSweep
-from producer.spool import PART
+from tagsweep import TagSweep
+from tagsweep.producer.spool import PART
+from tagsweep.worker.models.ids import pack
+from tagsweep.worker.models.records import ENDS
 from tests.chaos import scale
 from tests.chaos.conftest import MakeStack
 from tests.chaos.model import Errand, World
-from tests.stack import ServerStack, close, eventually
-from tests.stores import counts, new_ids, new_tenant
-from worker.models.records import ENDS
-from worker.models.resources import pack
+from tests.support.stack import ServerStack, close, eventually
+from tests.support.stores import counts, new_ids, new_tenant
 
 PARTS = 4
 #: longer than any patience below

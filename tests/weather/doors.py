@@ -12,11 +12,11 @@ from typing import Any
 import httpx
 from sqlalchemy import select
 
+from tagsweep.worker.models.tables import job as jobs
 from tests.chaos.model import Errand
-from tests.cli import Ended
+from tests.support.cli import Ended
 from tests.weather.site import Site
 from tests.weather.world import Case
-from worker.models.tables import job as jobs
 
 DETACH, JOBS = "/api/v1/tags/detach/", "/api/v1/jobs/"
 PAUSE_S = 0.3

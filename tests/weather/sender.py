@@ -22,11 +22,12 @@ from uuid import uuid4
 from celery import Celery
 from celery.exceptions import TimeoutError as CeleryTimeout
 
-from producer import TagSweep, client, spool
-from producer.handle import JobHandle
-from tests.stack import _caller
-from worker.errors import BrokerUnavailable, JobEnded
-from worker.models.jobs import QUEUE
+from tagsweep import TagSweep
+from tagsweep.producer import client, spool
+from tagsweep.producer.handle import JobHandle
+from tagsweep.worker.errors import BrokerUnavailable, JobEnded
+from tagsweep.worker.models.jobs import QUEUE
+from tests.support.stack import _caller
 
 PAUSE_S = 0.3
 #: after so long nobody waits for an answer any more

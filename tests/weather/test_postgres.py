@@ -7,14 +7,14 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.fixtures import configured
+from tagsweep.worker.database import schema
 from tests.servers import Postgres, Redis
+from tests.support.fixtures import configured
 from tests.weather import cases
 from tests.weather.database import Database
 from tests.weather.refusals import Refusal, chosen
 from tests.weather.refusals_postgres import REFUSALS
 from tests.weather.site import Site, Sites
-from worker import schema
 
 
 @pytest.fixture(scope="module")

@@ -13,17 +13,17 @@ import redis
 from amqp.exceptions import MessageNacked
 from sqlalchemy.exc import DBAPIError
 
-from tests import driving
-from tests.fixtures import configured
+from tagsweep.worker.database import schema
+from tagsweep.worker.errors import TagsweepError
 from tests.servers import Postgres, RabbitMQ, Redis
 from tests.servers.processes import wait_until
-from tests.stores import Store, new_ids, new_tenant
+from tests.support import driving
+from tests.support.fixtures import configured
+from tests.support.stores import Store, new_ids, new_tenant
 from tests.weather import refusals_postgres, refusals_rabbitmq, refusals_redis
 from tests.weather.database import Database
 from tests.weather.refusals import Refusal, chosen
 from tests.weather.refusals_rabbitmq import VirtualHost
-from worker import schema
-from worker.errors import TagsweepError
 
 SOON_S = 15
 

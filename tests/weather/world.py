@@ -9,13 +9,13 @@ from uuid import UUID
 
 from sqlalchemy import select
 
+from tagsweep.worker.models.counts import words
+from tagsweep.worker.models.records import ENDS
+from tagsweep.worker.models.tables import job as jobs
 from tests.chaos.model import Errand, World
 from tests.chaos.stored import open_rows, removed_by
 from tests.servers.processes import wait_until
-from tests.stores import counts, new_tenant
-from worker.models.counts import words
-from worker.models.records import ENDS
-from worker.models.tables import job as jobs
+from tests.support.stores import counts, new_tenant
 
 
 @dataclass(frozen=True, eq=False)

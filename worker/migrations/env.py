@@ -1,9 +1,9 @@
-"""Run the migrations on the connection, and in the transaction, that ``worker.schema`` opened."""
+"""Run the migrations on the connection, and in the transaction, that ``database.schema`` opened."""
 
 from alembic import context
 
-from worker.location import VERSIONS
-from worker.models.tables import metadata
+from tagsweep.worker.database.location import VERSIONS
+from tagsweep.worker.models.tables import metadata
 
 context.configure(
     connection=context.config.attributes["connection"],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from worker.models.records import JobRecord
+from tagsweep.worker.models.records import JobRecord
 
 #: what a kind calls an item that it changed, and one that was already as it should be
 WORDS = {"attach": ("added", "present")}

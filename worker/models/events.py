@@ -8,7 +8,13 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, PlainSerializer
 
-from worker.errors import JobCancelled, JobEnded, JobFailed, JobRejected, sentence
+from tagsweep.worker.errors import (
+    JobCancelled,
+    JobEnded,
+    JobFailed,
+    JobRejected,
+    sentence,
+)
 
 MOST_ERRORS = 100
 MOST_TAGS = 1_000

@@ -18,7 +18,7 @@ from pydantic import (
 )
 from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError
 
-from worker.models import resources
+from tagsweep.worker.models import ids as resources
 
 MOST_NAMES = 1_000
 EVERY = "*"

@@ -7,8 +7,8 @@ import difflib
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
-from worker.errors import ItemError
-from worker.models.fields import MOST_NAMES
+from tagsweep.worker.errors import ItemError
+from tagsweep.worker.models.fields import MOST_NAMES
 
 
 def item_error(detail: ErrorDetails, model: type[BaseModel]) -> ItemError:

@@ -21,8 +21,8 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from worker.errors import InvalidJob
-from worker.models.fields import (
+from tagsweep.worker.errors import InvalidJob
+from tagsweep.worker.models.fields import (
     EVERY,
     MOST_NAMES,
     DryRun,
@@ -35,8 +35,8 @@ from worker.models.fields import (
     Tenant,
     Value,
 )
-from worker.models.item_errors import item_error
-from worker.models.resources import RESOURCE_TYPES, number_of
+from tagsweep.worker.models.ids import RESOURCE_TYPES, number_of
+from tagsweep.worker.models.item_errors import item_error
 
 #: with the default namespace: else names.py tells it
 QUEUE = "tagsweep"

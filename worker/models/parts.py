@@ -17,10 +17,10 @@ from pydantic import (
     ValidationError,
 )
 
-from worker.errors import InvalidJob
-from worker.models.fields import Workspaces
-from worker.models.jobs import KINDS, Job
-from worker.models.resources import RESOURCE_TYPES, WIDTH, number_of
+from tagsweep.worker.errors import InvalidJob
+from tagsweep.worker.models.fields import Workspaces
+from tagsweep.worker.models.ids import RESOURCE_TYPES, WIDTH, number_of
+from tagsweep.worker.models.jobs import KINDS, Job
 
 
 def _from_base64(value: object) -> bytes:

@@ -8,9 +8,9 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from worker.errors import ItemError
-from worker.models.fields import EVERY
-from worker.models.resources import RESOURCE_TYPES, WIDTH
+from tagsweep.worker.errors import ItemError
+from tagsweep.worker.models.fields import EVERY
+from tagsweep.worker.models.ids import RESOURCE_TYPES, WIDTH
 
 #: the ends after which a job can be asked to do the rest
 RETRYABLE = frozenset({"partial", "failed", "cancelled"})

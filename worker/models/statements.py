@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import TextClause
 from sqlalchemy.ext.compiler import compiles
 
-from worker.models.tables import metadata
+from tagsweep.worker.models.tables import metadata
 
 _TABLES = {table.name: table for table in metadata.sorted_tables}
 _NAMED = re.compile(r"@(\w+)")

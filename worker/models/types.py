@@ -38,7 +38,7 @@ class Id(TypeDecorator[UUID]):
 class PackedIds(UserDefinedType[bytes]):
     """Many UUIDs, in Python 16 bytes each: an array on PostgreSQL, the bytes themselves on SQLite.
 
-    On PostgreSQL the driver turns them into ``uuid[]`` and back (``worker.wire``).
+    On PostgreSQL the driver turns them into ``uuid[]`` and back (``database.uuid_arrays``).
     """
 
     cache_ok = True

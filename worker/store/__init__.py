@@ -23,6 +23,6 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from worker.store import attach, delete, detach, undo
+from tagsweep.worker.store import attach, delete, detach, undo
 
 KINDS: dict[str, ModuleType] = {"detach": detach, "delete": delete, "attach": attach, "undo": undo}

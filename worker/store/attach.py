@@ -7,10 +7,10 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import Connection
 
-from worker.models.records import Chunk, JobRecord, Outcome
-from worker.models.resources import unpack
-from worker.store import catalogue, links
-from worker.store.links import report
+from tagsweep.worker.models.ids import unpack
+from tagsweep.worker.models.records import Chunk, JobRecord, Outcome
+from tagsweep.worker.store import bulk_load, links
+from tagsweep.worker.store.links import report
 
 __all__ = ["apply", "count", "match", "prepare", "report"]
 
@@ -67,7 +67,7 @@ def prepare(connection: Connection, job: JobRecord) -> list[dict[str, Any]]:
     missing = {one["name"]: UUID(one["id"]) for one in job.targets if one["created_at"] is None}
     if not missing:
         return job.targets
-    catalogue.create_tags(connection, str(job.tenant), missing)
+    bulk_load.create_tags(connection, str(job.tenant), missing)
     found = links.tags(connection, job.tenant, missing)
     return [found.get(one["name"], one) for one in job.targets]
 

@@ -15,11 +15,16 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, TextClause, func, select
 
-from worker.models.events import MOST_TAGS
-from worker.models.records import Chunk, JobRecord, Outcome, Report
-from worker.models.tables import workspace, workspace_removal
-from worker.store.links import statement
-from worker.store.lists import among
+from tagsweep.worker.models.events import MOST_TAGS
+from tagsweep.worker.models.records import (
+    Chunk,
+    JobRecord,
+    Outcome,
+    Report,
+)
+from tagsweep.worker.models.tables import workspace, workspace_removal
+from tagsweep.worker.store.links import statement
+from tagsweep.worker.store.lists import among
 
 #: which workspaces: those that are listed, a range, or all
 _PLACES = {

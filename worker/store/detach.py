@@ -11,11 +11,16 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from worker.models.records import Chunk, JobRecord, Outcome
-from worker.models.types import Id
-from worker.store import links, ranges
-from worker.store.links import report
-from worker.store.ranges import cut, later, listed, remaining
+from tagsweep.worker.models.records import Chunk, JobRecord, Outcome
+from tagsweep.worker.models.types import Id
+from tagsweep.worker.store import links, ranges
+from tagsweep.worker.store.links import report
+from tagsweep.worker.store.ranges import (
+    cut,
+    later,
+    listed,
+    remaining,
+)
 
 __all__ = [
     "apply",

@@ -9,13 +9,17 @@ from uuid import UUID
 
 from sqlalchemy import Connection, TextClause, bindparam, func, select, update
 
-from worker import chunks
-from worker.models import summary
-from worker.models.events import stamp
-from worker.models.records import Chunk, JobRecord, Report
-from worker.models.statements import Statement
-from worker.models.tables import removal, tag
-from worker.models.types import Id, Moment, PackedIds, clock
+from tagsweep.worker.models import sorting, views
+from tagsweep.worker.models.events import stamp
+from tagsweep.worker.models.records import Chunk, JobRecord, Report
+from tagsweep.worker.models.statements import Statement
+from tagsweep.worker.models.tables import removal, tag
+from tagsweep.worker.models.types import (
+    Id,
+    Moment,
+    PackedIds,
+    clock,
+)
 
 # The server itself writes down which links were changed: the ids never travel back.
 _RECORDED = """
@@ -56,7 +60,7 @@ def recorded(changing: str, *, one_tag: bool = False) -> TextClause:
 
 def values(job: JobRecord, chunk: Chunk) -> dict[str, Any]:
     """Return what a statement about the links of ``chunk`` is told, all but the tags."""
-    low, high = (UUID(one) for one in chunk.span) if chunk.span else chunks.ends(chunk.ids)
+    low, high = (UUID(one) for one in chunk.span) if chunk.span else sorting.ends(chunk.ids)
     return {
         "ids": chunk.ids,
         "bytes": len(chunk.ids),
@@ -137,7 +141,7 @@ def report(connection: Connection, job: JobRecord) -> Report:
     if ids and job.started_at is not None:  # else they were read in this very transaction
         query = select(tag).where(tag.c.tenant == job.tenant, tag.c.id.in_(ids))
         now |= {str(row.id): shown(row) for row in connection.execute(query)}
-    return Report([now.get(one["id"]) or summary.tag(one) for one in job.targets])
+    return Report([now.get(one["id"]) or views.tag(one) for one in job.targets])
 
 
 # The time is read first and travels as a value: where `tag` is distributed (docs/scaling.md), no

@@ -13,11 +13,11 @@ from uuid import UUID
 
 from sqlalchemy import Connection, and_, func, select
 
-from worker import database
-from worker.models.records import Chunk, JobRecord
-from worker.models.tables import tag_link
-from worker.models.types import Id, clock
-from worker.store import links
+from tagsweep.worker import database
+from tagsweep.worker.models.records import Chunk, JobRecord
+from tagsweep.worker.models.tables import tag_link
+from tagsweep.worker.models.types import Id, clock
+from tagsweep.worker.store import links
 
 # Steps from the first link of a range to that of the next: the index alone is read. The time at
 # which a link came to be is in the table, where its neighbours are not: to look at it takes longer

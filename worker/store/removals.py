@@ -8,8 +8,8 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Table, and_, select
 
-from worker.models.records import Chunk, JobRecord
-from worker.models.tables import removal, workspace_removal
+from tagsweep.worker.models.records import Chunk, JobRecord
+from tagsweep.worker.models.tables import removal, workspace_removal
 
 #: rows of each of the tables
 Rows = list[tuple[Table, list[dict[str, Any]]]]

@@ -8,10 +8,10 @@ from uuid import UUID
 
 from sqlalchemy import Connection, bindparam, func, select
 
-from worker.models.statements import Statement
-from worker.models.tables import tag, tag_link
-from worker.models.types import Id
-from worker.store.links import shown
+from tagsweep.worker.models.statements import Statement
+from tagsweep.worker.models.tables import tag, tag_link
+from tagsweep.worker.models.types import Id
+from tagsweep.worker.store.links import shown
 
 # Each tag of the tenant gives its next few resources, one stretch of the primary key each: the cost
 # is that of the tenant's own tags, whatever others have in the same table.

@@ -11,12 +11,17 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from worker.models.records import Chunk, JobRecord, Outcome, Report
-from worker.store import attach, delete, detach, workspaces
+from tagsweep.worker.models.records import (
+    Chunk,
+    JobRecord,
+    Outcome,
+    Report,
+)
+from tagsweep.worker.store import attach, delete, detach, workspaces
 
 
 def match(connection: Connection, tenant: str, head: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return nothing: ``worker.reversal`` finds what an undo acts on, with its chunks."""
+    """Return nothing: ``chunks.splitting_undo`` finds what an undo acts on, with its chunks."""
     raise NotImplementedError
 
 

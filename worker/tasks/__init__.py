@@ -1,6 +1,6 @@
 """The Celery tasks: what a message starts. Each is a paragraph; the steps are named elsewhere."""
 
-from worker import dead_letters
-from worker.messaging import tasks
+from tagsweep.worker.broker import delivery
+from tagsweep.worker.tasks import dead_letters
 
-tasks.give_up_with(dead_letters.give_up)
+delivery.give_up_with(dead_letters.give_up)

@@ -5,10 +5,13 @@ from __future__ import annotations
 from contextlib import suppress
 from uuid import UUID
 
-from worker import attempts, database, following, progress, splitting
-from worker.errors import InvalidJob, NoSuchJob, NotRecordedYet
-from worker.messaging import answers
-from worker.messaging.tasks import Delivery, task
+from tagsweep.worker import database
+from tagsweep.worker.broker import results
+from tagsweep.worker.broker.delivery import Delivery, task
+from tagsweep.worker.chunks import attempts
+from tagsweep.worker.errors import InvalidJob, NoSuchJob, NotRecordedYet
+from tagsweep.worker.jobs import dispatch, lifecycle
+from tagsweep.worker.tasks import starting
 
 #: how often a cancellation looks for a job that its own message may yet bring: over some 20 s
 MOST_LOOKS = 25
@@ -19,7 +22,7 @@ NO_JOB = "It names no job: it is to be the id of one, a UUID."
 def start(delivery: Delivery) -> None:
     """Split a job that was recorded in the store; recovery would do it a little later."""
     with suppress(NoSuchJob):  # taken back by who recorded it, before this message came
-        splitting.start_recorded(_job_id(delivery))
+        starting.start_recorded(_job_id(delivery))
 
 
 @task("tags.cancel")
@@ -28,23 +31,23 @@ def cancel(delivery: Delivery) -> None:
     job_id = _job_id(delivery)
     try:
         with database.transaction() as connection:
-            progress.cancel(connection, job_id)
+            lifecycle.cancel(connection, job_id)
     except NoSuchJob as unknown:
         # not by how often it was sent anew: the store may have refused it meanwhile
         if attempts.count(f"look {delivery.task_id}"[:255]) >= MOST_LOOKS:
             raise
         raise NotRecordedYet(str(unknown)) from unknown
-    following.finish(job_id)
+    dispatch.finish(job_id)
 
 
 @task("tags.status")
 def status(delivery: Delivery) -> None:
     """Tell how a job stands to whoever has the broker alone."""
     with database.reading() as connection:
-        job = progress.find(connection, _job_id(delivery))
+        job = lifecycle.find(connection, _job_id(delivery))
     known = "queued" if job is None else job.status
     replies = [(delivery.reply_to, delivery.task_id)] if delivery.reply_to else []
-    answers.give(delivery.task_id, {"status": known}, replies)
+    results.give(delivery.task_id, {"status": known}, replies)
 
 
 def _job_id(delivery: Delivery) -> UUID:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from worker import acceptance
-from worker.messaging.tasks import Delivery, task
-from worker.models.jobs import DeleteJob
+from tagsweep.worker.broker.delivery import Delivery, task
+from tagsweep.worker.models.jobs import DeleteJob
+from tagsweep.worker.tasks import acceptance
 
 
 @task(DeleteJob.task)

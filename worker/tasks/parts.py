@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from worker import acceptance, database, silence
-from worker.errors import InvalidJob
-from worker.messaging.tasks import Delivery, task
-from worker.models.parts import Part
+from tagsweep.worker import database
+from tagsweep.worker.broker.delivery import Delivery, task
+from tagsweep.worker.errors import InvalidJob
+from tagsweep.worker.jobs import silence
+from tagsweep.worker.models.parts import Part
+from tagsweep.worker.tasks import acceptance
 
 
 @task(Part.task)

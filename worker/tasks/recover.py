@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from worker import recovery
-from worker.messaging.tasks import Delivery, task
+from tagsweep.worker.broker.delivery import Delivery, task
+from tagsweep.worker.tasks import recovery
 
 
 # acknowledged early: behind one that waits for a broker that takes no messages, the next is at hand

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from worker import sweeping
-from worker.messaging.tasks import Delivery, task
+from tagsweep.worker.broker.delivery import Delivery, task
+from tagsweep.worker.tasks import sweeping
 
 
 # a lost sweep is replaced by any other, one that came again would be one more

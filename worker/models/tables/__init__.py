@@ -1,8 +1,8 @@
 """The tables at rest. Those of ``tags``, and ``job``, are public; the rest is our bookkeeping."""
 
-from worker.models.tables.columns import SCHEMA, metadata
-from worker.models.tables.credentials import chunk_time, credential
-from worker.models.tables.jobs import (
+from tagsweep.worker.models.tables.columns import SCHEMA, metadata
+from tagsweep.worker.models.tables.credentials import chunk_time, credential
+from tagsweep.worker.models.tables.jobs import (
     alarm,
     chore,
     chunk,
@@ -13,7 +13,7 @@ from worker.models.tables.jobs import (
     throttle,
     workspace_removal,
 )
-from worker.models.tables.messages import (
+from tagsweep.worker.models.tables.messages import (
     attempt,
     callback,
     failover,
@@ -22,7 +22,12 @@ from worker.models.tables.messages import (
     reply,
     set_aside,
 )
-from worker.models.tables.tags import tag, tag_link, workspace, workspace_tag
+from tagsweep.worker.models.tables.tags import (
+    tag,
+    tag_link,
+    workspace,
+    workspace_tag,
+)
 
 __all__ = [
     "SCHEMA",

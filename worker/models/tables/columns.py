@@ -7,9 +7,9 @@ from typing import Any
 from sqlalchemy import JSON, Column, ForeignKey, MetaData, Text
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from worker.models.types import Id
+from tagsweep.worker.models.types import Id
 
-#: the tables' schema on PostgreSQL, where ``worker.location`` does not find them in another
+#: the tables' schema on PostgreSQL, where ``database.location`` does not find them in another
 SCHEMA = "tagsweep"
 
 metadata = MetaData(

@@ -14,8 +14,8 @@ from sqlalchemy import (
     Table,
 )
 
-from worker.models.tables.columns import metadata
-from worker.models.types import Id, Moment, clock
+from tagsweep.worker.models.tables.columns import metadata
+from tagsweep.worker.models.types import Id, Moment, clock
 
 credential = Table(
     "credential",
@@ -37,7 +37,7 @@ chunk_time = Table(
     "chunk_time",
     metadata,
     Column("kind", String(16), nullable=False),
-    Column("bucket", Integer, nullable=False),  # place among worker.meters.BOUNDS
+    Column("bucket", Integer, nullable=False),  # place among tagsweep.worker.chunks.timings.BOUNDS
     Column("chunks", BigInteger, nullable=False, server_default="0"),
     Column("seconds", Float(53), nullable=False, server_default="0"),
     PrimaryKeyConstraint("kind", "bucket"),

@@ -17,8 +17,18 @@ from sqlalchemy import (
     text,
 )
 
-from worker.models.tables.columns import Document, Names, job_id, metadata
-from worker.models.types import Id, Moment, PackedIds, clock
+from tagsweep.worker.models.tables.columns import (
+    Document,
+    Names,
+    job_id,
+    metadata,
+)
+from tagsweep.worker.models.types import (
+    Id,
+    Moment,
+    PackedIds,
+    clock,
+)
 
 job = Table(
     "job",

@@ -16,8 +16,14 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-from worker.models.tables.columns import CLUSTERED, metadata
-from worker.models.types import Id, Moment, began, clock, random_id
+from tagsweep.worker.models.tables.columns import CLUSTERED, metadata
+from tagsweep.worker.models.types import (
+    Id,
+    Moment,
+    began,
+    clock,
+    random_id,
+)
 
 tag = Table(
     "tag",

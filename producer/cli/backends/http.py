@@ -1,0 +1,181 @@
+"""The one module that speaks HTTP: to the gateway that TAGSWEEP_URL names, with the caller's key.
+
+No redirect is followed, which could carry the key elsewhere; nothing is waited for without an end.
+"""
+
+from __future__ import annotations
+
+import codecs
+import json
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+from tagsweep.worker.errors import Retryable, TagsweepError
+
+CONNECT_S = 2.0
+#: how long a small request may take; a gateway whose store hangs says so before
+ANSWER_S = 2.5
+#: bytes of a refusal that are read
+MOST_REFUSED = 1 << 20
+
+#: bytes of a long text that are read at a time
+PIECE = 1 << 16
+BROKEN = (
+    "The answer of the gateway at {url} broke off: what came of it is not the whole. Ask again."
+)
+
+SUCCESS = range(200, 300)
+REDIRECT = range(300, 400)
+
+
+class Body(Protocol):
+    """What is sent with a request, in pieces, so that it is never whole in memory."""
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[bytes]: ...
+
+
+class GatewayUnavailable(Retryable):
+    """The gateway does not answer."""
+
+
+class Refused(TagsweepError):
+    """The gateway answered that it does not do what was asked."""
+
+    def __init__(self, status: int, told: object, retry_after: str | None) -> None:
+        self.status = status
+        self.told: dict[str, Any] | None = told if isinstance(told, dict) else None
+        self.retry_after = retry_after
+        super().__init__(f"The gateway answered {status}.")
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """A gateway, and the key to it."""
+
+    url: str
+    key: str
+
+    def get(self, path: str) -> Any:
+        """Return the JSON at ``path``; raises GatewayUnavailable, Refused."""
+        return self._ask("GET", path)
+
+    def post(
+        self,
+        path: str,
+        body: Body | None = None,
+        headers: Mapping[str, str] | None = None,
+        seconds: float = ANSWER_S,
+    ) -> Any:
+        """Send ``body`` to ``path`` and return the JSON that is answered; errors as above."""
+        return self._ask("POST", path, body, headers, seconds)
+
+    @contextmanager
+    def stream(
+        self, path: str, headers: Mapping[str, str], silence_s: float
+    ) -> Iterator[HTTPResponse]:
+        """Open an answer without an end, which says something every ``silence_s`` at least."""
+        with self._sent("GET", path, None, headers, ANSWER_S) as (line, response):
+            if response.status not in SUCCESS:
+                raise self._refusal(response)
+            line.settimeout(silence_s)
+            try:
+                yield response
+            finally:  # wakes a thread that reads, or closing would wait for it
+                with suppress(OSError):
+                    line.shutdown(socket.SHUT_RDWR)
+
+    def text(self, path: str, media_type: str, silence_s: float) -> Iterator[str]:
+        """Yield the text at ``path`` in pieces, however long it is.
+
+        Raises TagsweepError where it breaks off: what was yielded is not the whole then.
+        """
+        with self.stream(path, {"Accept": media_type}, silence_s) as response:
+            decode = codecs.getincrementaldecoder("utf-8")().decode
+            try:
+                while piece := response.read1(PIECE):
+                    yield decode(piece)
+            except (OSError, HTTPException) as error:
+                raise TagsweepError(BROKEN.format(url=self.url)) from error
+
+    def _ask(
+        self,
+        method: str,
+        path: str,
+        body: Body | None = None,
+        headers: Mapping[str, str] | None = None,
+        seconds: float = ANSWER_S,
+    ) -> Any:
+        with self._sent(method, path, body, headers or {}, seconds) as (_, response):
+            if response.status not in SUCCESS:
+                raise self._refusal(response)
+            try:
+                return json.loads(response.read())
+            except ValueError:
+                raise self._no_gateway() from None
+
+    @contextmanager
+    def _sent(
+        self,
+        method: str,
+        path: str,
+        body: Body | None,
+        headers: Mapping[str, str],
+        seconds: float,
+    ) -> Iterator[tuple[socket.socket, HTTPResponse]]:
+        given = {**headers, "x-api-key": self.key, "Accept-Encoding": "identity"}
+        if body is not None:
+            given |= {"Content-Type": "application/json", "Content-Length": str(len(body))}
+        try:
+            connection = self._connected(seconds)
+            line = connection.sock
+            with closing(connection):
+                # one that refuses a long body may close before it has read all of it
+                with suppress(BrokenPipeError, ConnectionResetError):
+                    connection.request(method, urlsplit(self.url).path + path, body, given)
+                yield line, connection.getresponse()
+        except (OSError, HTTPException, UnicodeError) as error:
+            raise self._down(error) from error
+
+    def _connected(self, seconds: float) -> HTTPConnection:
+        parts = urlsplit(self.url)
+        kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
+        connection = kind(parts.hostname or "", parts.port, timeout=CONNECT_S)
+        connection.connect()
+        connection.sock.settimeout(seconds)
+        return connection
+
+    def _down(self, error: Exception) -> TagsweepError:
+        if isinstance(error, TimeoutError):
+            reason = "it is silent"
+        elif isinstance(error, OSError) and not isinstance(error, HTTPException):
+            reason = str(error.strerror or error)
+        else:
+            reason = f"what answers does not speak HTTP: {type(error).__name__}"
+        return GatewayUnavailable(
+            f"The gateway at {self.url} does not answer ({reason}). Start it, or set TAGSWEEP_URL "
+            "to where it is; with TAGSWEEP_API_KEY unset, commands go straight to the store."
+        )
+
+    def _refusal(self, response: HTTPResponse) -> TagsweepError:
+        if response.status in REDIRECT:
+            return TagsweepError(
+                f"The gateway at {self.url} answers with a redirect, which is not followed: set "
+                "TAGSWEEP_URL to the address that it has."
+            )
+        try:
+            told = json.loads(response.read(MOST_REFUSED))
+        except ValueError:
+            told = None
+        return Refused(response.status, told, response.getheader("Retry-After"))
+
+    def _no_gateway(self) -> TagsweepError:
+        return TagsweepError(
+            f"What answers at {self.url} is no tagsweep gateway: set TAGSWEEP_URL to where it is."
+        )

@@ -1,0 +1,69 @@
+"""A job as the body of a request: JSON in pieces, whatever the length of its lists."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from functools import cached_property
+from itertools import islice
+
+from tagsweep.worker.models.ids import count, name_of, unpack
+from tagsweep.worker.models.jobs import Job
+
+#: ids of one piece: 390 kB
+PIECE = 10_000
+#: an id in its canonical spelling, in quotes, and a comma or bracket
+ID_BYTES = 39
+
+
+class Payload:
+    """The job as JSON with its ``kind``; the same bytes each time that it is read."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+
+    def __len__(self) -> int:
+        return self._size
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield self._head
+        for number, packed in self._job.packed().items():
+            yield _opening(name_of(number))
+            yield from _listed(unpack(packed))
+        if self._names_workspaces:
+            yield _opening("workspaces")
+            yield from _listed(iter(self._job.workspace_ids()))
+        yield b"}"
+
+    @cached_property
+    def _head(self) -> bytes:
+        return json.dumps({"kind": self._job.kind, **self._job.head()})[:-1].encode()
+
+    @property
+    def _names_workspaces(self) -> bool:
+        """Whether it has a list of workspaces, and not ``"*"`` in its head."""
+        return "workspaces" in self._job.lists and "workspaces" not in self._job.head()
+
+    @cached_property
+    def _size(self) -> int:
+        size = len(self._head) + len(b"}")
+        for number, packed in self._job.packed().items():
+            size += len(_opening(name_of(number))) + count(packed) * ID_BYTES
+        if self._names_workspaces:
+            names = self._job.workspace_ids()
+            quoted = sum(len(name) + 3 for name in names)  # identifiers: ASCII, nothing to escape
+            size += len(_opening("workspaces")) + (quoted or 1)
+        return size
+
+
+def _opening(name: str) -> bytes:
+    return f',"{name}":['.encode()
+
+
+def _listed(ids: Iterator[str]) -> Iterator[bytes]:
+    """Yield the items of a list and the bracket that closes it."""
+    comma = ""
+    while piece := list(islice(ids, PIECE)):
+        yield (comma + '"' + '","'.join(piece) + '"').encode()
+        comma = ","
+    yield b"]"

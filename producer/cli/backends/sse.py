@@ -1,0 +1,113 @@
+"""The gateway's event feed as it comes: Server-Sent Events, taken up again where a line breaks."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Iterator
+from http.client import HTTPException, HTTPResponse
+
+from tagsweep.producer.cli.backends.http import Door, GatewayUnavailable, Refused
+from tagsweep.producer.cli.output import terminal
+
+PATH = "/api/v1/events"
+#: how often one who waits is told that there is nothing new
+TICK_S = 0.2
+#: the gateway says something every 15 s
+SILENCE_S = 45.0
+#: pause before a feed that broke off is opened again
+AGAIN_S = 2.0
+GONE = 410
+#: refusals that pass
+PASSING = (429, 500, 502, 503, 504)
+#: lines that are read ahead
+AHEAD = 1_000
+
+
+def read(door: Door) -> Iterator[str | None]:
+    """Yield the tenant's events from the oldest that is kept, as JSON; None while there is none.
+
+    Raises GatewayUnavailable or Refused where the feed cannot be opened; one that breaks off later
+    is opened again, behind what was read of it, till that is refused.
+    """
+    position, opened, told = 0, False, False
+    while True:
+        try:
+            for at, text in _once(door, position):
+                opened, told, position = True, False, at or position
+                yield text
+        except Refused as refused:
+            behind = _behind(refused, position, opened=opened)
+            if behind != position:
+                position = behind
+                continue
+        except GatewayUnavailable as error:
+            if not opened:
+                raise
+            if not told:
+                terminal.say(f"{error} It is tried again.")
+            told = True
+        yield from _pause()
+
+
+def _behind(refused: Refused, position: int, *, opened: bool) -> int:
+    """Return where to open the feed again; raises the refusal where that is of no use."""
+    if refused.status == GONE:
+        resume = (refused.told or {}).get("resume_behind")
+        if isinstance(resume, int) and resume != position:
+            return resume  # what was between is kept no more
+    if not opened or refused.status not in PASSING:
+        raise refused
+    return position
+
+
+def _pause() -> Iterator[None]:
+    until = time.monotonic() + AGAIN_S
+    while time.monotonic() < until:
+        yield None
+        time.sleep(TICK_S)
+
+
+def _once(door: Door, position: int) -> Iterator[tuple[int, str | None]]:
+    """Yield position and text of events till the feed breaks off; no text whenever it is quiet."""
+    headers = {"Last-Event-ID": str(position), "Accept": "text/event-stream"}
+    with door.stream(PATH, headers, SILENCE_S) as response:
+        lines: queue.Queue[str | None] = queue.Queue(AHEAD)
+        # a thread of its own: who waits must be able to see that nobody reads on, or Ctrl-C
+        threading.Thread(target=_fill, args=[response, lines], daemon=True).start()
+        yield from _parsed(lines)
+
+
+def _fill(response: HTTPResponse, lines: queue.Queue[str | None]) -> None:
+    try:
+        for line in response:
+            lines.put(line.decode().rstrip("\r\n"))
+    except (OSError, HTTPException, ValueError, AttributeError):  # broken off, or closed by us
+        pass
+    finally:
+        lines.put(None)
+
+
+def _parsed(lines: queue.Queue[str | None]) -> Iterator[tuple[int, str | None]]:
+    position, kind, data = 0, "", ""
+    while True:
+        try:
+            line = lines.get(timeout=TICK_S)
+        except queue.Empty:
+            yield position, None
+            continue
+        if line is None:
+            return
+        name, _, value = line.partition(":")
+        value = value.removeprefix(" ")
+        if name == "id" and value.isdecimal():
+            position = int(value)
+        elif name == "event":
+            kind = value
+        elif name == "data":
+            data += value
+        elif not line:
+            if data and kind in ("", "message"):
+                yield position, data
+            kind, data = "", ""

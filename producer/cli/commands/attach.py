@@ -1,0 +1,20 @@
+"""``tagsweep attach``: put tags on resources."""
+
+from __future__ import annotations
+
+from tagsweep.producer.cli.commands import links
+from tagsweep.worker.models.jobs import AttachJob
+
+HELP = """
+Put tags on resources: each of the tags on each of the resources.
+
+All options may be repeated. Tags that the tenant does not have are created. What is tagged \
+already counts as present, which is a success.
+
+\b
+Examples:
+  tagsweep attach --tenant acme --name pii --tables @ids.txt
+  tagsweep attach --tenant acme --name pii --name reviewed --sources ID,ID --volumes ID
+"""
+
+app = links.command(AttachJob, HELP)

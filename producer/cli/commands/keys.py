@@ -1,0 +1,113 @@
+"""``tagsweep keys``: the credentials of the gateway's callers."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+from uuid import UUID
+
+import typer
+
+from tagsweep.producer.cli.exit_status import FAILED
+from tagsweep.producer.cli.input import errors
+from tagsweep.producer.cli.input.errors import WrongUse
+from tagsweep.producer.cli.input.options import Json
+from tagsweep.producer.cli.output import terminal
+from tagsweep.producer.gateway.auth import credentials
+from tagsweep.worker import database
+from tagsweep.worker.database import schema
+from tagsweep.worker.models.events import stamp
+from tagsweep.worker.models.fields import NO_IDENTIFIER, identifies
+
+app = typer.Typer(rich_markup_mode="rich", help="Create, list or revoke credentials.")
+
+Operator = Annotated[bool, typer.Option("--operator", help="May delete system tags too.")]
+Signing = Annotated[
+    bool,
+    typer.Option("--signing", help="With an access key and a secret key, to sign requests with."),
+]
+
+
+@app.command()
+def create(
+    *,
+    tenant: Annotated[str, typer.Option(help="Whose tags its bearer may change.")],
+    operator: Operator = False,
+    signing: Signing = False,
+    as_json: Json = False,
+) -> None:
+    """Create a credential. What is printed is shown only this once."""
+    if not identifies(tenant):
+        raise WrongUse(f"--tenant {errors.shown(tenant)}: {NO_IDENTIFIER}")
+    schema.ready()
+    with database.transaction() as connection:
+        created = credentials.create(connection, tenant, operator=operator, signing=signing)
+    shown = created.shown()
+    if as_json:
+        terminal.document(shown)
+        return
+    for name, value in shown.items():
+        terminal.tell(f"{name + ':':<12} {value}")
+    terminal.say("Keep it now: it is not shown again.")
+
+
+@app.command("list")
+def show_all(
+    *,
+    tenant: Annotated[str | None, typer.Option(help="Only of this tenant.")] = None,
+    as_json: Json = False,
+) -> None:
+    """List credentials, the oldest first; never their secrets."""
+    schema.ready()
+    with database.reading() as connection:
+        found = credentials.listed(connection, tenant)
+    if as_json:
+        terminal.document([_shown(one) for one in found])
+    elif found:
+        head = ["ID", "TENANT", "KEY", "OPERATOR", "ACCESS KEY", "CREATED", "LAST USED", "REVOKED"]
+        terminal.table(head, [_row(one) for one in found])
+    else:
+        terminal.say("There are no credentials.")
+
+
+@app.command()
+def revoke(
+    credential: Annotated[str, typer.Argument(metavar="ID", help="The credential's id.")],
+    *,
+    as_json: Json = False,
+) -> None:
+    """Revoke a credential: within seconds no gateway takes it any more."""
+    try:
+        credential_id = UUID(credential)
+    except ValueError:
+        message = f"{errors.shown(credential)} is no credential's id: `tagsweep keys list`."
+        raise WrongUse(message) from None
+    schema.ready()
+    with database.transaction() as connection:
+        revoked = credentials.revoke(connection, credential_id)
+    if as_json:
+        terminal.document({"id": str(credential_id), "revoked": revoked})
+    elif revoked:
+        terminal.tell(f"Credential {credential_id} is revoked.")
+    if not revoked:
+        terminal.say(f"There is no valid credential {credential_id}.")
+        raise typer.Exit(FAILED)
+
+
+def _shown(found: dict[str, Any]) -> dict[str, Any]:
+    moments = ("created_at", "last_used_at", "revoked_at")
+    told = {name: found[name] and stamp(found[name]) for name in moments}
+    return {**found, **told, "id": str(found["id"]), "prefix": f"ts_{found['prefix']}"}
+
+
+def _row(found: dict[str, Any]) -> list[str]:
+    cells = _shown(found)
+    return [
+        cells["id"],
+        cells["tenant"],
+        cells["prefix"] + "_...",
+        "yes" if cells["operator"] else "-",
+        *(
+            cells[name] or "-"
+            for name in ("access_key", "created_at", "last_used_at", "revoked_at")
+        ),
+    ]

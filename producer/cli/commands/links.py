@@ -1,0 +1,56 @@
+"""The command that ``detach`` and ``attach`` both are: tags by name, resources in eight lists."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from tagsweep.producer.cli.commands import submitting
+from tagsweep.producer.cli.input import job as request
+from tagsweep.producer.cli.input.id_lists import Reader
+from tagsweep.producer.cli.input.options import (
+    DryRun,
+    Json,
+    Listed,
+    MaxAffected,
+    NoWait,
+    Tenant,
+)
+from tagsweep.worker.models.ids import RESOURCE_TYPES
+from tagsweep.worker.models.jobs import Job
+
+Names = Annotated[list[str], typer.Option(help="The name of a tag.")]
+
+
+def command(model: type[Job], text: str) -> typer.Typer:
+    """Return the command that does jobs of ``model``; ``text``: its help."""
+    app = typer.Typer(rich_markup_mode="rich", add_completion=False)
+
+    @app.command(name=model.kind, help=text)
+    def run(  # noqa: PLR0913  # the options of the command
+        *,
+        tenant: Tenant,
+        name: Names,
+        sources: Listed = None,
+        transformations: Listed = None,
+        destinations: Listed = None,
+        visualizations: Listed = None,
+        layers: Listed = None,
+        folders: Listed = None,
+        tables: Listed = None,
+        volumes: Listed = None,
+        no_wait: NoWait = False,
+        as_json: Json = False,
+        dry_run: DryRun = False,
+        max_affected: MaxAffected = None,
+    ) -> None:
+        given = locals()
+        reader = Reader()
+        lists = {field: reader.ids(f"--{field}", given[field]) for field in RESOURCE_TYPES}
+        options = {"dry_run": dry_run, "max_affected": max_affected}
+        body = {"tenant": tenant, "names": name, **lists, **options}
+        job = request.build(model, body, reader, {"names": name})
+        submitting.submit(job, wait=not no_wait, as_json=as_json)
+
+    return app

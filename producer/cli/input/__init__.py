@@ -1,0 +1,1 @@
+"""What was typed: options, lists of ids, files; and what is wrong with them."""

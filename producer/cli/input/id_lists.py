@@ -1,0 +1,100 @@
+"""The long lists of a command: ids separated by commas, ``@FILE``, ``@-``, or ``'*'``.
+
+They may be millions long: read in batches, ids of resources are kept as 16 bytes each.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from io import StringIO
+from itertools import islice
+from typing import Any, TextIO
+
+from pydantic import TypeAdapter, ValidationError
+
+from tagsweep.producer.cli.input import errors
+from tagsweep.worker.models.fields import EVERY, Ids, Workspaces
+
+BATCH = 50_000
+_IDS: TypeAdapter[bytes] = TypeAdapter(Ids)
+_WORKSPACES: TypeAdapter[tuple[str, ...]] = TypeAdapter(Workspaces)
+
+#: its number in its list or file, and what it is
+Entry = tuple[int, str]
+
+
+class Reader:
+    """Reads the lists of one command, and collects the faults of all of them."""
+
+    def __init__(self) -> None:
+        self.faults: list[str] = []
+        self._stdin_taken = False
+
+    def ids(self, option: str, given: list[str] | None) -> bytes | str:
+        """Return the ids that ``option`` was given, packed, or ``'*'``."""
+        packed = bytearray()
+        if self._every(option, given):
+            return EVERY
+        for batch in self._batches(option, given, _IDS):
+            packed += batch
+        return bytes(packed)
+
+    def workspaces(self, option: str, given: list[str] | None) -> tuple[str, ...] | str:
+        """Return the ids of workspaces that ``option`` was given, or ``'*'``."""
+        names: list[str] = []
+        if self._every(option, given):
+            return EVERY
+        for batch in self._batches(option, given, _WORKSPACES):
+            names += batch
+        return tuple(names)
+
+    def _every(self, option: str, given: list[str] | None) -> bool:
+        if given and EVERY in given and len(given) > 1:
+            self.faults.append(f"{option}: '*' stands for all of them: give nothing beside it.")
+        return given is not None and EVERY in given
+
+    def _batches(
+        self, option: str, given: list[str] | None, adapter: TypeAdapter[Any]
+    ) -> Iterator[Any]:
+        """Yield what is valid; stop where there are so many faults that nobody reads on."""
+        most = len(self.faults) + errors.MOST
+        for source in given or ():
+            for where, entries in self._entries(option, source):
+                try:
+                    yield adapter.validate_python([text for _, text in entries])
+                except ValidationError as error:
+                    self.faults += _worded(f"{option}: {where}", entries, error)
+                if len(self.faults) > most:
+                    self.faults[most:] = [f"{option}: there are more faults than these."]
+                    return
+
+    def _entries(self, option: str, source: str) -> Iterator[tuple[str, list[Entry]]]:
+        if not source.startswith("@"):
+            yield "item", [(at, item.strip()) for at, item in enumerate(source.split(","), 1)]
+            return
+        name = source[1:]
+        try:
+            with self._open(option, name) as file:
+                numbered = enumerate(file, 1)
+                while lines := list(islice(numbered, BATCH)):
+                    texts = [(number, text) for number, line in lines if (text := line.strip())]
+                    yield f"{name}, line", texts
+        except (OSError, ValueError) as error:  # ValueError: a name that no file can have
+            reason = getattr(error, "strerror", None) or error
+            self.faults.append(f"{option}: cannot read {errors.shown(name)}: {reason}.")
+
+    def _open(self, option: str, name: str) -> TextIO:
+        if name == "-" and self._stdin_taken:
+            self.faults.append(f"{option}: standard input (@-) can be read only once.")
+            return StringIO()
+        self._stdin_taken |= name == "-"
+        source = sys.stdin.fileno() if name == "-" else name
+        # the caller closes it; what is no UTF-8 is no id either, and told with its line
+        return open(source, encoding="utf-8-sig", errors="replace", closefd=name != "-")
+
+
+def _worded(where: str, entries: list[Entry], error: ValidationError) -> Iterator[str]:
+    for detail in islice(error.errors(include_url=False), errors.MOST + 1):
+        at, text = entries[int(detail["loc"][0])]
+        yield f"{where} {at} {errors.shown(text)}: {detail['msg']}"

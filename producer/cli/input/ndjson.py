@@ -1,0 +1,141 @@
+"""The NDJSON that is loaded: checked as a whole first, and kept packed till it is written."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from tempfile import TemporaryFile
+from typing import IO, Any
+
+from tagsweep.producer.cli.input import errors
+from tagsweep.producer.cli.input.errors import WrongUse
+from tagsweep.worker.errors import InvalidJob, ItemError
+from tagsweep.worker.models import bulk_load
+from tagsweep.worker.models import ids as resources
+from tagsweep.worker.models.bulk_load import TagLinks, WorkspaceTags
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """A tag and some of the resources that are to carry it: sorted, distinct ids of one type."""
+
+    tenant: str
+    name: str
+    resource_type: int = 0  #: 0: the tag alone
+    ids: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """A workspace and its tags: (key, system or not) to value."""
+
+    tenant: str
+    name: str
+    values: dict[tuple[str, bool], str]
+
+
+class Spool:
+    """Valid entries in a temporary file, ids as 16 bytes each: read again without any check."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self.lines = 0
+        self.links = 0
+        self.workspace_tags = 0
+
+    def append(self, entry: TagLinks | WorkspaceTags) -> None:
+        """Keep ``entry``."""
+        self.lines += 1
+        if isinstance(entry, WorkspaceTags):
+            values = [[key, system, value] for (key, system), value in entry.values().items()]
+            self.workspace_tags += len(values)
+            self._write([entry.tenant, entry.workspace, values])
+            return
+        lists = {number: _distinct(ids) for number, ids in entry.packed().items()}
+        self.links += sum(resources.count(ids) for ids in lists.values())
+        self._write([entry.tenant, entry.name, {number: len(ids) for number, ids in lists.items()}])
+        self._file.writelines(lists.values())
+
+    def read(self, most: int) -> Iterator[Links | Workspace]:
+        """Yield all that was kept, ``most`` links at a time."""
+        self._file.seek(0)
+        while line := self._file.readline():
+            tenant, name, rest = json.loads(line)
+            if isinstance(rest, list):
+                values = {(key, system): value for key, system, value in rest}
+                yield Workspace(tenant, name, values)
+                continue
+            yield Links(tenant, name)
+            for number, length in rest.items():
+                for size in _sizes(length, most * resources.WIDTH):
+                    yield Links(tenant, name, int(number), self._file.read(size))
+
+    def _write(self, head: list[Any]) -> None:
+        self._file.write(json.dumps(head).encode() + b"\n")
+
+
+@contextmanager
+def checked(lines: Iterable[bytes], where: str) -> Iterator[Spool]:
+    """Check all ``lines``, and yield what they hold.
+
+    Raises WrongUse with the first faults, each with its line, where anything is wrong with any.
+    """
+    wrong: list[str] = []
+    with TemporaryFile() as file:
+        spool = Spool(file)
+        for number, line in enumerate(lines, 1):
+            try:
+                if line.strip():
+                    spool.append(bulk_load.parse(_decoded(line)))
+            except InvalidJob as invalid:
+                told = [_worded(error) for error in invalid.errors[: errors.MOST]]
+                wrong += [f"{where}, line {number}: {words}" for words in told]
+            except (ValueError, RecursionError) as error:
+                wrong.append(f"{where}, line {number}: not valid JSON: {_cause(error)}.")
+            if len(wrong) >= errors.MOST:
+                break
+        if wrong:
+            raise WrongUse(*wrong[: errors.MOST], "Nothing was loaded.")
+        yield spool
+
+
+def _decoded(line: bytes) -> object:
+    """Return the JSON of a line; a byte order mark stands where one file was put behind another."""
+    return json.loads(line.strip().decode("utf-8-sig"), object_pairs_hook=_object)
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
+        raise ValueError("a field stands twice in one object")
+    return fields
+
+
+def _cause(error: Exception) -> str:
+    match error:
+        case json.JSONDecodeError():
+            return f"{error.msg} at column {error.colno}"
+        case UnicodeDecodeError():
+            return "it is not UTF-8"
+        case RecursionError():
+            return "it is nested too deep"
+        case _:
+            return str(error)
+
+
+def _worded(error: ItemError) -> str:
+    where = errors.place(error["path"])
+    return f"{where}: {error['reason']}" if where else error["reason"]
+
+
+def _distinct(ids: bytes) -> bytes:
+    """Return the ids sorted, each once: the order in which the store takes them fastest."""
+    return b"".join(sorted(set(resources.slices(ids))))
+
+
+def _sizes(length: int, most: int) -> Iterator[int]:
+    """Yield the sizes of the slices, ``most`` bytes each, that make up ``length``."""
+    for at in range(0, length, most):
+        yield min(most, length - at)

@@ -1,0 +1,1 @@
+"""What is printed: results on stdout, everything else on stderr."""

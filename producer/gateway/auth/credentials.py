@@ -1,0 +1,170 @@
+"""Credentials of the gateway's callers: made, found, listed and revoked.
+
+A key is 256 random bits, so its plain SHA-256 is a safe thing to keep: nobody can try them all, and
+a slow hash would only slow down every request.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+import string
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+from sqlalchemy import ColumnElement, Connection, bindparam, select, update
+
+from tagsweep.worker.models.tables import credential as table
+from tagsweep.worker.models.types import Id, Moment, clock
+
+MARK = "ts"
+_ALPHABET = string.ascii_uppercase + string.digits
+_COLUMNS = (
+    table.c.id,
+    table.c.tenant,
+    table.c.operator,
+    table.c.key_hash,
+    table.c.access_key,
+    table.c.sealed_secret,
+    table.c.revoked_at,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """Who calls, and what it may do."""
+
+    id: UUID
+    tenant: str
+    operator: bool  #: may name system tags
+    key_hash: bytes
+    access_key: str | None
+    sealed_secret: bytes | None
+    revoked_at: datetime | None
+
+    def fits(self, key: str) -> bool:
+        """Tell whether ``key`` is this credential's own; takes as long either way."""
+        return hmac.compare_digest(self.key_hash, _hash(key)) and self.revoked_at is None
+
+
+@dataclass(frozen=True, slots=True)
+class Created:
+    """A new credential with its secrets, which nobody can read again."""
+
+    id: UUID
+    tenant: str
+    key: str
+    access_key: str | None = None
+    secret_key: str | None = None
+
+    def shown(self) -> dict[str, str]:
+        """Return it as JSON."""
+        own = {"id": str(self.id), "tenant": self.tenant, "key": self.key}
+        if self.access_key is None or self.secret_key is None:
+            return own
+        return {**own, "access_key": self.access_key, "secret_key": self.secret_key}
+
+
+def create(connection: Connection, tenant: str, *, operator: bool, signing: bool) -> Created:
+    """Make a credential for ``tenant``; with ``signing`` also a pair of keys that sign requests.
+
+    Raises SettingsError where a signing secret cannot be encrypted.
+    """
+    prefix, credential_id = secrets.token_hex(6), uuid4()
+    key = f"{MARK}_{prefix}_{secrets.token_urlsafe(32)}"
+    access_key = "".join(secrets.choice(_ALPHABET) for _ in range(20)) if signing else None
+    secret_key = secrets.token_urlsafe(32) if signing else None
+    row = {
+        "id": credential_id,
+        "tenant": tenant,
+        "prefix": prefix,
+        "key_hash": _hash(key),
+        "operator": operator,
+        "access_key": access_key,
+        "sealed_secret": _sealed(secret_key, credential_id) if secret_key else None,
+    }
+    connection.execute(table.insert(), row)
+    return Created(credential_id, tenant, key, access_key, secret_key)
+
+
+def prefix_of(key: str) -> str | None:
+    """Return the part of ``key`` that finds its row; None where it is no key of ours."""
+    mark, _, rest = key.partition("_")
+    prefix, separator, secret = rest.partition("_")
+    whole = mark == MARK and separator and secret and len(prefix) == 12  # noqa: PLR2004  # as made
+    return prefix if whole and prefix.isascii() and prefix.isalnum() else None
+
+
+def find_by_prefix(connection: Connection, prefix: str) -> Credential | None:
+    """Return the credential whose key begins so, revoked or not."""
+    return _find(connection, table.c.prefix == prefix)
+
+
+def find_by_access_key(connection: Connection, access_key: str) -> Credential | None:
+    """Return the credential that signs with this access key, revoked or not."""
+    return _find(connection, table.c.access_key == access_key)
+
+
+def find(connection: Connection, credential_id: str) -> Credential | None:
+    """Return the credential with this id, a UUID, revoked or not."""
+    return _find(connection, table.c.id == UUID(credential_id))
+
+
+def any_that_signs(connection: Connection) -> bool:
+    """Tell whether any credential signs its requests."""
+    valid = table.c.access_key.is_not(None) & table.c.revoked_at.is_(None)
+    return connection.execute(select(table.c.id).where(valid).limit(1)).first() is not None
+
+
+def listed(connection: Connection, tenant: str | None) -> list[dict[str, Any]]:
+    """Return all credentials, or those of one tenant, oldest first: no secrets."""
+    query = select(
+        table.c.id,
+        table.c.tenant,
+        table.c.prefix,
+        table.c.operator,
+        table.c.access_key,
+        table.c.created_at,
+        table.c.last_used_at,
+        table.c.revoked_at,
+    ).order_by(table.c.created_at, table.c.id)
+    if tenant is not None:
+        query = query.where(table.c.tenant == tenant)
+    return [dict(row._mapping) for row in connection.execute(query)]  # noqa: SLF001  # its public name
+
+
+def revoke(connection: Connection, credential_id: UUID) -> bool:
+    """Let the credential be valid no more; False where there is none, or it was revoked before."""
+    this = (table.c.id == credential_id) & table.c.revoked_at.is_(None)
+    statement = update(table).where(this).values(revoked_at=clock()).returning(table.c.id)
+    return connection.execute(statement).first() is not None
+
+
+def note_use(connection: Connection, used: Mapping[UUID, datetime]) -> None:
+    """Note when credentials were last used: many requests' worth in one statement."""
+    this = bindparam("credential", type_=Id())
+    statement = update(table).where(table.c.id == this)
+    statement = statement.values(last_used_at=bindparam("moment", type_=Moment()))
+    rows = [{"credential": one, "moment": moment} for one, moment in sorted(used.items())]
+    connection.execute(statement, rows)
+
+
+def _find(connection: Connection, condition: ColumnElement[bool]) -> Credential | None:
+    row = connection.execute(select(*_COLUMNS).where(condition)).one_or_none()
+    return Credential(*row) if row else None
+
+
+def _sealed(secret: str, owner: UUID) -> bytes:
+    from tagsweep.producer.gateway.auth import (
+        encryption,  # cryptography comes with the gateway, and not every worker has it
+    )
+
+    return encryption.seal(secret, owner)
+
+
+def _hash(key: str) -> bytes:
+    return hashlib.sha256(key.encode(errors="surrogatepass")).digest()

@@ -1,0 +1,128 @@
+"""The schema that the gateway shows of itself: components, and what operations have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from fastapi import Response
+
+from tagsweep.producer.gateway.errors import PROBLEM, TITLES, document
+from tagsweep.producer.gateway.openapi.components import COMPONENTS
+from tagsweep.producer.gateway.submission.transactions import View
+from tagsweep.worker.models import formats
+
+IDENTIFIER = {"type": "string", "pattern": "^[A-Za-z0-9-]{1,36}$"}
+UUID_TEXT = {"type": "string", "format": "uuid"}
+
+_PREFER = {
+    "name": "Prefer",
+    "in": "header",
+    "description": "RFC 7240: `respond-async`, `wait=N`.",
+    "schema": {"type": "string"},
+}
+_IDEMPOTENCY_KEY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "description": "The same key of the same tenant is the same job.",
+    "schema": {"type": "string", "pattern": "^[!-~]([ -~]{0,253}[!-~])?$"},
+}
+#: the headers of what is done as a job
+ASYNCHRONOUS = (_PREFER, _IDEMPOTENCY_KEY)
+
+_HEADERS: dict[int, dict[str, str]] = {
+    202: {"Location": "Where the job is."},
+    401: {"WWW-Authenticate": "How to authenticate."},
+    405: {"Allow": "The methods that there are."},
+    408: {"Location": "Where the job is, which goes on."},
+    429: {"Retry-After": "Seconds."},
+    503: {"Retry-After": "Seconds. Nothing was done, and nothing will be."},
+}
+
+
+def operation(  # noqa: PLR0913  # the parts of an operation
+    *,
+    answers: Mapping[int, str | None],
+    refused: tuple[int, ...] = (),
+    body: str | None = None,
+    shape: str = "Problem",
+    headers: tuple[Mapping[str, Any], ...] = (),
+    path: Mapping[str, Mapping[str, Any]] | None = None,
+    query: Mapping[str, Mapping[str, Any]] | None = None,
+    security: str | None = "apiKey",
+) -> dict[str, Any]:
+    """Return what a route says of itself: names of components, statuses, parameters."""
+    responses: dict[int | str, Any] = {}
+    for status, name in answers.items():
+        responses[status] = _answer(status, name)
+    for status in sorted({400, *refused}):  # 400: a query parameter that nobody knows
+        responses[status] = _answer(status, shape, PROBLEM if shape == "Problem" else _JSON)
+    placed = [(name, "path", one) for name, one in (path or {}).items()]
+    placed += [(name, "query", one) for name, one in (query or {}).items()]
+    parameters = [
+        {"name": name, "in": where, "required": where == "path", "schema": schema}
+        for name, where, schema in placed
+    ]
+    extra: dict[str, Any] = {
+        "parameters": [*parameters, *headers],
+        "security": _SECURITY.get(security or "", []),
+    }
+    if body:
+        content = {_JSON: {"schema": _reference(body)}}
+        extra["requestBody"] = {"required": True, "content": content}
+    return {"responses": responses, "openapi_extra": extra, "response_model": None}
+
+
+def accepted(view: View, headers: Mapping[str, str]) -> Response:
+    """Return 202: the job is in the store, and will be done."""
+    location = {"Location": f"/api/v1/jobs/{view.job.id}"}
+    return document(view.shown(), 202, {**headers, **location})
+
+
+def complete(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return the whole document: FastAPI's of the routes, with our components."""
+    schema["components"] = COMPONENTS
+    for item in schema["paths"].values():
+        for one in item.values():
+            one["responses"] = {
+                status: answer
+                for status, answer in one["responses"].items()
+                if answer.get("description") != "Successful Response" or "content" not in answer
+            }
+    return schema
+
+
+_JSON = "application/json"
+_SECURITY: dict[str, list[dict[str, list[str]]]] = {
+    "apiKey": [{"apiKey": []}],
+    "authToken": [{"authToken": []}, {"signature": []}],
+}
+
+
+def _answer(status: int, name: str | None, media_type: str = "application/json") -> dict[str, Any]:
+    answer: dict[str, Any] = {"description": TITLES.get(status) or _DONE[status]}
+    answer["headers"] = {
+        "X-Request-Id": {"schema": {"type": "string"}},
+        **{
+            header: {"description": told, "schema": {"type": "string"}}
+            for header, told in _HEADERS.get(status, {}).items()
+        },
+    }
+    if name in _PLAIN:
+        answer["content"] = {one: {"schema": {"type": "string"}} for one in _PLAIN[name]}
+    elif name:
+        answer["content"] = {media_type: {"schema": _reference(name)}}
+    return answer
+
+
+_DONE = {200: "OK", 202: "Accepted: the job is recorded and will be done", 204: "No Content"}
+#: answers that are no JSON
+_PLAIN = {
+    "Events": ("text/event-stream",),
+    "Metrics": ("text/plain",),
+    "Receipt": tuple(formats.FORMS),
+}
+
+
+def _reference(name: str) -> dict[str, str]:
+    return {"$ref": f"#/components/schemas/{name}"}

@@ -1,0 +1,1 @@
+"""What a request holds: body, preferences, page; and the limits on all of them."""

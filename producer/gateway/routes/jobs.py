@@ -1,0 +1,198 @@
+"""Jobs: made, also to undo another; listed, shown."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from uuid import UUID
+
+from fastapi import Request, Response
+
+from tagsweep.producer.gateway import state
+from tagsweep.producer.gateway.auth.callers import Caller
+from tagsweep.producer.gateway.errors import Refusal, document
+from tagsweep.producer.gateway.openapi import operations
+from tagsweep.producer.gateway.openapi.components import STATUSES
+from tagsweep.producer.gateway.requests import pagination
+from tagsweep.producer.gateway.requests.parsing import Form
+from tagsweep.producer.gateway.requests.preferences import Preference
+from tagsweep.producer.gateway.routes import job_actions, query_parameters
+from tagsweep.producer.gateway.state import Gateway
+from tagsweep.producer.gateway.submission import submitting, transactions
+from tagsweep.producer.gateway.submission.transactions import Taken, View
+from tagsweep.worker import database
+from tagsweep.worker.errors import CannotUndo, Forgotten, NoSuchJob
+from tagsweep.worker.events import outbox
+from tagsweep.worker.jobs import queries
+from tagsweep.worker.jobs.queries import Wanted
+from tagsweep.worker.models.jobs import (
+    KINDS,
+    DeleteJob,
+    Job,
+    UndoJob,
+)
+
+router = query_parameters.router()
+
+
+@router.post(
+    "/api/v1/jobs/",
+    status_code=202,
+    summary="Make a job",
+    operation_id="makeJob",
+    **operations.operation(
+        body="NewJob",
+        answers={202: "Job"},
+        refused=(400, 401, 403, 404, 409, 410, 413, 415, 422, 429, 500, 503),
+        headers=operations.ASYNCHRONOUS[1:],
+    ),
+)
+@router.post("/api/v1/jobs", include_in_schema=False)
+async def make(request: Request) -> Response:
+    """Record a job of any kind and answer at once: it is done behind."""
+    gateway = state.of(request)
+    caller = await gateway.caller_by_key(request)
+    async with gateway.bodies.receive(request, gateway.settings.body_bytes) as body:
+        form = Form("job", caller.tenant, gateway.settings.request_ids)
+        job = await gateway.bodies.job(body, form)
+    return await _made(request, caller, job)
+
+
+@router.post(
+    "/api/v1/jobs/{job_id}/undo",
+    status_code=202,
+    summary="Undo a job",
+    operation_id="undoJob",
+    **operations.operation(
+        answers={202: "Job"},
+        refused=(400, 401, 403, 404, 409, 410, 422, 429, 500, 503),
+        path={"job_id": operations.UUID_TEXT},
+        headers=operations.ASYNCHRONOUS[1:],
+    ),
+)
+@router.post("/api/v1/jobs/{job_id}/undo/", include_in_schema=False)
+async def undo(request: Request) -> Response:
+    """Record a new job, which takes back what this one has changed."""
+    caller = await state.of(request).caller_by_key(request)
+    undone = str(job_actions.job_id(request))
+    return await _made(request, caller, UndoJob.parse({"tenant": caller.tenant, "job": undone}))
+
+
+async def _made(request: Request, caller: Caller, job: Job) -> Response:
+    """Record the job and answer with it."""
+    gateway = state.of(request)
+    await _authorise(gateway, caller, job)
+    at_once = Preference(respond_async=True, wait_s=0, applied=None)
+    asked = submitting.asked(request, caller, job, at_once)
+    try:
+        view = await gateway.submission.submit(request, asked)
+    except Taken:
+        raise Refusal(422, "This Idempotency-Key was used for another request.") from None
+    except NoSuchJob:
+        raise Refusal(404, job_actions.NOT_FOUND) from None
+    except CannotUndo as error:
+        raise Refusal(409, str(error)) from None
+    except Forgotten as error:
+        raise Refusal(410, str(error)) from None
+    return operations.accepted(view, {})
+
+
+async def _authorise(gateway: Gateway, caller: Caller, job: Job) -> None:
+    if caller.operator:
+        return
+    if isinstance(job, DeleteJob) and job.sys_tags:
+        raise Refusal(403, "sys_tags need a credential with the operator right.")
+    if isinstance(job, UndoJob) and await gateway.store.run(
+        transactions.touches_system_tags, UUID(job.job), caller.tenant
+    ):
+        detail = "The job has sys_tags: to undo it needs a credential with the operator right."
+        raise Refusal(403, detail)
+
+
+@router.get(
+    "/api/v1/jobs/",
+    summary="List jobs",
+    operation_id="listJobs",
+    **operations.operation(
+        answers={200: "Jobs"},
+        refused=(400, 401, 404, 429, 500, 503),
+        query={
+            "kind": {"enum": list(KINDS)},
+            "status": {"enum": list(STATUSES)},
+            "since": {"type": "string", "format": "date-time"},
+            **pagination.QUERY,
+        },
+    ),
+)
+@router.get("/api/v1/jobs", include_in_schema=False)
+async def show_all(request: Request) -> Response:
+    """List the tenant's jobs, newest first."""
+    gateway = state.of(request)
+    caller = await gateway.caller_by_key(request)
+    wanted, page = _wanted(request, caller), pagination.read(request)
+    beside = _place(page.cursor.place)
+    count, views = await gateway.store.run(
+        _page, wanted, beside, page.size + 1, back=page.cursor.back, offset=page.offset
+    )
+    return document(page.answer(request, count, views, _place_of, View.shown))
+
+
+@router.get(
+    "/api/v1/jobs/{job_id}",
+    summary="Show a job",
+    operation_id="showJob",
+    **operations.operation(
+        answers={200: "Job"},
+        refused=(401, 404, 429, 500, 503),
+        path={"job_id": operations.UUID_TEXT},
+    ),
+)
+@router.get("/api/v1/jobs/{job_id}/", include_in_schema=False)
+async def show(request: Request) -> Response:
+    """Show one job, as it is now."""
+    gateway = state.of(request)
+    caller = await gateway.caller_by_key(request)
+    view = await gateway.store.run(transactions.view, job_actions.job_id(request), caller.tenant)
+    if view is None:
+        raise Refusal(404, job_actions.NOT_FOUND)
+    return document(view.shown())
+
+
+def _wanted(request: Request, caller: Caller) -> Wanted:
+    kind, status, since = (pagination.one(request, name) for name in ("kind", "status", "since"))
+    if kind is not None and kind not in KINDS:
+        raise Refusal(400, f"kind must be one of {', '.join(KINDS)}.")
+    if status is not None and status not in STATUSES:
+        raise Refusal(400, f"status must be one of {', '.join(STATUSES)}.")
+    return Wanted(caller.tenant, kind, status, None if since is None else _moment(since))
+
+
+def _moment(text: str) -> datetime:
+    """Return the time that ``text`` names, without an offset in UTC."""
+    try:
+        moment = datetime.fromisoformat(text.replace(" ", "+"))  # a bare + in a query is a blank
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise Refusal(400, "since must be a time, as 2026-01-31T12:00:00Z.") from None
+
+
+def _place_of(view: View) -> str:
+    return f"{view.job.accepted_at.isoformat()}/{view.job.id}"
+
+
+def _place(text: str | None) -> tuple[datetime, UUID] | None:
+    if text is None:
+        return None
+    moment, _, job_id = text.partition("/")
+    try:
+        return datetime.fromisoformat(moment).astimezone(UTC), UUID(job_id)
+    except (ValueError, OverflowError):
+        raise pagination.invalid_cursor() from None
+
+
+def _page(
+    wanted: Wanted, beside: tuple[datetime, UUID] | None, most: int, *, back: bool, offset: int
+) -> tuple[int, list[View]]:
+    with database.reading() as connection:
+        found = queries.page(connection, wanted, beside, most, back=back, offset=offset)
+        views = [View(job, outbox.latest(connection, job.id)) for job in found]
+        return queries.count(connection, wanted), views

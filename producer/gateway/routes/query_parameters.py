@@ -1,0 +1,56 @@
+"""A route that refuses query parameters that it does not know: a misspelt filter would be none."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from fastapi.routing import APIRoute
+
+from tagsweep.producer.gateway.errors import Refusal
+
+#: by endpoint: a path with a slash at its end and one without serve the same parameters
+_known: dict[Callable[..., Any], frozenset[str]] = {}
+
+
+class Route(APIRoute):
+    """A route whose query parameters are those that its part of the schema names."""
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        super().__init__(path, endpoint, **options)
+        described = (self.openapi_extra or {}).get("parameters", [])
+        names = frozenset(one["name"] for one in described if one["in"] == "query")
+        _known[endpoint] = _known.get(endpoint, frozenset()) | names
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Return FastAPI's handler behind the check; raises Refusal (400)."""
+        handle = super().get_route_handler()
+
+        async def checked(request: Request) -> Response:
+            _check(request, _known[self.endpoint])
+            return await handle(request)
+
+        return checked
+
+
+def router() -> APIRouter:
+    """Return a router of such routes."""
+    return APIRouter(route_class=Route)
+
+
+def _check(request: Request, known: frozenset[str]) -> None:
+    for name in request.query_params:
+        if name not in known:
+            shown = name[:60].encode("ascii", "backslashreplace").decode()
+            raise Refusal(400, f'Unknown query parameter "{shown}". {_advice(name, known)}')
+
+
+def _advice(name: str, known: frozenset[str]) -> str:
+    if not known:
+        return "There is none here."
+    near = difflib.get_close_matches(name, known, n=1)
+    if near:
+        return f'Did you mean "{near[0]}"?'
+    return f"Known here: {', '.join(sorted(known))}."

@@ -1,0 +1,91 @@
+"""What *Detach Tags* and attach have in common: body, answer and errors on ``/api/v1/tags/``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import Request, Response
+
+from tagsweep.producer.gateway import errors as refusals
+from tagsweep.producer.gateway import state
+from tagsweep.producer.gateway.errors import Refusal, document
+from tagsweep.producer.gateway.openapi import operations
+from tagsweep.producer.gateway.requests import preferences
+from tagsweep.producer.gateway.requests.parsing import Form
+from tagsweep.producer.gateway.submission import submitting
+from tagsweep.producer.gateway.submission.transactions import Taken, View
+from tagsweep.worker.errors import ItemError
+
+PREFIX = "/api/v1/tags/"
+CANCELLED = "The job was cancelled before its end."
+
+
+def operation(body: str) -> dict[str, Any]:
+    """Return what a route of these says of itself; ``body``: the name of its component."""
+    return operations.operation(
+        body=body,
+        answers={200: "Tags", 202: "Job"},
+        refused=(400, 401, 409, 413, 415, 422, 429, 500, 503),
+        shape="DetachError",
+        headers=operations.ASYNCHRONOUS,
+        security="apiKey",
+    )
+
+
+async def serve(request: Request, kind: str) -> Response:
+    """Do a job of ``kind`` and answer with the tags that were matched."""
+    gateway = state.of(request)
+    caller = await gateway.caller_by_key(request)
+    preference = preferences.read(request.headers, gateway.settings.wait_s)
+    async with gateway.bodies.receive(request, gateway.settings.body_bytes) as body:
+        form = Form(kind, caller.tenant, gateway.settings.request_ids)
+        job = await gateway.bodies.job(body, form)
+    asked = submitting.asked(request, caller, job, preference)
+    try:
+        view = await gateway.submission.submit(request, asked)
+    except Taken:
+        raise Refusal(422, "This Idempotency-Key was used for another request.") from None
+    if preference.accepted(ended=view.job.ended):
+        return operations.accepted(view, preference.headers)
+    return _answer(view, preference.headers)
+
+
+def _answer(view: View, headers: dict[str, str]) -> Response:
+    status = view.job.status
+    if not view.job.ended:
+        return operations.accepted(view, headers)
+    if status == "cancelled":
+        raise Refusal(409, CANCELLED)
+    if status == "failed" or view.event is None:
+        raise Refusal(500, f"Job {view.job.id} was given up: GET /api/v1/jobs/{view.job.id}")
+    return document(view.event["data"]["tags"], headers=headers)
+
+
+def refuse(refusal: Refusal) -> Response:
+    """Return ``refusal`` in the words and shapes of Django REST Framework."""
+    headers = dict(refusal.headers)
+    if refusal.status == 401:  # noqa: PLR2004  # as that framework does
+        headers.setdefault("WWW-Authenticate", refusals.CHALLENGE)
+    body: dict[str, Any] = {"detail": refusal.detail}
+    if refusal.errors:
+        body = _by_field(refusal.errors)
+    return document(body, refusal.status, headers)
+
+
+def _by_field(errors: list[ItemError]) -> dict[str, Any]:
+    """Return all faulty fields at once, the items of a list by their index."""
+    fields: dict[str, Any] = {}
+    for error in errors:
+        steps = [_unescaped(step) for step in error["path"].split("/")[1:]]
+        place = fields
+        for step in steps[:-1]:
+            inner = place.setdefault(step, {})
+            place = inner if isinstance(inner, dict) else fields
+        told = place.setdefault(steps[-1] if steps else "non_field_errors", [])
+        if isinstance(told, list):
+            told.append(error["reason"])
+    return fields
+
+
+def _unescaped(step: str) -> str:
+    return step.replace("~1", "/").replace("~0", "~")

@@ -1,0 +1,149 @@
+"""The gateway as a whole: what all requests share, from its start to its end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager, suppress
+from functools import cached_property
+from typing import Any
+
+import structlog
+from starlette.requests import Request
+
+from tagsweep.producer.gateway import threadpool
+from tagsweep.producer.gateway.auth import callers
+from tagsweep.producer.gateway.auth.callers import Caller, Callers, one_key
+from tagsweep.producer.gateway.errors import Refusal
+from tagsweep.producer.gateway.metrics import Metrics
+from tagsweep.producer.gateway.requests.bodies import Bodies
+from tagsweep.producer.gateway.requests.limits import Places, Rates
+from tagsweep.producer.gateway.submission.notifier import Waiting
+from tagsweep.producer.gateway.submission.submitting import Submission
+from tagsweep.producer.gateway.threadpool import Threads
+from tagsweep.worker.broker import sending
+from tagsweep.worker.broker.app import app
+from tagsweep.worker.errors import BrokerUnavailable, TagsweepError
+from tagsweep.worker.settings import Settings, scheme
+
+#: no more than the engine has connections
+STORE_THREADS = 10
+BROKER_THREADS = 4
+#: for receipts alone, which may be long: the rest of the store's threads never wait for them
+READER_THREADS = 2
+MOST_RECEIPTS = 20
+
+NO_KEY = "Authentication credentials were not provided."
+WRONG_KEY = "Invalid API key."
+BUSY = "Too many requests wait at once."
+
+
+class Gateway:
+    """What all requests of this process share."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.log: Any = structlog.get_logger("tagsweep.gateway")
+        self.store = Threads("store", STORE_THREADS, _patience_s(settings))
+        self.broker = Threads("broker", BROKER_THREADS, slow=BrokerUnavailable)
+        self.readers = Threads("readers", READER_THREADS)
+        self.receipts = Places(MOST_RECEIPTS, "Too many receipts are read at once.")
+        self.bodies = Bodies()
+        self.rates = Rates(settings.requests_per_s)
+        self.callers = Callers(self.store)
+        self.waiting = Waiting(self.store, settings)
+        self.places = Places(settings.waiting_requests, BUSY)
+        self.feeds = Places(settings.waiting_requests, "Too many feeds are open at once.")
+        self.metrics = Metrics(self.store, self.places, self.feeds)
+        self.readiness = (float("-inf"), "")  #: when it was asked for, and what was wrong then
+        self.draining = False  #: whether it is told to stop, and serves on for a while
+        self._later: set[asyncio.Task[None]] = set()
+
+    @cached_property
+    def submission(self) -> Submission:
+        """The way of a request's job."""
+        return Submission(self.store, self.broker, self.waiting, self.places)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Follow what happens to jobs, and write down who called, during the block."""
+        tasks = [
+            asyncio.create_task(self._meet_the_broker()),
+            asyncio.create_task(self.waiting.run()),
+            asyncio.create_task(self._note_use_now_and_then()),
+        ]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, *self._later, return_exceptions=True)
+            await self._note_use()
+            self.close()
+
+    async def _meet_the_broker(self) -> None:
+        """Connect before anybody waits: what cannot be told to a worker at once is refused."""
+        with suppress(TagsweepError):  # then the first request tries
+            await self.broker.run(sending.connect, app())
+
+    def later(self, step: Coroutine[Any, Any, None]) -> None:
+        """Do ``step`` beside the answer; recovery does what it leaves undone."""
+        task = asyncio.create_task(self._quietly(step))
+        self._later.add(task)
+        task.add_done_callback(self._later.discard)
+
+    async def _quietly(self, step: Coroutine[Any, Any, None]) -> None:
+        try:
+            await step
+        except TagsweepError as error:
+            self.log.warning("left_to_recovery", reason=str(error))
+
+    def stop(self) -> None:
+        """Let those who wait be answered soon, and feeds end now: the gateway is told to stop."""
+        self.waiting.close(self.settings.shutdown_s / 2)
+
+    def close(self) -> None:
+        """Let go of threads and processes."""
+        self.bodies.close()
+        self.store.close()
+        self.readers.close()
+        self.broker.close()
+
+    async def caller_by_key(self, request: Request) -> Caller:
+        """Return who calls with an x-api-key; raises Refusal (401, 429)."""
+        key = one_key(request.headers, "x-api-key")
+        if not key:
+            raise Refusal(401, NO_KEY)
+        caller = await self.callers.by_key(key)
+        if caller is None:
+            raise Refusal(401, WRONG_KEY)
+        self.admit(request, caller)
+        return caller
+
+    def admit(self, request: Request, caller: Caller) -> None:
+        """Note whose request this is; raises Refusal (429) where its tenant sends too many."""
+        request.state.account.tenant = caller.tenant
+        self.rates.take(caller.tenant)
+
+    async def _note_use_now_and_then(self) -> None:
+        while True:
+            await asyncio.sleep(callers.NOTED_EVERY_S)
+            await self._note_use()
+
+    async def _note_use(self) -> None:
+        used = self.callers.take_used()
+        try:
+            await self.store.run(callers.note_use, used)
+        except TagsweepError as error:
+            self.log.warning("use_not_noted", reason=str(error))
+
+
+def _patience_s(settings: Settings) -> float:
+    is_file = scheme(settings.database_url).startswith("sqlite")
+    return threadpool.PATIENCE_WITH_FILE_S if is_file else threadpool.PATIENCE_S
+
+
+def of(request: Request) -> Gateway:
+    """Return the gateway that serves ``request``."""
+    gateway: Gateway = request.app.state.gateway
+    return gateway

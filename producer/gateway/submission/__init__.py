@@ -1,0 +1,1 @@
+"""From a valid request to its job: recorded, sent to a worker, waited for."""

@@ -1,0 +1,142 @@
+"""Blocking steps in threads, with a time after which nobody waits for them any more."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, ParamSpec, TypeVar
+
+from tagsweep.worker.errors import Retryable, StoreUnavailable
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+#: how long a step may take that reads or writes little; "down" is to be told within two seconds
+PATIENCE_S = 1.5
+#: the same for a store that is a file: it is never down, but a big job's step may hold it for long
+PATIENCE_WITH_FILE_S = 20.0
+SLOW = "The store has not answered in time."
+
+
+class Abandoned(Exception):
+    """Nobody waits for this step any more: it is not to be committed."""
+
+
+class Gate:
+    """Decides once whether a step commits, or whoever waits for it has given it up."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._closed = False
+        self.passed = False  #: the commit has begun: what becomes of it is seen only afterwards
+
+    def commit(self) -> None:
+        """Go on to the commit; raises Abandoned where nobody waits for it."""
+        with self._lock:
+            if self._closed:
+                raise Abandoned
+            self.passed = True
+
+    def close(self) -> bool:
+        """Give the step up; False where it is being committed already."""
+        with self._lock:
+            self._closed = not self.passed
+            return self._closed
+
+
+class Threads:
+    """A bounded pool of threads.
+
+    A step's time counts from when a thread takes it: many at once make a queue, not a failure.
+    Where all threads hang nobody queues any more: so a server looks that is down.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        size: int,
+        patience_s: float = PATIENCE_S,
+        slow: type[Retryable] = StoreUnavailable,
+    ) -> None:
+        self._slow = slow  #: what is raised of a server that is too slow
+        self.patience_s = patience_s
+        self._pool = ThreadPoolExecutor(size, thread_name_prefix=name)
+        self._free = asyncio.Semaphore(size)
+        self._stuck = asyncio.Event()
+        self._size = size
+        self._hanging = 0
+
+    async def run(self, step: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Return what ``step`` returns; raises StoreUnavailable after ``patience_s``.
+
+        A step that finds a connection dead is done again, once: it read, or did nothing yet.
+        """
+        start = time.monotonic()
+        try:
+            return await self.patiently(self.patience_s, step, *args, **kwargs)
+        except StoreUnavailable as error:
+            left = self.patience_s - (time.monotonic() - start)
+            if left < self.patience_s / 2 or str(error) == SLOW:
+                raise
+            return await self.patiently(left, step, *args, **kwargs)
+
+    async def patiently(
+        self, seconds: float, step: Callable[P, T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Return what ``step`` returns; raises that its server is slow ``seconds`` after."""
+        await self._take_turn()
+        future = asyncio.wrap_future(self._pool.submit(step, *args, **kwargs))
+        try:
+            done, _ = await asyncio.wait({future}, timeout=seconds)
+        except asyncio.CancelledError:
+            future.add_done_callback(self._end)
+            raise
+        if done:
+            self._free.release()
+            return future.result()
+        self._hanging += 1
+        if self._hanging == self._size:
+            self._stuck.set()
+        future.add_done_callback(self._come_back)
+        raise self._too_slow()
+
+    def close(self) -> None:
+        """Let no further step begin; those that hang are not waited for."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    async def _take_turn(self) -> None:
+        if self._stuck.is_set():
+            raise self._too_slow()
+        if not self._free.locked():
+            await self._free.acquire()
+            return
+        turn = asyncio.ensure_future(self._free.acquire())
+        stuck = asyncio.ensure_future(self._stuck.wait())
+        try:
+            await asyncio.wait({turn, stuck}, return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:
+            if turn.done():
+                self._free.release()
+            raise
+        finally:
+            stuck.cancel()
+            had = turn.done()
+            turn.cancel()
+        if not had:
+            raise self._too_slow()
+
+    def _too_slow(self) -> Retryable:
+        return self._slow(SLOW if self._slow is StoreUnavailable else None)
+
+    def _come_back(self, future: asyncio.Future[Any]) -> None:
+        self._hanging -= 1
+        self._stuck.clear()
+        self._end(future)
+
+    def _end(self, future: asyncio.Future[Any]) -> None:
+        self._free.release()
+        if not future.cancelled():
+            future.exception()  # nobody waits for it any more

@@ -1,0 +1,18 @@
+"""Celery's entry point: ``celery -A tagsweep worker``."""
+
+import sys
+
+from tagsweep.worker.broker.app import app as make
+from tagsweep.worker.broker.runtime import consumer, lifecycle, logs, node
+from tagsweep.worker.errors import SettingsError
+from tagsweep.worker.jobs import set_aside as kept_strays
+
+try:
+    app = make()
+except SettingsError as error:
+    sys.exit(f"tagsweep: {error}")
+lifecycle.attach()
+node.name()
+logs.quieten()
+logs.redact()
+consumer.keep_with(kept_strays.keep)

@@ -1,0 +1,1 @@
+"""Messages, queues and workers, on Redis and RabbitMQ."""

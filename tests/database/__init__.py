@@ -1,0 +1,1 @@
+"""Sessions, schemas, rights and plans, on PostgreSQL and SQLite."""

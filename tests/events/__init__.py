@@ -1,0 +1,1 @@
+"""Completion events: the outbox, the relay, and those who read the feed."""

@@ -1,0 +1,1 @@
+"""The HTTP gateway, through clients that know nothing of ours."""

@@ -1,0 +1,99 @@
+"""Many requests at once, and very long ones: one process serves them all."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import statistics
+import time
+
+import httpx
+import psutil
+import pytest
+
+from tests.support.gateway import Gateway, ended, serving
+from tests.support.stack import ServerStack
+from tests.support.stores import new_ids
+
+pytestmark = pytest.mark.slow
+
+DETACH = "/api/v1/tags/detach/"
+MEBIBYTE = 1 << 20
+
+
+def _memory(gateway: Gateway) -> int:
+    return int(psutil.Process(gateway.process.pid).memory_info().rss)
+
+
+def test_five_hundred_requests_wait_at_once(idle_stack: ServerStack, tenant: str) -> None:
+    with serving(idle_stack, wait_s=100) as gateway:
+        key = gateway.credential(tenant).key
+        gateway.store.tag(tenant, "legacy", sources=new_ids(500, seed=1))
+        before = _memory(gateway)
+        statuses, most = asyncio.run(_wait_all(idle_stack, gateway, key))
+        assert statuses == [200] * 500
+        print(f"500 waiting: {before // MEBIBYTE} MiB, then {most // MEBIBYTE} MiB")  # noqa: T201  # what was measured
+        assert most - before < 100 * MEBIBYTE
+        assert gateway.store.links(tenant) == set()
+
+
+async def _wait_all(stack: ServerStack, gateway: Gateway, key: str) -> tuple[list[int], int]:
+    limits = httpx.Limits(max_connections=600)
+    options = {"base_url": gateway.url, "headers": {"x-api-key": key}}
+    async with httpx.AsyncClient(timeout=110, limits=limits, **options) as client:  # type: ignore[arg-type]  # each is what it is
+        calls = [
+            asyncio.ensure_future(client.post(DETACH, json={"names": ["legacy"], "sources": [one]}))
+            for one in new_ids(500, seed=1)
+        ]
+        while "tagsweep_waiting_requests 500.0" not in (await client.get("/metrics")).text:
+            assert not any(call.done() for call in calls)
+        most = _memory(gateway)
+        assert (await client.get("/healthz")).elapsed.total_seconds() < 1
+        stack.start_worker()
+        statuses = [answer.status_code for answer in await asyncio.gather(*calls)]
+    return statuses, most
+
+
+def test_a_million_ids_keep_nobody_waiting(redis_gateway: Gateway, tenant: str) -> None:
+    ids = new_ids(1_000_000, seed=2)
+    body = json.dumps({"names": ["legacy"], "tables": ids}).encode()
+    assert len(body) > 38 * MEBIBYTE
+    redis_gateway.store.tag(tenant, "legacy", tables=ids[:1000])
+    with redis_gateway.client(tenant) as client:
+        before, during, answer = asyncio.run(_measure(redis_gateway, dict(client.headers), body))
+        assert answer.status_code == 202
+        done = ended(client, answer.headers["location"])
+    assert done["counts"]["total"] == 1_000_000
+    assert done["counts"]["removed"] == 1000
+    print(_told("before", before), _told("during", during), f"in {answer.elapsed}", sep="; ")  # noqa: T201  # what was measured
+    assert len(during) >= 5
+    assert _p99(during) < 1.0
+
+
+def _p99(seconds: list[float]) -> float:
+    return sorted(seconds)[int(len(seconds) * 0.99) - 1]
+
+
+def _told(when: str, seconds: list[float]) -> str:
+    median, worst = (1000 * some for some in (statistics.median(seconds), _p99(seconds)))
+    return f"small calls {when}: {len(seconds)}, p50 {median:.0f} ms, p99 {worst:.0f} ms"
+
+
+async def _measure(
+    gateway: Gateway, headers: dict[str, str], body: bytes
+) -> tuple[list[float], list[float], httpx.Response]:
+    small = {"names": ["none"], "sources": new_ids(2, seed=3)}
+    async with httpx.AsyncClient(base_url=gateway.url, headers=headers, timeout=60) as client:
+
+        async def calls(until: asyncio.Future[httpx.Response] | None) -> list[float]:
+            seconds: list[float] = []
+            while len(seconds) < 100 if until is None else not until.done():
+                start = time.monotonic()
+                assert (await client.post(DETACH, json=small)).status_code == 200
+                seconds.append(time.monotonic() - start)
+            return seconds
+
+        before = await calls(None)
+        own = {"Content-Type": "application/json", "Prefer": "respond-async"}
+        long = asyncio.ensure_future(client.post(DETACH, content=body, headers=own))
+        return before, await calls(long), await long

@@ -1,0 +1,52 @@
+"""schemathesis over the whole schema: every answer is one that the schema documents."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.gateway import serving
+from tests.support.stack import ServerStack
+
+#: what a schema cannot say: that an Idempotency-Key was used before (422)
+CONFIGURATION = """
+[checks]
+positive_data_acceptance.expected-statuses = ["2xx", "401", "403", "404", "409", "422", "429"]
+
+[[operations]]
+include-path = "/v1/{project_id}/fabric-workspace/{workspace_id}/tags/delete"
+parameters = { "path.project_id" = "TENANT", "path.workspace_id" = "w-1" }
+"""
+#: the one answer that never ends: tests/gateway/test_events.py reads it
+FEED = "/api/v1/events"
+LEAST_CASES = 2_000
+SEED = os.environ.get("TAGSWEEP_SCHEMA_SEED", "20261121")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_no_generated_request_gets_an_answer_that_is_not_documented(
+    redis_stack: ServerStack, tenant: str, tmp_path: Path
+) -> None:
+    program = str(Path(sys.executable).parent / "schemathesis")
+    (tmp_path / "schemathesis.toml").write_text(CONFIGURATION.replace("TENANT", tenant))
+    with serving(redis_stack, requests_per_s=100_000) as gateway:
+        key = gateway.credential(tenant, operator=True).key
+        gateway.store.workspace(tenant, "w-1", {"env": "dev"}, {"sys": "1"})
+        command = [program, "--config-file", str(tmp_path / "schemathesis.toml"), "run"]
+        command += [f"{gateway.url}/openapi.json", "-H", f"x-api-key: {key}"]
+        command += ["-H", f"X-Auth-Token: {key}", "--exclude-path", FEED, "--no-color"]
+        command += ["--phases", "coverage,fuzzing,stateful", "--checks", "all"]
+        # the same cases in each run: what another seed finds is for whoever looks for it
+        command += ["--max-examples", "60", "--workers", "2", "--seed", SEED]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert "Traceback" not in gateway.log
+    assert done.returncode == 0, done.stdout[-6000:]
+    generated = re.search(r"(\d+) generated", done.stdout)
+    assert generated
+    assert int(generated[1]) >= LEAST_CASES

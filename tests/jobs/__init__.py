@@ -1,0 +1,1 @@
+"""A job as rows: recorded once, listed, cancelled, kept for a while."""

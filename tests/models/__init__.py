@@ -1,0 +1,1 @@
+"""What travels: ids, lists, formats."""

@@ -1,0 +1,1 @@
+"""What tests stand on: stacks, stores, generators, readers of receipts and events."""

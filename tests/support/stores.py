@@ -1,0 +1,152 @@
+"""A store as a test fills it and looks at it: tags, links and workspaces, tenant by tenant."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+from uuid import UUID, uuid4
+
+from sqlalchemy import Connection, Engine, select
+
+from tagsweep.worker import database, settings
+from tagsweep.worker.models.ids import RESOURCE_TYPES, number_of, pack
+from tagsweep.worker.models.tables import (
+    chunk,
+    job,
+    outbox,
+    part,
+    set_aside,
+    tag,
+    tag_link,
+    workspace,
+    workspace_tag,
+)
+from tagsweep.worker.store import bulk_load
+from tests.support import configurations
+
+Link = tuple[str, str, str]
+
+
+def new_tenant() -> str:
+    """Return a tenant that no other test knows."""
+    return f"t-{uuid4().hex[:12]}"
+
+
+def new_ids(how_many: int, seed: int | None = None) -> list[str]:
+    """Return random ids, the same ones for the same seed, in no order."""
+    draw = random.Random(seed)  # noqa: S311  # no secret
+    return [str(UUID(int=draw.getrandbits(128), version=4)) for _ in range(how_many)]
+
+
+class Store:
+    """One store, through an engine of its own."""
+
+    def __init__(self, database_url: str) -> None:
+        self.url = database_url
+        config = settings.Settings(database_url=database_url)
+        own = configurations.active().schema
+        if own != configurations.Configuration.schema:  # else as the environment has it
+            config = config.over(schema_name=own)
+        self.engine: Engine = database.open_engine(config)
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """Open a transaction of the test's own."""
+        with self.engine.begin() as connection:
+            yield connection
+
+    def close(self) -> None:
+        """Let go of every connection."""
+        self.engine.dispose()
+
+    def tag(self, tenant: str, name: str, **lists: Iterable[str]) -> UUID:
+        """Create the tag where it is missing, and put it on the resources of each list."""
+        with self.transaction() as connection:
+            tag_id = bulk_load.ensure_tag(connection, tenant, name)
+            for resource_type, ids in lists.items():
+                if packed := pack(list(ids)):
+                    bulk_load.link(connection, tag_id, number_of(resource_type), packed)
+        return tag_id
+
+    def workspace(
+        self,
+        tenant: str,
+        name: str,
+        tags: Mapping[str, str] | None = None,
+        sys_tags: Mapping[str, str] | None = None,
+    ) -> None:
+        """Create the workspace where it is missing, and give it tags."""
+        values = {(key, False): value for key, value in (tags or {}).items()}
+        values |= {(key, True): value for key, value in (sys_tags or {}).items()}
+        with self.transaction() as connection:
+            bulk_load.set_workspace_tags(connection, tenant, name, values)
+
+    def links(self, tenant: str) -> set[Link]:
+        """Return every link of the tenant: name of the tag, type and id of the resource."""
+        query = select(tag.c.name, tag_link.c.resource_type, tag_link.c.resource_id)
+        query = query.join(tag, tag.c.id == tag_link.c.tag_id).where(tag.c.tenant == tenant)
+        return {(name, RESOURCE_TYPES[kind - 1], str(one)) for name, kind, one in self._all(query)}
+
+    def tags(self, tenant: str) -> dict[str, Any]:
+        """Return the tenant's tags, whole rows, by name."""
+        return {row.name: row for row in self._all(select(tag).where(tag.c.tenant == tenant))}
+
+    def workspaces(self, tenant: str) -> set[str]:
+        """Return the tenant's workspaces."""
+        rows = self._all(select(workspace.c.id).where(workspace.c.tenant == tenant))
+        return {row.id for row in rows}
+
+    def workspace_tags(self, tenant: str) -> set[tuple[str, str, str, bool]]:
+        """Return workspace, key, value and whether it is a system tag, of all the tenant's."""
+        columns = workspace_tag.c
+        query = select(columns.workspace_id, columns.key, columns.value, columns.system)
+        return {tuple(row) for row in self._all(query.where(columns.tenant == tenant))}
+
+    def job(self, job_id: UUID | str) -> Any:
+        """Return the job's row; None where there is none."""
+        rows = self._all(select(job).where(job.c.id == UUID(str(job_id))))
+        return rows[0] if rows else None
+
+    def chunks(self, job_id: UUID | str) -> list[Any]:
+        """Return the job's chunks in their order."""
+        query = select(chunk).where(chunk.c.job_id == UUID(str(job_id)))
+        return self._all(query.order_by(chunk.c.number))
+
+    def parts(self, job_id: UUID | str) -> list[Any]:
+        """Return what is kept of the job's lists while it is not split."""
+        return self._all(select(part).where(part.c.job_id == UUID(str(job_id))))
+
+    def outbox(self, job_id: UUID | str | None = None) -> list[Any]:
+        """Return the rows of the outbox, of one job or of all, in the order of the feed."""
+        query = select(outbox).order_by(outbox.c.position)
+        if job_id is not None:
+            query = query.where(outbox.c.job_id == UUID(str(job_id)))
+        return self._all(query)
+
+    def set_aside(self, task_id: str) -> list[Any]:
+        """Return the messages of this task id that were set aside."""
+        return self._all(select(set_aside).where(set_aside.c.task_id == task_id))
+
+    def _all(self, query: Any) -> list[Any]:
+        with self.engine.connect().execution_options(reading=True) as connection:
+            return list(connection.execute(query).all())
+
+
+def counts(**some: int) -> dict[str, int]:
+    """Return the counts of a detach or delete; those not given are 0."""
+    names = ("total", "removed", "absent", "failed", "unprocessed")
+    return {name: some.get(name, 0) for name in names}
+
+
+def attached(**some: int) -> dict[str, int]:
+    """Return the counts of an attach; those not given are 0."""
+    names = ("total", "added", "present", "failed", "unprocessed")
+    return {name: some.get(name, 0) for name in names}
+
+
+def adds_up(data: Mapping[str, Any]) -> bool:
+    """Tell whether the last four counts make up the first."""
+    found = data["counts"]
+    return bool(found["total"] == sum(found.values()) - found["total"])

@@ -1,0 +1,1 @@
+"""What messages start, also where workers die or the store refuses."""

@@ -1,0 +1,1 @@
+"""What RabbitMQ needs beside Celery: timeouts, queues as they are, reply queues."""

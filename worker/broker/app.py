@@ -1,0 +1,174 @@
+"""The Celery app, with every policy that workers and producers follow."""
+
+from __future__ import annotations
+
+import threading
+from functools import cache
+from typing import Any
+
+import kombu
+from celery import Celery
+
+from tagsweep.worker import settings
+from tagsweep.worker.broker import names
+from tagsweep.worker.broker.amqp.queues import Queue
+from tagsweep.worker.broker.redis import client
+from tagsweep.worker.models.jobs import KINDS
+from tagsweep.worker.settings import (
+    AMQP,
+    REDIS,
+    SENTINEL,
+    Settings,
+    scheme,
+    server_url,
+)
+
+#: what names.py calls them with the default namespace
+SWEEPS, PARTS = "tagsweep.sweep", "tagsweep.parts"
+TASKS = (*KINDS, "parts", "sweep", "recover", "control")
+#: set while a worker runs in this process: only then does anybody hear what memory:// carries
+embedded_worker = threading.Event()
+#: set when a pool process of this worker has died with a task in hand
+process_died = threading.Event()
+#: what has happened to a worker that asks for recovery
+BEGAN, DIED = "began", "died"
+#: how a connection is tried: whoever waits is to be told within seconds
+BRIEF = {"max_retries": 1, "interval_start": 0.2, "interval_step": 0.2, "interval_max": 0.5}
+#: how long a broker that has taken a connection may keep a sender waiting; it is stopped, or gone
+SILENT_S = 2
+#: how every message is sent to a queue: no word without the broker's, be it that none takes it
+SENDING: dict[str, Any] = {"retry": False, "confirm_timeout": SILENT_S, "mandatory": True}
+#: how long a result is kept for its caller
+RESULT_EXPIRES_S = 24 * 3600
+
+
+class _App(Celery):
+    """Celery, whose workers do not answer for a job when they are told to revoke its task.
+
+    They would at once, also where it runs: its own task does it, where it has not begun.
+    """
+
+    def _get_backend(self) -> Any:
+        backend: Any = super()._get_backend()  # type: ignore[misc]  # the stubs lack it
+        backend.mark_as_revoked = lambda *_, **__: None
+        return backend
+
+
+def create(config: Settings) -> Celery:
+    """Return a Celery app with every policy set. Nothing is connected yet."""
+    app = _App(
+        "tagsweep",
+        broker=_address(config.broker_url),
+        backend=_address(config.results_backend),
+        amqp="tagsweep.worker.broker.amqp.transport:AMQP",
+        include=[f"tagsweep.worker.tasks.{name}" for name in TASKS],
+        task_cls="tagsweep.worker.broker.runtime.consumer:Task",
+        set_as_current=False,
+    )
+    app.conf.update(
+        accept_content=["json"],
+        task_serializer="json",
+        result_serializer="json",
+        result_expires=RESULT_EXPIRES_S,
+        task_ignore_result=True,  # the relay alone stores results
+        task_default_queue=names.queue(),
+        task_routes=_routes(),
+        # all in turn: a new job never waits behind sweeps, or behind the parts of another
+        task_queues=[Queue(name, kombu.Exchange(name), name) for name in _queues()],
+        worker_consumer="tagsweep.worker.broker.runtime.consumer:Consumer",
+        task_acks_late=True,
+        task_reject_on_worker_lost=True,
+        worker_prefetch_multiplier=1,
+        # on memory:// a pool of processes would hear nothing of what its children send
+        worker_pool="solo" if config.embedded else "prefork",
+        worker_redirect_stdouts=False,
+        broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,
+        broker_connection_timeout=config.connect_timeout_s,
+        broker_transport_options=_transport_options(config),
+        result_backend_transport_options=_result_options(config),
+        redis_socket_connect_timeout=config.connect_timeout_s,
+        redis_socket_timeout=SILENT_S,
+        redis_retry_on_timeout=False,
+        enable_utc=True,
+        **names.of_control(),
+        **_tls(config),
+    )
+    return app
+
+
+def _routes() -> dict[str, Any]:
+    sweeps, parts = ("tags.sweep", "tags.recover"), ("tags.part", "tags.probe")
+    return {
+        **{name: {"queue": names.sweeps()} for name in sweeps},
+        **{name: {"queue": names.parts()} for name in parts},
+    }
+
+
+def _queues() -> tuple[str, ...]:
+    return names.queue(), names.sweeps(), names.parts()
+
+
+def _address(url: str) -> str:
+    """Return ``url`` as Celery takes it.
+
+    TLS to Redis has to ask for what is meant by itself: verify. That to sentinels is told apart
+    from their URL, see ``_tls``.
+    """
+    if scheme(url) == SENTINEL:
+        return server_url.plain(url)
+    if scheme(url) != "rediss" or "ssl_cert_reqs=" in url:
+        return url
+    return url + ("&" if "?" in url else "?") + "ssl_cert_reqs=required"
+
+
+def _tls(config: Settings) -> dict[str, Any]:
+    """Return Celery's settings of TLS to a master behind sentinels."""
+    named = {"broker_use_ssl": config.broker_url, "redis_backend_use_ssl": config.results_backend}
+    found = {name: client.tls(url) for name, url in named.items()}
+    return {name: options for name, options in found.items() if options}
+
+
+def _transport_options(config: Settings) -> dict[str, Any]:
+    kind = scheme(config.broker_url)
+    if kind in REDIS:
+        return {
+            # JSON is text already: base64 would make it a third longer, and cost time on both sides
+            "body_encoding": "utf-8",
+            "visibility_timeout": config.visibility_s,
+            # or redelivery would wait for a scan every 100 s on top
+            "unacked_restore_interval": max(1, config.visibility_s // 10),
+            "unacked_restore_throttle": 1,
+            # a worker killed while it brings messages back keeps others from it so long, not 300 s
+            "unacked_mutex_expire": min(10, config.visibility_s),
+            "socket_connect_timeout": config.connect_timeout_s,
+            "socket_timeout": SILENT_S,
+            "socket_keepalive": True,
+            **names.of_unacknowledged(),
+            **_sentinel_options(config, config.broker_url),
+        }
+    if kind in AMQP:
+        return {"confirm_publish": True, **BRIEF}  # or a publish can vanish unseen
+    return {"polling_interval": 0.01}
+
+
+def _result_options(config: Settings) -> dict[str, Any]:
+    if scheme(config.results_backend) in REDIS:
+        policy = {"timeout": config.connect_timeout_s, **BRIEF}
+        return {"retry_policy": policy, **_sentinel_options(config, config.results_backend)}
+    return {}
+
+
+def _sentinel_options(config: Settings, url: str) -> dict[str, Any]:
+    """Return what Celery and kombu have to be told beside the URL of sentinels."""
+    if scheme(url) != SENTINEL:
+        return {}
+    waits = {"socket_timeout": SILENT_S, "socket_connect_timeout": config.connect_timeout_s}
+    asked = client.of_sentinels(url, config)
+    return {"master_name": config.sentinel_master, "sentinel_kwargs": {**asked, **waits}}
+
+
+@cache
+def app() -> Celery:
+    """Return this process's app, for the broker that the environment names."""
+    return create(settings.load())

@@ -1,0 +1,218 @@
+"""How a function becomes a Celery task, and what it is given of a message."""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import celery
+from celery.exceptions import Reject, Retry
+
+from tagsweep.worker import settings
+from tagsweep.worker.broker import canvas, sending
+from tagsweep.worker.broker.app import app
+from tagsweep.worker.errors import Retryable, words
+from tagsweep.worker.models.jobs import JOB_TASKS
+from tagsweep.worker.outages import Outage
+
+log = logging.getLogger(__name__)
+
+#: seconds before a message whose step could not be done is sent anew; doubled each time
+RETRY_S, MOST_RETRY_S = 0.2, 1.0
+#: far beyond MOST_RETRY_S: more of them, after an hour, would be no number any more
+MOST_DOUBLINGS = 10
+
+#: what takes a message that an unexpected error stopped: True where it has given it up, which is
+#: then committed; False where it is to be tried again
+GiveUp = Callable[["Delivery", Exception], bool]
+
+_givers_up: list[GiveUp] = []
+_outages: dict[str, Outage] = {}  #: of each task
+
+
+def give_up_with(give_up: GiveUp) -> None:
+    """Let ``give_up`` take every message that an unexpected error stopped, from now on."""
+    _givers_up[:] = [give_up]
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A message as a task receives it."""
+
+    task: str
+    task_id: str
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    redelivered: bool  #: it was given to a worker before, which may have died of it
+    reply_to: str | None  #: the queue of a caller on ``rpc://``
+    correlation_id: str | None
+    hung: str | None = None  #: what its caller hangs on the job's end (``messaging.canvas``)
+    revoked: str | None = None  #: why it is not to be begun any more: revoked, or expired
+    retries: int = 0  #: how often it was sent anew because its step could not be done yet
+
+    @property
+    def job_id(self) -> UUID | None:
+        """The id of the job that the message is, which is the task's; None where that is none."""
+        try:
+            return UUID(self.task_id)
+        except ValueError:
+            return None
+
+    @property
+    def body(self) -> Any:
+        """The message's one argument; anything else is no job, and shown as it came."""
+        if self.kwargs:
+            return [*self.args, self.kwargs]
+        body = self.args[0] if len(self.args) == 1 else [*self.args]
+        if isinstance(body, dict) and any(isinstance(one, bytes) for one in body.values()):
+            # Celery's JSON has bytes, which are no list of ids; ours, packed, never come so
+            return {
+                name: bytearray(one) if isinstance(one, bytes) else one
+                for name, one in body.items()
+            }
+        return body
+
+
+def task(
+    name: str, *, again: bool = True, acks_late: bool = True
+) -> Callable[[Callable[[Delivery], None]], Any]:
+    """Make a function of a Delivery the Celery task ``name``.
+
+    It returns nothing to Celery: results are the relay's (``messaging.strays.Request``). What
+    comes of a message whose step fails says ``_done``; where its process dies, it comes ``again``.
+    Or, where others like it follow anyway, it is dropped.
+
+    ``acks_late``: it is acknowledged when it is done, and till then it counts among what its worker
+    may have in hand: over all queues, on RabbitMQ of its own one.
+    """
+
+    def decorate(step: Callable[[Delivery], None]) -> Any:
+        def run(self: celery.Task[Any, Any], *args: Any, **kwargs: Any) -> None:
+            if again:
+                _done(self, step, args, kwargs)
+            else:
+                _tried(self, step, args, kwargs)
+
+        run.__doc__ = step.__doc__
+        # without end: Celery would give a message up, and drop it, at its third return
+        options: Any = {
+            "max_retries": None,
+            "reject_on_worker_lost": again,
+            # what neither returns nor says what is to come of its message is given back
+            "acks_on_failure": not again,
+            "acks_on_timeout": not again,
+            "acks_late": acks_late,
+        }
+        # of this app alone: a service in the same process has an app of its own
+        as_task: Any = app().task(name=name, bind=True, shared=False, **options)
+        return as_task(run)
+
+    return decorate
+
+
+def _done(
+    self: celery.Task[Any, Any],
+    step: Callable[[Delivery], None],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+) -> None:
+    """Return once the step is done, or the message was given up: both are committed.
+
+    Otherwise it raises Retry once the broker has taken a copy of the message; or Reject, which
+    gives it back. So in no case is it acknowledged, and lost, whatever the step raises. On AMQP,
+    where giving back uses up a queue's delivery limit, it waits in hand instead for as long as
+    neither store nor broker takes anything.
+    """
+    tries = self.request.retries or 0
+    while True:
+        try:
+            delivery = _delivery(self, args, kwargs)
+            step(delivery)
+        except Exception as error:  # noqa: BLE001  # whatever it is, the message must not be lost
+            why = error
+        else:
+            _outage(self).over()
+            return
+        if _given_up(self, args, kwargs, why):
+            return
+        _outage(self).failed(f"{self.name}: {why if isinstance(why, Retryable) else words(why)}")
+        wait = min(RETRY_S * 2 ** min(tries, MOST_DOUBLINGS), MOST_RETRY_S)
+        time.sleep(wait * random.uniform(0.5, 1))  # noqa: S311  # so that not all come at once
+        tries += 1
+        if _sent_anew(self, tries):
+            raise Retry("it could not be done yet, and was sent anew")
+        if not settings.load().limits_deliveries:
+            raise Reject("it could not be done yet", requeue=True)
+
+
+def _given_up(
+    self: celery.Task[Any, Any], args: tuple[Any, ...], kwargs: dict[str, Any], why: Exception
+) -> bool:
+    if isinstance(why, Retryable):
+        return False
+    try:
+        return any(give_up(_delivery(self, args, kwargs), why) for give_up in _givers_up)
+    except Exception as error:  # noqa: BLE001  # then it is tried again
+        _outage(self).failed(f"{self.name} cannot be given up: {words(error)}")
+        return False
+
+
+def _sent_anew(self: celery.Task[Any, Any], retries: int) -> bool:
+    """Tell whether the broker has taken a copy of the message, for whoever takes it up next.
+
+    The wait was here, and is not in the message: another worker would compare the time in it with
+    a clock of its own.
+    """
+    try:
+        sending.send_anew(self.signature_from_request(retries=retries))
+    except Exception as error:  # noqa: BLE001  # whatever it is, there is no copy
+        _outage(self).failed(f"{self.name} cannot be sent anew: {words(error)}")
+        return False
+    return True
+
+
+def _tried(
+    self: celery.Task[Any, Any],
+    step: Callable[[Delivery], None],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+) -> None:
+    """Do the step if it can be done; it is not tried again, for others like it follow."""
+    delivery = _delivery(self, args, kwargs)
+    if delivery.redelivered:
+        return  # what it was sent for may have killed its worker
+    try:
+        step(delivery)
+        _outage(self).over()
+    except Retryable as error:
+        _outage(self).failed(f"{self.name}: {error}")
+    except Exception:
+        log.exception("%s was stopped.", self.name)
+
+
+def _outage(self: celery.Task[Any, Any]) -> Outage:
+    return _outages.setdefault(self.name, Outage(log, f"{self.name} works again"))
+
+
+def _delivery(
+    self: celery.Task[Any, Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Delivery:
+    request = self.request
+    info = request.delivery_info or {}
+    return Delivery(
+        task=self.name,
+        task_id=str(request.id),
+        args=args,
+        kwargs=kwargs,
+        redelivered=bool(info.get("redelivered")),
+        reply_to=request.reply_to,
+        correlation_id=request.correlation_id,
+        hung=canvas.take_off(request) if self.name in JOB_TASKS else None,
+        revoked=getattr(request, "tagsweep_revoked", None),
+        retries=request.retries or 0,
+    )

@@ -1,0 +1,56 @@
+"""What the broker tells of itself over its own protocol, and which workers answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tagsweep.worker.broker import names
+from tagsweep.worker.broker.amqp.probe import probe as probe_amqp
+from tagsweep.worker.broker.app import app
+from tagsweep.worker.broker.sending import depth, server, unavailable
+from tagsweep.worker.settings import AMQP, MEMORY, scheme
+
+#: how long workers, or an alarm of the broker's, may take to be heard
+PATIENCE_S = 1.5
+
+
+def workers() -> list[str]:
+    """Return the names of the workers that answer; raises BrokerUnavailable."""
+    with unavailable(server(app())):
+        replies: Any = app().control.ping(timeout=PATIENCE_S)
+    return sorted(name for reply in replies for name in reply)
+
+
+def waiting() -> int:
+    """Return how many messages wait for a worker; raises BrokerUnavailable."""
+    with unavailable(server(app())), app().connection_for_read() as connection:
+        link: Any = connection  # the stubs know no channels
+        return sum(depth(link, link.channel(), name) for name in (names.queue(), names.parts()))
+
+
+def rabbitmq() -> str | None:
+    """Return the version of a RabbitMQ; None of another broker. Raises BrokerUnavailable."""
+    with unavailable(server(app())), app().connection_for_read() as connection:
+        link: Any = connection.connection
+        told: dict[str, Any] = getattr(link, "server_properties", {})
+        return str(told["version"]) if told.get("product") == "RabbitMQ" else None
+
+
+def probe() -> None:
+    """Give the broker a message that nobody gets, as a job is given to it.
+
+    Raises BrokerUnavailable, or BrokerRefused, where it takes none, or where a queue is on a node
+    that is down.
+    """
+    url = str(app().conf.broker_url)
+    if scheme(url) in AMQP:
+        probe_amqp(server(app()), (names.queue(), names.sweeps(), names.parts()))
+        return
+    with unavailable(server(app())), app().pool.acquire(block=True) as connection:
+        link: Any = connection
+        if scheme(url) == MEMORY:
+            link.ensure_connection(max_retries=0)
+            return
+        with link.default_channel.conn_or_acquire() as client, client.pipeline() as pipe:
+            key = f"{names.queue()}.probe"
+            pipe.lpush(key, "").delete(key).execute()  # in one step: it is never seen

@@ -1,0 +1,136 @@
+"""Answers to those who wait in Celery's ``get()``: the relay alone gives them."""
+
+from __future__ import annotations
+
+from functools import partial
+from types import SimpleNamespace
+from typing import Any
+from uuid import UUID, uuid4
+
+from celery import Celery, states
+from celery.backends.base import DisabledBackend
+from celery.exceptions import TaskRevokedError
+from celery.exceptions import TimeoutError as CeleryTimeout
+
+from tagsweep.worker import settings
+from tagsweep.worker.broker import names, sending
+from tagsweep.worker.broker.amqp.replies import renewed
+from tagsweep.worker.broker.app import BRIEF, app
+from tagsweep.worker.broker.error_replies import Server
+from tagsweep.worker.broker.sending import unavailable
+from tagsweep.worker.errors import JobEnded, JobRevoked, TagsweepError
+
+#: how long a worker may take to tell a job's status
+STATUS_S = 2.0
+
+
+def are_messages() -> bool:
+    """Tell whether results are messages to their callers, not entries that callers look up."""
+    return settings.load().results_backend.startswith("rpc")
+
+
+def give(
+    job_id: UUID | str, result: dict[str, Any] | JobEnded, replies: list[tuple[str, str]]
+) -> None:
+    """Give a job's answer to those who wait in Celery's ``get()``: data, or an error to raise.
+
+    Raises BrokerUnavailable where the result backend does not take it.
+    """
+    state, value = outcome(result)
+    backend: Any = app().backend
+    with unavailable(_server(app())):
+        if not are_messages():
+            for name in {str(job_id), *(name for _, name in replies)}:
+                backend.store_result(name, value, state)
+            return
+        backend.retry_policy = BRIEF  # it would try for a minute, and the relay holds a transaction
+        for reply_to, name in replies:
+            request = SimpleNamespace(reply_to=reply_to, correlation_id=name)
+            # its caller looks for the spelling of the id that it has sent
+            backend.store_result(name, value, state, request=request)
+
+
+def outcome(result: dict[str, Any] | JobEnded) -> tuple[str, Any]:
+    """Return the state in which Celery shows ``result``, and what it shows."""
+    if isinstance(result, JobRevoked):
+        return states.REVOKED, TaskRevokedError(str(result))
+    return (states.FAILURE if isinstance(result, Exception) else states.SUCCESS), result
+
+
+def forget(job_id: UUID | str) -> None:
+    """Forget the answer to a job that runs again: Celery ignores whatever comes after a success.
+
+    Raises BrokerUnavailable where the result backend does not answer.
+    """
+    if not are_messages():
+        with unavailable(_server(app())):
+            app().backend.forget(str(job_id))
+
+
+def check() -> None:
+    """Raise BrokerUnavailable where the result backend takes no answers."""
+    name = str(uuid4())  # nobody's
+    with unavailable(_server(app())):
+        backend: Any = app().backend
+        backend.store_result(name, None, states.SUCCESS)
+        backend.forget(name)
+
+
+def expect(sender: Celery, job_id: str) -> None:
+    """Make ready to receive the answer to a job whose own message is not a Celery call."""
+
+    def declare() -> None:
+        with sender.amqp.producer_pool.acquire(block=True) as producer:
+            sender.backend.on_task_call(producer, job_id)
+
+    with unavailable(_server(sender)):
+        renewed(sender, declare)
+
+
+def wait(sender: Celery, job_id: str, timeout: float | None) -> dict[str, Any]:
+    """Return a job's completion data once it has ended; raises what ``give`` was given to raise.
+
+    Raises TimeoutError after ``timeout`` seconds, TagsweepError without a result backend.
+    """
+    _require_backend(sender)
+    asked: Any = sender.AsyncResult(job_id)
+    try:
+        with unavailable(_server(sender)):
+            data: dict[str, Any] = asked.get(timeout=timeout)
+    except CeleryTimeout:
+        message = f"Job {job_id} has not ended within {timeout} s; it goes on."
+        raise TimeoutError(message) from None
+    finally:
+        # now, and not when the interpreter shuts down: then there is no network any more
+        asked.backend.remove_pending_result(asked)
+        asked.backend = None
+    return data
+
+
+def status(sender: Celery, job_id: str) -> str:
+    """Return a job's status as a worker tells it; ``queued`` where none answers in time."""
+    _require_backend(sender)
+    with unavailable(sending.server(sender)):
+        options: Any = {"queue": names.queue(), "expires": STATUS_S}
+        asked = renewed(sender, partial(sender.send_task, "tags.status", [job_id], **options))
+        try:
+            return str(asked.get(timeout=STATUS_S)["status"])
+        except CeleryTimeout:
+            return "queued"
+        finally:
+            asked.forget()
+
+
+def _server(sender: Celery) -> Server:
+    """Return where answers go: with ``rpc://`` to the broker."""
+    url = str(sender.conf.result_backend or "")
+    if url.startswith("rpc"):
+        return sending.server(sender)
+    return Server("result backend", "TAGSWEEP_RESULTS_URL", url)
+
+
+def _require_backend(sender: Celery) -> None:
+    if isinstance(sender.backend, DisabledBackend):
+        raise TagsweepError(
+            "There is no result backend to ask: set TAGSWEEP_RESULTS_URL, or read the events."
+        )

@@ -1,0 +1,1 @@
+"""What runs inside a worker: consumer, pool processes, start and end, log."""

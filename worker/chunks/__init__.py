@@ -1,0 +1,1 @@
+"""One chunk, one transaction: how jobs are split, and how each chunk is applied."""

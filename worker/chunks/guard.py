@@ -1,0 +1,47 @@
+"""The guard of a job: nothing at all is changed where more than so many items would be.
+
+It is counted over the whole job, by the conditions of the statements that change, in the
+transaction that splits it: before the first change.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection
+
+from tagsweep.worker import database
+from tagsweep.worker.errors import ItemError
+from tagsweep.worker.jobs import lifecycle, scheduling
+from tagsweep.worker.models import counts
+from tagsweep.worker.models.records import JobRecord
+from tagsweep.worker.store import KINDS
+
+CODE = "max_affected"
+
+
+def check(connection: Connection, job: JobRecord) -> JobRecord:
+    """Return a job that was just split, ended ``rejected`` where it would change too much."""
+    if job.ended or job.max_affected is None:
+        return job
+    database.plan_for_many(connection)
+    kind = KINDS[job.kind]
+    chunks = scheduling.open_chunks(connection, job)
+    would = sum(kind.count(connection, job, chunk) for chunk in chunks)
+    if would <= job.max_affected:
+        return job
+    return lifecycle.refuse(connection, job, _error(job, would))
+
+
+def _error(job: JobRecord, would: int) -> ItemError:
+    changed, _ = counts.words(job.kind)
+    items = f"{would} item" + "s" * (would != 1)
+    error: ItemError = {
+        "path": f"/{CODE}",
+        "code": CODE,
+        "reason": f"{items} would be {changed}, and at most {job.max_affected} may be: nothing was "
+        "changed. Look at it with a dry run, then narrow the job or raise the limit.",
+    }
+    if changed == "added":
+        error["would_add"] = would
+    else:
+        error["would_remove"] = would
+    return error

@@ -1,0 +1,48 @@
+"""The ceiling on items per second, over all workers together: kept in the store as one moment.
+
+Each chunk moves the moment at which the next may begin by the time that its items may take. Chunks
+are cut smaller under a ceiling, so that it holds within a fraction of a second.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Row, select, update
+
+from tagsweep.worker import settings
+from tagsweep.worker.models.tables import throttle
+from tagsweep.worker.models.types import clock
+
+#: chunks a second, at the ceiling
+CHUNKS_PER_S = 4
+
+
+def most_items() -> int | None:
+    """Return the most items of a chunk under the ceiling; None where there is no ceiling."""
+    rate = settings.load().max_rate
+    return None if rate is None else max(1, rate // CHUNKS_PER_S)
+
+
+def wait_s(connection: Connection) -> float:
+    """Return in how many seconds the next chunk may begin; 0: now."""
+    if settings.load().max_rate is None:
+        return 0.0
+    row = _row(connection, hold=False)
+    return max(0.0, float((row.next_at - row.now).total_seconds()))
+
+
+def note(connection: Connection, items: int) -> None:
+    """Count the ``items`` of a chunk; the last statement of its transaction, for it holds a row."""
+    rate = settings.load().max_rate
+    if rate is None:
+        return
+    row = _row(connection, hold=True)
+    next_at = max(row.next_at, row.now) + timedelta(seconds=items / rate)
+    connection.execute(update(throttle).values(next_at=next_at))
+
+
+def _row(connection: Connection, *, hold: bool) -> Row[Any, Any]:
+    query = select(throttle.c.next_at, clock().label("now"))
+    return connection.execute(query.with_for_update() if hold else query).one()

@@ -1,0 +1,133 @@
+"""Split a recorded job: find what it acts on, cut its lists into chunks, and open them.
+
+Lists that lie in the store in many parts are merged window by window, however long they are: a
+worker's memory stays flat.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import chain, islice
+from uuid import UUID
+
+from sqlalchemy import Connection, and_, delete, func, insert, select
+
+from tagsweep.worker.chunks import rate_limit, splitting_undo
+from tagsweep.worker.jobs import lifecycle
+from tagsweep.worker.models import sorting
+from tagsweep.worker.models.ids import WIDTH
+from tagsweep.worker.models.jobs import UndoJob
+from tagsweep.worker.models.records import Chunk, JobRecord, Lists
+from tagsweep.worker.models.tables import chunk as chunk_table
+from tagsweep.worker.models.tables import part
+from tagsweep.worker.store import KINDS, selection
+
+#: rows of chunks sent at once
+_BATCH = 4
+
+#: what reads the sorted lists of a job, by number of the resources' type; 0: names of workspaces
+Runs = dict[int, list[sorting.Read]]
+
+
+def split(
+    connection: Connection,
+    job: JobRecord,
+    most_resources: int,
+    lists: Lists | None = None,
+    *,
+    at_once: bool = False,
+) -> tuple[JobRecord, Chunk | None]:
+    """Split a job that the caller holds; its ``lists`` are in hand, or else in the store.
+
+    Return the job as it is now, ended where nothing matched. ``at_once``: where there is but one
+    chunk nothing is written, and it is returned for the caller to apply in this transaction.
+    """
+    if job.kind == UndoJob.kind:
+        _forget_parts(connection, job)
+        return splitting_undo.split(connection, job, most_resources), None
+    matched = KINDS[job.kind].match(connection, str(job.tenant), job.head)
+    most_items = rate_limit.most_items()
+    most = sorting.size(most_resources, len(matched), most_items)
+    if not matched:
+        _forget_parts(connection, job)
+        return lifecycle.begin(connection, job, matched, 0, 0), None
+    runs = _stored(connection, job.id) if lists is None else _in_hand(lists)
+    lists_cut = _cut(runs, most, len(matched))
+    selected = selection.cut(connection, job, matched, most_resources, most_items)
+    cut = _numbered(lists_cut, selected)
+    first = list(islice(cut, 2))
+    if at_once and len(first) == 1:
+        _forget_parts(connection, job)
+        return replace(job, matched=matched), first[0]
+    opened, total = _open(connection, job.id, chain(first, cut))
+    _forget_parts(connection, job)
+    return lifecycle.begin(connection, job, matched, opened, total), None
+
+
+def _numbered(*some: Iterator[Chunk]) -> Iterator[Chunk]:
+    return (replace(chunk, number=number) for number, chunk in enumerate(chain(*some)))
+
+
+def _forget_parts(connection: Connection, job: JobRecord) -> None:
+    """Let go of the lists as they came in; not before all of them are cut."""
+    if job.parts:
+        connection.execute(delete(part).where(part.c.job_id == job.id))
+
+
+def _cut(runs: Runs, most: int, targets: int) -> Iterator[Chunk]:
+    """Yield the chunks of the lists, unnumbered."""
+    for resource_type, lists in sorted(runs.items()):
+        width = _width(resource_type)
+        for packed in sorting.split(lists, most, width):
+            items = len(packed) // width * targets
+            if resource_type:
+                yield Chunk(0, resource_type, items, ids=packed)
+            else:
+                yield Chunk(0, 0, items, names=sorting.unpack_names(packed))
+
+
+def _width(resource_type: int) -> int:
+    return WIDTH if resource_type else sorting.NAME_WIDTH
+
+
+def _in_hand(lists: Lists) -> Runs:
+    packed = {**lists.ids, 0: sorting.pack_names(lists.names)}
+    return {
+        number: [sorting.reader(sorting.distinct(some, _width(number)), _width(number))]
+        for number, some in packed.items()
+        if some
+    }
+
+
+def _stored(connection: Connection, job_id: UUID) -> Runs:
+    """Return what reads the parts of a job, each sorted when it came in."""
+    keys = select(part.c.number, part.c.resource_type).where(part.c.job_id == job_id)
+    runs: dict[int, list[sorting.Read]] = {}
+    for number, resource_type in connection.execute(keys.where(part.c.entries.is_not(None))).all():
+        read = _reader(connection, job_id, number, resource_type)
+        runs.setdefault(resource_type, []).append(read)
+    return runs
+
+
+def _reader(connection: Connection, job_id: UUID, number: int, resource_type: int) -> sorting.Read:
+    this = and_(
+        part.c.job_id == job_id, part.c.number == number, part.c.resource_type == resource_type
+    )
+    width = _width(resource_type)
+
+    def read(start: int, count: int) -> bytes:
+        window = func.substr(part.c.entries, start * width + 1, count * width)
+        return bytes(connection.execute(select(window).where(this)).scalar_one())
+
+    return read
+
+
+def _open(connection: Connection, job_id: UUID, cut: Iterator[Chunk]) -> tuple[int, int]:
+    """Store the chunks; return how many there are, and their items."""
+    opened, total = 0, 0
+    while batch := list(islice(cut, _BATCH)):
+        connection.execute(insert(chunk_table), [chunk.row(job_id, "open") for chunk in batch])
+        opened += len(batch)
+        total += sum(chunk.items for chunk in batch)
+    return opened, total

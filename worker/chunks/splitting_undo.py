@@ -1,0 +1,182 @@
+"""Split a job that undoes another: its chunks are made of what that one recorded, by the server.
+
+The ids never travel on PostgreSQL. Each chunk is about one tag, or one key, so that it is exactly
+what was changed and not a product of lists.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import groupby, islice
+from operator import itemgetter
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, bindparam, func, insert, select
+
+from tagsweep.worker.chunks import rate_limit
+from tagsweep.worker.errors import (
+    ItemError,
+    NoSuchJob,
+    Rejected,
+)
+from tagsweep.worker.jobs import lifecycle, undoable
+from tagsweep.worker.models import sorting
+from tagsweep.worker.models.records import Chunk, JobRecord
+from tagsweep.worker.models.statements import Statement
+from tagsweep.worker.models.tables import chunk as chunk_table
+from tagsweep.worker.models.tables import removal, workspace_removal
+from tagsweep.worker.models.types import Id, PackedIds
+
+#: rows of chunks sent at once
+_BATCH = 8
+
+_CUT_LINKS = Statement("""
+INSERT INTO @chunk (job_id, number, state, resource_type, ids, targets, items)
+SELECT :job_id, row_number() OVER (ORDER BY target, resource_type, place) - 1, 'open',
+       resource_type, array_agg(id ORDER BY id), json_build_array(target), count(*)
+FROM (
+    SELECT target, resource_type, id,
+           (row_number() OVER (PARTITION BY target, resource_type ORDER BY id) - 1) / :most AS place
+    FROM (
+        SELECT known.place - 1 AS target, removal.resource_type, listed.id
+        FROM @removal
+        JOIN unnest(:tags) WITH ORDINALITY AS known (id, place) ON known.id = removal.tag_id
+        CROSS JOIN unnest(removal.ids) AS listed (id)
+        WHERE removal.job_id = :undone
+    ) AS each
+) AS placed
+GROUP BY target, resource_type, place
+""").bindparams(
+    bindparam("job_id", type_=Id()),
+    bindparam("undone", type_=Id()),
+    bindparam("tags", type_=PackedIds()),
+)
+
+_CUT_WORKSPACE_TAGS = Statement("""
+INSERT INTO @chunk (job_id, number, state, resource_type, names, own_values, targets, items)
+SELECT :job_id, row_number() OVER (ORDER BY target, place) - 1, 'open', 0,
+       array_agg(name ORDER BY name), array_agg(value ORDER BY name),
+       json_build_array(target), count(*)
+FROM (
+    SELECT target, name, value,
+           (row_number() OVER (PARTITION BY target ORDER BY name) - 1) / :most AS place
+    FROM (
+        SELECT known.place - 1 AS target, gone.workspace_id AS name, gone.value
+        FROM @workspace_removal AS gone
+        JOIN unnest(CAST(:keys AS text[]), CAST(:systems AS bool[]))
+             WITH ORDINALITY AS known (key, system, place)
+          ON known.key = gone.key AND known.system = gone.system
+        WHERE gone.job_id = :undone
+    ) AS each
+) AS placed
+GROUP BY target, place
+""").bindparams(bindparam("job_id", type_=Id()), bindparam("undone", type_=Id()))
+
+
+def split(connection: Connection, job: JobRecord, most_resources: int) -> JobRecord:
+    """Split a job that undoes another, and that the caller holds; return it as it is now.
+
+    It acts on what the other one has changed by now; ended where that is nothing, and
+    ``rejected`` where it cannot be undone.
+    """
+    try:
+        undone = _held(connection, job)
+    except Rejected as refusal:
+        return lifecycle.end(connection, job, "rejected", [_error(refusal)])
+    most = sorting.size(most_resources, 1, rate_limit.most_items())
+    of_links = not any("key" in one for one in undone.targets)
+    cut = _split_links if of_links else _split_workspace_tags
+    matched = cut(connection, job, undone, most)
+    adds = not (undone.kind == "attach" or undone.adds)
+    job = lifecycle.change(connection, job, adds=adds, as_of=undone.finished_at)
+    return lifecycle.begin(connection, job, matched, *_opened(connection, job.id))
+
+
+def _held(connection: Connection, job: JobRecord) -> JobRecord:
+    """Return the job that is to be undone, held, so that nobody retries or forgets it meanwhile."""
+    undone = UUID(job.head["job"])
+    try:
+        found = lifecycle.get(connection, undone)
+    except NoSuchJob:
+        found = None
+    return undoable.check(found, job.tenant, undone)
+
+
+def _error(refusal: Rejected) -> ItemError:
+    return {"path": "/job", "code": undoable.CODES[type(refusal)], "reason": str(refusal)}
+
+
+def _split_links(
+    connection: Connection, job: JobRecord, undone: JobRecord, most: int
+) -> list[dict[str, Any]]:
+    query = select(removal.c.tag_id).where(removal.c.job_id == undone.id).distinct()
+    changed = {str(one) for one in connection.execute(query).scalars()}
+    targets = [one for one in undone.targets if one["id"] in changed]
+    tags = [UUID(one["id"]) for one in targets]
+    if connection.dialect.name == "sqlite":
+        _open(connection, job.id, _links_sqlite(connection, undone.id, tags, most))
+    elif targets:
+        packed = b"".join(one.bytes for one in tags)
+        values = {"job_id": job.id, "undone": undone.id, "tags": packed, "most": most}
+        connection.execute(_CUT_LINKS, values)
+    return targets
+
+
+def _split_workspace_tags(
+    connection: Connection, job: JobRecord, undone: JobRecord, most: int
+) -> list[dict[str, Any]]:
+    columns = workspace_removal.c
+    query = select(columns.system, columns.key).where(columns.job_id == undone.id).distinct()
+    found = connection.execute(query.order_by(columns.system, columns.key)).all()
+    targets = [{"key": key, "value": None, "system": system} for system, key in found]
+    if connection.dialect.name == "sqlite":
+        _open(connection, job.id, _workspace_tags_sqlite(connection, undone.id, targets, most))
+    elif targets:
+        wanted = {name: [one[name] for one in targets] for name in ("key", "system")}
+        values = {"keys": wanted["key"], "systems": wanted["system"], "most": most}
+        connection.execute(_CUT_WORKSPACE_TAGS, {**values, "job_id": job.id, "undone": undone.id})
+    return targets
+
+
+def _links_sqlite(
+    connection: Connection, undone: UUID, tags: list[UUID], most: int
+) -> Iterator[Chunk]:
+    columns = removal.c
+    query = select(columns.resource_type, columns.ids).where(columns.job_id == undone)
+    number = 0
+    for target, tag in enumerate(tags):
+        rows = connection.execute(
+            query.where(columns.tag_id == tag).order_by(columns.resource_type)
+        )
+        for kind, some in groupby(rows.all(), key=itemgetter(0)):
+            runs = [sorting.reader(row.ids) for row in some]
+            for ids in sorting.split(runs, most):
+                yield Chunk(number, kind, len(ids) // 16, ids, targets=[target])
+                number += 1
+
+
+def _workspace_tags_sqlite(
+    connection: Connection, undone: UUID, targets: list[dict[str, Any]], most: int
+) -> Iterator[Chunk]:
+    columns = workspace_removal.c
+    query = select(columns.workspace_id, columns.value).where(columns.job_id == undone)
+    number = 0
+    for target, one in enumerate(targets):
+        this = query.where(columns.key == one["key"], columns.system == one["system"])
+        rows = iter(connection.execute(this.order_by(columns.workspace_id)).all())
+        while some := list(islice(rows, most)):
+            names, values = [row[0] for row in some], [row[1] for row in some]
+            yield Chunk(number, 0, len(some), names=names, targets=[target], values=values)
+            number += 1
+
+
+def _open(connection: Connection, job_id: UUID, cut: Iterator[Chunk]) -> None:
+    while batch := list(islice(cut, _BATCH)):
+        connection.execute(insert(chunk_table), [chunk.row(job_id, "open") for chunk in batch])
+
+
+def _opened(connection: Connection, job_id: UUID) -> tuple[int, int]:
+    query = select(func.count(), func.coalesce(func.sum(chunk_table.c["items"]), 0))
+    count, items = connection.execute(query.where(chunk_table.c.job_id == job_id)).one()
+    return int(count), int(items)

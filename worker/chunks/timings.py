@@ -1,0 +1,90 @@
+"""How long chunks take: counted in each worker, added up in the store every few seconds.
+
+Each chunk of its own would make all workers wait for one row. What a killed worker had not yet
+handed in, a few seconds' worth, is lost: these are measurements, not accounts.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from bisect import bisect_left
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import Connection, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from tagsweep.worker import database
+from tagsweep.worker.errors import TagsweepError
+from tagsweep.worker.models.tables import chunk_time as table
+
+log = logging.getLogger(__name__)
+
+#: upper bounds of the buckets, in seconds; the last bucket has none
+BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+EVERY_S = 5.0
+
+_lock = threading.Lock()
+_counted: dict[tuple[str, int], tuple[int, float]] = {}
+_handed_in_at = float("-inf")
+
+
+@contextmanager
+def timed(kind: str) -> Iterator[None]:
+    """Count the block as one chunk of a job of this kind, with the time it took, if it succeeds."""
+    start = time.monotonic()
+    yield
+    seconds = time.monotonic() - start
+    place = (kind, bisect_left(BOUNDS, seconds))
+    with _lock:
+        chunks, total = _counted.get(place, (0, 0.0))
+        _counted[place] = (chunks + 1, total + seconds)
+
+
+def hand_in() -> None:
+    """Add to the store what was counted here, unless that was done a moment ago."""
+    global _handed_in_at  # noqa: PLW0603  # one clock a process
+    with _lock:
+        if not _counted or time.monotonic() - _handed_in_at < EVERY_S:
+            return
+        _handed_in_at = time.monotonic()
+        taken = dict(_counted)
+        _counted.clear()
+    try:
+        with database.transaction() as connection:
+            add(connection, taken)
+    except TagsweepError as error:  # no reason to stop whoever works
+        log.warning("Chunk times of the last seconds are lost: %s", error)
+
+
+def add(connection: Connection, counted: dict[tuple[str, int], tuple[int, float]]) -> None:
+    """Add numbers of chunks and their seconds, by kind and bucket."""
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    statement = dialect.insert(table)
+    more = statement.excluded
+    statement = statement.on_conflict_do_update(
+        index_elements=["kind", "bucket"],
+        set_={"chunks": table.c.chunks + more.chunks, "seconds": table.c.seconds + more.seconds},
+    )
+    rows = [
+        {"kind": kind, "bucket": bucket, "chunks": chunks, "seconds": seconds}
+        for (kind, bucket), (chunks, seconds) in sorted(counted.items())
+    ]
+    connection.execute(statement, rows)
+
+
+def read(connection: Connection) -> dict[str, tuple[list[int], float]]:
+    """Return for each kind the chunks in each bucket, and their seconds in all."""
+    found: dict[str, tuple[list[int], float]] = {}
+    for row in connection.execute(select(table)):
+        buckets, seconds = found.setdefault(row.kind, ([0] * (len(BOUNDS) + 1), 0.0))
+        buckets[row.bucket] = row.chunks
+        found[row.kind] = (buckets, seconds + row.seconds)
+    return found
+
+
+# a forked child would hand in once more what its parent has counted
+os.register_at_fork(after_in_child=_counted.clear)

@@ -1,0 +1,145 @@
+"""What the drivers of the databases say, in our words: where the store is, and what went wrong."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.exc import (
+    DBAPIError,
+    InterfaceError,
+    OperationalError,
+    PendingRollbackError,
+    ResourceClosedError,
+)
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from tagsweep.worker import settings
+from tagsweep.worker.errors import (
+    StoreBusy,
+    StoreRefused,
+    StoreUnavailable,
+    TagsweepError,
+)
+from tagsweep.worker.settings import database_url
+
+#: lock_not_available, deadlock_detected, serialization_failure
+BUSY = ("55P03", "40P01", "40001")
+#: connection exceptions, a server that shuts down or starts, too many connections
+AWAY = ("08", "57P", "53300")
+#: classes of SQLSTATE by which constraints, triggers and values of single rows are refused
+ROWS = ("22", "23", "27", "44", "P0")
+#: what a session may be refused that a new one is not: it became read-only, and stays so however
+#: the server is set by now; prepared statements and plans that are lost or clash; a search_path, or
+#: rights of its role, as they were when it began
+STALE = ("25006", "26000", "42P05", "0A000", "42P01", "3F000", "42501")
+#: of SQLite, by the last byte of its code: the file is locked
+_LOCKED = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+#: the same: what is wrong with the file, in words that help
+_FILE_FAULTS = {
+    sqlite3.SQLITE_CANTOPEN: ("it cannot be opened", "See to its folder's permissions"),
+    sqlite3.SQLITE_READONLY: ("it cannot be written", "See to its permissions"),
+    sqlite3.SQLITE_NOTADB: ("the file is no SQLite database", "Move it away"),
+    sqlite3.SQLITE_CORRUPT: ("the file is damaged", "Restore it from a backup"),
+    sqlite3.SQLITE_FULL: ("the disk is full", "Make room"),
+    sqlite3.SQLITE_IOERR: ("the disk cannot be read or written", "See to the disk"),
+}
+_ANOTHER_FILE = "set TAGSWEEP_DATABASE_URL to another file"
+
+
+def describe(url: str) -> str:
+    """Return where the store is, as a person may be told: no password, a file's whole path."""
+    if url.startswith("sqlite:"):
+        file = url.partition(":///")[2]
+        return f"sqlite:///{Path(file).resolve()}" if file else url
+    return database_url.shown(url)
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Raise the drivers' errors as ours, which say what happens next."""
+    try:
+        yield
+    except DBAPIError as error:
+        raise _ours(error) from error
+    except PoolTimeout as error:
+        where = describe(settings.load().database_url)
+        raise StoreBusy(f"All connections of this process to {where} are in use.") from error
+    except (PendingRollbackError, ResourceClosedError) as error:  # it was lost in the middle
+        raise _away(describe(settings.load().database_url), str(error)) from error
+
+
+def renew(context: ExceptionContext) -> None:
+    """Let no session be used again that may go on refusing what a new one would do.
+
+    Heard by an engine on each error. It is closed once it is given back: what stands in its
+    transaction may go on behind a savepoint.
+    """
+    state = getattr(context.original_exception, "sqlstate", None)
+    if state in STALE and context.connection is not None and not context.is_disconnect:
+        context.connection.connection.invalidate(soft=True)
+
+
+def _ours(error: DBAPIError) -> TagsweepError:
+    where = describe(settings.load().database_url)
+    cause = " ".join(str(error.orig).split())[:300]
+    state: str | None = getattr(error.orig, "sqlstate", None)
+    if isinstance(error.orig, sqlite3.Error):
+        return _of_sqlite(error.orig, where, cause)
+    if state in BUSY:
+        return _busy(where)
+    if _is_away(error, state):
+        return _away(where, re.sub(r"^connection failed: ", "", cause))
+    by_item = bool(state and state.startswith(ROWS))
+    return _refused(where, _primary(error) or cause, state, by_item=by_item)
+
+
+def _of_sqlite(error: sqlite3.Error, where: str, cause: str) -> TagsweepError:
+    code = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
+    if code in _LOCKED:
+        return _busy(where)
+    if code in _FILE_FAULTS:
+        return StoreUnavailable(_file_fault(where, code))
+    by_item = isinstance(error, (sqlite3.IntegrityError, sqlite3.DataError))
+    return _refused(where, cause, None, by_item=by_item)
+
+
+def _is_away(error: DBAPIError, state: str | None) -> bool:
+    """Tell whether no statement was refused: the server is not there, or goes away."""
+    if state is not None:
+        return state.startswith(AWAY)
+    return error.connection_invalidated or isinstance(error, (OperationalError, InterfaceError))
+
+
+def _busy(where: str) -> StoreBusy:
+    return StoreBusy(f"The store at {where} is busy: another transaction holds what is needed.")
+
+
+def _away(where: str, why: str) -> StoreUnavailable:
+    return StoreUnavailable(
+        f"The store at {where} does not answer ({why}). "
+        "Start it, or set TAGSWEEP_DATABASE_URL to where it is."
+    )
+
+
+def _refused(where: str, said: str, state: str | None, *, by_item: bool) -> StoreRefused:
+    words = f"The store at {where} refuses: {said.rstrip('.')}."
+    return StoreRefused(words, said=said, code=state, by_item=by_item)
+
+
+def _file_fault(where: str, code: int) -> str:
+    """Return what is wrong with SQLite's file, and what to do about it."""
+    folder = Path(where.removeprefix("sqlite:///").partition("?")[0]).parent
+    problem, advice = _FILE_FAULTS[code]
+    if not folder.is_dir():
+        problem, advice = "there is no such folder", "Make it"
+    return f"The store at {where} cannot be used: {problem}. {advice}, or {_ANOTHER_FILE}."
+
+
+def _primary(error: DBAPIError) -> str | None:
+    """Return what the server itself said, without where and why; None on SQLite."""
+    return getattr(getattr(error.orig, "diag", None), "message_primary", None)

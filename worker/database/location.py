@@ -1,0 +1,205 @@
+"""Where the store's tables are: in a schema of their own, or where an older version made them.
+
+Every statement names the schema, so that no ``search_path`` decides which tables it is about. A
+store that was made before there was a schema of our own stays where it is till it is moved; it is
+told from another project's tables by its columns and by the revision in its version table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from sqlalchemy import Connection, Dialect, Engine, event
+
+from tagsweep.worker.models.tables import SCHEMA
+
+MIGRATIONS = Path(__file__).parents[1] / "migrations"
+VERSIONS = "tagsweep_version"
+#: what our version table was called before, and what other projects call theirs
+OLD_VERSIONS = "alembic_version"
+#: taken by whoever moves the store, and shared by whoever looks where it is
+MOVE_LOCK = 7_460_131_209
+#: columns that every revision had, and no other project has
+_OURS = (
+    ("job", "fingerprint"),
+    ("job", "probe_sent_at"),
+    ("tag_link", "resource_type"),
+    ("removal", "ids"),
+    ("workspace_removal", "system"),
+    ("outbox", "answered_at"),
+    ("set_aside", "task_id"),
+)
+_CANDIDATES = """
+SELECT space.nspname, EXISTS (
+    SELECT FROM pg_catalog.pg_class AS versions
+    WHERE versions.relnamespace = space.oid AND versions.relname = '{versions}'
+) AS versioned
+FROM pg_catalog.pg_namespace AS space
+WHERE space.nspname = ANY (current_schemas(false) || '{{{own},public}}'::name[])
+  AND (space.nspname = '{own}' AND EXISTS (
+           SELECT FROM pg_catalog.pg_class AS versions
+           WHERE versions.relnamespace = space.oid AND versions.relname = '{versions}')
+       OR {many} = (
+           SELECT count(*) FROM pg_catalog.pg_class AS known
+           JOIN pg_catalog.pg_attribute AS known_column ON known_column.attrelid = known.oid
+           WHERE known.relnamespace = space.oid AND NOT known_column.attisdropped
+             AND (known.relname, known_column.attname) IN ({columns})))
+ORDER BY space.nspname = '{own}' DESC, array_position(current_schemas(false), space.nspname)
+"""
+
+#: runs one statement and returns its rows
+Run = Callable[[str], Sequence[Any]]
+_schemas: WeakKeyDictionary[Dialect, str | None] = WeakKeyDictionary()
+_lent: WeakKeyDictionary[Engine, str | None] = WeakKeyDictionary()
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """Where a store is."""
+
+    schema: str | None  #: None on SQLite
+    version_table: str
+
+    @property
+    def versions(self) -> str:
+        """The version table as SQL names it."""
+        return (
+            self.version_table if self.schema is None else f'"{self.schema}".{self.version_table}'
+        )
+
+
+def known() -> list[str]:
+    """Return the revisions that this version knows, the newest last: their files are numbered."""
+    files = (MIGRATIONS / "versions").glob("[0-9]*.py")
+    return sorted(file.stem.partition("_")[0] for file in files)
+
+
+def attach(engine: Engine, own: str) -> None:
+    """Let the statements of ``engine`` name the tables where the store is found.
+
+    Looked up with each new connection, in one round trip, so that a store that was moved while
+    there was none is found again. Where there is no store yet it will be in the schema ``own``.
+    """
+    if engine.dialect.name == "sqlite":
+        _name(engine.dialect, None)
+        return
+
+    def connected(connection: Any, _: Any) -> None:
+        try:
+            schema = _look(connection, own)
+        except BaseException:
+            connection.close()
+            raise
+        if _schemas.get(engine.dialect) != schema:
+            _name(engine.dialect, schema)
+            engine.clear_compiled_cache()
+
+    event.listen(engine, "connect", connected)
+
+
+def schema_of(connection: Connection) -> str | None:
+    """Return the schema that the statements of a connection of ours name; None on SQLite."""
+    return _schemas[connection.dialect]
+
+
+def find(connection: Connection, own: str) -> Location | None:
+    """Return where the store is now; None where there is none yet."""
+    if connection.dialect.name == "sqlite":
+        return _find_sqlite(connection)
+    return _find(lambda query: connection.exec_driver_sql(query).all(), own)
+
+
+@contextmanager
+def lent(connection: Connection, own: str) -> Iterator[None]:
+    """Let our statements on a connection of the caller's own name the tables where the store is.
+
+    What the caller had chosen for its statements holds again afterwards.
+    """
+    engine = connection.engine
+    if engine not in _lent:
+        found = find(connection, own)
+        _lent[engine] = found.schema if found else _missing(connection, own)
+    before = connection.get_execution_options().get("schema_translate_map")
+    connection.execution_options(schema_translate_map={SCHEMA: _lent[engine]})
+    try:
+        yield
+    finally:
+        connection.execution_options(schema_translate_map=before)
+
+
+def _missing(connection: Connection, own: str) -> str | None:
+    return None if connection.dialect.name == "sqlite" else own
+
+
+def _name(dialect: Dialect, schema: str | None) -> None:
+    """Compile what belongs to our tables' schema as if it were ``schema``; nothing else changes."""
+    names: Any = dialect.preparer(dialect)
+    names.schema_for_object = lambda one: schema if one.schema == SCHEMA else one.schema
+    dialect.identifier_preparer = names
+    _schemas[dialect] = schema
+
+
+def _look(connection: Any, own: str) -> str:
+    """Return the schema of the store, as a new connection of psycopg sees it.
+
+    Waits for whoever moves the store just now: after that it is where it will be.
+    """
+
+    def run(query: str) -> Sequence[Any]:
+        cursor = connection.cursor()
+        # as text: several statements in one round trip, each with the catalogue as it is by then
+        cursor.execute(f"SELECT pg_advisory_xact_lock_shared({MOVE_LOCK}); {query}", binary=False)
+        cursor.nextset()
+        rows: Sequence[Any] = cursor.fetchall()
+        cursor.close()
+        return rows
+
+    before, connection.autocommit = connection.autocommit, True
+    found = _find(run, own)
+    connection.autocommit = before
+    return found.schema or own if found else own
+
+
+def _find(run: Run, own: str) -> Location | None:
+    columns = ", ".join(str(one) for one in _OURS)
+    query = _CANDIDATES.format(own=own, versions=VERSIONS, columns=columns, many=len(_OURS))
+    for schema, versioned in run(query):
+        if versioned:
+            return Location(schema, VERSIONS)
+        old = Location(schema, OLD_VERSIONS)
+        there = f"SELECT 1 WHERE to_regclass('{old.versions}') IS NOT NULL"
+        if run(there) and run(_our_revision(old)):
+            return old
+    return None
+
+
+def _our_revision(old: Location) -> str:
+    ours = ", ".join(f"'{one}'" for one in known())
+    return f"SELECT version_num FROM {old.versions} WHERE version_num IN ({ours})"  # noqa: S608  # all names are ours
+
+
+def _find_sqlite(connection: Connection) -> Location | None:
+    query = "SELECT name FROM sqlite_master WHERE type = 'table'"
+    there = set(connection.exec_driver_sql(query).scalars())
+    if VERSIONS in there:
+        return Location(None, VERSIONS)
+    old = Location(None, OLD_VERSIONS)
+    if {OLD_VERSIONS, *(table for table, _ in _OURS)} <= there and connection.exec_driver_sql(
+        _our_revision(old)
+    ).first():
+        return old
+    return None
+
+
+def revision(connection: Connection, found: Location) -> str | None:
+    """Return the revision of the store that was found."""
+    query = f"SELECT version_num FROM {found.versions}"  # noqa: S608  # all names are ours
+    if found.version_table == OLD_VERSIONS:
+        query = _our_revision(found)
+    found_there: str | None = connection.exec_driver_sql(query).scalar()
+    return found_there

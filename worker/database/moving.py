@@ -1,0 +1,91 @@
+"""Move a store that an older version made, often among others' tables, to the schema of our own."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection
+
+from tagsweep.worker.database.location import VERSIONS
+from tagsweep.worker.errors import SchemaMismatch
+from tagsweep.worker.models.tables import metadata
+
+CONNECTED = (
+    "Sessions of tagsweep are connected ({sessions}), so nothing was moved: stop workers, gateways "
+    "and commands first."
+)
+CHANGED = "Table {table} in schema {schema} lacks {columns}, so it is not ours; nothing was moved."
+NOT_OWNER = "Nothing was moved: run this as the owner of the tables in schema {schema} ({owners})."
+
+# what a session is called is shown to every role, and so is a name that the URL chose
+_SESSIONS = """
+SELECT pid, usename FROM pg_catalog.pg_stat_activity
+WHERE datname = current_database() AND pid <> pg_backend_pid()
+  AND application_name IN ('tagsweep', current_setting('application_name'))
+ORDER BY pid
+"""
+_COLUMNS = """
+SELECT one.relname, array_agg(part.attname::text) AS columns,
+       pg_has_role(one.relowner, 'USAGE') AS owned, pg_get_userbyid(one.relowner) AS owner
+FROM pg_catalog.pg_class AS one
+JOIN pg_catalog.pg_namespace AS space ON space.oid = one.relnamespace
+JOIN pg_catalog.pg_attribute AS part ON part.attrelid = one.oid
+WHERE space.nspname = %(schema)s AND one.relkind IN ('r', 'p')
+  AND part.attnum > 0 AND NOT part.attisdropped
+GROUP BY one.oid
+"""
+_PARTITIONS = """
+SELECT space.nspname, one.relname FROM pg_catalog.pg_partition_tree(%(table)s) AS tree
+JOIN pg_catalog.pg_class AS one ON one.oid = tree.relid
+JOIN pg_catalog.pg_namespace AS space ON space.oid = one.relnamespace
+WHERE tree.level > 0 AND space.nspname = %(schema)s
+"""
+# who may use the tables has to be able to reach them
+_ROLES = """
+SELECT DISTINCT CASE granted.grantee WHEN 0 THEN 'PUBLIC'
+                ELSE quote_ident(pg_get_userbyid(granted.grantee)) END
+FROM pg_catalog.pg_class AS one
+JOIN pg_catalog.pg_namespace AS space ON space.oid = one.relnamespace
+CROSS JOIN LATERAL aclexplode(one.relacl) AS granted
+WHERE space.nspname = %(schema)s AND granted.grantee <> one.relowner
+"""
+
+
+def check(connection: Connection) -> None:
+    """Raise SchemaMismatch while sessions of ours are connected, of whatever role."""
+    found = connection.exec_driver_sql(_SESSIONS).all()
+    if found:
+        shown = ", ".join(f"process {row.pid} of role {row.usename}" for row in found[:5])
+        raise SchemaMismatch(CONNECTED.format(sessions=shown))
+
+
+def move(connection: Connection, schema: str, own: str) -> None:
+    """Move our tables, of the newest revision, from ``schema`` to ``own``, which is there.
+
+    Indexes, constraints and the partitions in the same schema go with them. Raises SchemaMismatch,
+    before anything is moved, where a table is not as we made it, or not ours to move.
+    """
+    _prove(connection, schema)
+    for table in (*(one.name for one in metadata.sorted_tables), VERSIONS):
+        names = {"table": f'"{schema}".{table}', "schema": schema}
+        for space, part in connection.exec_driver_sql(_PARTITIONS, names).all():
+            _set(connection, f'"{space}"."{part}"', own)
+        _set(connection, names["table"], own)
+    for (role,) in connection.exec_driver_sql(_ROLES, {"schema": own}).all():
+        connection.exec_driver_sql(f'GRANT USAGE ON SCHEMA "{own}" TO {role}')
+
+
+def _set(connection: Connection, table: str, own: str) -> None:
+    connection.exec_driver_sql(f'ALTER TABLE {table} SET SCHEMA "{own}"')
+
+
+def _prove(connection: Connection, schema: str) -> None:
+    rows = connection.exec_driver_sql(_COLUMNS, {"schema": schema}).all()
+    there = {row.relname: row for row in rows}
+    for table in metadata.sorted_tables:
+        found = there.get(table.name)
+        missing = set(table.columns.keys()) - set(found.columns if found else ())
+        if missing:
+            columns = ", ".join(sorted(missing))
+            raise SchemaMismatch(CHANGED.format(table=table.name, schema=schema, columns=columns))
+    ours = [there[table.name] for table in metadata.sorted_tables]
+    if owners := {row.owner for row in ours if not row.owned}:
+        raise SchemaMismatch(NOT_OWNER.format(schema=schema, owners=", ".join(sorted(owners))))

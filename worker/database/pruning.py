@@ -1,0 +1,72 @@
+"""Keep PostgreSQL from tidying up behind every chunk, as long as chunk follows chunk.
+
+The rows of a chunk lie all over the table, so chunk after chunk visits the same pages; and each
+visit would first prune what the one before has left dead. Nothing is pruned while anybody might
+still see it. So a worker keeps a snapshot open, for a few seconds at a time, and vacuum is held up
+no longer than by any other query of a few seconds (docs/decisions/0011). Behind a pooler none is
+kept: there it would be one of few sessions.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from contextlib import ExitStack, suppress
+
+from sqlalchemy import Connection, text
+
+from tagsweep.worker import database
+from tagsweep.worker.errors import TagsweepError
+
+log = logging.getLogger(__name__)
+
+#: how long a snapshot is kept, and how long the server lets a worker keep it that hangs
+KEEP_S, MOST_S = 3.0, 10
+
+_lock = threading.Lock()
+_open = ExitStack()
+_since = 0.0
+
+
+def keep(connection: Connection) -> None:
+    """Have a snapshot open that is not much older than KEEP_S; ``connection`` is the chunk's."""
+    global _since  # noqa: PLW0603  # one for the process
+    if database.is_alone(connection):
+        return
+    with _lock:
+        if time.monotonic() - _since < KEEP_S:
+            return
+        _let_go()
+        try:
+            snapshot = _open.enter_context(database.snapshot())
+            limit = text("SELECT set_config('idle_in_transaction_session_timeout', :limit, true)")
+            snapshot.execute(limit, {"limit": f"{MOST_S}s"})
+        except TagsweepError as error:  # it goes without, a little slower
+            log.warning("No snapshot is kept: %s", error)
+            _let_go()
+        _since = time.monotonic()
+    ending = threading.Timer(KEEP_S, _end, args=[_since])
+    ending.daemon = True
+    ending.start()
+
+
+def _end(since: float) -> None:
+    with _lock:
+        if since == _since:  # else another one is kept by now
+            _let_go()
+
+
+def _let_go() -> None:
+    with suppress(TagsweepError):  # the server may have ended it
+        _open.close()
+
+
+def _forget() -> None:
+    """Begin anew in a forked child: what is open is its parent's."""
+    global _lock, _open, _since
+    _lock, _open, _since = threading.Lock(), ExitStack(), 0.0
+
+
+os.register_at_fork(after_in_child=_forget)

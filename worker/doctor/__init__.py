@@ -1,0 +1,1 @@
+"""What is wrong with store, broker and jobs, and what to do about it."""

@@ -1,0 +1,1 @@
+"""Completion events: written with the end of a job, published after the commit."""

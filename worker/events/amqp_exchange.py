@@ -1,0 +1,111 @@
+"""The AMQP topic exchange of completion events."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+
+import kombu
+
+from tagsweep.worker import settings
+from tagsweep.worker.broker import error_replies, names
+from tagsweep.worker.broker.amqp import probe
+from tagsweep.worker.broker.amqp.transport import ERRORS, Link
+from tagsweep.worker.broker.app import SILENT_S
+from tagsweep.worker.broker.error_replies import Server
+
+
+def _exchange() -> kombu.Exchange:
+    return kombu.Exchange(names.exchange(), type="topic", durable=True, delivery_mode="persistent")
+
+
+#: one connection a broker, kept
+_producers: dict[str, kombu.Producer] = {}
+
+
+def _server(url: str) -> Server:
+    variable = "TAGSWEEP_EVENTS_URL" if settings.load().events_url else "TAGSWEEP_BROKER_URL"
+    return Server("event stream", variable, url)
+
+
+def _producer(url: str) -> kombu.Producer:
+    if url not in _producers:
+        connection = Link(
+            url,
+            connect_timeout=settings.load().connect_timeout_s,
+            transport_options={"confirm_publish": True},
+        )
+        _producers[url] = kombu.Producer(connection.default_channel, _exchange())
+    return _producers[url]
+
+
+def publish(url: str, routing_key: str, event: str) -> None:
+    """Publish ``event``, a JSON text, to the topic exchange of the AMQP broker at ``url``.
+
+    Returns once the broker has confirmed it; raises BrokerUnavailable.
+    """
+    try:
+        _producer(url).publish(
+            event.encode(),
+            routing_key=routing_key,
+            content_type="application/cloudevents+json",
+            content_encoding="utf-8",
+            declare=[_exchange()],
+            confirm_timeout=SILENT_S,
+        )
+    except ERRORS as error:
+        _drop(url)
+        raise error_replies.raised(_server(url), error) from error
+
+
+def _drop(url: str) -> None:
+    """Let go of a broken connection, at once: the next event opens another."""
+    producer: Any = _producers.pop(url, None)
+    if producer is not None:
+        with suppress(Exception):  # it is broken
+            producer.connection.collect()
+
+
+def check(url: str) -> None:
+    """Raise BrokerUnavailable where the AMQP broker at ``url`` takes no messages."""
+    probe.probe(_server(url))
+
+
+def follow(url: str) -> Iterator[str | None]:
+    """Yield the events that are published from now on; None every second in which none is.
+
+    Raises BrokerUnavailable: events that come before the next call are then not seen.
+    """
+    timeout = settings.load().connect_timeout_s
+    try:
+        with Link(url, connect_timeout=timeout, heartbeat=10) as connection:
+            yield from _drained(connection)
+    except ERRORS as error:
+        raise error_replies.raised(_server(url), error) from error
+
+
+def _drained(connection: kombu.Connection) -> Iterator[str | None]:
+    received: list[str] = []
+
+    def take(message: kombu.Message) -> None:
+        body: Any = message.body  # the stubs know text alone
+        received.append(body.decode() if isinstance(body, bytes) else str(body))
+
+    # of this connection alone: the broker removes it with the connection
+    queue = kombu.Queue(exchange=_exchange(), routing_key="#", exclusive=True, auto_delete=True)
+    with kombu.Consumer(connection, [queue], on_message=take, no_ack=True):
+        yield None
+        while True:
+            with suppress(TimeoutError):
+                connection.drain_events(timeout=1)
+            connection.heartbeat_check()
+            if not received:
+                yield None
+            while received:
+                yield received.pop(0)
+
+
+# a forked child must not share its parent's connection
+os.register_at_fork(after_in_child=_producers.clear)

@@ -1,0 +1,220 @@
+"""The outbox: one event for each end of a job, written in the transaction that ended it.
+
+What is written here is published at least once, the same event each time (``events.relay``).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    Boolean,
+    ColumnElement,
+    Connection,
+    Integer,
+    Row,
+    and_,
+    bindparam,
+    case,
+    delete,
+    exists,
+    func,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+
+from tagsweep.worker.events import feed
+from tagsweep.worker.models.events import JobCompleted
+from tagsweep.worker.models.tables import callback, outbox, reply
+from tagsweep.worker.models.types import clock
+
+#: events that are published in one transaction
+MOST_AT_ONCE = 100
+
+
+_APPEND = outbox.insert()
+
+
+def append(connection: Connection, event: JobCompleted) -> None:
+    """Write ``event`` down: once the caller's transaction is committed, it will be published."""
+    row = {
+        "job_id": event.completion.job_id,
+        "end": event.end,
+        "tenant": event.completion.tenant,
+        "event": json.dumps(event.envelope(), separators=(",", ":")),
+    }
+    connection.execute(_APPEND, row)
+
+
+def latest(connection: Connection, job_id: UUID) -> dict[str, Any] | None:
+    """Return the event of the job's latest end; None where it has not ended."""
+    query = select(outbox.c.event).where(outbox.c.job_id == job_id).order_by(outbox.c.end.desc())
+    event = connection.execute(query.limit(1)).scalar()
+    return json.loads(event) if event else None
+
+
+def _waiting() -> ColumnElement[bool]:
+    columns = (outbox.c.published_at, outbox.c.answered_at, outbox.c.position)
+    return or_(*(column.is_(None) for column in columns))
+
+
+#: whether anything that callers hung on the job waits for its end
+_HUNG_ON = exists().where(callback.c.job_id == outbox.c.job_id, callback.c.carried_out_at.is_(None))
+_OLDEST = (
+    select(outbox, _HUNG_ON.label("hung_on"))
+    .where(_waiting())
+    .order_by(outbox.c.created_at, outbox.c.end)
+    .limit(bindparam("most", type_=Integer))
+)
+_CLAIM = _OLDEST.with_for_update(skip_locked=True)
+_CLAIM_OF = _CLAIM.where(outbox.c.job_id.in_(bindparam("job_ids", expanding=True)))
+
+
+def claim(
+    connection: Connection, job_ids: Collection[UUID] = (), most: int = MOST_AT_ONCE
+) -> Sequence[Row[Any]]:
+    """Hold the rows that wait to be published, oldest first: those of these jobs, or of all.
+
+    A row that somebody else publishes just now is passed over.
+    """
+    if job_ids:
+        return connection.execute(_CLAIM_OF, {"job_ids": list(job_ids), "most": most}).all()
+    return connection.execute(_CLAIM, {"most": most}).all()
+
+
+def waiting(connection: Connection) -> bool:
+    """Tell whether any event waits to be published."""
+    return (
+        connection.execute(select(outbox.c.job_id).where(_waiting()).limit(1)).first() is not None
+    )
+
+
+def mark(
+    connection: Connection,
+    rows: Sequence[Row[Any]],
+    published: Collection[Row[Any]],
+    answered: Collection[Row[Any]],
+) -> None:
+    """Note what was done with rows that are held, and give each its position in the feed.
+
+    The feed's one row stays locked till the commit: positions become visible in their order, and
+    a reader that has seen n has seen all before n. A sequence would leave gaps that fill later.
+    """
+    new = [row for row in rows if row.position is None]
+    last = feed.advance(connection, len(new)) if new else 0
+    positions = {id(row): last - len(new) + at for at, row in enumerate(new, 1)}
+    marked = [
+        {
+            "of_job": row.job_id,
+            "of_end": row.end,
+            "at": positions.get(id(row), row.position),
+            "is_published": row in published,
+            "is_answered": row in answered,
+        }
+        for row in rows
+    ]
+    connection.execute(_MARK, marked)
+
+
+def _when(done: str, column: ColumnElement[Any]) -> ColumnElement[Any]:
+    """Return now, for a column that is still empty, where the step ``done`` was done."""
+    return case((and_(bindparam(done, type_=Boolean), column.is_(None)), clock()), else_=column)
+
+
+_MARK = (
+    update(outbox)
+    .where(outbox.c.job_id == bindparam("of_job"), outbox.c.end == bindparam("of_end"))
+    .values(
+        position=bindparam("at"),
+        published_at=_when("is_published", outbox.c.published_at),
+        answered_at=_when("is_answered", outbox.c.answered_at),
+    )
+)
+
+
+def remember_reply(connection: Connection, job_id: UUID, reply_to: str, correlation: str) -> None:
+    """Note that a caller waits for the job's answer, on ``rpc://`` or under an id of its own.
+
+    ``reply_to`` is empty where the answer is to be stored under another spelling of the job's id.
+    """
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    row = {"job_id": job_id, "reply_to": reply_to, "correlation_id": correlation}
+    once_more = (
+        dialect.insert(reply)
+        .values(row)
+        .on_conflict_do_update(
+            index_elements=["job_id", "reply_to", "correlation_id"],
+            set_={"times": reply.c.times + 1},
+        )
+    )
+    connection.execute(once_more)
+
+
+_TAKE_REPLIES = (
+    delete(reply).where(reply.c.job_id.in_(bindparam("job_ids", expanding=True))).returning(reply)
+)
+
+
+def take_replies(
+    connection: Connection, job_ids: Collection[UUID]
+) -> dict[UUID, list[tuple[str, str]]]:
+    """Return, and forget, who waits for these jobs: pairs of reply_to and correlation id."""
+    found: dict[UUID, list[tuple[str, str]]] = {}
+    for row in connection.execute(_TAKE_REPLIES, {"job_ids": list(job_ids)}):
+        some = found.setdefault(row.job_id, [])
+        some += [(row.reply_to, row.correlation_id)] * row.times
+    return found
+
+
+def after(connection: Connection, position: int, most: int = 100) -> Sequence[Row[Any, Any]]:
+    """Return the events behind ``position`` in the feed, in its order, as far as published."""
+    query = select(outbox.c.position, outbox.c.event).where(outbox.c.position > position)
+    return connection.execute(query.order_by(outbox.c.position).limit(most)).all()
+
+
+def position_at(connection: Connection, moment: object) -> int:
+    """Return the position behind which the events written since ``moment`` stand."""
+    query = select(outbox.c.position).where(outbox.c.created_at < moment)
+    query = query.where(outbox.c.position.is_not(None)).order_by(outbox.c.position.desc())
+    return connection.execute(query.limit(1)).scalar() or 0
+
+
+def moved(connection: Connection, position: int, most: int) -> Sequence[Row[Any, Any, Any]]:
+    """Return position, job and tenant of the events behind ``position``, without the events."""
+    query = select(outbox.c.position, outbox.c.job_id, outbox.c.tenant)
+    query = query.where(outbox.c.position > position)
+    return connection.execute(query.order_by(outbox.c.position).limit(most)).all()
+
+
+def of_tenant(
+    connection: Connection, tenant: str, position: int, most: int = 100
+) -> Sequence[Row[Any, Any, Any]]:
+    """Return the tenant's events behind ``position`` in the feed, in its order."""
+    query = select(outbox.c.position, outbox.c.job_id, outbox.c.event)
+    query = query.where(outbox.c.tenant == tenant, outbox.c.position > position)
+    return connection.execute(query.order_by(outbox.c.position).limit(most)).all()
+
+
+def drop(connection: Connection, job_id: UUID) -> None:
+    """Keep the events of a job no longer; the feed knows up to where some are missing."""
+    gone = delete(outbox).where(outbox.c.job_id == job_id).returning(outbox.c.position)
+    positions = [row.position for row in connection.execute(gone)]
+    if positions:
+        feed.forget(connection, max(positions))
+
+
+def is_told(job_id: ColumnElement[UUID]) -> ColumnElement[bool]:
+    """Return the condition that no event of the job waits to be published."""
+    return ~select(outbox.c.job_id).where(outbox.c.job_id == job_id, _waiting()).exists()
+
+
+def oldest_unpublished(connection: Connection) -> datetime | None:
+    """Return when the oldest event was written that waits to be published."""
+    query = select(func.min(outbox.c.created_at)).where(_waiting())
+    return connection.execute(query).scalar()

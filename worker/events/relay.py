@@ -1,0 +1,208 @@
+"""Publish what the outbox holds, and answer those who wait: after the commit, at least once.
+
+What a crash leaves behind, recovery publishes. A row is held while it is published, so that two
+relays never publish it at the same time.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import queue
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, Row
+
+from tagsweep.worker import database, settings
+from tagsweep.worker.broker import results, sending
+from tagsweep.worker.broker.app import app
+from tagsweep.worker.broker.runtime import pool_process
+from tagsweep.worker.errors import BrokerUnavailable, TagsweepError
+from tagsweep.worker.events import amqp_exchange, callbacks, outbox, redis_stream
+from tagsweep.worker.models.events import failure
+from tagsweep.worker.outages import Outage
+from tagsweep.worker.settings import REDIS, scheme
+
+log = logging.getLogger(__name__)
+
+STAYS = "{error} It stays in the outbox and is tried again."
+#: how long a pool process that ends may take to publish what has ended in it
+END_S = 2
+#: in a flood of small jobs: how long their ends gather till the next batch of them
+GATHER_S = 0.05
+
+_unpublished = Outage(log, "Events are published again")
+_uncalled = Outage(log, "Callbacks are taken again")
+_unanswered = Outage(log, "Answers are taken again")
+_ended: queue.SimpleQueue[UUID | None] = queue.SimpleQueue()
+_thread = threading.Event()  #: set once this process has the thread that publishes
+_ending = threading.Event()  #: set once this process ends
+
+
+def tell(job_id: UUID) -> None:
+    """Let the end of a job be published: in a pool process together with those of other jobs.
+
+    In a flood of small jobs ends gather for a moment, so that they are not one round trip each.
+    Elsewhere it is published here and now.
+    """
+    if not pool_process.in_pool.is_set():
+        deliver(job_id)
+        return
+    if not _thread.is_set():
+        _thread.set()
+        serving = threading.Thread(target=_serve, name="tagsweep-relay", daemon=True)
+        pool_process.at_end.append(lambda: _finish(serving))
+        serving.start()
+    _ended.put(job_id)
+
+
+def _finish(serving: threading.Thread) -> None:
+    _ending.set()
+    _ended.put(None)
+    serving.join(END_S)
+
+
+def _serve() -> None:
+    going_on = True
+    while going_on:
+        told = [_ended.get()]
+        with suppress(queue.Empty):
+            while len(told) < outbox.MOST_AT_ONCE:
+                told.append(_ended.get_nowait())
+        going_on = None not in told
+        job_ids = [job_id for job_id in told if job_id is not None]
+        if not job_ids:  # without any, those of all would be meant
+            return
+        try:
+            deliver(*job_ids)
+        except TagsweepError as error:
+            log.warning("Recovery will publish what has ended: %s", error)
+        except Exception:  # what others have ended must be published too
+            log.exception("Recovery will publish what has ended.")
+        if going_on and len(job_ids) > 1:
+            _ending.wait(GATHER_S)
+
+
+def deliver(*job_ids: UUID) -> int:
+    """Publish the events that wait, of these jobs or of all; return how many there were.
+
+    Where a server does not take them they stay in the outbox; the feed of the store has them
+    all the same.
+    """
+    with database.transaction() as connection:
+        rows = outbox.claim(connection, job_ids)
+        if not rows:
+            return 0
+        published = _published([row for row in rows if row.published_at is None])
+        answered = _answered(connection, [row for row in rows if row.answered_at is None])
+        outbox.mark(connection, rows, published, answered)
+    for row in published:
+        _log_end(json.loads(row.event)["data"])
+    return len(rows)
+
+
+def _published(rows: list[Row[Any]]) -> list[Row[Any]]:
+    """Publish the events of ``rows``; return those that were: all, or none."""
+    if not rows:
+        return []
+    try:
+        _publish([row.event for row in rows])
+    except BrokerUnavailable as error:
+        _unpublished.failed(STAYS.format(error=error))
+        return []
+    _unpublished.over()
+    return rows
+
+
+def _answered(connection: Connection, rows: list[Row[Any]]) -> list[Row[Any]]:
+    """Answer those who wait for the jobs of ``rows``, and carry out what hangs on their ends.
+
+    Return the rows that are done.
+    """
+    if not rows:
+        return []
+    replies = outbox.take_replies(connection, [row.job_id for row in rows])
+    done: list[Row[Any]] = []
+    answered = 0
+    try:
+        for row in rows:
+            data = json.loads(row.event)["data"]
+            _answer(row.end, data, replies.get(row.job_id, []))
+            answered += 1
+            if not row.hung_on or _carried_out(connection, data):
+                done.append(row)
+        _unanswered.over()
+    except BrokerUnavailable as error:
+        _unanswered.failed(STAYS.format(error=error))
+    for row in rows[answered:]:
+        for reply_to, correlation_id in replies.get(row.job_id, []):
+            outbox.remember_reply(connection, row.job_id, reply_to, correlation_id)
+    return done
+
+
+def _carried_out(connection: Connection, data: dict[str, Any]) -> bool:
+    """Carry out what hangs on a job's end; False where a queue of its caller's takes nothing.
+
+    Raises BrokerUnavailable where the whole broker is away: then the others need not be tried.
+    """
+    try:
+        callbacks.carry_out(connection, data)
+    except BrokerUnavailable as error:
+        _uncalled.failed(STAYS.format(error=f"What hangs on job {data['job_id']}: {error}"))
+        sending.check(app())
+        return False
+    return True
+
+
+def republish(position: int) -> Iterator[str]:
+    """Publish once more the events behind ``position`` in the feed; yield each that was.
+
+    For readers that have lost some, or a stream that was wiped: its reader knows by the id what it
+    has seen. Raises BrokerUnavailable.
+    """
+    while True:
+        with database.reading() as connection:
+            rows = outbox.after(connection, position)
+        if not rows:
+            return
+        _publish([row.event for row in rows])
+        for row in rows:
+            yield row.event
+            position = row.position
+
+
+def answer(data: dict[str, Any], replies: list[tuple[str, str]]) -> None:
+    """Give an ended job's completion data, or its failure, to its Celery callers."""
+    results.give(data["job_id"], failure(data) or data, replies)
+
+
+def _answer(end: int, data: dict[str, Any], replies: list[tuple[str, str]]) -> None:
+    if end > 1:  # or the one before would stand
+        results.forget(data["job_id"])
+    answer(data, replies)
+
+
+def _publish(events: list[str]) -> None:
+    url = settings.load().events_target
+    if url is None:
+        return
+    if scheme(url) in REDIS:
+        redis_stream.publish_events(url, events)
+        return
+    for event in events:
+        amqp_exchange.publish(url, json.loads(event)["type"], event)
+
+
+def _log_end(data: dict[str, Any]) -> None:
+    counts = " ".join(f"{name}={count}" for name, count in data["counts"].items())
+    words = "job %s of tenant %s: %s %s, %s"
+    log.info(words, data["job_id"], data["tenant"], data["kind"], data["status"], counts)
+
+
+# a forked child has no such thread, whatever its parent had
+os.register_at_fork(after_in_child=_thread.clear)

@@ -1,0 +1,1 @@
+"""A job's rows and its life: recorded, scheduled, counted down, ended, kept."""

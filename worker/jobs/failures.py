@@ -1,0 +1,93 @@
+"""The items of a job that failed for good: kept, told in the event, opened again for a retry."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, and_, delete, func, insert, select
+
+from tagsweep.worker.errors import ItemError
+from tagsweep.worker.models.events import MOST_ERRORS
+from tagsweep.worker.models.ids import name_of
+from tagsweep.worker.models.records import Chunk, Failure, JobRecord
+from tagsweep.worker.models.tables import chunk as chunks
+from tagsweep.worker.models.tables import failure
+
+#: resources of a chunk that is opened for a retry
+MOST_IN_CHUNK = 1_000
+
+
+def add(
+    connection: Connection, job: JobRecord, chunk: Chunk, failed: list[Failure]
+) -> dict[str, Any]:
+    """Keep what failed in a chunk; return what is to be noted of it in the job's row."""
+    own = {"job_id": job.id, "chunk": chunk.number, "resource_type": chunk.resource_type}
+    rows = [
+        {**own, "place": one.place, "target": one.target, "code": one.code, "reason": one.reason}
+        for one in failed
+    ]
+    connection.execute(insert(failure), rows)
+    return noted(job, [_told(one, chunk) for one in failed])
+
+
+def noted(job: JobRecord, errors: list[ItemError]) -> dict[str, Any]:
+    """Return the job's columns of errors with ``errors`` added: the first of them, and how many."""
+    first = [*job.errors, *errors][:MOST_ERRORS]
+    return {"errors": first, "errors_total": job.errors_total + len(errors)}
+
+
+def reopen(connection: Connection, job: JobRecord) -> int:
+    """Open chunks of exactly the items that failed, and forget that they did; return how many.
+
+    The caller holds the job's row.
+    """
+    highest = select(func.coalesce(func.max(chunks.c.number), -1)).where(chunks.c.job_id == job.id)
+    number = int(connection.execute(highest).scalar_one())
+    rows = [
+        {**chunk.row(job.id, "open"), "origin": origin}
+        for origin, chunk in _chunks(connection, job, number + 1)
+    ]
+    if rows:
+        connection.execute(insert(chunks), rows)
+    connection.execute(delete(failure).where(failure.c.job_id == job.id))
+    return len(rows)
+
+
+def _chunks(connection: Connection, job: JobRecord, number: int) -> Iterator[tuple[int, Chunk]]:
+    """Cut what failed by target and first chunk: a chunk is about all of its resources alike.
+
+    Yield also which that was: receipts tell an item with it.
+    """
+    groups: dict[tuple[int, int, int | None], list[str]] = defaultdict(list)
+    tried = and_(chunks.c.job_id == failure.c.job_id, chunks.c.number == failure.c.chunk)
+    first = func.coalesce(chunks.c.origin, chunks.c.number)
+    query = select(first, failure.c.resource_type, failure.c.target, failure.c.place)
+    query = query.join(chunks, tried).where(failure.c.job_id == job.id)
+    for origin, kind, target, place in connection.execute(query):
+        groups[origin, kind, target].append(place)
+    for (origin, kind, target), places in groups.items():
+        targets = None if target is None else [target]
+        width = 1 if targets else len(job.targets)
+        values = {} if kind else _values(connection, job, origin)
+        for start in range(0, len(places), MOST_IN_CHUNK):
+            some = sorted(places[start : start + MOST_IN_CHUNK])
+            ids = b"".join(UUID(place).bytes for place in some) if kind else b""
+            names = [] if kind else some
+            own = [values[name] for name in names] if values else []
+            yield origin, Chunk(number, kind, len(some) * width, ids, names, targets, values=own)
+            number += 1
+
+
+def _values(connection: Connection, job: JobRecord, number: int) -> dict[str, str]:
+    """Return the value of each workspace in a chunk of an undo; nothing of another job's."""
+    this = and_(chunks.c.job_id == job.id, chunks.c.number == number)
+    row = connection.execute(select(chunks.c.names, chunks.c.own_values).where(this)).one()
+    return dict(zip(row.names, row.own_values, strict=True)) if row.own_values else {}
+
+
+def _told(one: Failure, chunk: Chunk) -> ItemError:
+    path = "/" + (name_of(chunk.resource_type) if chunk.resource_type else "workspaces")
+    return {"path": path, "code": one.code, "reason": f"{one.place}: {one.reason}"}

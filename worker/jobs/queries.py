@@ -1,0 +1,153 @@
+"""Jobs as lists and numbers, for those who look on: nothing here changes anything."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Connection, Row, and_, func, or_, select
+
+from tagsweep.worker.models.records import ENDS, JobRecord
+from tagsweep.worker.models.tables import job as jobs
+from tagsweep.worker.models.tables import set_aside as set_aside_table
+from tagsweep.worker.models.types import ago
+
+_COLUMNS = tuple(jobs.c[field.name] for field in fields(JobRecord))
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which of a tenant's jobs are asked for."""
+
+    tenant: str
+    kind: str | None = None
+    status: str | None = None
+    since: datetime | None = None  #: accepted then or later
+
+    def condition(self) -> ColumnElement[bool]:
+        """Return this as SQL."""
+        conditions = [jobs.c.tenant == self.tenant]
+        if self.kind is not None:
+            conditions.append(jobs.c.kind == self.kind)
+        if self.status is not None:
+            conditions.append(jobs.c.status == self.status)
+        if self.since is not None:
+            conditions.append(jobs.c.accepted_at >= self.since)
+        return and_(*conditions)
+
+
+def count(connection: Connection, wanted: Wanted) -> int:
+    """Return how many jobs are wanted."""
+    query = select(func.count()).select_from(jobs).where(wanted.condition())
+    return int(connection.execute(query).scalar_one())
+
+
+def page(  # noqa: PLR0913  # of what, and from where on
+    connection: Connection,
+    wanted: Wanted,
+    beside: tuple[datetime, UUID] | None,
+    most: int,
+    *,
+    back: bool = False,
+    offset: int = 0,
+) -> list[JobRecord]:
+    """Return the wanted jobs, newest first, that follow the place ``beside``.
+
+    ``back``: those before it, in the opposite order, nearest first. ``offset``: so many of them
+    are passed over.
+    """
+    query = select(*_COLUMNS).where(wanted.condition()).limit(most).offset(offset)
+    if beside is not None:
+        query = query.where(_newer(*beside) if back else _older(*beside))
+    order = (jobs.c.accepted_at, jobs.c.id)
+    query = query.order_by(*(order if back else (column.desc() for column in order)))
+    return [JobRecord(*row) for row in connection.execute(query)]
+
+
+def latest(
+    connection: Connection, tenant: str | None, status: str | None, most: int
+) -> list[JobRecord]:
+    """Return the newest jobs, of one tenant and in one status where given."""
+    query = select(*_COLUMNS).order_by(jobs.c.accepted_at.desc(), jobs.c.id).limit(most)
+    if tenant is not None:
+        query = query.where(jobs.c.tenant == tenant)
+    if status is not None:
+        query = query.where(jobs.c.status == status)
+    return [JobRecord(*row) for row in connection.execute(query)]
+
+
+def running(connection: Connection, tenants: Collection[str], most: int = 200) -> list[JobRecord]:
+    """Return jobs of these tenants that have chunks open."""
+    query = select(*_COLUMNS).where(jobs.c.open > 0, jobs.c.tenant.in_(tenants))
+    rows = connection.execute(query.order_by(jobs.c.accepted_at).limit(most))
+    return [JobRecord(*row) for row in rows]
+
+
+def totals(connection: Connection) -> list[Row[Any]]:
+    """Return jobs and items changed, by ``kind``, ``status`` and ``adds``; reads every job."""
+    columns = (jobs.c.kind, jobs.c.status, jobs.c.adds)
+    numbers = (func.count().label("jobs"), func.sum(jobs.c.removed).label("removed"))
+    return list(connection.execute(select(*columns, *numbers).group_by(*columns)).all())
+
+
+def open_chunks(connection: Connection) -> int:
+    """Return how many chunks wait for a worker."""
+    query = select(func.coalesce(func.sum(jobs.c.open), 0)).where(jobs.c.open > 0)
+    return int(connection.execute(query).scalar_one())
+
+
+def stuck(connection: Connection, seconds: float, most: int = 20) -> list[JobRecord]:
+    """Return jobs to which nothing has happened for so long, although nobody has paused them.
+
+    A stream waits for its producer, and what the store refuses for the store: none of these.
+    """
+    moved = func.coalesce(jobs.c.served_at, jobs.c.started_at, jobs.c.part_at, jobs.c.accepted_at)
+    whole = and_(jobs.c.status == "queued", jobs.c.parts_in >= jobs.c.parts)
+    still = and_(or_(jobs.c.open > 0, whole), ~jobs.c.paused, moved < ago(seconds))
+    query = (
+        select(*_COLUMNS)
+        .where(still, jobs.c.waiting.is_(None))
+        .order_by(jobs.c.accepted_at)
+        .limit(most)
+    )
+    return [JobRecord(*row) for row in connection.execute(query)]
+
+
+def waiting(connection: Connection) -> tuple[int, JobRecord | None]:
+    """Return how many jobs wait because the store refuses something of them, and the oldest."""
+    these = and_(jobs.c.waiting.is_not(None), or_(jobs.c.open > 0, jobs.c.status == "queued"))
+    oldest = select(*_COLUMNS).where(these).order_by(jobs.c.accepted_at, jobs.c.id).limit(1)
+    row = connection.execute(oldest).first()
+    if row is None:
+        return 0, None
+    count = select(func.count()).select_from(jobs).where(these)
+    return int(connection.execute(count).scalar_one()), JobRecord(*row)
+
+
+def paused(connection: Connection, most: int = 20) -> list[JobRecord]:
+    """Return jobs that somebody has paused."""
+    query = select(*_COLUMNS).where(jobs.c.paused, jobs.c.status.not_in(ENDS))
+    rows = connection.execute(query.order_by(jobs.c.accepted_at).limit(most))
+    return [JobRecord(*row) for row in rows]
+
+
+def set_aside(connection: Connection, seconds: float) -> tuple[int, list[str]]:
+    """Return how many messages were set aside within so many seconds, and the commonest reasons."""
+    number = func.count().label("number")
+    query = select(set_aside_table.c.reason, number).group_by(set_aside_table.c.reason)
+    query = query.where(set_aside_table.c.received_at > ago(seconds)).order_by(number.desc())
+    rows = connection.execute(query).all()
+    return sum(row.number for row in rows), [row.reason for row in rows[:3]]
+
+
+def _older(moment: datetime, job_id: UUID) -> ColumnElement[bool]:
+    same = and_(jobs.c.accepted_at == moment, jobs.c.id < job_id)
+    return and_(jobs.c.accepted_at <= moment, or_(jobs.c.accepted_at < moment, same))
+
+
+def _newer(moment: datetime, job_id: UUID) -> ColumnElement[bool]:
+    same = and_(jobs.c.accepted_at == moment, jobs.c.id > job_id)
+    return and_(jobs.c.accepted_at >= moment, or_(jobs.c.accepted_at > moment, same))

@@ -1,0 +1,248 @@
+"""The receipt of a job: what became of each item, read from what was recorded, chunk by chunk.
+
+Each chunk is read with all that is known of it as it stands at one moment. Nothing is locked, no
+transaction outlives its chunk, and no more than one chunk is ever in memory.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, Row, and_, select
+
+from tagsweep.worker import database
+from tagsweep.worker.errors import Forgotten, NoSuchJob
+from tagsweep.worker.jobs import lifecycle
+from tagsweep.worker.models.counts import words
+from tagsweep.worker.models.ids import name_of, slices
+from tagsweep.worker.models.records import Chunk, JobRecord
+from tagsweep.worker.models.tables import chunk as chunks
+from tagsweep.worker.models.tables import failure, removal, workspace_removal
+from tagsweep.worker.store import KINDS, selection
+
+#: what a row tells of an item of each sort
+OF_LINKS = ("tag", "resource_type", "resource", "outcome", "reason")
+OF_WORKSPACE_TAGS = ("key", "value", "system", "workspace", "outcome", "reason")
+
+FORGOTTEN = (
+    "What job {id} did is kept no longer: TAGSWEEP_KEEP_REMOVALS_DAYS sets for how many days it is."
+)
+
+#: a resource's id, packed, or a workspace's
+Place = bytes | str
+Entry = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Slip:
+    """What is known of the items of one chunk; by place among the job's targets (None: of all)."""
+
+    chunk: Chunk
+    closed: bool  #: it was applied
+    removed: dict[int, dict[Place, Any]] = field(default_factory=lambda: defaultdict(dict))
+    failed: dict[int | None, dict[Place, str]] = field(default_factory=lambda: defaultdict(dict))
+    #: of items that were opened again: whether they were applied then
+    again: dict[int | None, dict[Place, bool]] = field(default_factory=lambda: defaultdict(dict))
+    values: dict[Place, str] = field(default_factory=dict)  #: of an undo: of each workspace
+    #: of items that are there and yet ``absent``: why
+    younger: dict[tuple[int, Place], str] = field(default_factory=dict)
+
+
+def entries(job_id: UUID, tenant: str | None, wanted: Collection[str]) -> Iterator[Entry]:
+    """Yield a row for each item of the job whose outcome is among ``wanted``, as known now.
+
+    Items of a job that is not split yet are not known. ``tenant``: whose job it must be, None: of
+    anybody. Raises NoSuchJob, and Forgotten where the record is kept no longer, also half-way.
+    """
+    number = -1
+    while True:
+        with database.snapshot() as connection:
+            job = _kept(connection, job_id, tenant)
+            slip = _next(connection, job, number)
+        if slip is None:
+            return
+        number = slip.chunk.number
+        yield from (entry for entry in _entries(job, slip) if entry["outcome"] in wanted)
+
+
+def columns(job_id: UUID, tenant: str | None) -> tuple[str, ...]:
+    """Return the names of what a row of the job's receipt tells; errors as above."""
+    with database.snapshot() as connection:
+        job = _kept(connection, job_id, tenant)
+    of_links = not any("key" in one for one in job.targets) and job.kind != "delete"
+    told = OF_LINKS if of_links else OF_WORKSPACE_TAGS
+    more = {"count": bool(job.selected), "dry_run": job.dry_run}
+    return (*told, *(name for name, applies in more.items() if applies))
+
+
+def _kept(connection: Connection, job_id: UUID, tenant: str | None) -> JobRecord:
+    job = lifecycle.known(connection, job_id)
+    if tenant is not None and job.tenant != tenant:
+        raise NoSuchJob(f"There is no job {job_id}.")
+    if job.forgotten_at:
+        raise Forgotten(FORGOTTEN.format(id=job_id))
+    return job
+
+
+def _next(connection: Connection, job: JobRecord, number: int) -> Slip | None:
+    """Return the first chunk behind ``number`` into which the job was split; None: there is none.
+
+    Chunks that were opened for a retry repeat items of those: they are told with them.
+    """
+    first = and_(chunks.c.job_id == job.id, chunks.c.number > number, chunks.c.origin.is_(None))
+    query = select(chunks).where(first).order_by(chunks.c.number).limit(1)
+    row = connection.execute(query).one_or_none()
+    if row is None:
+        return None
+    retried = and_(chunks.c.job_id == job.id, chunks.c.origin == row.number)
+    later = connection.execute(select(chunks).where(retried).order_by(chunks.c.number)).all()
+    slip = Slip(Chunk.of(row), row.state == "done")
+    slip.values.update(zip(slip.chunk.names, slip.chunk.values, strict=False))
+    for one in later:
+        places = dict.fromkeys(_places(Chunk.of(one)), one.state == "done")
+        for target in one.targets or [None]:
+            slip.again[target] |= places
+    numbers = [row.number, *(one.number for one in later)]
+    _read_failures(connection, job, slip, numbers)
+    if row.resource_type:
+        _read_links(connection, job, slip, numbers)
+    else:
+        _read_workspace_tags(connection, job, slip, [row, *later])
+    if slip.chunk.span and not slip.closed:
+        _read_range(connection, job, slip)
+    elif not slip.chunk.span and job.kind in ("detach", "delete"):
+        slip.younger.update(KINDS[job.kind].younger(connection, job, slip.chunk))
+    return slip
+
+
+def _read_range(connection: Connection, job: JobRecord, slip: Slip) -> None:
+    """Name what stands in a range that was not applied; not more of it than was counted."""
+    left = slip.chunk.items
+    for one in selection.listed(connection, job, slip.chunk):
+        for target in one.targets or []:
+            found = dict.fromkeys(islice(_places(one), left), False)
+            slip.again[target] |= found
+            left -= len(found)
+
+
+def _places(chunk: Chunk) -> Iterator[Place]:
+    return slices(chunk.ids) if chunk.resource_type else iter(chunk.names)
+
+
+def _read_failures(connection: Connection, job: JobRecord, slip: Slip, numbers: list[int]) -> None:
+    query = select(failure.c.target, failure.c.place, failure.c.reason)
+    this = and_(failure.c.job_id == job.id, failure.c.chunk.in_(numbers))
+    packed = bool(slip.chunk.resource_type)
+    for target, place, reason in connection.execute(query.where(this)):
+        slip.failed[target][UUID(place).bytes if packed else place] = reason
+
+
+def _read_links(connection: Connection, job: JobRecord, slip: Slip, numbers: list[int]) -> None:
+    of_tag = {UUID(one["id"]): place for place, one in enumerate(job.targets)}
+    query = select(removal.c.tag_id, removal.c.ids)
+    this = and_(removal.c.job_id == job.id, removal.c.chunk.in_(numbers))
+    for tag_id, ids in connection.execute(query.where(this)):
+        if tag_id in of_tag:
+            slip.removed[of_tag[tag_id]] |= dict.fromkeys(slices(ids))
+
+
+def _read_workspace_tags(
+    connection: Connection, job: JobRecord, slip: Slip, rows: list[Row[Any]]
+) -> None:
+    about = {row.number: row.targets or range(len(job.targets)) for row in rows}
+    query = select(workspace_removal).where(
+        workspace_removal.c.job_id == job.id, workspace_removal.c.chunk.in_(about)
+    )
+    for gone in connection.execute(query):
+        for target in about[gone.chunk]:
+            if _fits(job.targets[target], gone) and not _failed(slip, target, gone.workspace_id):
+                slip.removed[target][gone.workspace_id] = gone.value
+                break
+
+
+def _fits(wanted: dict[str, Any], gone: Row[Any]) -> bool:
+    """Tell whether a tag of a workspace that was removed is what this target asks for."""
+    same = (wanted["key"], wanted["system"]) == (gone.key, gone.system)
+    return same and wanted["value"] in (None, gone.value)
+
+
+def _failed(slip: Slip, target: int, place: Place) -> str | None:
+    for which in (target, None):
+        reason = slip.failed[which].get(place) if which in slip.failed else None
+        if reason is not None:
+            return reason
+    return None
+
+
+def _closed(slip: Slip, target: int, place: Place) -> bool:
+    """Tell whether the item was applied when it was last opened."""
+    found = slip.closed
+    for which in (None, target):
+        if which in slip.again:
+            found = slip.again[which].get(place, found)
+    return found
+
+
+def _entries(job: JobRecord, slip: Slip) -> Iterator[Entry]:
+    """Yield the rows of a chunk; of a range, one more for all those of it that nobody can name."""
+    option: Entry = {"dry_run": True} if job.dry_run else {}
+    single = {"count": 1, **option} if job.selected else option
+    number = 0
+    for target in slip.chunk.targets or range(len(job.targets)):
+        for place in _items(slip, target):
+            number += 1
+            yield {**_told(job, slip, target, place), **single}
+    rest = slip.chunk.items - number
+    if slip.chunk.span and rest > 0:
+        outcome = words(job.kind)[1] if slip.closed else "unprocessed"
+        targets = job.targets_of(slip.chunk)
+        wanted = targets[0] if len(targets) == 1 else dict.fromkeys(("key", "value", "system"))
+        shown = _link if slip.chunk.resource_type else _workspace_tag
+        entry = shown(wanted, slip.chunk, None, None)
+        yield {**entry, "outcome": outcome, "reason": None, "count": rest, **option}
+
+
+def _items(slip: Slip, target: int) -> Iterator[Place]:
+    """Yield the places of a chunk; of a range, those of which anything is known."""
+    if not slip.chunk.span:
+        return _places(slip.chunk)
+    known: tuple[dict[Any, Any], ...] = (
+        slip.removed.get(target, {}),
+        slip.failed.get(target, {}),
+        slip.again.get(target, {}),
+    )
+    return iter(sorted({place for some in known for place in some}))
+
+
+def _told(job: JobRecord, slip: Slip, target: int, place: Place) -> Entry:
+    changed, unchanged = words(job.kind, adds=job.adds)
+    gone, reason = slip.removed.get(target, {}), None
+    if place in gone:
+        outcome = changed
+    elif (reason := _failed(slip, target, place)) is not None:
+        outcome = "failed"
+    else:
+        outcome = unchanged if _closed(slip, target, place) else "unprocessed"
+        reason = slip.younger.get((target, place)) if outcome == unchanged else None
+    shown = _link if slip.chunk.resource_type else _workspace_tag
+    entry = shown(job.targets[target], slip.chunk, place, gone.get(place, slip.values.get(place)))
+    return {**entry, "outcome": outcome, "reason": reason}
+
+
+def _link(wanted: Entry, chunk: Chunk, place: Place | None, _: Any) -> Entry:
+    return {
+        "tag": wanted["name"],
+        "resource_type": name_of(chunk.resource_type),
+        "resource": str(UUID(bytes=place)) if isinstance(place, bytes) else place,
+    }
+
+
+def _workspace_tag(wanted: Entry, _: Chunk, place: Place | None, value: str | None) -> Entry:
+    """Return the tag that was asked for; where it was removed, with the value that it had."""
+    own = wanted["value"] if value is None else value
+    return {"key": wanted["key"], "value": own, "system": wanted["system"], "workspace": place}

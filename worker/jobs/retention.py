@@ -1,0 +1,126 @@
+"""Retention: what is kept too long goes, in short transactions, a little at a time.
+
+First the record of what a job removed, later the job itself. However many workers look, one does
+it; killed half-way, the next one goes on.
+"""
+
+from __future__ import annotations
+
+import time
+from uuid import UUID
+
+from sqlalchemy import Column, ColumnElement, Connection, Table, delete, literal_column, select
+from sqlalchemy import update as change
+
+from tagsweep.worker import database, settings
+from tagsweep.worker.events import outbox
+from tagsweep.worker.models.records import ENDS
+from tagsweep.worker.models.tables import (
+    attempt,
+    chore,
+    chunk,
+    removal,
+    set_aside,
+    workspace_removal,
+)
+from tagsweep.worker.models.tables import job as jobs
+from tagsweep.worker.models.types import ago, clock
+
+#: how long it is at work at a time, so that no job waits for it
+SLICE_S = 0.2
+#: seconds till the next look: where all is done, and where more is left
+EVERY_S, SOON_S = 60, 1
+#: rows deleted in one transaction
+MOST_ROWS = 200
+DAY_S = 86_400
+
+
+def keep() -> None:
+    """Delete what is kept too long, unless somebody has looked within the last minute."""
+    if not _is_due():
+        return
+    until = time.monotonic() + SLICE_S
+    while time.monotonic() < until:
+        if not (
+            _forget() or _delete() or _drop(set_aside.c.received_at) or _drop(attempt.c.seen_at)
+        ):
+            return
+    with database.transaction() as connection:
+        connection.execute(change(chore).values(due_at=ago(-SOON_S)))
+
+
+def _is_due() -> bool:
+    """Tell whether it is time, and see to it that nobody else does it now."""
+    due = chore.c.due_at <= clock()
+    with database.reading() as connection:
+        if connection.execute(select(chore.c.id).where(due)).first() is None:
+            return False
+    taken = change(chore).where(due).values(due_at=ago(-EVERY_S)).returning(chore.c.id)
+    with database.transaction() as connection:
+        return connection.execute(taken).first() is not None
+
+
+def _forget() -> bool:
+    """Forget what one job removed; False where there is none to forget."""
+    days = min(settings.load().keep_removals_days, settings.load().keep_jobs_days)
+    with database.transaction() as connection:
+        job_id = _oldest(connection, days, jobs.c.forgotten_at.is_(None))
+        if job_id is None:
+            return False
+        # first: nobody may undo, or do again, what is known only in part
+        forgotten = change(jobs).where(jobs.c.id == job_id).values(forgotten_at=clock())
+        connection.execute(forgotten)
+    _empty(job_id)
+    return True
+
+
+def _delete() -> bool:
+    """Delete one job with all that belongs to it; False where there is none to delete."""
+    days = settings.load().keep_jobs_days
+    old = jobs.c.forgotten_at.is_not(None) & outbox.is_told(jobs.c.id)
+    with database.reading() as connection:
+        job_id = _oldest(connection, days, old, hold=False)
+    if job_id is None:
+        return False
+    _empty(job_id)
+    with database.transaction() as connection:
+        if _oldest(connection, days, old & (jobs.c.id == job_id)):
+            outbox.drop(connection, job_id)
+            connection.execute(delete(jobs).where(jobs.c.id == job_id))
+    return True
+
+
+def _oldest(
+    connection: Connection, days: int, condition: ColumnElement[bool], *, hold: bool = True
+) -> UUID | None:
+    """Return the job that ended longest ago, if that is so many days; one held is passed over."""
+    ended = jobs.c.status.in_(ENDS) & (jobs.c.finished_at < ago(days * DAY_S))
+    query = select(jobs.c.id).where(ended, condition).order_by(jobs.c.finished_at).limit(1)
+    found: UUID | None = connection.execute(
+        query.with_for_update(skip_locked=True) if hold else query
+    ).scalar()
+    return found
+
+
+def _empty(job_id: UUID) -> None:
+    """Delete what a job removed and its chunks, so many rows at a time."""
+    for table in (removal, workspace_removal, chunk):
+        while _delete_some(table, table.c.job_id == job_id) == MOST_ROWS:
+            pass
+
+
+def _drop(seen_at: Column[object]) -> bool:
+    """Delete some old rows of the table of ``seen_at``; False where there are none."""
+    old = seen_at < ago(settings.load().keep_jobs_days * DAY_S)
+    return _delete_some(seen_at.table, old) > 0
+
+
+def _delete_some(table: Table, condition: ColumnElement[bool]) -> int:
+    with database.transaction() as connection:
+        name = "rowid" if connection.dialect.name == "sqlite" else "ctid"
+        # without the table's name: in the inner query that would be the outer one's, where
+        # SQLAlchemy gives the inner one an alias, and every row would be old
+        place: ColumnElement[object] = literal_column(name)
+        some = select(place).select_from(table).where(condition).limit(MOST_ROWS)
+        gone = delete(table).where(place.in_(some.scalar_subquery()))
+        return len(connection.execute(gone.returning(literal_column("1"))).all())

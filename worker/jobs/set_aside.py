@@ -1,0 +1,43 @@
+"""Messages that are no job of ours: set aside for somebody to look at."""
+
+from __future__ import annotations
+
+import json
+from uuid import UUID, uuid4
+
+from sqlalchemy import Connection
+
+from tagsweep.worker import database
+from tagsweep.worker.jobs import lifecycle
+from tagsweep.worker.models.tables import set_aside as set_aside_table
+
+#: of what is kept of a message
+MOST_BODY = 65_536
+
+
+def keep(task: str, task_id: str, body: object, reason: str) -> bool:
+    """Set a message aside that reached no task; return whether its id is a job's already."""
+    with database.transaction() as connection:
+        set_aside(connection, task, task_id, body, reason)
+        try:
+            return lifecycle.find(connection, UUID(task_id)) is not None
+        except ValueError:
+            return False
+
+
+def set_aside(connection: Connection, task: str, task_id: str, body: object, reason: str) -> None:
+    """Keep a message that is no job of ours, for somebody to look at."""
+    text = body if isinstance(body, str) else json.dumps(body, default=str)
+    row = {
+        "id": uuid4(),
+        "task": _storable(task, 255),
+        "task_id": _storable(task_id, 255),
+        "reason": _storable(reason, MOST_BODY),
+        "body": _storable(text, MOST_BODY),
+    }
+    connection.execute(set_aside_table.insert(), row)
+
+
+def _storable(text: str, most: int) -> str:
+    """Return ``text`` as a database takes it, whatever is in it."""
+    return text[:most].replace("\0", "\ufffd").encode(errors="replace").decode()

@@ -1,0 +1,64 @@
+"""A job as it is shown while it runs and after its end: the one shape of every door."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from tagsweep.worker.models import counts
+from tagsweep.worker.models.events import stamp
+from tagsweep.worker.models.records import JobRecord
+
+
+def of(job: JobRecord, event: dict[str, Any] | None) -> dict[str, Any]:
+    """Return ``job`` as JSON; ``event`` is that of its latest end, if it has one.
+
+    ``dry_run``, ``remaining``, ``paused`` and ``waiting`` are there only where they apply.
+    """
+    shown: dict[str, Any] = {
+        "id": str(job.id),
+        "kind": job.kind,
+        "tenant": job.tenant,
+        "status": job.status,
+        "counts": counts.of(job),
+        "tags": _tags(job, event),
+        "progress": _progress(job),
+        "accepted_at": stamp(job.accepted_at),
+        "started_at": job.started_at and stamp(job.started_at),
+        "finished_at": job.finished_at and stamp(job.finished_at),
+        "errors": job.errors,
+    }
+    if "job" in job.head:
+        shown["undoes"] = job.head["job"]
+    if job.dry_run:
+        shown["dry_run"] = True
+    if job.remaining is not None:
+        shown["remaining"] = job.remaining
+    if job.paused and not job.ended:
+        shown["paused"] = True
+    if job.waiting and not job.ended:
+        shown["waiting"] = job.waiting
+    return shown
+
+
+def _tags(job: JobRecord, event: dict[str, Any] | None) -> list[dict[str, Any]]:
+    """Return the tags of the event; before the end, those that a detach has matched."""
+    if job.ended and event:
+        tags: list[dict[str, Any]] = event["data"]["tags"]
+        return tags
+    return [tag(one) for one in job.targets if "name" in one]
+
+
+def tag(target: dict[str, Any]) -> dict[str, Any]:
+    """Return a tag as it is told; one that is not there, and only would be, has no id."""
+    return target if target["created_at"] else {**target, "id": None}
+
+
+def _progress(job: JobRecord) -> dict[str, Any]:
+    """Return items done, items in all, and items per second since the job was split."""
+    done = job.total - job.unprocessed
+    if job.started_at is None:
+        return {"done": done, "total": job.total, "rate": 0.0}
+    seconds = ((job.finished_at or datetime.now(UTC)) - job.started_at).total_seconds()
+    # SQLite's clock counts milliseconds: nothing took less than one
+    return {"done": done, "total": job.total, "rate": round(done / max(seconds, 0.001), 1)}

@@ -1,0 +1,237 @@
+"""The settings: one frozen object, read once from the environment; nobody else reads it."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from tagsweep.worker import redaction
+from tagsweep.worker.errors import SettingsError
+from tagsweep.worker.redaction import masked
+from tagsweep.worker.settings import secret_files, urls
+from tagsweep.worker.settings.database_url import normal
+from tagsweep.worker.settings.server_url import check
+from tagsweep.worker.settings.urls import (
+    AMQP,
+    MEMORY,
+    REDIS,
+    SENTINEL,
+    scheme,
+)
+
+__all__ = ["AMQP", "MEMORY", "REDIS", "SENTINEL", "Settings", "load", "masked", "scheme"]
+
+#: the first word of all names on a broker, unless told
+NAMESPACE = "tagsweep"
+#: what results can be given through, beside Redis
+RESULTS = ("rpc", "cache+memory", "disabled")
+#: a setting that cannot be called as its variable is: every model has a method of that name
+_SCHEMA = "TAGSWEEP_SCHEMA"
+#: never shown, not even where they are wrong
+_SECRET = ("TAGSWEEP_SECRET_KEY", "TAGSWEEP_API_KEY", "TAGSWEEP_SENTINEL_PASSWORD")
+
+
+def _header(key: SecretStr) -> SecretStr:
+    if not re.fullmatch(r"[!-~]+", key.get_secret_value()):
+        raise ValueError("must be printable ASCII without blanks")
+    return key
+
+
+def _schema(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_-]{0,62}", name):
+        raise ValueError(
+            "must be a schema of PostgreSQL: up to 63 of the letters a to z, digits, _ and -, "
+            "beginning with a letter or _; capital letters are taken as they are written"
+        )
+    if name.startswith("pg_") or name == "information_schema":
+        raise ValueError("is PostgreSQL's own: choose another name")
+    return name
+
+
+class Settings(BaseSettings):
+    """All settings, each named ``TAGSWEEP_…`` in the environment, with its unit in its name."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="TAGSWEEP_", frozen=True, env_ignore_empty=True, populate_by_name=True
+    )
+
+    database_url: Annotated[str, AfterValidator(normal)] = "sqlite:///tagsweep.db"
+    #: where the tables are on PostgreSQL; SQLite has no schemas
+    schema_name: Annotated[str, AfterValidator(_schema)] = Field(
+        "tagsweep", validation_alias=_SCHEMA
+    )
+    #: whether PostgreSQL is reached through a pooler of transactions; none: it is found out
+    pooler: Literal["transaction", "none"] | None = None
+    broker_url: Annotated[str, AfterValidator(check(MEMORY, *REDIS, *AMQP))] = "memory://"
+    events_url: Annotated[str, AfterValidator(check(*REDIS, *AMQP))] | None = None
+    results_url: Annotated[str, AfterValidator(check(*REDIS, *RESULTS))] | None = None
+    #: installations that share a broker differ in it
+    namespace: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")] = NAMESPACE
+    #: the name by which sentinels know the master; of the URLs that are sentinel://
+    sentinel_master: Annotated[str, Field(pattern=r"^[!-~]{1,255}$")] | None = None
+    #: what the sentinels themselves ask for; the password in a URL is their master's
+    sentinel_password: SecretStr | None = None
+    #: the gateway that commands go through, where there is a key for it
+    url: Annotated[str, AfterValidator(urls.gateway)] = "http://127.0.0.1:8000"
+    api_key: Annotated[SecretStr, AfterValidator(_header)] | None = None
+    chunk_size: int = Field(20_000, ge=1, le=1_000_000)
+    #: most items per second, over all workers together; none: as fast as the store takes them
+    max_rate: int | None = Field(None, ge=1)
+    visibility_s: int = Field(60, ge=1)
+    #: after how long without a part a stream's producer is asked for, twice, before it is given up
+    stream_silence_s: int = Field(60, ge=1)
+    #: how long one sweep works before it lets other messages of the queue through
+    slice_ms: int = Field(100, ge=1)
+    #: sweeps waiting on the broker at any time, however many jobs are open
+    sweeps_waiting: int = Field(8, ge=1, le=50)
+    #: events kept in the Redis stream; the store keeps its own copy
+    events_maxlen: int = Field(1_000_000, ge=1)
+    #: how long a job that has ended is kept, with its events: for so long its id is the same job
+    keep_jobs_days: int = Field(90, ge=1)
+    #: how long it is kept what each job removed: for so long there are receipts, retry and undo
+    keep_removals_days: int = Field(30, ge=1)
+    #: how long to wait for a server before saying that it does not answer
+    connect_timeout_s: int = Field(2, ge=2)
+    #: how long a statement may wait for a lock before its transaction is rolled back and retried
+    lock_timeout_s: int = Field(10, ge=1)
+    statement_timeout_s: int = Field(300, ge=1)
+    #: encrypts the signing secrets of credentials
+    secret_key: SecretStr | None = Field(None, min_length=32)
+    #: most bytes of a request's body
+    body_bytes: int = Field(64 << 20, ge=1024)
+    #: most ids of one request, over all its lists
+    request_ids: int = Field(2_000_000, ge=1)
+    #: requests of one tenant that one gateway process takes, on average and, twice as many, at once
+    requests_per_s: int = Field(500, ge=1)
+    #: requests that wait for their job's end, and open feeds, in one gateway process: each so many
+    waiting_requests: int = Field(1_000, ge=1)
+    #: how long a request waits for its job's end before it is answered without
+    wait_s: int = Field(30, ge=0, le=110)
+    #: how long a gateway that is told to stop goes on with the requests that it has
+    shutdown_s: int = Field(20, ge=1)
+    #: how long it serves on before that, saying at /readyz that it is not ready: no new requests
+    #: are sent to it any more when it closes its socket
+    drain_s: int = Field(3, ge=0, le=300)
+
+    @property
+    def embedded(self) -> bool:
+        """Whether the broker lives inside this process: then the store alone is shared."""
+        return scheme(self.broker_url) == MEMORY
+
+    @property
+    def limits_deliveries(self) -> bool:
+        """Whether the broker may count how often a message is given back, and then drop it."""
+        return scheme(self.broker_url) in AMQP
+
+    @property
+    def events_target(self) -> str | None:
+        """Where completion events are published; None: nowhere but the store's own feed."""
+        if self.events_url or self.embedded:
+            return self.events_url
+        return self.broker_url
+
+    @property
+    def results_backend(self) -> str:
+        """The Celery result backend."""
+        if self.results_url:
+            return self.results_url
+        if self.embedded:
+            return "cache+memory://"
+        return self.broker_url if scheme(self.broker_url) in REDIS else "rpc://"
+
+    @property
+    def recovery_interval_s(self) -> float:
+        """How often a worker looks for what stands open in the store.
+
+        A job that a service records in its own transaction, with no message, waits for that.
+        """
+        return 1.0
+
+    @property
+    def servers(self) -> dict[str, str]:
+        """The URLs that name a server beside the store, by their variables."""
+        named = {"BROKER": self.broker_url, "EVENTS": self.events_url, "RESULTS": self.results_url}
+        return {
+            f"TAGSWEEP_{name}_URL": url
+            for name, url in named.items()
+            if url and scheme(url) in (*REDIS, *AMQP)
+        }
+
+    @property
+    def lacks_store(self) -> str | None:
+        """The variable that names a server although none names the store; None: all is well.
+
+        The store's default is right for the embedded default alone: a worker would else take the
+        jobs of all others, and do them on an empty file of its own.
+        """
+        if "database_url" in self.model_fields_set:
+            return None
+        return next(iter(self.servers), None)
+
+    @property
+    def sentinel_login(self) -> dict[str, str]:
+        """How sentinels are logged in to, as redis-py takes it."""
+        password = self.sentinel_password
+        return {"password": password.get_secret_value()} if password else {}
+
+    @model_validator(mode="after")
+    def _sentinels_have_a_master(self) -> Self:
+        for variable, url in self.servers.items():
+            if scheme(url) == SENTINEL and self.sentinel_master is None:
+                raise ValueError(f"TAGSWEEP_SENTINEL_MASTER is not set: {variable} needs it.")
+        return self
+
+    def over(self, **values: object) -> Self:
+        """Return these settings with some of them replaced; raises SettingsError."""
+        _learn({f"TAGSWEEP_{name}": str(value) for name, value in values.items()})
+        given = {name: getattr(self, name) for name in self.model_fields_set}
+        with _named():
+            return type(self)(**{**given, **values})
+
+
+def _learn(given: Mapping[str, str]) -> None:
+    """Let no secret in these settings be shown by this process, whether they are usable or not."""
+    for name, value in ((name.upper(), value.strip()) for name, value in given.items()):
+        if name in _SECRET:
+            redaction.learn(value)
+        elif name.startswith("TAGSWEEP_") and name.endswith("_URL"):
+            redaction.learn_url(value)
+
+
+@contextmanager
+def _named() -> Iterator[None]:
+    """Raise what is wrong with a setting as a SettingsError that names its variable."""
+    try:
+        yield
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        problem = first["msg"].removeprefix("Value error, ")
+        if not first["loc"]:  # it names the variables itself
+            raise SettingsError(problem) from None
+        name = f"TAGSWEEP_{first['loc'][0]}".upper()
+        if first["loc"][0] in (_SCHEMA, "schema_name"):
+            name = _SCHEMA
+        shown = "***" if name in _SECRET else masked(str(first["input"]))
+        raise SettingsError(f"{name}={shown!r} is not usable: {problem}") from None
+
+
+@cache
+def load() -> Settings:
+    """Return the settings of the environment.
+
+    Raises SettingsError, naming the variable and what it takes.
+    """
+    redaction.forget()
+    _learn(os.environ)
+    files = secret_files.read(os.environ)
+    _learn({f"TAGSWEEP_{name}": value for name, value in files.items()})
+    given: dict[str, Any] = dict(files)
+    with _named():
+        return Settings(**given)

@@ -1,0 +1,201 @@
+"""The URL of the store: which ones are taken, and what a PostgreSQL driver is told of them.
+
+The forms of libpq and of SQLAlchemy are both read. What a URL names is carried out or refused, and
+no message repeats a part of it that may be a secret.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from urllib.parse import quote, unquote, urlencode
+
+from tagsweep.worker.settings import libpq
+
+SQLITE, POSTGRESQL = "sqlite", "postgresql"
+_SCHEMES = f"must start with one of {SQLITE}://, {POSTGRESQL}://"
+_DRIVERS = {SQLITE: "pysqlite", POSTGRESQL: "psycopg"}
+_PORTS = range(1, 65_536)
+#: a raw "/" or "?" in a password, which libpq does not read but SQLAlchemy does
+_RAW = re.compile(r"(?P<user>[^:@/?]*):(?P<password>.*?)@(?P<rest>[^@/?]*(?:[/?].*)?)", re.DOTALL)
+_HOST = re.compile(r"(?:\[(?P<v6>[^\[\]]*)\]|(?P<name>[^:\[\]]*))(?::(?P<port>\d*))?")
+_PAIR = re.compile(r"(?:\[(?P<v6>[^\[\]]+)\]|(?P<name>[^:/@]+)):(?P<port>\d+)")
+_ENCODED = "in a password, / ? # @ and % are written %2F %3F %23 %40 and %25"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A PostgreSQL server, or several of which one is taken, and how to log in."""
+
+    hosts: tuple[tuple[str, str], ...] = ()  #: each with its port; either may be empty
+    parameters: Mapping[str, str] = field(default_factory=dict)  #: all others, as libpq calls them
+    options: Mapping[str, str] = field(
+        default_factory=dict
+    )  #: settings that the session is to have
+
+    def arguments(self) -> dict[str, str]:
+        """Return the parameters of the connection; without ``options``, which no pooler takes."""
+        found = {name: text for name, text in self.parameters.items() if name != "options"}
+        if any(host for host, _ in self.hosts):
+            found["host"] = ",".join(host for host, _ in self.hosts)
+        if any(port for _, port in self.hosts):
+            found["port"] = ",".join(port for _, port in self.hosts)
+        return found
+
+
+def normal(url: str) -> str:
+    """Return ``url`` in its one form, without blanks around it; ValueError says what is wrong."""
+    url = url.strip()
+    kind, mark, rest = url.partition("://")
+    kind, _, driver = kind.lower().partition("+")
+    kind = POSTGRESQL if kind == "postgres" else kind
+    if not mark or kind not in _DRIVERS:
+        raise ValueError(_SCHEMES)
+    if driver not in ("", _DRIVERS[kind]):
+        named = f"the driver {driver}" if re.fullmatch(r"\w{1,20}", driver) else "a driver"
+        raise ValueError(f"names {named}, which tagsweep does not use: write {kind}://")
+    if re.search(r"[\x00-\x1f\x7f]", rest):
+        raise ValueError("has a control character in it")
+    return _file(rest) if kind == SQLITE else _rendered(_target(rest))
+
+
+def target(url: str) -> Target:
+    """Return what ``normal`` made of a PostgreSQL URL, in parts."""
+    return _target(url.partition("://")[2])
+
+
+def shown(url: str) -> str:
+    """Return a URL that ``normal`` has made as a person may be told it: where, and as whom."""
+    if not url.startswith(f"{POSTGRESQL}://"):
+        return url
+    found = target(url)
+    user = found.parameters.get("user", "")
+    login = user + (":***" if "password" in found.parameters else "")
+    database = f"/{found.parameters['dbname']}" if "dbname" in found.parameters else ""
+    sockets = [host for host, _ in found.hosts if host.startswith(("/", "@"))]
+    where = "" if sockets else ",".join(_place(*one) for one in found.hosts)
+    more = f"?host={','.join(sockets)}" if sockets else ""
+    return f"{POSTGRESQL}://{login + '@' if login else ''}{where}{database}{more}"
+
+
+def _file(rest: str) -> str:
+    if not rest.startswith("/") and rest:
+        raise ValueError("has three slashes before a file's name, four before a whole path")
+    if "?" in rest:
+        raise ValueError(f"has parameters, and {SQLITE}:// takes none")
+    return f"{SQLITE}://{rest}"
+
+
+@cache
+def _target(rest: str) -> Target:
+    """Return what stands behind ``://``, in parts."""
+    login, hosts, database, query = _split(rest)
+    given = _pairs(query)
+    for name, text in zip(libpq.LOGIN, (*login, database), strict=True):
+        if text:
+            given[name].append(unquote(text))
+    places = _places(hosts, given.pop("host", []), given.pop("port", []))
+    for name, texts in given.items():
+        libpq.check(name, texts)
+    parameters = {name: texts[0] for name, texts in given.items()}
+    return Target(places, parameters, libpq.settings_in(parameters.get("options", "")))
+
+
+def _split(rest: str) -> tuple[tuple[str, str], str, str, str]:
+    """Return user and password, the hosts, the database and the query, all as they are written."""
+    login = ("", "")
+    authority = re.split(r"[/?]", rest, maxsplit=1)[0]
+    if "@" in authority:
+        user, _, password = authority.rpartition("@")[0].partition(":")
+        login, rest = (user, password), rest[len(authority.rpartition("@")[0]) + 1 :]
+    elif (raw := _RAW.fullmatch(rest)) and (
+        "@" in rest.partition("?")[0] or not _are_hosts(authority)
+    ):
+        login, rest = (raw["user"], raw["password"]), raw["rest"]
+    place, _, query = rest.partition("?")
+    hosts, _, database = place.partition("/")
+    return login, hosts, database, query
+
+
+def _are_hosts(text: str) -> bool:
+    return all(_HOST.fullmatch(one) for one in text.split(","))
+
+
+def _pairs(query: str) -> defaultdict[str, list[str]]:
+    """Return the parameters of the query: each name with what it was given, in order."""
+    found: defaultdict[str, list[str]] = defaultdict(list)
+    for pair in filter(None, query.split("&")):
+        name, mark, text = pair.partition("=")
+        if not mark:
+            raise ValueError(f"has a parameter without a value; {_ENCODED}")
+        # a "+" is a blank to SQLAlchemy, itself to libpq; between options only a blank makes sense
+        text = text.replace("+", " ") if name == "options" else text
+        if (name, text) == ("ssl", "true"):  # as JDBC has it; libpq reads it so too
+            name, text = "sslmode", "require"
+        found[unquote(name)].append(unquote(text))
+    return found
+
+
+def _places(authority: str, hosts: list[str], ports: list[str]) -> tuple[tuple[str, str], ...]:
+    """Return each host with its port, from the authority or from the parameters of the query."""
+    found = [_host(one) for one in authority.split(",")] if authority else []
+    named = [_pair(one) for text in hosts for one in text.split(",")]
+    if named and any(host for host, _ in found):
+        raise ValueError("names its host twice")
+    port_list = [one for text in ports for one in text.split(",")]
+    if named and found and not port_list:
+        port_list = [port for _, port in found]
+    found = named or found or ([("", "")] if port_list else [])
+    if port_list and len(port_list) not in (1, len(found)):
+        raise ValueError("names more or fewer ports than hosts")
+    if len(port_list) == 1:
+        port_list *= len(found)
+    if port_list:
+        pairs = zip(found, port_list, strict=True)
+        found = [(host, own or port) for (host, own), port in pairs]
+    if any(port and (not port.isdecimal() or int(port) not in _PORTS) for _, port in found):
+        raise ValueError(f"has a port that is no number from 1 to {_PORTS[-1]}")
+    return tuple(found)
+
+
+def _host(text: str) -> tuple[str, str]:
+    match = _HOST.fullmatch(text)
+    if match is None:
+        raise ValueError(
+            "has a host or port that cannot be read: write host:port or [IPv6]:port, with commas "
+            f"between several; {_ENCODED}"
+        )
+    return unquote(match["v6"] or match["name"] or ""), match["port"] or ""
+
+
+def _pair(text: str) -> tuple[str, str]:
+    """Return host and port of ``host=a:1``, SQLAlchemy's form; a path or an address is no pair."""
+    match = _PAIR.fullmatch(text)
+    return (match["v6"] or match["name"], match["port"]) if match else (text, "")
+
+
+def _rendered(found: Target) -> str:
+    """Return the one form of a target, which libpq and SQLAlchemy read."""
+    given = dict(found.parameters)
+    user, password, database = (quote(given.pop(name, ""), safe="") for name in libpq.LOGIN)
+    login = user + (f":{password}" if password else "")
+    query = urlencode(given, quote_via=quote, safe="/")
+    where = ""
+    if len(found.hosts) == 1 and re.fullmatch(r"[^/@,%]*", found.hosts[0][0]):
+        where = _place(*found.hosts[0])
+    elif found.hosts:
+        arguments = found.arguments()
+        places = [(name, arguments[name]) for name in ("host", "port") if name in arguments]
+        query = "&".join(filter(None, (urlencode(places, quote_via=quote, safe="/,"), query)))
+    path = f"/{database}" if database or query else ""
+    return (
+        f"{POSTGRESQL}://{login + '@' if login else ''}{where}{path}{'?' if query else ''}{query}"
+    )
+
+
+def _place(host: str, port: str) -> str:
+    name = f"[{host}]" if ":" in host else host
+    return f"{name}:{port}" if port else name

@@ -1,0 +1,81 @@
+"""Split a recorded job, and apply it at once where one chunk holds it.
+
+What the store refuses of that is put off, and tried again: the job is recorded, and stays so.
+"""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from tagsweep.worker import database, settings
+from tagsweep.worker.chunks import guard, poison, preview, rate_limit, splitting, timings
+from tagsweep.worker.database import Connection
+from tagsweep.worker.errors import StoreRefused
+from tagsweep.worker.jobs import backoff, dispatch, lifecycle
+from tagsweep.worker.models.records import JobRecord, Lists
+
+#: up to so many items the plan that is made once for all is the good one
+MOST_PLANNED_ONCE = 100
+
+DEADLY = "Whoever began it died of it, {tries} times: it was given up."
+
+
+def start(
+    connection: Connection, job: JobRecord, lists: Lists | None = None, *, at_once: bool = True
+) -> JobRecord:
+    """Split a job that the caller holds; ``at_once``: apply it where it has but one chunk."""
+    # a guard counts over what is stored
+    unguarded = job.max_affected is None
+    at_once = at_once and unguarded and not job.paused and not rate_limit.wait_s(connection)
+    size = settings.load().chunk_size
+    job, only = splitting.split(connection, job, size, lists, at_once=at_once)
+    job = guard.check(connection, job)
+    if not job.ended and not job.dry_run:
+        job = lifecycle.prepare(connection, job)
+    if only is None:
+        return job
+    if only.items > MOST_PLANNED_ONCE:
+        database.plan_for_many(connection)
+    with timings.timed(job.kind):
+        outcome = preview.apply(connection, job, only)
+        ended = lifecycle.complete(connection, job, only, outcome)
+    rate_limit.note(connection, only.items)
+    return ended
+
+
+def start_recorded(job_id: UUID) -> None:
+    """Split a job that somebody has recorded whole; nothing to do where that is done.
+
+    What the store refuses is put off. Raises NoSuchJob, StoreBusy, StoreUnavailable, and
+    StoreRefused where the store takes no note of that either.
+    """
+    try:
+        before, job = _start_recorded(job_id, at_once=True)
+    except StoreRefused:
+        try:
+            before, job = _start_recorded(job_id, at_once=False)
+        except StoreRefused as refused:
+            return put_off(job_id, refused)
+    if before.tries and not job.tries:
+        backoff.got_on(before)
+    return dispatch.follow(job)
+
+
+def put_off(job_id: UUID, error: Exception) -> None:
+    """Note why a recorded job was not split; it is tried again later."""
+    with database.transaction() as connection:
+        backoff.start(connection, lifecycle.get(connection, job_id), error)
+
+
+@poison.patiently
+def _start_recorded(job_id: UUID, *, at_once: bool) -> tuple[JobRecord, JobRecord]:
+    """Return the job as it was and as it is."""
+    with database.transaction() as connection:
+        job = lifecycle.get(connection, job_id)
+        if job.status != "queued" or not job.complete:
+            return job, job
+        with poison.counted(connection, f"start {job_id}") as deadly:
+            if deadly:
+                lifecycle.give_up(connection, job_id, DEADLY.format(tries=poison.MOST_TRIES))
+                return job, lifecycle.known(connection, job_id)
+            return job, start(connection, job, at_once=at_once)
