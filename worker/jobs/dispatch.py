@@ -1,4 +1,14 @@
-"""After the commit: what has ended is told, what is open is gone on with."""
+"""After the commit: publish a job's end, or make workers start or continue it.
+
+Whoever changes a job calls ``after_commit`` with the record that its transaction returned, once
+that is committed:
+
+    with database.transaction() as connection:
+        job = control.retry(connection, job_id)
+    dispatch.after_commit(job)
+
+Nothing is lost if that call fails, or is never made: recovery does the same within seconds.
+"""
 
 from __future__ import annotations
 
@@ -7,39 +17,56 @@ from uuid import UUID
 
 from tagsweep.worker import database
 from tagsweep.worker.broker import sending
-from tagsweep.worker.errors import Retryable
+from tagsweep.worker.broker.app import app
+from tagsweep.worker.errors import BrokerUnavailable, Retryable
 from tagsweep.worker.events import callbacks, outbox, relay
-from tagsweep.worker.jobs import lifecycle
 from tagsweep.worker.models.records import JobRecord
 
 
-def finish(job_id: UUID, *, again: bool = False) -> None:
-    """After the commit: publish the end of the job where it came to one, else wake sweeps.
+def after_commit(job: JobRecord) -> None:
+    """Publish the job's end, or make workers start or continue it; a paused job is left alone.
 
-    ``again``: its message came once more, so whoever sent it is answered once more.
+    Does not raise if the store or the broker cannot be reached: recovery does it then. A caller
+    that has to know whether a worker was asked to start a job it has just recorded calls ``start``
+    instead.
     """
-    with database.reading() as connection:
-        job = lifecycle.find(connection, job_id)
-        event = outbox.latest(connection, job_id) if again else None
-    if job is None:
-        return
-    if not event:
-        follow(job)
-    else:
-        delivered = relay.deliver(job_id)
-        # it passes over who asked after the answers were given, if only the event waits
-        with database.transaction() as connection:
-            replies = outbox.take_replies(connection, [job_id])
-            relay.answer(event["data"], replies.get(job_id, []))
-        if not delivered:  # else what hangs on the end was carried out, or waits with it
-            with database.transaction() as connection:
-                callbacks.carry_out(connection, event["data"])
-
-
-def follow(job: JobRecord) -> None:
-    """After the commit: let the end of a job be published, or let workers go on with it."""
-    with suppress(Retryable):  # recovery does it then
+    with suppress(Retryable):
         if job.ended:
             relay.tell(job.id)
+        elif job.paused:
+            return
         elif job.open:
             sending.wake(job.open)
+        elif job.status == "queued" and job.complete:
+            start(job.id)
+
+
+def start(job_id: UUID) -> None:
+    """Ask a worker to start a job that is recorded whole; raises BrokerUnavailable.
+
+    Without it, recovery starts the job a second or two later.
+    """
+    try:
+        sending.send(app(), "tags.start", str(job_id), ignore_result=True)
+    except BrokerUnavailable:  # perhaps of a connection that died with the broker's last run
+        sending.send(app(), "tags.start", str(job_id), ignore_result=True)
+
+
+def answer_again(job: JobRecord) -> None:
+    """After the commit, for a message that came again: answer whoever sent it once more.
+
+    If the job has not ended, its end answers them; workers continue it.
+    """
+    with database.reading() as connection:
+        event = outbox.latest(connection, job.id)
+    if event is None:
+        return after_commit(job)
+    delivered = relay.deliver(job.id)
+    # it passes over who asked after the answers were given, if only the event waits
+    with database.transaction() as connection:
+        replies = outbox.take_replies(connection, [job.id])
+        relay.answer(event["data"], replies.get(job.id, []))
+    if not delivered:  # else what hangs on the end was carried out, or waits with it
+        with database.transaction() as connection:
+            callbacks.carry_out(connection, event["data"])
+    return None

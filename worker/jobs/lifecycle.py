@@ -178,12 +178,16 @@ def end(  # noqa: PLR0913  # of which most are seldom given
     return ended
 
 
-def give_up(connection: Connection, job_id: UUID, reason: str) -> None:
-    """End a job ``failed`` that could not begin; one that has begun goes on. Raises NoSuchJob."""
+def give_up(connection: Connection, job_id: UUID, reason: str) -> JobRecord:
+    """End a job ``failed`` that could not start; one that has started continues.
+
+    Raises NoSuchJob.
+    """
     job = get(connection, job_id)
-    if job.status == "queued":
-        errors: list[ItemError] = [{"path": "", "code": "gave_up", "reason": reason}]
-        end(connection, job, "failed", errors, apart=True)
+    if job.status != "queued":
+        return job
+    errors: list[ItemError] = [{"path": "", "code": "gave_up", "reason": reason}]
+    return end(connection, job, "failed", errors, apart=True)
 
 
 def change(

@@ -62,10 +62,10 @@ def _accept(job: Job, job_id: UUID, delivery: Delivery) -> None:
         try:  # then a sweep finds out what of it is refused
             recorded, created = _record(job, job_id, delivery, at_once=False)
         except StoreRefused as refused:
-            recorded, created = _put_off(job, job_id, delivery, refused), True
+            return _put_off(job, job_id, delivery, refused)
     if recorded is None:
         return refuse(delivery, TAKEN)
-    return dispatch.follow(recorded) if created else dispatch.finish(job_id, again=True)
+    return dispatch.after_commit(recorded) if created else dispatch.answer_again(recorded)
 
 
 def _record(
@@ -87,7 +87,7 @@ def _record(
     return recorded, created is not None
 
 
-def _put_off(job: Job, job_id: UUID, delivery: Delivery, refused: StoreRefused) -> JobRecord:
+def _put_off(job: Job, job_id: UUID, delivery: Delivery, refused: StoreRefused) -> None:
     """Record the job whole, to be split later: then its message has done its part.
 
     Raises ``refused`` where another one stands under its id by now, or not the whole of it.
@@ -100,7 +100,6 @@ def _put_off(job: Job, job_id: UUID, delivery: Delivery, refused: StoreRefused) 
             raise refused
         _remember(connection, job_id, delivery)
         backoff.start(connection, recorded, refused)
-    return recorded
 
 
 def accept_part(delivery: Delivery) -> None:
@@ -136,7 +135,10 @@ def _accept_part(
                     recorded = starting.start(connection, whole)
     if taken:
         return refuse(delivery, TAKEN)
-    return dispatch.finish(part.job_id, again=True) if ended_before else dispatch.follow(recorded)
+    if ended_before:
+        return dispatch.answer_again(recorded)
+    # one that waits for parts, or is put off, is not to be started now
+    return None if recorded.status == "queued" else dispatch.after_commit(recorded)
 
 
 def refuse(delivery: Delivery, reason: str) -> None:
@@ -198,7 +200,7 @@ def _reject(kind: type[Job], job_id: UUID, delivery: Delivery, invalid: InvalidJ
             _remember(connection, job_id, delivery)
     if not same:
         return refuse(delivery, TAKEN)
-    return dispatch.finish(job_id, again=not created)
+    return dispatch.after_commit(recorded) if created else dispatch.answer_again(recorded)
 
 
 def _is_poison(delivery: Delivery) -> bool:
@@ -223,8 +225,8 @@ def give_up(job_id: UUID, reason: str, delivery: Delivery | None = None) -> None
         if delivery:
             recording.record_unusable(connection, job_id, *_kind_and_body(delivery))
             _remember(connection, job_id, delivery, str(job_id))
-        lifecycle.give_up(connection, job_id, reason)
-    dispatch.finish(job_id)
+        job = lifecycle.give_up(connection, job_id, reason)
+    dispatch.after_commit(job)
 
 
 def _kind_and_body(delivery: Delivery) -> tuple[str, object]:

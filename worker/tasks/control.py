@@ -31,13 +31,13 @@ def cancel(delivery: Delivery) -> None:
     job_id = _job_id(delivery)
     try:
         with database.transaction() as connection:
-            lifecycle.cancel(connection, job_id)
+            job = lifecycle.cancel(connection, job_id)
     except NoSuchJob as unknown:
         # not by how often it was sent anew: the store may have refused it meanwhile
         if attempts.count(f"look {delivery.task_id}"[:255]) >= MOST_LOOKS:
             raise
         raise NotRecordedYet(str(unknown)) from unknown
-    dispatch.finish(job_id)
+    dispatch.after_commit(job)
 
 
 @task("tags.status")

@@ -58,7 +58,7 @@ def start_recorded(job_id: UUID) -> None:
             return put_off(job_id, refused)
     if before.tries and not job.tries:
         backoff.got_on(before)
-    return dispatch.follow(job)
+    return dispatch.after_commit(job)
 
 
 def put_off(job_id: UUID, error: Exception) -> None:
@@ -76,6 +76,6 @@ def _start_recorded(job_id: UUID, *, at_once: bool) -> tuple[JobRecord, JobRecor
             return job, job
         with poison.counted(connection, f"start {job_id}") as deadly:
             if deadly:
-                lifecycle.give_up(connection, job_id, DEADLY.format(tries=poison.MOST_TRIES))
-                return job, lifecycle.known(connection, job_id)
+                reason = DEADLY.format(tries=poison.MOST_TRIES)
+                return job, lifecycle.give_up(connection, job_id, reason)
             return job, start(connection, job, at_once=at_once)

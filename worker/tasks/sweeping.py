@@ -60,7 +60,7 @@ def sweep() -> None:
             return
         pause, busy = BUSY_S, None
         if job.ended:
-            dispatch.follow(job)
+            dispatch.after_commit(job)
     if isinstance(busy, ChunkBusy):  # the next sweep would meet it again, and none of the others
         backoff.chunk(busy.job_id, busy.number, busy)
     _go_on()
