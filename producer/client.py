@@ -1,18 +1,18 @@
-"""The producer's door to the broker: send a job, whatever its length, and follow it by its id."""
+"""Send a job to the broker, whatever its length, and follow it by its id."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
 from typing import Any
 from uuid import UUID, uuid4
 
 from tagsweep.producer.handle import JobHandle
-from tagsweep.producer.spool import NameSpool, Spool
+from tagsweep.producer.spool import MAX_ERRORS, NameSpool, Spool, take
 from tagsweep.worker import settings
 from tagsweep.worker.broker import app, names, results, sending
 from tagsweep.worker.errors import InvalidJob, TagsweepError
 from tagsweep.worker.models.fields import EVERY
-from tagsweep.worker.models.ids import RESOURCE_TYPES, unpack
 from tagsweep.worker.models.jobs import (
     AttachJob,
     DeleteJob,
@@ -22,20 +22,20 @@ from tagsweep.worker.models.jobs import (
 )
 from tagsweep.worker.models.parts import Part
 
-#: up to here a job is one message that anybody can read; a longer one goes in packed parts
-MOST_IN_ONE_MESSAGE = 20_000
+#: a job of up to so many ids is one message that anybody can read; a longer one goes in parts
+MAX_IDS_IN_ONE_MESSAGE = 20_000
 
 #: ids of resources, or "*": all that carry the tags
 Ids = Iterable[str | UUID]
 
 
 class TagSweep:
-    """Enqueues jobs; it needs the broker alone, and a result backend to ask for their outcome."""
+    """Sends jobs; it needs only the broker, and a result backend to ask for their outcome."""
 
     def __init__(self, broker_url: str | None = None, results_url: str | None = None) -> None:
         """Use the broker at ``broker_url``; by default TAGSWEEP_BROKER_URL.
 
-        Raises SettingsError where the environment is not usable.
+        Raises SettingsError if the environment is not usable.
         """
         config = settings.load()
         if broker_url is not None:
@@ -62,16 +62,32 @@ class TagSweep:
         max_affected: int | None = None,
         job_id: str | UUID | None = None,
     ) -> JobHandle:
-        """Take the tags ``names`` off the listed resources; each list any iterable of UUIDs.
+        """Take the tags ``names`` off the listed resources; each list is any iterable of UUIDs.
 
-        In place of a list, "*" is every resource of that type that carries the tags.
+        In place of a list, "*" means every resource of that type that carries the tags.
 
         ``dry_run``: only find out what would be removed. ``max_affected``: remove nothing at all
-        where more than that would be. ``job_id``: the same id again is the same job, never a
-        second one. Raises InvalidJob, a ValueError, before anything is sent; BrokerUnavailable
-        where the broker does not take it.
+        if more than that would be. ``job_id``: the same id again is the same job, never a second
+        one. Raises InvalidJob, a ValueError, before anything is sent; BrokerUnavailable if the
+        broker does not take it.
         """
-        return self._send_links(DetachJob, locals())
+        lists = {
+            "sources": sources,
+            "transformations": transformations,
+            "destinations": destinations,
+            "visualizations": visualizations,
+            "layers": layers,
+            "folders": folders,
+            "tables": tables,
+            "volumes": volumes,
+        }
+        body = {
+            "tenant": tenant,
+            "names": _plain(names, "names"),
+            "dry_run": dry_run,
+            "max_affected": max_affected,
+        }
+        return self._send_links(DetachJob, body, lists, job_id)
 
     def attach(  # noqa: PLR0913  # the eight lists of the contract, and the options of any job
         self,
@@ -90,11 +106,27 @@ class TagSweep:
         max_affected: int | None = None,
         job_id: str | UUID | None = None,
     ) -> JobHandle:
-        """Put the tags ``names``, created where they are missing, on each of the resources.
+        """Put the tags ``names``, which are created if missing, on each of the resources.
 
-        At least one id in all; the rest as in ``detach``.
+        Needs at least one id in all; the rest is as for ``detach``.
         """
-        return self._send_links(AttachJob, locals())
+        lists = {
+            "sources": sources,
+            "transformations": transformations,
+            "destinations": destinations,
+            "visualizations": visualizations,
+            "layers": layers,
+            "folders": folders,
+            "tables": tables,
+            "volumes": volumes,
+        }
+        body = {
+            "tenant": tenant,
+            "names": _plain(names, "names"),
+            "dry_run": dry_run,
+            "max_affected": max_affected,
+        }
+        return self._send_links(AttachJob, body, lists, job_id)
 
     def delete(  # noqa: PLR0913  # the lists of the contract, and the options of any job
         self,
@@ -109,8 +141,8 @@ class TagSweep:
     ) -> JobHandle:
         """Delete key/value tags from the listed workspaces; a tag is ``{"key": …, "value": …}``.
 
-        Without a value it goes by key alone. ``workspaces="*"`` is every workspace that has any of
-        them. Options and errors as in ``detach``.
+        Without a value, the key alone decides. ``workspaces="*"`` means every workspace that has
+        any of them. Options and errors are as for ``detach``.
         """
         body = {
             "tenant": tenant,
@@ -123,11 +155,12 @@ class TagSweep:
             whole = DeleteJob.parse({**body, "workspaces": EVERY}).head()
             return self._send(DeleteJob, whole, job_id)
         head = DeleteJob.parse_head(body).head()
+        given = {"workspaces": _texts(workspaces, "workspaces")}
+        taken = take(given, MAX_IDS_IN_ONE_MESSAGE + 1)
+        if _size(taken) <= MAX_IDS_IN_ONE_MESSAGE:
+            return self._send_whole(DeleteJob, {"workspaces": [], **head, **taken}, job_id)
         with NameSpool() as spool:
-            spool.add(_iterable(workspaces, "workspaces"))
-            if len(spool) <= MOST_IN_ONE_MESSAGE:
-                names = [name for part in spool.parts() for name in part]
-                return self._send(DeleteJob, {**head, "workspaces": names}, job_id)
+            spool.add(chain(taken["workspaces"], given["workspaces"]))
             parts = ({"workspaces": names} for names in spool.parts())
             return self._stream(DeleteJob, head, parts, job_id)
 
@@ -140,9 +173,9 @@ class TagSweep:
         max_affected: int | None = None,
         job_id: str | UUID | None = None,
     ) -> JobHandle:
-        """Take back what ``job``, an earlier one of the tenant's, has changed; the rest as above.
+        """Undo what ``job``, an earlier job of the tenant, has changed; options are as above.
 
-        Where it cannot be undone, the new job ends ``rejected`` and says why.
+        If it cannot be undone, the new job ends ``rejected`` and says why.
         """
         body = {"tenant": tenant, "job": str(job)}
         options = {"dry_run": dry_run, "max_affected": max_affected}
@@ -152,21 +185,34 @@ class TagSweep:
         """Return the handle of a job that was sent before."""
         return JobHandle(self._app, _job_id(job_id))
 
-    def _send_links(self, kind: type[Job], given: Mapping[str, Any]) -> JobHandle:
-        plain = {name: given[name] for name in ("tenant", "dry_run", "max_affected")}
-        every = {name: EVERY for name in RESOURCE_TYPES if _is_every(given[name])}
-        body = {**plain, **every, "names": _plain(given["names"], "names")}
-        head, job_id = kind.parse_head(body).head(), given["job_id"]
+    def _send_links(
+        self,
+        kind: type[Job],
+        body: dict[str, Any],
+        lists: Mapping[str, Ids],
+        job_id: str | UUID | None,
+    ) -> JobHandle:
+        every = {name: EVERY for name, ids in lists.items() if _is_every(ids)}
+        head = kind.parse_head({**body, **every}).head()
+        given = {name: _texts(ids, name) for name, ids in lists.items() if name not in every}
+        taken = take(given, MAX_IDS_IN_ONE_MESSAGE + 1)
+        if _size(taken) <= MAX_IDS_IN_ONE_MESSAGE:
+            return self._send_whole(kind, {**head, **taken}, job_id)
         with Spool() as spool:
-            for name in (one for one in RESOURCE_TYPES if one not in every):
-                spool.add(name, _iterable(given[name], name))
+            for name, ids in given.items():
+                spool.add(name, chain(taken.get(name, ()), ids))
             spool.check()
-            if len(spool) > MOST_IN_ONE_MESSAGE:
-                return self._stream(kind, head, ({"ids": ids} for ids in spool.parts()), job_id)
-            packed = next(spool.parts(), {})
-            kind.parse({**head, **packed})
-            lists = {name: list(unpack(ids)) for name, ids in packed.items()}
-            return self._send(kind, {**head, **lists}, job_id)
+            return self._stream(kind, head, ({"ids": ids} for ids in spool.parts()), job_id)
+
+    def _send_whole(
+        self, kind: type[Job], body: dict[str, Any], job_id: str | UUID | None
+    ) -> JobHandle:
+        """Send ``body``, with all its lists, as one message once it was seen to be valid."""
+        try:
+            kind.parse(body)
+        except InvalidJob as invalid:
+            raise InvalidJob(invalid.errors[:MAX_ERRORS]) from None
+        return self._send(kind, body, job_id)
 
     def _send(self, kind: type[Job], body: dict[str, Any], job_id: str | UUID | None) -> JobHandle:
         handle = self._handle(job_id)
@@ -215,12 +261,21 @@ def _plain(values: Iterable[Any], name: str) -> list[Any]:
     return [dict(one) if isinstance(one, Mapping) else one for one in _iterable(values, name)]
 
 
+def _texts(values: Ids, name: str) -> Iterator[Any]:
+    """Return an iterator over ``values``, in which UUIDs are text as they are in a message."""
+    return (str(one) if isinstance(one, UUID) else one for one in _iterable(values, name))
+
+
+def _size(lists: Mapping[str, list[Any]]) -> int:
+    return sum(map(len, lists.values()))
+
+
 def _is_every(values: Any) -> bool:
     return isinstance(values, str) and values == EVERY
 
 
 def _iterable(values: Any, name: str) -> Iterable[Any]:
-    """Return ``values`` where they can be a list; a lone text is a slip, not a list of letters."""
+    """Return ``values`` if they can be a list; a single text is a slip, not a list of letters."""
     if isinstance(values, str | bytes) or not isinstance(values, Iterable):
         reason = f'Expected a list of items but got type "{type(values).__name__}".'
         raise InvalidJob([{"path": f"/{name}", "code": "not_a_list", "reason": reason}])

@@ -1,6 +1,6 @@
-"""Long lists on their way to the broker: validated as they come, kept on disk, never in memory.
+"""Long lists on their way to the broker: validated as they are read, kept on disk, not in memory.
 
-Nothing is sent before the last id was seen to be valid: a bad one far behind leaves no half-sent
+Nothing is sent until the last id has been validated, so a bad one at the end leaves no half-sent
 job. A million ids take 16 MB on disk.
 """
 
@@ -9,30 +9,39 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
-from typing import IO, Self
-from uuid import UUID
+from typing import IO, Any, Self
 
 from tagsweep.worker.errors import InvalidJob, ItemError
 from tagsweep.worker.models import fields
-from tagsweep.worker.models import ids as resources
+from tagsweep.worker.models.ids import WIDTH, UnreadableIds, pack
 
-#: ids of one message: 2.1 MB, well below what AMQP takes; on its way it is copied several times
-PART = 100_000
-PART_OF_NAMES = 50_000
-#: ids validated and packed at once
+#: ids in one message: 2.1 MB, well below what AMQP takes; on its way it is copied several times
+IDS_PER_PART = 100_000
+NAMES_PER_PART = 50_000
+#: errors that are reported: nobody reads a million of them
+MAX_ERRORS = 100
+#: ids validated and packed at a time
 _BLOCK = 20_000
-#: faults that are named; with a million wrong ids nobody reads them all
-_MOST_ERRORS = 100
 #: bytes kept in memory before the disk is used
 _IN_MEMORY = 1 << 20
 
 
+def take(lists: Mapping[str, Iterator[Any]], limit: int) -> dict[str, list[Any]]:
+    """Take up to ``limit`` items in all from ``lists``, in their order; return those not empty."""
+    taken: dict[str, list[Any]] = {}
+    for name, items in lists.items():
+        if items_taken := list(islice(items, limit)):
+            taken[name] = items_taken
+            limit -= len(items_taken)
+    return taken
+
+
 class Spool:
-    """Ids of several lists, packed one after the other in a temporary file."""
+    """Ids of several lists, packed end to end in a temporary file."""
 
     def __init__(self) -> None:
         self._file: IO[bytes] = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115  # see __exit__
-        self._runs: list[tuple[str, int]] = []  # name of a list and how many ids it has
+        self._runs: list[tuple[str, int]] = []  # the name of a list and how many ids it has
         self._errors: list[ItemError] = []
 
     def __enter__(self) -> Self:
@@ -41,53 +50,50 @@ class Spool:
     def __exit__(self, *_: object) -> None:
         self._file.close()
 
-    def __len__(self) -> int:
-        return sum(size for _, size in self._runs)
-
-    def add(self, name: str, ids: Iterable[str | UUID]) -> None:
-        """Take the list ``name``; faults are kept for ``check``."""
+    def add(self, name: str, ids: Iterable[object]) -> None:
+        """Add ``ids`` to the list ``name``; errors are kept for ``check``."""
         ids = iter(ids)
         size = 0
-        while block := [str(one) if isinstance(one, UUID) else one for one in islice(ids, _BLOCK)]:
+        while block := list(islice(ids, _BLOCK)):
             try:
-                self._file.write(resources.pack(block))
-            except resources.UnreadableIds as error:
+                self._file.write(pack(block))
+            except UnreadableIds as error:
                 self._note(name, size, {at: block[at] for at in error.positions})
             size += len(block)
         if size:
             self._runs.append((name, size))
 
     def check(self) -> None:
-        """Raise InvalidJob (a ValueError) where any id was no UUID."""
+        """Raise InvalidJob (a ValueError) if any id is not a UUID."""
         if self._errors:
             raise InvalidJob(self._errors)
 
     def parts(self) -> Iterator[dict[str, bytes]]:
-        """Yield all ids, by list and packed, in parts of ``PART``."""
+        """Yield all ids, packed by list, in parts of up to IDS_PER_PART."""
         self._file.seek(0)
         part: dict[str, bytes] = {}
-        room = PART
+        room = IDS_PER_PART
         for name, size in self._runs:
             left = size
             while left:
                 taken = min(room, left)
-                part[name] = self._file.read(taken * resources.WIDTH)
+                part[name] = self._file.read(taken * WIDTH)
                 left -= taken
                 room -= taken
                 if not room:
                     yield part
-                    part, room = {}, PART
+                    part, room = {}, IDS_PER_PART
         if part:
             yield part
 
     def _note(self, name: str, start: int, faulty: Mapping[int, object]) -> None:
-        for at, one in islice(faulty.items(), _MOST_ERRORS - len(self._errors)):
-            code, reason = fields.fault(one, "invalid_uuid", "Must be a valid UUID.")
+        for at, value in islice(faulty.items(), MAX_ERRORS - len(self._errors)):
+            code, reason = fields.fault(value, "invalid_uuid", "Must be a valid UUID.")
             self._errors.append({"path": f"/{name}/{start + at}", "code": code, "reason": reason})
 
 
 class NameSpool:
-    """Ids of workspaces, one after the other in a temporary file."""
+    """Ids of workspaces, one a line, in a temporary file."""
 
     def __init__(self) -> None:
         self._file: IO[str] = tempfile.SpooledTemporaryFile(  # noqa: SIM115  # see __exit__
@@ -101,11 +107,8 @@ class NameSpool:
     def __exit__(self, *_: object) -> None:
         self._file.close()
 
-    def __len__(self) -> int:
-        return self._size
-
     def add(self, names: Iterable[str]) -> None:
-        """Take the names; raises InvalidJob (a ValueError) at the first that is not valid."""
+        """Add names; raises InvalidJob (a ValueError) at the first that is not valid."""
         for name in names:
             if not fields.identifies(name):
                 path, reason = f"/workspaces/{self._size}", fields.NO_IDENTIFIER
@@ -114,8 +117,8 @@ class NameSpool:
             self._size += 1
 
     def parts(self) -> Iterator[list[str]]:
-        """Yield all names in lists of ``PART_OF_NAMES``."""
+        """Yield all names in lists of up to NAMES_PER_PART."""
         self._file.seek(0)
         names = (line.rstrip("\n") for line in self._file)
-        while part := list(islice(names, PART_OF_NAMES)):
+        while part := list(islice(names, NAMES_PER_PART)):
             yield part

@@ -11,7 +11,7 @@ from uuid import uuid4
 import pytest
 
 from tagsweep import TagSweep
-from tagsweep.producer.spool import PART
+from tagsweep.producer.spool import IDS_PER_PART
 from tagsweep.worker.models.ids import pack
 from tagsweep.worker.models.records import ENDS
 from tests.chaos import scale
@@ -88,17 +88,19 @@ def test_workers_that_are_stopped_in_mid_stream(stack: ServerStack) -> None:
 
 def test_a_generator_that_is_slow(stack: ServerStack) -> None:
     tenant = new_tenant()
-    ids = new_ids(PART + 1_000, seed=9)
+    ids = new_ids(IDS_PER_PART + 1_000, seed=9)
     stack.store.tag(tenant, "t", tables=ids[:500])
     stack.start_worker(concurrency=2)
 
     def slowly() -> Iterator[str]:
-        yield from ids[:PART]
+        yield from ids[:IDS_PER_PART]
         time.sleep(LONG_S)  # the fault itself
-        yield from ids[PART:]
+        yield from ids[IDS_PER_PART:]
 
     sender = TagSweep(broker_url=stack.broker_url, results_url=stack.backend_url)
     done = sender.detach(tenant=tenant, names=["t"], tables=slowly()).result(timeout=60)
     close(sender._app, connections=True)
     assert done["status"] == "succeeded"
-    assert done["counts"] == counts(total=PART + 1_000, removed=500, absent=PART + 500)
+    assert done["counts"] == counts(
+        total=IDS_PER_PART + 1_000, removed=500, absent=IDS_PER_PART + 500
+    )

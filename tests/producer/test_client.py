@@ -227,8 +227,8 @@ def test_a_million_ids_from_a_generator_take_little_memory(redis_url: str) -> No
 def test_importing_the_producer_needs_no_database_driver() -> None:
     program = """if True:
         import sys
-        import producer
-        producer.TagSweep
+        import tagsweep
+        tagsweep.TagSweep
         wrong = {"sqlalchemy", "psycopg", "sqlite3", "alembic", "_sqlite3"} & set(sys.modules)
         sys.exit(f"imported: {wrong}" if wrong else 0)
     """

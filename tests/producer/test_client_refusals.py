@@ -108,3 +108,11 @@ def test_a_broker_that_is_down_is_told_within_five_seconds(kind: str, how_many: 
 def test_memory_without_a_worker_in_this_process_is_refused() -> None:
     with configured(), pytest.raises(TagsweepError, match="memory://"):
         TagSweep().detach(tenant="acme", names=["legacy"])
+
+
+@pytest.mark.parametrize("how_many", [150, 30_000])
+def test_of_many_bad_ids_a_hundred_are_reported(unheard: TagSweep, how_many: int) -> None:
+    with pytest.raises(InvalidJob) as raised:
+        unheard.detach(tenant="acme", names=["legacy"], tables=["no uuid"] * how_many)
+    reported = [error["path"] for error in raised.value.errors]
+    assert reported == [f"/tables/{place}" for place in range(100)]

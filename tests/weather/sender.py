@@ -181,7 +181,7 @@ def _guarded(lane: Callable[[queue.Queue[Order], list[str]], None], *arguments: 
 def main() -> None:
     """Carry out orders till there are no more."""
     # several parts, of lists that are quickly made
-    client.MOST_IN_ONE_MESSAGE, spool.PART = 2_000, 2_000
+    client.MAX_IDS_IN_ONE_MESSAGE, spool.IDS_PER_PART = 2_000, 2_000
     queues: dict[str, queue.Queue[Order]] = {name: queue.Queue() for name in LANES}
     for name, lane in LANES.items():
         arguments = (lane, queues[name], sys.argv[1:])
