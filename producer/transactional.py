@@ -14,7 +14,7 @@ A ``Session`` gives its connection by ``session.connection()``, an asynchronous 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -24,13 +24,8 @@ from tagsweep.worker import database
 from tagsweep.worker.broker import sending
 from tagsweep.worker.broker.app import app
 from tagsweep.worker.errors import BrokerUnavailable, InvalidJob, Rejected
-from tagsweep.worker.jobs import lifecycle, recording
-from tagsweep.worker.models.ids import WIDTH
+from tagsweep.worker.jobs import parts, queries, recording
 from tagsweep.worker.models.jobs import KINDS, Job
-from tagsweep.worker.models.records import Lists
-
-#: ids that are recorded as one row
-MOST_IDS = 250_000
 
 
 def record(
@@ -48,9 +43,9 @@ def record(
     fingerprint = valid.fingerprint()
     with database.lent(connection):
         created = recording.record_with_lists(
-            connection, job_id, valid, parts_of(valid), fingerprint=fingerprint
+            connection, job_id, valid, parts.parts_of(valid), fingerprint=fingerprint
         )
-        recorded = None if created else lifecycle.known(connection, job_id)
+        recorded = None if created else queries.get(connection, job_id)
     if recorded and recording.is_another(recorded, valid.kind, valid.tenant, fingerprint):
         raise Rejected(f"The id {job_id} is another job's already.")
     return job_id
@@ -91,23 +86,3 @@ def parse(body: Mapping[str, Any]) -> Job:
 def fault(path: str, code: str, reason: str) -> Any:
     """Return an item of a job's errors."""
     return {"path": path, "code": code, "reason": reason}
-
-
-def parts_of(job: Job) -> Iterator[Lists]:
-    """Yield the job's long lists in rows of at most MOST_IDS."""
-    names = job.workspace_ids()
-    for at in range(0, len(names), MOST_IDS):
-        yield Lists({}, names[at : at + MOST_IDS])
-    part: dict[int, bytes] = {}
-    room = MOST_IDS * WIDTH
-    for number, ids in job.packed().items():
-        at = 0
-        while at < len(ids):
-            part[number] = ids[at : at + room]
-            at += len(part[number])
-            room -= len(part[number])
-            if not room:
-                yield Lists(part, ())
-                part, room = {}, MOST_IDS * WIDTH
-    if part:
-        yield Lists(part, ())

@@ -13,7 +13,7 @@ from celery.canvas import xstarmap
 from celery.exceptions import TaskRevokedError
 
 from tagsweep.worker import database
-from tagsweep.worker.jobs import control, recording
+from tagsweep.worker.jobs import control, parts, recording
 from tagsweep.worker.models.jobs import DetachJob
 from tests.support.customers import (
     Customer,
@@ -230,8 +230,8 @@ def test_a_cancelled_job_calls_the_errback(customer: Customer, app: Celery, tena
     with configured(**customer.stack.settings), database.transaction() as connection:
         recorded = DetachJob.parse(body)
         task_id = uuid4()
-        recording.record_with_lists(connection, task_id, recorded, [recording.lists_of(recorded)])
-        control.pause(connection, task_id, paused=True)
+        recording.record_with_lists(connection, task_id, recorded, [parts.lists_of(recorded)])
+        control.pause(connection, task_id)
     sent = detach(app, body).apply_async(
         task_id=str(task_id), link=own(app, "note"), link_error=own(app, "failed")
     )
@@ -275,13 +275,13 @@ def test_revoking_a_recorded_job_changes_nothing(
     with configured(**customer.stack.settings), database.transaction() as connection:
         recorded = DetachJob.parse(job)
         task_id = uuid4()
-        recording.record_with_lists(connection, task_id, recorded, [recording.lists_of(recorded)])
-        control.pause(connection, task_id, paused=True)
+        recording.record_with_lists(connection, task_id, recorded, [parts.lists_of(recorded)])
+        control.pause(connection, task_id)
     sent = detach(app, job).apply_async(task_id=str(task_id))
     eventually(lambda: customer.stack.store.job(task_id).open)
     app.control.revoke(sent.id, terminate=True, reply=True, destination=_ours(customer))
     with configured(**customer.stack.settings), database.transaction() as connection:
-        control.pause(connection, task_id, paused=False)
+        control.resume(connection, task_id)
     assert sent.get(timeout=10)["counts"] == DONE
 
 

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, func, select
 
-from tagsweep.worker.jobs import recording
+from tagsweep.worker.jobs import parts, recording
 from tagsweep.worker.models.counts import words
 from tagsweep.worker.models.jobs import KINDS, Job
 from tagsweep.worker.models.records import ENDS
@@ -143,7 +143,7 @@ class World:
         """Record a job in the store, as a service in its own transaction does; no message."""
         job = errand.job()
         with self.store.transaction() as connection:
-            recording.record_with_lists(connection, UUID(errand.id), job, [recording.lists_of(job)])
+            recording.record_with_lists(connection, UUID(errand.id), job, [parts.lists_of(job)])
 
     def wait(self, seconds: float) -> None:
         """Return once every job has ended and nothing waits to be published; fail otherwise."""

@@ -13,7 +13,7 @@ from sqlalchemy import text
 from tagsweep.worker import database
 from tagsweep.worker.broker.delivery import Delivery
 from tagsweep.worker.events import relay
-from tagsweep.worker.jobs import lifecycle
+from tagsweep.worker.jobs import control
 from tagsweep.worker.models.jobs import KINDS
 from tagsweep.worker.tasks import acceptance, recovery, sweeping
 from tests.chaos import boundaries, scale
@@ -100,7 +100,7 @@ def _sweep() -> None:
 
 def _cancel(job_id: UUID) -> None:
     with database.transaction() as connection:
-        lifecycle.cancel(connection, job_id)
+        control.cancel(connection, job_id)
     relay.deliver(job_id)
 
 

@@ -14,7 +14,7 @@ import redis
 from tagsweep.worker import database
 from tagsweep.worker.errors import BrokerUnavailable
 from tagsweep.worker.events import outbox, redis_stream, relay
-from tagsweep.worker.jobs import dispatch, lifecycle
+from tagsweep.worker.jobs import dispatch, queries
 from tagsweep.worker.models.events import STREAM
 from tests.servers import RabbitMQ, Redis
 from tests.servers.server import Server
@@ -93,7 +93,7 @@ def test_who_asks_once_more_while_only_the_event_waits_is_answered(
         with database.transaction() as connection:
             outbox.remember_reply(connection, job_id, "", job_id.hex)
         with database.reading() as connection:
-            job = lifecycle.known(connection, job_id)
+            job = queries.get(connection, job_id)
         dispatch.answer_again(job)
         stored: Any = client.get(f"celery-task-meta-{job_id.hex}")
     assert json.loads(stored)["result"] == json.loads(row.event)["data"]

@@ -8,7 +8,7 @@ import pytest
 
 from tagsweep.worker import database
 from tagsweep.worker.errors import NoSuchJob
-from tagsweep.worker.jobs import lifecycle, scheduling
+from tagsweep.worker.jobs import control, lifecycle, scheduling
 from tagsweep.worker.models.records import JobRecord
 from tagsweep.worker.store import KINDS
 from tagsweep.worker.tasks import sweeping
@@ -18,7 +18,7 @@ from tests.support.stores import Store, counts, new_ids
 
 def _cancel(job_id: UUID) -> JobRecord:
     with database.transaction() as connection:
-        return lifecycle.cancel(connection, job_id)
+        return control.cancel(connection, job_id)
 
 
 def _three_chunks(store: Store, tenant: str) -> UUID:

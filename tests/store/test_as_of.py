@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 
 from tagsweep.worker import database
-from tagsweep.worker.jobs import lifecycle, recording, scheduling
+from tagsweep.worker.jobs import parts, queries, recording, scheduling
 from tagsweep.worker.store import delete, detach
 from tagsweep.worker.tasks import starting
 from tests.support import driving, receipts
@@ -79,8 +79,8 @@ def test_the_time_of_acceptance_is_that_of_recording_not_of_the_transaction_s_st
         scheduling.any_open(connection)  # the transaction has begun
         postgres_store.tag(tenant, "legacy", tables=ids)
         recording.record(connection, job_id, job)
-        recorded = lifecycle.get(connection, job_id)
-        starting.start(connection, recorded, recording.lists_of(job))
+        recorded = queries.lock(connection, job_id)
+        starting.start(connection, recorded, parts.lists_of(job))
     assert driving.finish(job_id)["counts"] == counts(total=1, removed=1)
 
 

@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 
 from tagsweep.worker import database, settings
 from tagsweep.worker.events import outbox
-from tagsweep.worker.jobs import control, lifecycle, recording
+from tagsweep.worker.jobs import control, parts, queries, recording
 from tagsweep.worker.models.ids import number_of, pack
 from tagsweep.worker.models.jobs import (
     AttachJob,
@@ -59,22 +59,22 @@ def record(job: Job, job_id: UUID | None = None) -> UUID:
     """Record a job whole, as a service in its own transaction does; nobody has split it yet."""
     job_id = job_id or uuid4()
     with database.transaction() as connection:
-        recording.record_with_lists(connection, job_id, job, [recording.lists_of(job)])
+        recording.record_with_lists(connection, job_id, job, [parts.lists_of(job)])
     return job_id
 
 
-def record_parts(job: Job, parts: Iterable[Lists]) -> UUID:
+def record_parts(job: Job, lists: Iterable[Lists]) -> UUID:
     """Record a job whose lists are stored in several parts."""
     job_id = uuid4()
     with database.transaction() as connection:
-        recording.record_with_lists(connection, job_id, job, parts)
+        recording.record_with_lists(connection, job_id, job, lists)
     return job_id
 
 
 def split(job_id: UUID, *, at_once: bool = False) -> None:
     """Split a job that is recorded; ``at_once``: apply it where it has but one chunk."""
     with database.transaction() as connection:
-        starting.start(connection, lifecycle.get(connection, job_id), at_once=at_once)
+        starting.start(connection, queries.lock(connection, job_id), at_once=at_once)
 
 
 def opened(job: Job) -> UUID:
@@ -89,8 +89,8 @@ def run(job: Job) -> dict[str, Any]:
     job_id = uuid4()
     with database.transaction() as connection:
         recording.record(connection, job_id, job)
-        recorded = lifecycle.get(connection, job_id)
-        starting.start(connection, recorded, recording.lists_of(job))
+        recorded = queries.lock(connection, job_id)
+        starting.start(connection, recorded, parts.lists_of(job))
     return finish(job_id)
 
 
@@ -108,7 +108,7 @@ def step() -> None:
 def cancel(job_id: UUID) -> dict[str, Any]:
     """Cancel a job of which no worker has a chunk in hand; return its completion data."""
     with database.transaction() as connection:
-        lifecycle.cancel(connection, job_id)
+        control.cancel(connection, job_id)
     return finish(job_id)
 
 

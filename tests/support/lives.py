@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tagsweep.worker import database
 from tagsweep.worker.errors import NothingToRetry
-from tagsweep.worker.jobs import control, lifecycle
+from tagsweep.worker.jobs import control
 from tagsweep.worker.models.jobs import Job
 from tagsweep.worker.tasks import sweeping
 from tests.chaos import boundaries
@@ -38,7 +38,7 @@ def do(step: str, store: Store, job_id: UUID) -> None:
                 return
     elif kind == "cancel":
         with database.transaction() as connection:
-            lifecycle.cancel(connection, job_id)
+            control.cancel(connection, job_id)
     elif kind == "mend":
         receipts.keep(store, [])
     elif kind == "retry":

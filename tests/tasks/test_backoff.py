@@ -11,7 +11,7 @@ from sqlalchemy import text, update
 
 from tagsweep.worker import database
 from tagsweep.worker.doctor import checks
-from tagsweep.worker.jobs import backoff, lifecycle, scheduling
+from tagsweep.worker.jobs import backoff, queries, scheduling
 from tagsweep.worker.models import views
 from tagsweep.worker.models.tables import chunk, job
 from tagsweep.worker.models.types import ago
@@ -59,7 +59,7 @@ def _opened(store: Store, tenant: str, ids: list[str]) -> UUID:
 
 def _shown(job_id: UUID) -> dict[str, Any]:
     with database.reading() as connection:
-        return views.of(lifecycle.known(connection, job_id), None)
+        return views.of(queries.get(connection, job_id), None)
 
 
 def test_a_chunk_that_is_refused_holds_up_neither_its_job_nor_others(

@@ -20,7 +20,7 @@ from tagsweep.worker.errors import (
     NoSuchJob,
     Rejected,
 )
-from tagsweep.worker.jobs import lifecycle, undoable
+from tagsweep.worker.jobs import lifecycle, queries, undoable
 from tagsweep.worker.models import sorting
 from tagsweep.worker.models.records import Chunk, JobRecord
 from tagsweep.worker.models.statements import Statement
@@ -97,7 +97,7 @@ def _held(connection: Connection, job: JobRecord) -> JobRecord:
     """Return the job that is to be undone, held, so that nobody retries or forgets it meanwhile."""
     undone = UUID(job.head["job"])
     try:
-        found = lifecycle.get(connection, undone)
+        found = queries.lock(connection, undone)
     except NoSuchJob:
         found = None
     return undoable.check(found, job.tenant, undone)

@@ -1,4 +1,4 @@
-"""What may be asked of a job that is recorded: retry it, pause it, let it go on, take it back."""
+"""Cancel, retry, pause, resume and withdraw a recorded job."""
 
 from __future__ import annotations
 
@@ -10,30 +10,50 @@ from sqlalchemy import Connection, and_, delete, select, update
 
 from tagsweep.worker.broker import results
 from tagsweep.worker.errors import BrokerUnavailable, NothingToRetry, NotRunning
-from tagsweep.worker.jobs import backoff, failures, lifecycle
+from tagsweep.worker.jobs import backoff, failures, lifecycle, queries
 from tagsweep.worker.models.records import RETRYABLE, JobRecord
 from tagsweep.worker.models.tables import chunk as chunks
 from tagsweep.worker.models.tables import job as jobs
 
 
-def retry(connection: Connection, job_id: UUID) -> JobRecord:
-    """Let a job that ended run again on exactly its failed and unprocessed items.
+def cancel(connection: Connection, job_id: UUID) -> JobRecord:
+    """Let no further chunk of the job start; those that workers hold are finished and count.
 
-    Its old answer is forgotten. After the commit ``broker.wake`` makes it begin at once; without,
-    recovery does. Raises NoSuchJob; NothingToRetry where it is no job that ended ``partial``,
-    ``failed`` or ``cancelled``, or where nothing is kept that could be done again.
+    A job that has ended stays as it is. Raises NoSuchJob.
     """
-    job = lifecycle.get(connection, job_id)
+    job = queries.lock(connection, job_id)
+    if job.ended:
+        return job
+    still_open = and_(chunks.c.job_id == job_id, chunks.c.state == "open")
+    free = select(chunks.c.number).where(still_open).with_for_update(skip_locked=True).cte("held")
+    this = and_(chunks.c.job_id == job_id, chunks.c.number.in_(select(free.c.number)))
+    dropping = update(chunks).where(this).values(state="dropped").returning(chunks.c.number)
+    dropped = len(connection.execute(dropping).all())
+    # a chunk whose worker died would stay open in a job that is paused or put off
+    values: dict[str, Any] = {"cancelling": True, "paused": False, "retry_at": None}
+    cancelled = lifecycle.change(connection, job, by={"open": -dropped}, **values)
+    if cancelled.open:
+        return cancelled
+    return lifecycle.end(connection, cancelled, "cancelled", apart=True)
+
+
+def retry(connection: Connection, job_id: UUID) -> JobRecord:
+    """Reopen a job that has ended, for exactly its failed and unprocessed items.
+
+    Its stored result is deleted. Raises NoSuchJob; NothingToRetry if it did not end ``partial``,
+    ``failed`` or ``cancelled``, or if no record is left of what to do again.
+    """
+    job = queries.lock(connection, job_id)
     if job.status not in RETRYABLE:
         raise NothingToRetry(f"Job {job_id} is {job.status}: there is nothing to retry.")
     if job.forgotten_at:
-        raise NothingToRetry(f"What job {job_id} did is kept no longer: send it anew.")
+        raise NothingToRetry(f"The record of job {job_id} has expired: send the job again.")
     again: dict[str, Any] = {"finished_at": None, "errors": []}
     again |= {"cancelling": False, "paused": False, **backoff.GOT_ON}
     if job.matched is None:
         if not (job.complete and job.parts):
             raise NothingToRetry(
-                f"Job {job_id} ended before its lists were recorded: send it anew."
+                f"Job {job_id} ended before its lists were recorded: send it again."
             )
         _forget_answer(job_id)
         return lifecycle.change(connection, job, status="queued", **again)
@@ -51,29 +71,38 @@ def retry(connection: Connection, job_id: UUID) -> JobRecord:
 
 
 def _forget_answer(job_id: UUID) -> None:
-    """Forget it while the job is held: afterwards it could be that of the next end already."""
-    with suppress(BrokerUnavailable):  # then the relay does it at the next end
+    """Delete it while the job is locked: later it might be the result of the next end."""
+    with suppress(BrokerUnavailable):  # the relay deletes it at the next end
         results.forget(job_id)
 
 
-def pause(connection: Connection, job_id: UUID, *, paused: bool) -> JobRecord:
-    """Let no further chunk of the job begin till it is resumed; raises NoSuchJob, NotRunning.
+def pause(connection: Connection, job_id: UUID) -> JobRecord:
+    """Let no further chunk of the job start until it is resumed; raises NoSuchJob, NotRunning."""
+    job = _running(connection, job_id)
+    if job.cancelling:
+        raise NotRunning(f"Job {job_id} is being cancelled and is about to end.")
+    return lifecycle.change(connection, job, paused=True)
 
-    A job that is put off and resumed is tried at once.
+
+def resume(connection: Connection, job_id: UUID) -> JobRecord:
+    """Let a paused job continue, and try at once one that is put off.
+
+    Raises NoSuchJob, NotRunning.
     """
-    job = lifecycle.get(connection, job_id)
-    if job.ended:
-        raise NotRunning(f"Job {job_id} has ended: {job.status}.")
-    if paused and job.cancelling:
-        raise NotRunning(f"Job {job_id} is being cancelled: it comes to its end at once.")
-    if paused:
-        return lifecycle.change(connection, job, paused=True)
+    job = _running(connection, job_id)
     _hasten(connection, job_id)
     return lifecycle.change(connection, job, paused=False, retry_at=None)
 
 
+def _running(connection: Connection, job_id: UUID) -> JobRecord:
+    job = queries.lock(connection, job_id)
+    if job.ended:
+        raise NotRunning(f"Job {job_id} has ended: {job.status}.")
+    return job
+
+
 def _hasten(connection: Connection, job_id: UUID) -> None:
-    """Let chunks that are put off be tried at once; those that a worker has in hand are."""
+    """Let chunks that are put off be tried at once; one that a worker holds is being tried."""
     put_off = and_(chunks.c.job_id == job_id, chunks.c.retry_at.is_not(None))
     free = select(chunks.c.number).where(put_off).with_for_update(skip_locked=True)
     these = and_(chunks.c.job_id == job_id, chunks.c.number.in_(free))
@@ -81,19 +110,16 @@ def _hasten(connection: Connection, job_id: UUID) -> None:
 
 
 def withdraw(connection: Connection, job_id: UUID, nonce: str) -> bool:
-    """Take back a job that nobody has begun, as if it had never been recorded.
+    """Delete a job that no worker has started, as if it had never been recorded.
 
-    Only by who recorded it with this ``nonce``, and only while nobody was promised that it will be
-    done (``keep``). False: it has begun, or was promised, and goes on.
+    Only whoever recorded it knows its ``nonce``, and a job that was promised to anyone
+    (``promise``) has none. Return False if it has started, or was promised: it continues.
     """
     this = and_(jobs.c.id == job_id, jobs.c.nonce == nonce, jobs.c.status == "queued")
     return connection.execute(delete(jobs).where(this).returning(jobs.c.id)).first() is not None
 
 
-def keep(connection: Connection, job_id: UUID) -> bool:
-    """Let nobody take the job back: whoever is told that it will be done can rely on it.
-
-    False where there is no such job, or no more.
-    """
+def promise(connection: Connection, job_id: UUID) -> bool:
+    """Make it impossible to withdraw the job; return False if it does not exist (any more)."""
     kept = update(jobs).where(jobs.c.id == job_id).values(nonce=None).returning(jobs.c.id)
     return connection.execute(kept).first() is not None

@@ -7,16 +7,16 @@ one UPDATE of its row, never by counting chunks: two last chunks would each see 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields, replace
+from dataclasses import replace
 from functools import cache
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection, Update, and_, bindparam, insert, select, update
 
-from tagsweep.worker.errors import ItemError, NoSuchJob
+from tagsweep.worker.errors import ItemError
 from tagsweep.worker.events import outbox
-from tagsweep.worker.jobs import backoff, failures, report
+from tagsweep.worker.jobs import backoff, failures, queries, report
 from tagsweep.worker.models.events import JobCompleted
 from tagsweep.worker.models.records import Chunk, JobRecord, Outcome
 from tagsweep.worker.models.tables import chunk as chunks
@@ -24,33 +24,7 @@ from tagsweep.worker.models.tables import job as jobs
 from tagsweep.worker.models.types import clock
 from tagsweep.worker.store import KINDS, selection
 
-COLUMNS = tuple(jobs.c[field.name] for field in fields(JobRecord))
-
-_THIS = select(*COLUMNS).where(jobs.c.id == bindparam("this", type_=jobs.c.id.type))
-_THIS_HELD = _THIS.with_for_update(key_share=True)
 _NEW_CHUNK = insert(chunks)
-
-
-def find(connection: Connection, job_id: UUID) -> JobRecord | None:
-    """Return the job as it is now; None where there is none."""
-    row = connection.execute(_THIS, {"this": job_id}).one_or_none()
-    return JobRecord(*row) if row else None
-
-
-def known(connection: Connection, job_id: UUID) -> JobRecord:
-    """Return the job as it is now; raises NoSuchJob."""
-    job = find(connection, job_id)
-    if job is None:
-        raise NoSuchJob(f"There is no job {job_id}.")
-    return job
-
-
-def get(connection: Connection, job_id: UUID) -> JobRecord:
-    """Return the job and hold it till the end of the transaction; raises NoSuchJob."""
-    row = connection.execute(_THIS_HELD, {"this": job_id}).one_or_none()
-    if row is None:
-        raise NoSuchJob(f"There is no job {job_id}.")
-    return JobRecord(*row)
 
 
 def begin(
@@ -124,25 +98,6 @@ def drop(connection: Connection, job: JobRecord, chunk: Chunk) -> JobRecord:
     return counted if counted.open else end(connection, counted, apart=True)
 
 
-def cancel(connection: Connection, job_id: UUID) -> JobRecord:
-    """Let no further chunk of the job begin; those that workers hold are finished and count.
-
-    A job that has ended stays as it is. Raises NoSuchJob.
-    """
-    job = get(connection, job_id)
-    if job.ended:
-        return job
-    open_ones = select(chunks.c.number).where(chunks.c.job_id == job_id, chunks.c.state == "open")
-    held = open_ones.with_for_update(skip_locked=True).cte("held")
-    this = and_(chunks.c.job_id == job_id, chunks.c.number.in_(select(held.c.number)))
-    dropping = update(chunks).where(this).values(state="dropped").returning(chunks.c.number)
-    dropped = len(connection.execute(dropping).all())
-    # paused, or put off, a chunk that its worker lost would not be dropped
-    told: dict[str, Any] = {"cancelling": True, "paused": False, "retry_at": None}
-    cancelled = change(connection, job, by={"open": -dropped}, **told)
-    return cancelled if cancelled.open else end(connection, cancelled, "cancelled", apart=True)
-
-
 def end(  # noqa: PLR0913  # of which most are seldom given
     connection: Connection,
     job: JobRecord,
@@ -183,7 +138,7 @@ def give_up(connection: Connection, job_id: UUID, reason: str) -> JobRecord:
 
     Raises NoSuchJob.
     """
-    job = get(connection, job_id)
+    job = queries.lock(connection, job_id)
     if job.status != "queued":
         return job
     errors: list[ItemError] = [{"path": "", "code": "gave_up", "reason": reason}]
@@ -220,7 +175,7 @@ def _changing(values: tuple[str, ...], now: tuple[str, ...], by: tuple[str, ...]
         name: jobs.c[name] + bindparam(f"by_{name}", type_=jobs.c[name].type) for name in by
     }
     this = jobs.c.id == bindparam("this", type_=jobs.c.id.type)
-    return update(jobs).where(this).values(changed).returning(*COLUMNS)
+    return update(jobs).where(this).values(changed).returning(*queries.COLUMNS)
 
 
 def _close_chunk(connection: Connection, job: JobRecord, chunk: Chunk, state: str) -> None:

@@ -1,4 +1,4 @@
-"""Jobs as lists and numbers, for those who look on: nothing here changes anything."""
+"""Read jobs: one, locked or not; lists of them; numbers. Nothing here changes a row."""
 
 from __future__ import annotations
 
@@ -8,14 +8,41 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, func, or_, select
 
+from tagsweep.worker.errors import NoSuchJob
 from tagsweep.worker.models.records import ENDS, JobRecord
 from tagsweep.worker.models.tables import job as jobs
 from tagsweep.worker.models.tables import set_aside as set_aside_table
 from tagsweep.worker.models.types import ago
 
-_COLUMNS = tuple(jobs.c[field.name] for field in fields(JobRecord))
+COLUMNS = tuple(jobs.c[field.name] for field in fields(JobRecord))
+
+_THIS = select(*COLUMNS).where(jobs.c.id == bindparam("this", type_=jobs.c.id.type))
+_THIS_LOCKED = _THIS.with_for_update(key_share=True)
+
+
+def find(connection: Connection, job_id: UUID) -> JobRecord | None:
+    """Return the job as it is now; None if there is none."""
+    row = connection.execute(_THIS, {"this": job_id}).one_or_none()
+    return JobRecord(*row) if row else None
+
+
+def get(connection: Connection, job_id: UUID) -> JobRecord:
+    """Return the job as it is now; raises NoSuchJob."""
+    return _existing(find(connection, job_id), job_id)
+
+
+def lock(connection: Connection, job_id: UUID) -> JobRecord:
+    """Return the job, its row locked until the end of the transaction; raises NoSuchJob."""
+    row = connection.execute(_THIS_LOCKED, {"this": job_id}).one_or_none()
+    return _existing(JobRecord(*row) if row else None, job_id)
+
+
+def _existing(job: JobRecord | None, job_id: UUID) -> JobRecord:
+    if job is None:
+        raise NoSuchJob(f"There is no job {job_id}.")
+    return job
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +86,7 @@ def page(  # noqa: PLR0913  # of what, and from where on
     ``back``: those before it, in the opposite order, nearest first. ``offset``: so many of them
     are passed over.
     """
-    query = select(*_COLUMNS).where(wanted.condition()).limit(most).offset(offset)
+    query = select(*COLUMNS).where(wanted.condition()).limit(most).offset(offset)
     if beside is not None:
         query = query.where(_newer(*beside) if back else _older(*beside))
     order = (jobs.c.accepted_at, jobs.c.id)
@@ -71,7 +98,7 @@ def latest(
     connection: Connection, tenant: str | None, status: str | None, most: int
 ) -> list[JobRecord]:
     """Return the newest jobs, of one tenant and in one status where given."""
-    query = select(*_COLUMNS).order_by(jobs.c.accepted_at.desc(), jobs.c.id).limit(most)
+    query = select(*COLUMNS).order_by(jobs.c.accepted_at.desc(), jobs.c.id).limit(most)
     if tenant is not None:
         query = query.where(jobs.c.tenant == tenant)
     if status is not None:
@@ -81,7 +108,7 @@ def latest(
 
 def running(connection: Connection, tenants: Collection[str], most: int = 200) -> list[JobRecord]:
     """Return jobs of these tenants that have chunks open."""
-    query = select(*_COLUMNS).where(jobs.c.open > 0, jobs.c.tenant.in_(tenants))
+    query = select(*COLUMNS).where(jobs.c.open > 0, jobs.c.tenant.in_(tenants))
     rows = connection.execute(query.order_by(jobs.c.accepted_at).limit(most))
     return [JobRecord(*row) for row in rows]
 
@@ -108,7 +135,7 @@ def stuck(connection: Connection, seconds: float, most: int = 20) -> list[JobRec
     whole = and_(jobs.c.status == "queued", jobs.c.parts_in >= jobs.c.parts)
     still = and_(or_(jobs.c.open > 0, whole), ~jobs.c.paused, moved < ago(seconds))
     query = (
-        select(*_COLUMNS)
+        select(*COLUMNS)
         .where(still, jobs.c.waiting.is_(None))
         .order_by(jobs.c.accepted_at)
         .limit(most)
@@ -119,7 +146,7 @@ def stuck(connection: Connection, seconds: float, most: int = 20) -> list[JobRec
 def waiting(connection: Connection) -> tuple[int, JobRecord | None]:
     """Return how many jobs wait because the store refuses something of them, and the oldest."""
     these = and_(jobs.c.waiting.is_not(None), or_(jobs.c.open > 0, jobs.c.status == "queued"))
-    oldest = select(*_COLUMNS).where(these).order_by(jobs.c.accepted_at, jobs.c.id).limit(1)
+    oldest = select(*COLUMNS).where(these).order_by(jobs.c.accepted_at, jobs.c.id).limit(1)
     row = connection.execute(oldest).first()
     if row is None:
         return 0, None
@@ -129,7 +156,7 @@ def waiting(connection: Connection) -> tuple[int, JobRecord | None]:
 
 def paused(connection: Connection, most: int = 20) -> list[JobRecord]:
     """Return jobs that somebody has paused."""
-    query = select(*_COLUMNS).where(jobs.c.paused, jobs.c.status.not_in(ENDS))
+    query = select(*COLUMNS).where(jobs.c.paused, jobs.c.status.not_in(ENDS))
     rows = connection.execute(query.order_by(jobs.c.accepted_at).limit(most))
     return [JobRecord(*row) for row in rows]
 

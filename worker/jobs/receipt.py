@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Row, and_, select
 
 from tagsweep.worker import database
 from tagsweep.worker.errors import Forgotten, NoSuchJob
-from tagsweep.worker.jobs import lifecycle
+from tagsweep.worker.jobs import queries
 from tagsweep.worker.models.counts import words
 from tagsweep.worker.models.ids import name_of, slices
 from tagsweep.worker.models.records import Chunk, JobRecord
@@ -81,7 +81,7 @@ def columns(job_id: UUID, tenant: str | None) -> tuple[str, ...]:
 
 
 def _kept(connection: Connection, job_id: UUID, tenant: str | None) -> JobRecord:
-    job = lifecycle.known(connection, job_id)
+    job = queries.get(connection, job_id)
     if tenant is not None and job.tenant != tenant:
         raise NoSuchJob(f"There is no job {job_id}.")
     if job.forgotten_at:

@@ -1,7 +1,7 @@
-"""Record jobs, from whichever door they come; what is recorded is never lost.
+"""Record jobs; what is recorded is never lost.
 
-All doors come here: a message, a part of a stream, the command line, a service that shares the
-database. None of them changes a tag.
+Every way in leads here: a message, a part of a stream, the gateway, the command line, a service
+that shares the database. None of them changes a tag.
 """
 
 from __future__ import annotations
@@ -11,33 +11,24 @@ from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Table, and_, func, update
+from sqlalchemy import Connection, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from tagsweep.worker.errors import ItemError
-from tagsweep.worker.jobs import lifecycle, undoable
-from tagsweep.worker.models import sorting
+from tagsweep.worker.jobs import lifecycle, parts, queries, undoable
 from tagsweep.worker.models.fields import identifies
 from tagsweep.worker.models.jobs import Job, UndoJob, fingerprint_of
 from tagsweep.worker.models.parts import Part
 from tagsweep.worker.models.records import JobRecord, Lists
 from tagsweep.worker.models.tables import job as job_table
-from tagsweep.worker.models.tables import part as part_table
-from tagsweep.worker.models.types import clock
 
 # put together once: that takes longer than to execute it
 _NEW_JOB = {
     dialect.__name__.rpartition(".")[2]: dialect.insert(job_table)
     .on_conflict_do_nothing()
-    .returning(*lifecycle.COLUMNS)
+    .returning(*queries.COLUMNS)
     for dialect in (postgresql, sqlite)
 }
-
-
-def lists_of(source: Job | Part) -> Lists:
-    """Return the long lists that ``source`` carries."""
-    names = source.workspaces if isinstance(source, Part) else source.workspace_ids()
-    return Lists(source.packed(), names)
 
 
 def record(connection: Connection, job_id: UUID, job: Job) -> JobRecord | None:
@@ -74,9 +65,9 @@ def record_with_lists(  # noqa: PLR0913  # of which two are seldom given
     may take it back (``jobs.control``). Return False where the id is taken. Raises NoSuchJob,
     Forgotten or CannotUndo, before anything is recorded, where an undo can be none.
     """
-    if isinstance(job, UndoJob) and lifecycle.find(connection, job_id) is None:
+    if isinstance(job, UndoJob) and queries.find(connection, job_id) is None:
         undone = UUID(job.job)
-        undoable.check(lifecycle.find(connection, undone), job.tenant, undone)
+        undoable.check(queries.find(connection, undone), job.tenant, undone)
     return record_whole(connection, job_id, job, lists, fingerprint=fingerprint, nonce=nonce)
 
 
@@ -105,7 +96,7 @@ def record_whole(  # noqa: PLR0913  # the same
         return False
     number = -1
     for number, some in enumerate(lists):
-        _keep(connection, job_id, number, some)
+        parts.store(connection, job_id, number, some)
     counted = {"parts_in": number + 1, "parts": number + 1}
     connection.execute(update(job_table).where(job_table.c.id == job_id).values(counted))
     return True
@@ -151,36 +142,7 @@ def record_stream(connection: Connection, part: Part, job: Job) -> JobRecord:
             "nonce": part.nonce,
         },
     )
-    return created or lifecycle.known(connection, part.job_id)
-
-
-def take_part(connection: Connection, part: Part) -> bool:
-    """Keep a part of a stream whose job is recorded; True: now all of them are in.
-
-    A part that came before, that another run of the producer sent, or whose job is split already
-    changes nothing.
-    """
-    if not _keep(connection, part.job_id, part.number, lists_of(part)):
-        return False
-    is_ours = and_(
-        job_table.c.id == part.job_id,
-        job_table.c.nonce == part.nonce,
-        job_table.c.status == "queued",
-    )
-    # the last statement: it holds the job's row, and puts two last parts one behind the other
-    known = func.coalesce(part.parts, job_table.c.parts)
-    counted = (
-        update(job_table)
-        .where(is_ours)
-        .values(parts_in=job_table.c.parts_in + 1, parts=known, part_at=clock())
-    )
-    row = connection.execute(
-        counted.returning(job_table.c.parts_in, job_table.c.parts)
-    ).one_or_none()
-    if row is None:
-        _drop(connection, part)
-        return False
-    return row.parts is not None and row.parts_in >= row.parts
+    return created or queries.get(connection, part.job_id)
 
 
 def is_another(recorded: JobRecord, kind: str, tenant: str | None, fingerprint: bytes) -> bool:
@@ -204,31 +166,3 @@ def _let_the_clock_tick(connection: Connection) -> None:
     """
     if connection.dialect.name == "sqlite":
         time.sleep((1_000_000 - time.time_ns() % 1_000_000) / 1e9)
-
-
-def _keep(connection: Connection, job_id: UUID, number: int, lists: Lists) -> bool:
-    """Keep the lists of a part, each sorted; False where that part is there already."""
-    table = part_table
-    own = {"job_id": job_id, "number": number, "resource_type": 0}
-    names = lists.names and sorting.distinct(sorting.pack_names(lists.names), sorting.NAME_WIDTH)
-    statement = _insert(connection, table).values({**own, "entries": names or None})
-    statement = statement.on_conflict_do_nothing().returning(table.c.number)
-    if connection.execute(statement).first() is None:
-        return False
-    rows = [
-        {**own, "resource_type": number_of_type, "entries": sorting.distinct(ids)}
-        for number_of_type, ids in lists.ids.items()
-    ]
-    if rows:
-        connection.execute(table.insert(), rows)
-    return True
-
-
-def _drop(connection: Connection, part: Part) -> None:
-    this = (part_table.c.job_id == part.job_id) & (part_table.c.number == part.number)
-    connection.execute(part_table.delete().where(this))
-
-
-def _insert(connection: Connection, table: Table) -> Any:
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    return dialect.insert(table)

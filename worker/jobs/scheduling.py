@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, true
 
-from tagsweep.worker.jobs.lifecycle import find, known
+from tagsweep.worker.jobs import queries
 from tagsweep.worker.models.records import Chunk, JobRecord
 from tagsweep.worker.models.tables import chunk as chunks
 from tagsweep.worker.models.tables import job as jobs
@@ -44,7 +44,7 @@ def claim(connection: Connection) -> tuple[JobRecord, Chunk] | None:
         row = connection.execute(query).one_or_none()
     if row is None:
         return None
-    job = find(connection, row.job_id)
+    job = queries.find(connection, row.job_id)
     assert job is not None  # the chunk's foreign key  # noqa: S101
     return job, Chunk.of(row)
 
@@ -56,7 +56,7 @@ def claim_again(
     this = and_(chunks.c.job_id == job_id, chunks.c.number == number, chunks.c.state == "open")
     held = select(chunks).where(this).with_for_update(skip_locked=True)
     row = connection.execute(held).one_or_none()
-    return (known(connection, job_id), Chunk.of(row)) if row else None
+    return (queries.get(connection, job_id), Chunk.of(row)) if row else None
 
 
 def open_chunks(connection: Connection, job: JobRecord) -> Iterator[Chunk]:

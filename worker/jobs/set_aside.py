@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 from sqlalchemy import Connection
 
 from tagsweep.worker import database
-from tagsweep.worker.jobs import lifecycle
+from tagsweep.worker.jobs import queries
 from tagsweep.worker.models.tables import set_aside as set_aside_table
 
 #: of what is kept of a message
@@ -20,7 +20,7 @@ def keep(task: str, task_id: str, body: object, reason: str) -> bool:
     with database.transaction() as connection:
         set_aside(connection, task, task_id, body, reason)
         try:
-            return lifecycle.find(connection, UUID(task_id)) is not None
+            return queries.find(connection, UUID(task_id)) is not None
         except ValueError:
             return False
 

@@ -19,7 +19,7 @@ from tagsweep.worker.errors import (
     StoreRefused,
 )
 from tagsweep.worker.events import callbacks, outbox
-from tagsweep.worker.jobs import backoff, dispatch, lifecycle, recording, set_aside
+from tagsweep.worker.jobs import backoff, dispatch, lifecycle, parts, queries, recording, set_aside
 from tagsweep.worker.models.jobs import Job, fingerprint_of
 from tagsweep.worker.models.parts import Part
 from tagsweep.worker.models.records import JobRecord
@@ -74,16 +74,14 @@ def _record(
     """Record the job and split it; return it, None where its id is taken, and whether it is new."""
     with database.transaction() as connection:
         created = recording.record(connection, job_id, job)
-        recorded = created or lifecycle.get(connection, job_id)
+        recorded = created or queries.lock(connection, job_id)
         if created is None and recording.is_another(
             recorded, job.kind, job.tenant, job.fingerprint()
         ):
             return None, False
         _remember(connection, job_id, delivery)
         if recorded.status == "queued":
-            recorded = starting.start(
-                connection, recorded, recording.lists_of(job), at_once=at_once
-            )
+            recorded = starting.start(connection, recorded, parts.lists_of(job), at_once=at_once)
     return recorded, created is not None
 
 
@@ -93,8 +91,8 @@ def _put_off(job: Job, job_id: UUID, delivery: Delivery, refused: StoreRefused) 
     Raises ``refused`` where another one stands under its id by now, or not the whole of it.
     """
     with database.transaction() as connection:
-        recording.record_whole(connection, job_id, job, [recording.lists_of(job)])
-        recorded = lifecycle.get(connection, job_id)
+        recording.record_whole(connection, job_id, job, [parts.lists_of(job)])
+        recorded = queries.lock(connection, job_id)
         another = recording.is_another(recorded, job.kind, job.tenant, job.fingerprint())
         if another or recorded.ended or not recorded.complete:
             raise refused
@@ -127,8 +125,8 @@ def _accept_part(
         taken = recording.is_another(recorded, job.kind, job.tenant, fingerprint)
         if not taken:
             _remember(connection, part.job_id, delivery, str(part.job_id))
-            if recording.take_part(connection, part):
-                whole = lifecycle.get(connection, part.job_id)
+            if parts.receive(connection, part):
+                whole = queries.lock(connection, part.job_id)
                 if refused:
                     backoff.start(connection, whole, refused)
                 else:
@@ -164,7 +162,7 @@ def _tell(delivery: Delivery, error: JobEnded, *, result: bool = True) -> None:
 
 def _is_recorded(job_id: UUID) -> bool:
     with database.reading() as connection:
-        return lifecycle.find(connection, job_id) is not None
+        return queries.find(connection, job_id) is not None
 
 
 def _check(delivery: Delivery) -> None:
@@ -194,7 +192,7 @@ def _reject(kind: type[Job], job_id: UUID, delivery: Delivery, invalid: InvalidJ
     body = delivery.body
     with database.transaction() as connection:
         created = recording.reject(connection, job_id, kind.kind, body, invalid.errors)
-        recorded = lifecycle.get(connection, job_id)
+        recorded = queries.lock(connection, job_id)
         same = recorded.fingerprint == fingerprint_of(kind.kind, body)
         if same:
             _remember(connection, job_id, delivery)

@@ -10,7 +10,7 @@ from tagsweep.worker.broker import results
 from tagsweep.worker.broker.delivery import Delivery, task
 from tagsweep.worker.chunks import attempts
 from tagsweep.worker.errors import InvalidJob, NoSuchJob, NotRecordedYet
-from tagsweep.worker.jobs import dispatch, lifecycle
+from tagsweep.worker.jobs import control, dispatch, queries
 from tagsweep.worker.tasks import starting
 
 #: how often a cancellation looks for a job that its own message may yet bring: over some 20 s
@@ -31,7 +31,7 @@ def cancel(delivery: Delivery) -> None:
     job_id = _job_id(delivery)
     try:
         with database.transaction() as connection:
-            job = lifecycle.cancel(connection, job_id)
+            job = control.cancel(connection, job_id)
     except NoSuchJob as unknown:
         # not by how often it was sent anew: the store may have refused it meanwhile
         if attempts.count(f"look {delivery.task_id}"[:255]) >= MOST_LOOKS:
@@ -44,7 +44,7 @@ def cancel(delivery: Delivery) -> None:
 def status(delivery: Delivery) -> None:
     """Tell how a job stands to whoever has the broker alone."""
     with database.reading() as connection:
-        job = lifecycle.find(connection, _job_id(delivery))
+        job = queries.find(connection, _job_id(delivery))
     known = "queued" if job is None else job.status
     replies = [(delivery.reply_to, delivery.task_id)] if delivery.reply_to else []
     results.give(delivery.task_id, {"status": known}, replies)

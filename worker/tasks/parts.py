@@ -7,7 +7,7 @@ from uuid import UUID
 from tagsweep.worker import database
 from tagsweep.worker.broker.delivery import Delivery, task
 from tagsweep.worker.errors import InvalidJob
-from tagsweep.worker.jobs import silence
+from tagsweep.worker.jobs import parts
 from tagsweep.worker.models.parts import Part
 from tagsweep.worker.tasks import acceptance
 
@@ -25,4 +25,4 @@ def part(delivery: Delivery) -> None:
 def probe(delivery: Delivery) -> None:
     """Note that whatever stood before this message in the queue has been served."""
     with database.transaction() as connection:
-        silence.served(connection, UUID(delivery.body))
+        parts.probed(connection, UUID(delivery.body))

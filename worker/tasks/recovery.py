@@ -11,13 +11,13 @@ from tagsweep.worker.broker.app import DIED, app
 from tagsweep.worker.chunks import poison, timings
 from tagsweep.worker.errors import NoSuchJob, Retryable, StoreRefused
 from tagsweep.worker.events import outbox, relay
-from tagsweep.worker.jobs import backoff, retention, scheduling, silence
+from tagsweep.worker.jobs import backoff, parts, retention, scheduling
 from tagsweep.worker.outages import Outage
 from tagsweep.worker.tasks import acceptance, dead_letters, starting
 
 log = logging.getLogger(__name__)
 
-STOPPED = "Its producer stopped after {parts} parts, before the list was complete: send it anew."
+STOPPED = "Its producer stopped after {parts} parts, before the list was complete: send it again."
 
 _outage = Outage(log, "Recovery goes on")
 _pauses: dict[str, backoff.Pause] = {}  #: of this process
@@ -106,12 +106,12 @@ def _be_careful(after: str) -> None:
 
 def _look_after_streams() -> None:
     with database.transaction() as connection:
-        to_probe = silence.to_probe(connection)
-        stopped = silence.given_up(connection)
+        to_probe = parts.to_probe(connection)
+        stopped = parts.stopped(connection)
     for job_id in to_probe:
         sending.send(app(), "tags.probe", str(job_id), queue=names.parts())
-    for job_id, parts in stopped:
-        acceptance.give_up(job_id, STOPPED.format(parts=parts))
+    for job_id, count in stopped:
+        acceptance.give_up(job_id, STOPPED.format(parts=count))
 
 
 _STEPS: dict[str, Callable[[], None]] = {

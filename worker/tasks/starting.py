@@ -11,7 +11,7 @@ from tagsweep.worker import database, settings
 from tagsweep.worker.chunks import guard, poison, preview, rate_limit, splitting, timings
 from tagsweep.worker.database import Connection
 from tagsweep.worker.errors import StoreRefused
-from tagsweep.worker.jobs import backoff, dispatch, lifecycle
+from tagsweep.worker.jobs import backoff, dispatch, lifecycle, queries
 from tagsweep.worker.models.records import JobRecord, Lists
 
 #: up to so many items the plan that is made once for all is the good one
@@ -64,14 +64,14 @@ def start_recorded(job_id: UUID) -> None:
 def put_off(job_id: UUID, error: Exception) -> None:
     """Note why a recorded job was not split; it is tried again later."""
     with database.transaction() as connection:
-        backoff.start(connection, lifecycle.get(connection, job_id), error)
+        backoff.start(connection, queries.lock(connection, job_id), error)
 
 
 @poison.patiently
 def _start_recorded(job_id: UUID, *, at_once: bool) -> tuple[JobRecord, JobRecord]:
     """Return the job as it was and as it is."""
     with database.transaction() as connection:
-        job = lifecycle.get(connection, job_id)
+        job = queries.lock(connection, job_id)
         if job.status != "queued" or not job.complete:
             return job, job
         with poison.counted(connection, f"start {job_id}") as deadly:

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from tagsweep.worker import database
 from tagsweep.worker.errors import NoSuchJob, Retryable, TagsweepError
-from tagsweep.worker.jobs import lifecycle
+from tagsweep.worker.jobs import queries
 from tagsweep.worker.models.records import JobRecord
 
 NO_JOB = "There is no job {id}: `tagsweep jobs list` shows those there are."
@@ -50,7 +50,7 @@ def steering(job_id: UUID) -> Iterator[Connection]:
 
 def existing(connection: Connection, job_id: UUID) -> JobRecord:
     """Return the job's record; raises NoSuchJob, in words for who typed the id."""
-    job = lifecycle.find(connection, job_id)
+    job = queries.find(connection, job_id)
     if job is None:
         raise NoSuchJob(NO_JOB.format(id=job_id))
     return job

@@ -30,7 +30,7 @@ from tagsweep.worker.errors import (
     TagsweepError,
 )
 from tagsweep.worker.events import outbox, relay
-from tagsweep.worker.jobs import control, lifecycle, queries, receipt, recording
+from tagsweep.worker.jobs import control, parts, queries, receipt, recording
 from tagsweep.worker.models import formats, views
 from tagsweep.worker.models.jobs import Job
 from tagsweep.worker.models.records import JobRecord
@@ -58,10 +58,9 @@ class Direct:
         if not self._embedded:
             sending.check(app())
         job_id = uuid4()
-        parts = transactional.parts_of(job)
         try:
             with commits.change() as connection:
-                recording.record_with_lists(connection, job_id, job, parts)
+                recording.record_with_lists(connection, job_id, job, parts.parts_of(job))
         except CommitLost as lost:
             try:
                 patiently(job_id, partial(_record_of, job_id), UNKNOWN)
@@ -135,7 +134,7 @@ class Direct:
     def cancel(self, job_id: UUID) -> Shown:
         """Cancel the job; its end, if it comes to one at once, is published."""
         with commits.steering(job_id) as connection:
-            lifecycle.cancel(connection, job_id)
+            control.cancel(connection, job_id)
         with suppress(Retryable):  # then recovery does it
             relay.deliver(job_id)
         return patiently(job_id, partial(self.find, job_id))
@@ -146,11 +145,11 @@ class Direct:
 
     def pause(self, job_id: UUID) -> Shown:
         """Mark the job's row: workers leave its chunks alone."""
-        return self._steered(job_id, partial(control.pause, paused=True))
+        return self._steered(job_id, control.pause)
 
     def resume(self, job_id: UUID) -> Shown:
         """Take the mark away, and tell a worker."""
-        return self._steered(job_id, partial(control.pause, paused=False))
+        return self._steered(job_id, control.resume)
 
     def _steered(self, job_id: UUID, step: Callable[[Connection, UUID], JobRecord]) -> Shown:
         with commits.steering(job_id) as connection:

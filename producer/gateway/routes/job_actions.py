@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -19,7 +18,7 @@ from tagsweep.producer.gateway.state import Gateway
 from tagsweep.producer.gateway.submission import transactions
 from tagsweep.producer.gateway.submission.transactions import View
 from tagsweep.worker.errors import NoSuchJob, NothingToRetry, NotRunning
-from tagsweep.worker.jobs import control, lifecycle
+from tagsweep.worker.jobs import control
 from tagsweep.worker.models.records import JobRecord
 
 NOT_FOUND = "There is no such job."
@@ -49,7 +48,7 @@ async def cancel(request: Request) -> Response:
     """Let no further chunk of a job begin; what is done stays done."""
     gateway = state.of(request)
     caller = await gateway.caller_by_key(request)
-    before, after = await _steer(gateway, request, caller, lifecycle.cancel)
+    before, after = await _steer(gateway, request, caller, control.cancel)
     if before.job.ended:
         raise Refusal(409, f"The job has ended already: {before.job.status}.")
     if after.job.ended:
@@ -82,7 +81,7 @@ async def pause(request: Request) -> Response:
     """Let no further chunk of a job begin till it is resumed."""
     gateway = state.of(request)
     caller = await gateway.caller_by_key(request)
-    _, after = await _steer(gateway, request, caller, partial(control.pause, paused=True))
+    _, after = await _steer(gateway, request, caller, control.pause)
     return operations.accepted(after, {})
 
 
@@ -96,7 +95,7 @@ async def pause(request: Request) -> Response:
 @router.post("/api/v1/jobs/{job_id}/resume/", include_in_schema=False)
 async def resume(request: Request) -> Response:
     """Let a paused job go on; one that is not paused goes on anyway."""
-    return await _go_on(request, partial(control.pause, paused=False))
+    return await _go_on(request, control.resume)
 
 
 async def _go_on(

@@ -15,7 +15,7 @@ from tagsweep.worker import database
 from tagsweep.worker.broker import sending
 from tagsweep.worker.errors import NoSuchJob, StoreBusy
 from tagsweep.worker.events import outbox, relay
-from tagsweep.worker.jobs import control, lifecycle, recording
+from tagsweep.worker.jobs import control, parts, queries, recording
 from tagsweep.worker.models import views
 from tagsweep.worker.models.jobs import Job
 from tagsweep.worker.models.records import JobRecord
@@ -93,23 +93,26 @@ def settle(order: Order) -> Recorded | None:
 
 
 def _insert(connection: Connection, order: Order) -> bool:
-    parts = transactional.parts_of(order.job)
-    fingerprint, nonce = order.fingerprint, order.nonce
     return recording.record_with_lists(
-        connection, order.job_id, order.job, parts, fingerprint=fingerprint, nonce=nonce
+        connection,
+        order.job_id,
+        order.job,
+        parts.parts_of(order.job),
+        fingerprint=order.fingerprint,
+        nonce=order.nonce,
     )
 
 
 def _same(connection: Connection, order: Order) -> View | None:
     """Return what is recorded under the order's id, from now on promised if the order is."""
     # read once: between two reads another request of the same key may record it
-    job = lifecycle.find(connection, order.job_id)
+    job = queries.find(connection, order.job_id)
     if job is None:
         return None
     if recording.is_another(job, order.job.kind, order.job.tenant, order.fingerprint):
         raise Taken
     if order.nonce is None and job.status == "queued" and job.nonce is not None:
-        control.keep(connection, order.job_id)
+        control.promise(connection, order.job_id)
     return _shown(connection, job)
 
 
@@ -136,7 +139,7 @@ def promise(job_id: UUID, tenant: str) -> View | None:
     with database.transaction() as connection:
         found = _view(connection, job_id, tenant)
         if found is not None and found.job.status == "queued" and found.job.nonce is not None:
-            control.keep(connection, job_id)
+            control.promise(connection, job_id)
         return found
 
 
@@ -160,7 +163,7 @@ def steer(
 def go_on(job_id: UUID) -> None:
     """Let a worker begin with a job that runs again; else recovery does it."""
     with database.reading() as connection:
-        job = lifecycle.find(connection, job_id)
+        job = queries.find(connection, job_id)
     if job is not None and job.status == "queued":
         transactional.nudge(job_id)
     elif job is not None and job.open:
@@ -173,7 +176,7 @@ def publish(job_id: UUID) -> None:
 
 
 def _view(connection: Connection, job_id: UUID, tenant: str) -> View | None:
-    job = lifecycle.find(connection, job_id)
+    job = queries.find(connection, job_id)
     return None if job is None or job.tenant != tenant else _shown(connection, job)
 
 

@@ -1,0 +1,140 @@
+"""The long lists of a job: recorded in parts, or streamed in parts by a producer that may die.
+
+To tell a producer that stopped from parts that merely wait, silence is measured through the queue.
+A probe is sent behind whatever parts wait there; only when it has been served, and for a good while
+after that no part has arrived, has the producer stopped. Stopped workers, a backlog and a part that
+is redelivered after its worker died all delay the probe, or arrive after it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from tagsweep.worker import settings
+from tagsweep.worker.models import sorting
+from tagsweep.worker.models.ids import WIDTH
+from tagsweep.worker.models.jobs import Job
+from tagsweep.worker.models.parts import Part
+from tagsweep.worker.models.records import Lists
+from tagsweep.worker.models.tables import job as jobs
+from tagsweep.worker.models.tables import part as parts
+from tagsweep.worker.models.types import ago, clock
+
+#: ids that are recorded as one row
+MOST_IDS = 250_000
+
+
+def lists_of(source: Job | Part) -> Lists:
+    """Return the long lists that ``source`` carries."""
+    names = source.workspaces if isinstance(source, Part) else source.workspace_ids()
+    return Lists(source.packed(), names)
+
+
+def parts_of(job: Job) -> Iterator[Lists]:
+    """Yield the job's long lists in rows of at most MOST_IDS."""
+    names = job.workspace_ids()
+    for at in range(0, len(names), MOST_IDS):
+        yield Lists({}, names[at : at + MOST_IDS])
+    part: dict[int, bytes] = {}
+    room = MOST_IDS * WIDTH
+    for number, ids in job.packed().items():
+        at = 0
+        while at < len(ids):
+            part[number] = ids[at : at + room]
+            at += len(part[number])
+            room -= len(part[number])
+            if not room:
+                yield Lists(part, ())
+                part, room = {}, MOST_IDS * WIDTH
+    if part:
+        yield Lists(part, ())
+
+
+def store(connection: Connection, job_id: UUID, number: int, lists: Lists) -> bool:
+    """Store the lists of a part, each sorted; return False if that part is there already."""
+    own = {"job_id": job_id, "number": number, "resource_type": 0}
+    names = lists.names and sorting.distinct(sorting.pack_names(lists.names), sorting.NAME_WIDTH)
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    statement = dialect.insert(parts).values({**own, "entries": names or None})
+    statement = statement.on_conflict_do_nothing().returning(parts.c.number)
+    if connection.execute(statement).first() is None:
+        return False
+    rows = [
+        {**own, "resource_type": number_of_type, "entries": sorting.distinct(ids)}
+        for number_of_type, ids in lists.ids.items()
+    ]
+    if rows:
+        connection.execute(parts.insert(), rows)
+    return True
+
+
+def receive(connection: Connection, part: Part) -> bool:
+    """Store a part of a stream whose job is recorded; return True if the job is now complete.
+
+    A part that arrived before, that another run of the producer sent, or whose job is already split
+    changes nothing.
+    """
+    if not store(connection, part.job_id, part.number, lists_of(part)):
+        return False
+    is_ours = and_(jobs.c.id == part.job_id, jobs.c.nonce == part.nonce, jobs.c.status == "queued")
+    # the last statement: it locks the job's row, so that of two last parts one waits for the other
+    known = func.coalesce(part.parts, jobs.c.parts)
+    counted = (
+        update(jobs)
+        .where(is_ours)
+        .values(parts_in=jobs.c.parts_in + 1, parts=known, part_at=clock())
+    )
+    row = connection.execute(counted.returning(jobs.c.parts_in, jobs.c.parts)).one_or_none()
+    if row is None:
+        _delete(connection, part)
+        return False
+    return row.parts is not None and row.parts_in >= row.parts
+
+
+def to_probe(connection: Connection) -> list[UUID]:
+    """Return the streams that are due for a probe, and note that it will be sent."""
+    silent = ago(settings.load().stream_silence_s)
+    fresh = or_(jobs.c.probed_parts.is_(None), jobs.c.probed_parts != jobs.c.parts_in)
+    due = and_(
+        _incomplete(),
+        func.coalesce(jobs.c.part_at, jobs.c.accepted_at) < silent,
+        fresh,
+        or_(jobs.c.probe_sent_at.is_(None), jobs.c.probe_sent_at < silent),
+    )
+    noted = update(jobs).where(due).values(probe_sent_at=clock()).returning(jobs.c.id)
+    return list(connection.execute(noted).scalars())
+
+
+def probed(connection: Connection, job_id: UUID) -> None:
+    """Note that a probe was served, and how many parts had arrived before it."""
+    this = and_(_incomplete(), jobs.c.id == job_id)
+    values: dict[str, Any] = {"probed_at": clock(), "probed_parts": jobs.c.parts_in}
+    connection.execute(update(jobs).where(this).values(values))
+
+
+def stopped(connection: Connection) -> list[tuple[UUID, int]]:
+    """Return the streams whose producer has stopped, and how many parts it had sent."""
+    # a part that is redelivered after its worker died arrives within this time
+    patience = max(settings.load().stream_silence_s, 2 * settings.load().visibility_s)
+    dead = and_(
+        _incomplete(),
+        jobs.c.probed_parts == jobs.c.parts_in,
+        jobs.c.probed_at < ago(patience),
+    )
+    query = select(jobs.c.id, jobs.c.parts_in).where(dead)
+    return [(row.id, row.parts_in) for row in connection.execute(query)]
+
+
+def _incomplete() -> ColumnElement[bool]:
+    whole = and_(jobs.c.parts.is_not(None), jobs.c.parts_in >= jobs.c.parts)
+    return and_(jobs.c.status == "queued", jobs.c.nonce.is_not(None), ~func.coalesce(whole, False))
+
+
+def _delete(connection: Connection, part: Part) -> None:
+    this = and_(parts.c.job_id == part.job_id, parts.c.number == part.number)
+    connection.execute(parts.delete().where(this))
