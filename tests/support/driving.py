@@ -55,11 +55,16 @@ def lists(*names: str, **ids: Iterable[str]) -> Lists:
     return Lists({number: some for number, some in packed.items() if some}, names)
 
 
-def record(job: Job, job_id: UUID | None = None) -> UUID:
-    """Record a job whole, as a service in its own transaction does; nobody has split it yet."""
+def record(job: Job, job_id: UUID | None = None, *, at_once: bool = False) -> UUID:
+    """Record a job whole, as a service in its own transaction does.
+
+    ``at_once``: and split it, and apply it if it has but one chunk; else nobody has split it yet.
+    """
     job_id = job_id or uuid4()
     with database.transaction() as connection:
         recording.record_with_lists(connection, job_id, job, [parts.lists_of(job)])
+    if at_once:
+        split(job_id, at_once=True)
     return job_id
 
 

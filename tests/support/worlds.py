@@ -110,6 +110,12 @@ def _has_ids(body: Mapping[str, Any]) -> bool:
     return any(body[kind] for kind in TYPES)
 
 
+def asked(*kinds: str) -> st.SearchStrategy[tuple[str, dict[str, Any]]]:
+    """Return jobs of these kinds: the kind, and the body but for the tenant."""
+    bodies = _bodies(ids, some_workspaces=st.lists(st.sampled_from(WORKSPACES), max_size=4))
+    return st.one_of([st.tuples(st.just(kind), bodies[kind]) for kind in kinds])
+
+
 def worlds(*kinds: str, every: bool = False) -> st.SearchStrategy[World]:
     """Return worlds whose job is of one of these kinds; ``every``: any list may be ``"*"``."""
     some = st.lists(st.sampled_from(WORKSPACES), max_size=10)

@@ -27,8 +27,8 @@ from sqlalchemy import (
     select,
     update,
 )
+from sqlalchemy.dialects import postgresql, sqlite
 
-from tagsweep.worker.database.dialects import upsert
 from tagsweep.worker.events import feed
 from tagsweep.worker.models.events import JobCompleted
 from tagsweep.worker.models.tables import callback, outbox, reply
@@ -47,9 +47,14 @@ def append(connection: Connection, event: JobCompleted) -> None:
         "job_id": event.completion.job_id,
         "end": event.end,
         "tenant": event.completion.tenant,
-        "event": json.dumps(event.envelope(), separators=(",", ":")),
+        "event": text(event.envelope()),
     }
     connection.execute(_APPEND, row)
+
+
+def text(envelope: dict[str, Any]) -> str:
+    """Return an event as it is written down, and published to the letter."""
+    return json.dumps(envelope, separators=(",", ":"))
 
 
 def latest(connection: Connection, job_id: UUID) -> dict[str, Any] | None:
@@ -143,8 +148,17 @@ def remember_reply(connection: Connection, job_id: UUID, reply_to: str, correlat
 
     ``reply_to`` is empty where the answer is to be stored under another spelling of the job's id.
     """
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     row = {"job_id": job_id, "reply_to": reply_to, "correlation_id": correlation}
-    connection.execute(upsert(connection, reply, {"times": reply.c.times + 1}), row)
+    once_more = (
+        dialect.insert(reply)
+        .values(row)
+        .on_conflict_do_update(
+            index_elements=["job_id", "reply_to", "correlation_id"],
+            set_={"times": reply.c.times + 1},
+        )
+    )
+    connection.execute(once_more)
 
 
 _TAKE_REPLIES = (

@@ -12,8 +12,8 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection, update
+from sqlalchemy.dialects import postgresql, sqlite
 
-from tagsweep.worker.database import dialects
 from tagsweep.worker.errors import ItemError
 from tagsweep.worker.jobs import lifecycle, parts, queries, undoable
 from tagsweep.worker.models.fields import identifies
@@ -24,8 +24,10 @@ from tagsweep.worker.models.tables import job as job_table
 
 # put together once: that takes longer than to execute it
 _NEW_JOB = {
-    dialect: insert(job_table).on_conflict_do_nothing().returning(*queries.COLUMNS)
-    for dialect, insert in dialects.INSERTS.items()
+    dialect.__name__.rpartition(".")[2]: dialect.insert(job_table)
+    .on_conflict_do_nothing()
+    .returning(*queries.COLUMNS)
+    for dialect in (postgresql, sqlite)
 }
 
 
@@ -152,15 +154,15 @@ def _insert_job(connection: Connection, row: dict[str, Any]) -> JobRecord | None
     created = connection.execute(_NEW_JOB[connection.dialect.name], row).first()
     if created is None:
         return None
-    _let_the_clock_tick(connection)
+    let_the_clock_tick(connection)
     return JobRecord(*created)
 
 
-def _let_the_clock_tick(connection: Connection) -> None:
+def let_the_clock_tick(connection: Connection) -> None:
     """Make sure that a link attached after this transaction bears a later time than its job.
 
     SQLite's clock counts milliseconds. While this transaction is open nobody else can write, so
     the rest of this millisecond is waited for here.
     """
-    if dialects.is_sqlite(connection):
+    if connection.dialect.name == "sqlite":
         time.sleep((1_000_000 - time.time_ns() % 1_000_000) / 1e9)

@@ -1,0 +1,192 @@
+"""Small jobs in one transaction come to what they come to one by one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sqlalchemy import select
+
+from tagsweep.worker import database
+from tagsweep.worker.chunks import batches, plain
+from tagsweep.worker.chunks.batches import Done
+from tagsweep.worker.jobs.batch_ends import NewJob
+from tagsweep.worker.models.ids import unpack
+from tagsweep.worker.models.jobs import KINDS, Job
+from tagsweep.worker.models.tables import failure, removal, workspace_removal
+from tests.support import driving, worlds
+from tests.support.stores import Store, attached, counts, new_ids
+
+#: in which jobs of a batch are done
+ORDER = ("detach", "attach", "delete")
+#: what differs from run to run, in rows and in events
+TIMES = {
+    "accepted_at",
+    "started_at",
+    "finished_at",
+    "served_at",
+    "created_at",
+    "updated_at",
+    "time",
+}
+OWN = {"id", "tenant", "fingerprint", "job_id", "event", "source", "subject", "dataref"}
+
+
+def _order(job: Job) -> NewJob:
+    return NewJob(uuid4(), job, job.fingerprint())
+
+
+def _apply(orders: list[NewJob]) -> Done:
+    with database.transaction() as connection:
+        return batches.apply(connection, orders)
+
+
+@dataclass
+class Case:
+    """What two tenants have, and jobs of theirs that wait at the same moment."""
+
+    links: set[tuple[str, str, str]]
+    tags: dict[tuple[str, str, bool], str]
+    jobs: list[tuple[int, tuple[str, dict[str, Any]]]]
+    most: int  #: resources of a chunk
+    tenants: list[str] = field(default_factory=list)
+
+    def fill(self, store: Store) -> list[Job]:
+        """Put it into the store, for new tenants; return the jobs."""
+        self.tenants = []
+        for _ in range(2):
+            world = worlds.World(self.links, self.tags, "detach", {}, self.most)
+            world.fill(store)
+            self.tenants.append(world.tenant)
+        return [
+            KINDS[kind].parse({"tenant": self.tenants[at], **body})
+            for at, (kind, body) in self.jobs
+        ]
+
+
+cases = st.builds(
+    Case,
+    links=worlds.links,
+    tags=worlds.workspace_tags,
+    jobs=st.lists(st.tuples(st.integers(0, 1), worlds.asked(*ORDER)), min_size=1, max_size=8),
+    most=st.sampled_from([3, 1_000, 1_000, 1_000]),
+    tenants=st.just([]),
+)
+
+
+@pytest.mark.slow
+@settings(worlds.examples, max_examples=40)
+@given(case=cases)
+def test_a_batch_comes_to_what_its_jobs_come_to_one_by_one(store: Store, case: Case) -> None:
+    orders = [_order(job) for job in case.fill(store)]
+    together = [order for order in orders if plain.is_plain(order.job, 1_000)]
+    ended = _apply(together).ended
+    own_way = [order for order in orders if order.job_id not in ended]
+    for order in own_way:
+        driving.finish(driving.record(order.job, order.job_id, at_once=True))
+    found = [_outcome(store, order.job_id) for order in orders]
+    left = [_state(store, tenant) for tenant in case.tenants]
+
+    jobs = case.fill(store)
+    ids = [uuid4() for _ in jobs]
+    places = [at for at, order in enumerate(orders) if order.job_id in ended]
+    places.sort(key=lambda at: ORDER.index(jobs[at].kind))
+    for at in [*places, *(orders.index(order) for order in own_way)]:
+        driving.finish(driving.record(jobs[at], ids[at], at_once=True))
+    assert found == [_outcome(store, job_id) for job_id in ids]
+    assert left == [_state(store, tenant) for tenant in case.tenants]
+
+
+def _outcome(store: Store, job_id: UUID) -> list[Any]:
+    """Return a job's rows, what it removed, its event: all that is the same in each run."""
+    job, (event,) = store.job(job_id), store.outbox(job_id)
+    told = json.loads(event.event)
+    names = {
+        tag["id"]: tag["name"]
+        for tag in [*(job.matched or []), *told["data"]["tags"]]
+        if "id" in tag
+    }
+    with store.transaction() as connection:
+        kept = connection.execute(select(removal).where(removal.c.job_id == job_id)).all()
+        tags = select(workspace_removal).where(workspace_removal.c.job_id == job_id)
+        workspaces = connection.execute(tags).all()
+        failed = connection.execute(select(failure).where(failure.c.job_id == job_id)).all()
+    return [
+        _plain(job._mapping, names),
+        [_plain(row._mapping, names) for row in store.chunks(job_id)],
+        sorted(
+            (names[str(row.tag_id)], row.chunk, row.run, row.resource_type, *unpack(row.ids))
+            for row in kept
+        ),
+        sorted(tuple(row)[1:] for row in workspaces),
+        sorted(str(tuple(row)[1:]) for row in failed),
+        event.end,
+        _plain(told, names) | {"id": told["id"].removeprefix(str(job_id))},
+    ]
+
+
+def _plain(document: Any, names: dict[str, str]) -> dict[str, Any]:
+    """Return a row or a document without what is of this run alone."""
+    shown: dict[str, Any] = {}
+    for name, value in document.items():
+        if name in TIMES:
+            shown[name] = value is not None
+        elif name in ("matched", "tags") and value:
+            shown[name] = [_plain(tag, names) for tag in value]
+        elif isinstance(value, dict):
+            shown[name] = _plain(value, names)
+        elif name not in OWN and name not in ("parts", "parts_in"):
+            shown[name] = value
+    return shown
+
+
+def _state(store: Store, tenant: str) -> list[Any]:
+    tags = store.tags(tenant).values()
+    return [
+        store.links(tenant),
+        store.workspace_tags(tenant),
+        {(tag.name, tag.updated_at > tag.created_at) for tag in tags},
+    ]
+
+
+def test_what_two_jobs_ask_for_the_first_one_gets(store: Store, tenant: str) -> None:
+    ids = new_ids(4)
+    store.tag(tenant, "old", tables=ids[:3])
+    jobs = [
+        driving.detach_job(tenant, ["old"], tables=ids[:2]),
+        driving.detach_job(tenant, ["old"], tables=ids),
+        driving.attach_job(tenant, ["new"], tables=ids[1:]),
+        driving.attach_job(tenant, ["new"], tables=ids),
+    ]
+    assert _told(jobs) == [
+        counts(total=2, removed=2),
+        counts(total=4, removed=1, absent=3),
+        attached(total=3, added=3),
+        attached(total=4, added=1, present=3),
+    ]
+
+
+def _told(jobs: Iterable[Job]) -> list[dict[str, int]]:
+    orders = [_order(job) for job in jobs]
+    done = _apply(orders)
+    return [done.ended[order.job_id].event["data"]["counts"] for order in orders]
+
+
+def test_an_id_that_is_taken_leaves_the_batch(store: Store, tenant: str) -> None:
+    ids = new_ids(2)
+    store.tag(tenant, "old", tables=ids)
+    taken = _order(driving.detach_job(tenant, ["old"], tables=ids[:1]))
+    _apply([taken])
+    store.tag(tenant, "old", tables=ids)
+    fresh = _order(driving.detach_job(tenant, ["old"], tables=ids[1:]))
+    done = _apply([taken, fresh])
+    assert list(done.ended) == [fresh.job_id]
+    assert done.known == {taken.job_id}
+    assert store.links(tenant) == {("old", "tables", ids[0])}
+    assert len(store.outbox()) == 2

@@ -1,0 +1,55 @@
+"""Which jobs are small and plain enough to be done in a batch, and their chunks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tagsweep.worker import settings
+from tagsweep.worker.models import sorting
+from tagsweep.worker.models.fields import EVERY
+from tagsweep.worker.models.ids import WIDTH
+from tagsweep.worker.models.jobs import AttachJob, DeleteJob, DetachJob, Job
+from tagsweep.worker.models.records import Chunk
+
+
+def is_plain(job: Job, most_items: int) -> bool:
+    """Tell whether ``job`` can be done in a batch, and has at most ``most_items`` items.
+
+    Each of its lists has to fit into one chunk; it must have no guard, be no dry run, select
+    nothing by ``"*"``, and there must be no ceiling on the rate.
+    """
+    if not isinstance(job, DetachJob | AttachJob | DeleteJob):
+        return False
+    config = settings.load()
+    if job.dry_run or job.max_affected is not None or config.max_rate is not None:
+        return False
+    if any(getattr(job, name) == EVERY for name in job.lists):
+        return False
+    lists = [len(packed) // WIDTH for packed in job.packed().values()]
+    lists.append(len(job.workspace_ids()))
+    targets = _targets(job)
+    fits = max(lists) <= sorting.size(config.chunk_size, targets)
+    return fits and sum(lists) * targets <= most_items
+
+
+def items_of(job: Job) -> int:
+    """Return how many items a job has at most."""
+    listed = sum(len(packed) // WIDTH for packed in job.packed().values())
+    return (listed + len(job.workspace_ids())) * _targets(job)
+
+
+def _targets(job: Job) -> int:
+    if isinstance(job, DeleteJob):
+        return len(job.tags) + len(job.sys_tags)
+    return len(job.names) if isinstance(job, DetachJob | AttachJob) else 0
+
+
+def chunks_of(job: Job, targets: int) -> Iterator[Chunk]:
+    """Yield a chunk for each list, as splitting the job would."""
+    number = 0
+    for number, (resource_type, packed) in enumerate(sorted(job.packed().items())):
+        distinct = sorting.distinct(packed)
+        yield Chunk(number, resource_type, len(distinct) // WIDTH * targets, ids=distinct)
+    names = sorted(set(job.workspace_ids()))
+    if names:
+        yield Chunk(number, 0, len(names) * targets, names=names)

@@ -1,0 +1,27 @@
+"""What the statements of a batch are given, and what they return."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from tagsweep.worker.models.records import Chunk, JobRecord, Report
+
+#: chunks of jobs of one kind, each with its job; a job's chunks follow each other
+Work = Sequence[tuple[JobRecord, Chunk]]
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What the chunks of some jobs have changed."""
+
+    #: items, by job and number of the chunk; chunks that changed nothing may be missing
+    items: dict[tuple[UUID, int], int] = field(default_factory=dict)
+    #: the tenant of each tag of which a link was changed
+    tags: dict[UUID, str | None] = field(default_factory=dict)
+    #: of jobs on workspaces: what is reported at their end
+    reports: dict[UUID, Report] = field(default_factory=dict)
+    #: a moment by the database's clock at which all of it was done; None if nothing was
+    done_at: datetime | None = None
