@@ -1,16 +1,17 @@
-"""tagsweep: removes tags from very many resources in the background, and says when it is done.
+"""tagsweep: removes tags from very many resources in the background and reports when it is done.
 
     from tagsweep import TagSweep
 
     job = TagSweep().detach(tenant="acme", names=["legacy"], tables=ids)
     print(job.result(timeout=600)["counts"])
 
-Only the broker is needed, no database driver. ``tagsweep.transactional`` records a job inside a
-transaction of yours; ``celery -A tagsweep worker`` starts a worker.
+This needs only the broker, no database driver. ``tagsweep.transactional.record`` records a job
+inside your own transaction; ``celery -A tagsweep worker`` starts a worker.
 """
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,9 +21,10 @@ if TYPE_CHECKING:
 
 __all__ = ["JobHandle", "TagSweep"]
 
-if not (Path(__file__).parent / "worker").is_dir():  # a checkout without symbolic links
-    raise ImportError(
-        "tagsweep/worker is no folder: this checkout has no symbolic links. Enable them "
+if not (Path(__file__).parent / "worker").is_dir():
+    # Not an ImportError: Celery and the command would show it below a traceback.
+    sys.exit(
+        "tagsweep/worker is not a folder: this checkout has no symbolic links. Enable them "
         "(git config core.symlinks true, then git checkout -- tagsweep), or install the wheel."
     )
 

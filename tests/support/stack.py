@@ -48,10 +48,17 @@ def environment(**settings: object) -> dict[str, str]:
 class Worker:
     """A process of ``celery -A tagsweep worker``, which a test may kill."""
 
-    def __init__(self, folder: Path, settings: Mapping[str, object], concurrency: int = 1) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        settings: Mapping[str, object],
+        concurrency: int = 1,
+        *,
+        app: str = "tagsweep",
+    ) -> None:
         self.folder = folder / f"worker-{uuid4().hex[:8]}"
         self.folder.mkdir(parents=True)
-        command = [sys.executable, "-m", "celery", "-A", "tagsweep", "worker"]
+        command = [sys.executable, "-m", "celery", "-A", app, "worker"]
         command += ["--concurrency", str(concurrency), "--loglevel", "INFO"]
         command += ["--hostname", f"{self.folder.name}@test"]
         self.process: subprocess.Popen[bytes] = spawn(
