@@ -18,9 +18,7 @@ from tagsweep.producer.gateway.access_log import Access
 from tagsweep.producer.gateway.errors import Refusal, document
 from tagsweep.producer.gateway.openapi import operations
 from tagsweep.producer.gateway.routes import (
-    attach,
     batch_delete,
-    detach,
     events,
     health,
     job_actions,
@@ -28,14 +26,14 @@ from tagsweep.producer.gateway.routes import (
     query_parameters,
     receipts,
     resources,
-    tagging,
+    tags,
 )
 from tagsweep.producer.gateway.state import Gateway
 from tagsweep.worker.errors import Retryable
 
-MODULES = (detach, attach, batch_delete, jobs, job_actions, receipts, resources, events, health)
+MODULES = (tags, batch_delete, jobs, job_actions, receipts, resources, events, health)
 #: whose shape an error has, by the path's beginning
-SHAPES = ((tagging.PREFIX, tagging.refuse), (batch_delete.PREFIX, batch_delete.refuse))
+SHAPES = ((tags.PREFIX, tags.refuse), (batch_delete.PREFIX, batch_delete.refuse))
 
 
 _ROUTES = [route for module in MODULES for route in module.router.routes]

@@ -135,7 +135,7 @@ def test_of_a_tag_that_is_gone_nothing_comes_back(store: Store, tenant: str) -> 
     assert done["counts"] == attached(total=4, added=2, failed=2)
     assert done["status"] == "partial"
     (row,) = {(row["tag"], row["reason"]) for row in receipts.read(UUID(done["job_id"]), "failed")}
-    assert row == ("gone", "There is no such tag any more.")
+    assert row == ("gone", "The tag no longer exists.")
 
 
 def test_keys_come_back_unless_they_were_set_anew(store: Store, tenant: str) -> None:

@@ -15,7 +15,7 @@ from tagsweep.worker.jobs import backoff, queries, scheduling
 from tagsweep.worker.models import views
 from tagsweep.worker.models.tables import chunk, job
 from tagsweep.worker.models.types import ago
-from tagsweep.worker.store import detach
+from tagsweep.worker.store.detach import Detach
 from tagsweep.worker.tasks import recovery, starting, sweeping
 from tests.support import driving
 from tests.support.stores import (
@@ -113,16 +113,16 @@ def test_a_statement_that_takes_too_long_is_cut_into_more_and_more(
 ) -> None:
     ids = new_ids(16)
     job_id = _opened(postgres_store, tenant, ids)
-    whole = detach.apply
+    whole = Detach.apply
 
-    def too_long(connection: Any, job: Any, chunk: Any) -> Any:
+    def too_long(detach: Detach, connection: Any, job: Any, chunk: Any) -> Any:
         if chunk.size > 4:
             timeout = "SET LOCAL statement_timeout = '20ms'"
             connection.execute(text(timeout))
             connection.execute(text("SELECT pg_sleep(5)"))
-        return whole(connection, job, chunk)
+        return whole(detach, connection, job, chunk)
 
-    monkeypatch.setattr(detach, "apply", too_long)
+    monkeypatch.setattr(Detach, "apply", too_long)
     for _ in range(2):
         driving.step()
         _due(postgres_store)
@@ -209,7 +209,7 @@ def test_an_error_of_our_own_is_given_up_at_the_fifth_time(
     def broken(*_: Any) -> Any:
         raise ZeroDivisionError("a bug")
 
-    monkeypatch.setattr(detach, "apply", broken)
+    monkeypatch.setattr(Detach, "apply", broken)
     for _ in range(sweeping.MOST_FAULTS):
         driving.step()
         _due(store)

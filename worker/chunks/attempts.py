@@ -5,9 +5,9 @@ from __future__ import annotations
 from contextlib import suppress
 
 from sqlalchemy import Connection, delete, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from tagsweep.worker import database
+from tagsweep.worker.database.dialects import upsert
 from tagsweep.worker.errors import Retryable
 from tagsweep.worker.models.tables import attempt
 from tagsweep.worker.models.types import clock
@@ -19,12 +19,8 @@ def count(name: str) -> int:
     In a transaction of its own: it must outlive the step's.
     """
     with database.transaction() as connection:
-        dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-        statement = dialect.insert(attempt).values(task_id=name, attempts=1)
-        statement = statement.on_conflict_do_update(
-            index_elements=[attempt.c.task_id],
-            set_={"attempts": attempt.c.attempts + 1, "seen_at": clock()},
-        )
+        once_more = {"attempts": attempt.c.attempts + 1, "seen_at": clock()}
+        statement = upsert(connection, attempt, once_more).values(task_id=name, attempts=1)
         return int(connection.execute(statement.returning(attempt.c.attempts)).scalar_one())
 
 

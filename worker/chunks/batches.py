@@ -24,7 +24,7 @@ from tagsweep.worker.jobs import batch_ends, batch_rows
 from tagsweep.worker.jobs.batch_ends import Ended, NewJob
 from tagsweep.worker.models.jobs import AttachJob, DeleteJob, DetachJob
 from tagsweep.worker.models.records import Chunk, JobRecord, Report
-from tagsweep.worker.store import delete
+from tagsweep.worker.store import KINDS
 from tagsweep.worker.store.batches import links, workspaces
 from tagsweep.worker.store.batches.links import Tags
 from tagsweep.worker.store.batches.work import Changes
@@ -115,7 +115,7 @@ def _deletes(connection: Connection, new_jobs: Sequence[NewJob], now: datetime) 
     known = workspaces.known(connection, (place for some in places.values() for place in some))
     for new in asked:
         if places[new.job_id] <= known:
-            yield _cut(new, delete.match(connection, new.job.tenant, new.job.head()), now)
+            yield _cut(new, KINDS["delete"].match(connection, new.job.tenant, new.job.head()), now)
 
 
 def _cut(new: NewJob, matched: list[dict[str, Any]], now: datetime) -> _Cut:

@@ -13,7 +13,7 @@ from tagsweep.worker import database
 from tagsweep.worker.errors import StoreRefused
 from tagsweep.worker.models.ids import unpack
 from tagsweep.worker.models.records import Chunk, JobRecord, Outcome
-from tagsweep.worker.store import KINDS, selection
+from tagsweep.worker.store import KINDS
 
 
 def apply(connection: Connection, job: JobRecord, chunk: Chunk) -> Outcome:
@@ -39,8 +39,7 @@ def in_pieces(connection: Connection, job: JobRecord, chunk: Chunk) -> Outcome:
 def _apply(connection: Connection, job: JobRecord, chunk: Chunk) -> Outcome:
     try:
         with database.savepoint(connection):
-            outcome: Outcome = KINDS[job.kind].apply(connection, job, chunk)
-            return outcome
+            return KINDS[job.kind].apply(connection, job, chunk)
     except StoreRefused as refused:
         if not refused.by_item:
             raise
@@ -56,7 +55,7 @@ def _apply(connection: Connection, job: JobRecord, chunk: Chunk) -> Outcome:
 def failed(connection: Connection, job: JobRecord, chunk: Chunk, code: str, reason: str) -> Outcome:
     """Return the failure of all items of a chunk; of a range, of all that is there."""
     outcome = Outcome()
-    for one in selection.listed(connection, job, chunk):
+    for one in KINDS[job.kind].listed(connection, job, chunk):
         places = one.names or list(unpack(one.ids))
         outcome += Outcome(0, one.items, one.failures(places, code, reason))
     return outcome
@@ -66,7 +65,7 @@ def _pieces(connection: Connection, job: JobRecord, chunk: Chunk) -> list[Chunk]
     """Cut a chunk that the store takes too long for as a whole."""
     if chunk.pieces == 1:
         return [chunk]
-    pieces, before = selection.listed(connection, job, chunk), 0
+    pieces, before = KINDS[job.kind].listed(connection, job, chunk), 0
     while before < len(pieces) < chunk.pieces:
         before = len(pieces)
         pieces = [half for one in pieces for half in list(_halves(connection, job, one)) or [one]]
@@ -79,7 +78,7 @@ def _halves(connection: Connection, job: JobRecord, chunk: Chunk) -> Iterator[Ch
     A range is first listed.
     """
     if chunk.span:
-        yield from selection.listed(connection, job, chunk)
+        yield from KINDS[job.kind].listed(connection, job, chunk)
         return
     targets = chunk.targets or list(range(len(job.targets)))
     if chunk.size > 1:

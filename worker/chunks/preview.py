@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 from tagsweep.worker import database
 from tagsweep.worker.models.records import Chunk, JobRecord, Outcome
-from tagsweep.worker.store import KINDS, removals
+from tagsweep.worker.store import KINDS, changes
 
 Step = Callable[[Connection, JobRecord, Chunk], Outcome]
 
@@ -32,8 +32,8 @@ def apply(
     with database.undone(connection):
         prepared = replace(job, matched=KINDS[job.kind].prepare(connection, job))
         outcome = step(connection, prepared, chunk)
-        changed = removals.of(connection, job, chunk)
-    removals.put(connection, changed, _known(job, prepared))
+        changed = changes.of(connection, job, chunk)
+    changes.put(connection, changed, _known(job, prepared))
     return outcome
 
 

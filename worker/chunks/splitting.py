@@ -21,7 +21,7 @@ from tagsweep.worker.models.jobs import UndoJob
 from tagsweep.worker.models.records import Chunk, JobRecord, Lists
 from tagsweep.worker.models.tables import chunk as chunk_table
 from tagsweep.worker.models.tables import part
-from tagsweep.worker.store import KINDS, selection
+from tagsweep.worker.store import KINDS
 
 #: rows of chunks sent at once
 _BATCH = 4
@@ -46,7 +46,8 @@ def split(
     if job.kind == UndoJob.kind:
         _forget_parts(connection, job)
         return splitting_undo.split(connection, job, most_resources), None
-    matched = KINDS[job.kind].match(connection, str(job.tenant), job.head)
+    kind = KINDS[job.kind]
+    matched = kind.match(connection, str(job.tenant), job.head)
     most_items = rate_limit.most_items()
     most = sorting.size(most_resources, len(matched), most_items)
     if not matched:
@@ -54,7 +55,8 @@ def split(
         return lifecycle.begin(connection, job, matched, 0, 0), None
     runs = _stored(connection, job.id) if lists is None else _in_hand(lists)
     lists_cut = _cut(runs, most, len(matched))
-    selected = selection.cut(connection, job, matched, most_resources, most_items)
+    of_range = sorting.size(most_resources, 1, most_items)
+    selected = kind.cut(connection, replace(job, matched=matched), of_range)
     cut = _numbered(lists_cut, selected)
     first = list(islice(cut, 2))
     if at_once and len(first) == 1:

@@ -15,9 +15,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from sqlalchemy import Connection, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from tagsweep.worker import database
+from tagsweep.worker.database.dialects import proposed, upsert
 from tagsweep.worker.errors import TagsweepError
 from tagsweep.worker.models.tables import chunk_time as table
 
@@ -66,18 +66,13 @@ def hand_in() -> None:
 
 def add(connection: Connection, counted: dict[tuple[str, int], tuple[int, float]]) -> None:
     """Add numbers of chunks and their seconds, by kind and bucket."""
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    statement = dialect.insert(table)
-    more = statement.excluded
-    statement = statement.on_conflict_do_update(
-        index_elements=["kind", "bucket"],
-        set_={"chunks": table.c.chunks + more.chunks, "seconds": table.c.seconds + more.seconds},
-    )
+    more = proposed(table)
+    sums = {"chunks": table.c.chunks + more.chunks, "seconds": table.c.seconds + more.seconds}
     rows = [
         {"kind": kind, "bucket": bucket, "chunks": chunks, "seconds": seconds}
         for (kind, bucket), (chunks, seconds) in sorted(counted.items())
     ]
-    connection.execute(statement, rows)
+    connection.execute(upsert(connection, table, sums), rows)
 
 
 def read(connection: Connection) -> dict[str, tuple[list[int], float]]:

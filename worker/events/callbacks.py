@@ -12,9 +12,9 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from tagsweep.worker.broker import canvas
+from tagsweep.worker.database.dialects import insert_missing
 from tagsweep.worker.errors import Retryable
 from tagsweep.worker.models.events import failure
 from tagsweep.worker.models.tables import callback
@@ -25,9 +25,8 @@ log = logging.getLogger(__name__)
 
 def keep(connection: Connection, job_id: UUID, hung: str) -> None:
     """Keep what hangs on the job's end; the same once more changes nothing."""
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     row = {"job_id": job_id, "digest": hashlib.sha256(hung.encode()).digest(), "hung": hung}
-    connection.execute(dialect.insert(callback).values(row).on_conflict_do_nothing())
+    connection.execute(insert_missing(connection, callback), row)
 
 
 def carry_out(connection: Connection, data: dict[str, Any]) -> None:

@@ -27,8 +27,8 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 
+from tagsweep.worker.database.dialects import upsert
 from tagsweep.worker.events import feed
 from tagsweep.worker.models.events import JobCompleted
 from tagsweep.worker.models.tables import callback, outbox, reply
@@ -148,17 +148,8 @@ def remember_reply(connection: Connection, job_id: UUID, reply_to: str, correlat
 
     ``reply_to`` is empty where the answer is to be stored under another spelling of the job's id.
     """
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     row = {"job_id": job_id, "reply_to": reply_to, "correlation_id": correlation}
-    once_more = (
-        dialect.insert(reply)
-        .values(row)
-        .on_conflict_do_update(
-            index_elements=["job_id", "reply_to", "correlation_id"],
-            set_={"times": reply.c.times + 1},
-        )
-    )
-    connection.execute(once_more)
+    connection.execute(upsert(connection, reply, {"times": reply.c.times + 1}), row)
 
 
 _TAKE_REPLIES = (

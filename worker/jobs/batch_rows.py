@@ -14,6 +14,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, bindparam, insert, select
 
+from tagsweep.worker.database.dialects import is_sqlite
 from tagsweep.worker.errors import StoreBusy
 from tagsweep.worker.events import outbox
 from tagsweep.worker.jobs.batch_ends import Ended
@@ -85,7 +86,7 @@ def begin(connection: Connection, job_ids: Collection[UUID]) -> Begun:
     No statement of this transaction waits for a lock longer than LOCK_WAIT_MS from here on. What
     is attached after it is later than that moment.
     """
-    if connection.dialect.name == "sqlite":
+    if is_sqlite(connection):
         query = select(jobs.c.id).where(jobs.c.id.in_(job_ids))
         known = frozenset(connection.execute(query).scalars())
         now = connection.execute(select(clock())).scalar_one()
@@ -102,7 +103,7 @@ def write(connection: Connection, ended: Sequence[Ended]) -> None:
     """
     if not ended:
         return
-    if connection.dialect.name == "sqlite":
+    if is_sqlite(connection):
         _write_one_by_one(connection, ended)
         return
     first = ended[0].job

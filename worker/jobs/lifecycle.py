@@ -22,7 +22,7 @@ from tagsweep.worker.models.records import Chunk, JobRecord, Outcome
 from tagsweep.worker.models.tables import chunk as chunks
 from tagsweep.worker.models.tables import job as jobs
 from tagsweep.worker.models.types import clock
-from tagsweep.worker.store import KINDS, selection
+from tagsweep.worker.store import KINDS
 
 _NEW_CHUNK = insert(chunks)
 
@@ -44,7 +44,7 @@ def complete(connection: Connection, job: JobRecord, chunk: Chunk, outcome: Outc
     What splitting, beginning, closing and ending it write elsewhere one by one is written at once.
     """
     connection.execute(_NEW_CHUNK, chunk.row(job.id, "done"))
-    absent, more = selection.rest(connection, job, chunk, outcome)
+    absent, more = KINDS[job.kind].untouched(connection, job, chunk, outcome)
     done: dict[str, Any] = {
         "total": chunk.items + more,
         "removed": outcome.removed,
@@ -80,7 +80,7 @@ def close(
     ``apart``: as of its report.
     """
     _close_chunk(connection, job, chunk, "done")
-    absent, more = selection.rest(connection, job, chunk, outcome)
+    absent, more = KINDS[job.kind].untouched(connection, job, chunk, outcome)
     by = {"open": -1, "removed": outcome.removed, "failed": outcome.failed}
     by |= {"absent": absent, "total": more}
     noted = _got_on(connection, job) if job.tries or chunk.tries else {}

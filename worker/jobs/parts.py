@@ -13,9 +13,9 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from tagsweep.worker import settings
+from tagsweep.worker.database.dialects import insert_missing
 from tagsweep.worker.models import sorting
 from tagsweep.worker.models.ids import WIDTH
 from tagsweep.worker.models.jobs import Job
@@ -59,10 +59,8 @@ def store(connection: Connection, job_id: UUID, number: int, lists: Lists) -> bo
     """Store the lists of a part, each sorted; return False if that part is there already."""
     own = {"job_id": job_id, "number": number, "resource_type": 0}
     names = lists.names and sorting.distinct(sorting.pack_names(lists.names), sorting.NAME_WIDTH)
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    statement = dialect.insert(parts).values({**own, "entries": names or None})
-    statement = statement.on_conflict_do_nothing().returning(parts.c.number)
-    if connection.execute(statement).first() is None:
+    statement = insert_missing(connection, parts).returning(parts.c.number)
+    if connection.execute(statement, {**own, "entries": names or None}).first() is None:
         return False
     rows = [
         {**own, "resource_type": number_of_type, "entries": sorting.distinct(ids)}

@@ -23,7 +23,8 @@ from tagsweep.worker.models.ids import name_of, slices
 from tagsweep.worker.models.records import Chunk, JobRecord
 from tagsweep.worker.models.tables import chunk as chunks
 from tagsweep.worker.models.tables import failure, removal, workspace_removal
-from tagsweep.worker.store import KINDS, selection
+from tagsweep.worker.store import KINDS
+from tagsweep.worker.store.kinds import Place
 
 #: what a row tells of an item of each sort
 OF_LINKS = ("tag", "resource_type", "resource", "outcome", "reason")
@@ -33,8 +34,6 @@ FORGOTTEN = (
     "What job {id} did is kept no longer: TAGSWEEP_KEEP_REMOVALS_DAYS sets for how many days it is."
 )
 
-#: a resource's id, packed, or a workspace's
-Place = bytes | str
 Entry = dict[str, Any]
 
 
@@ -115,7 +114,7 @@ def _next(connection: Connection, job: JobRecord, number: int) -> Slip | None:
         _read_workspace_tags(connection, job, slip, [row, *later])
     if slip.chunk.span and not slip.closed:
         _read_range(connection, job, slip)
-    elif not slip.chunk.span and job.kind in ("detach", "delete"):
+    elif not slip.chunk.span:
         slip.younger.update(KINDS[job.kind].younger(connection, job, slip.chunk))
     return slip
 
@@ -123,7 +122,7 @@ def _next(connection: Connection, job: JobRecord, number: int) -> Slip | None:
 def _read_range(connection: Connection, job: JobRecord, slip: Slip) -> None:
     """Name what stands in a range that was not applied; not more of it than was counted."""
     left = slip.chunk.items
-    for one in selection.listed(connection, job, slip.chunk):
+    for one in KINDS[job.kind].listed(connection, job, slip.chunk):
         for target in one.targets or []:
             found = dict.fromkeys(islice(_places(one), left), False)
             slip.again[target] |= found

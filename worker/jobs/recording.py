@@ -12,8 +12,8 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection, update
-from sqlalchemy.dialects import postgresql, sqlite
 
+from tagsweep.worker.database import dialects
 from tagsweep.worker.errors import ItemError
 from tagsweep.worker.jobs import lifecycle, parts, queries, undoable
 from tagsweep.worker.models.fields import identifies
@@ -24,10 +24,8 @@ from tagsweep.worker.models.tables import job as job_table
 
 # put together once: that takes longer than to execute it
 _NEW_JOB = {
-    dialect.__name__.rpartition(".")[2]: dialect.insert(job_table)
-    .on_conflict_do_nothing()
-    .returning(*queries.COLUMNS)
-    for dialect in (postgresql, sqlite)
+    dialect: insert(job_table).on_conflict_do_nothing().returning(*queries.COLUMNS)
+    for dialect, insert in dialects.INSERTS.items()
 }
 
 
@@ -164,5 +162,5 @@ def let_the_clock_tick(connection: Connection) -> None:
     SQLite's clock counts milliseconds. While this transaction is open nobody else can write, so
     the rest of this millisecond is waited for here.
     """
-    if connection.dialect.name == "sqlite":
+    if dialects.is_sqlite(connection):
         time.sleep((1_000_000 - time.time_ns() % 1_000_000) / 1e9)

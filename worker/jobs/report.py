@@ -14,7 +14,7 @@ from tagsweep.worker.errors import ItemError, StoreRefused
 from tagsweep.worker.models import counts, views
 from tagsweep.worker.models.events import MOST_ERRORS, Completion
 from tagsweep.worker.models.records import JobRecord, Report
-from tagsweep.worker.store import KINDS, selection
+from tagsweep.worker.store import KINDS
 
 REFUSED = "Its tags are told as they were: the store refuses to write or read their state now ({})."
 
@@ -67,7 +67,7 @@ def completion(job: JobRecord, told: Told) -> Completion:
 
 
 def _told(connection: Connection, job: JobRecord) -> Told:
-    report = Report([])
-    if job.matched is not None:
-        report = KINDS[job.kind].report(connection, job)
-    return Told(report, selection.remaining(connection, job), [])
+    if job.matched is None:
+        return Told(Report([]), None, [])
+    kind = KINDS[job.kind]
+    return Told(kind.report(connection, job), kind.remaining(connection, job), [])

@@ -5,9 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from uuid import UUID, uuid4
 
-from sqlalchemy import Connection, Table, and_, bindparam, func, select
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, bindparam, func, select
 
+from tagsweep.worker.database.dialects import (
+    UNPACKED_IDS,
+    insert_missing,
+    is_sqlite,
+    proposed,
+    upsert,
+)
 from tagsweep.worker.models.statements import Statement
 from tagsweep.worker.models.tables import (
     tag,
@@ -24,22 +30,18 @@ SELECT :tag, :resource_type, listed.id FROM unnest(:ids) AS listed (id)
 ON CONFLICT DO NOTHING
 """).bindparams(bindparam("ids", type_=PackedIds()), bindparam("tag", type_=Id()))
 
-_LINK_SQLITE = Statement("""
-WITH RECURSIVE at (byte) AS (
-    SELECT 1 UNION ALL SELECT byte + 16 FROM at WHERE byte + 16 < :bytes
-)
+_LINK_SQLITE = Statement(f"""
 INSERT INTO @tag_link (tag_id, resource_type, resource_id)
-SELECT :tag, :resource_type, substr(:ids, byte, 16) FROM at WHERE true
+SELECT :tag, :resource_type, listed.id FROM {UNPACKED_IDS} AS listed WHERE true
 ON CONFLICT DO NOTHING
-""").bindparams(bindparam("ids", type_=PackedIds()), bindparam("tag", type_=Id()))
+""").bindparams(bindparam("ids", type_=PackedIds()), bindparam("tag", type_=Id()))  # noqa: S608  # both texts are ours
 
 
 def create_tags(connection: Connection, tenant: str, ids: Mapping[str, UUID]) -> None:
     """Create the tenant's tags of these names, under these ids, where they are missing."""
     # in one order, so that two that create the same ones wait, and do not deadlock
     rows = [{"id": ids[name], "tenant": tenant, "name": name} for name in sorted(ids)]
-    statement = _dialect(connection).insert(tag).on_conflict_do_nothing()
-    connection.execute(statement, rows)
+    connection.execute(insert_missing(connection, tag), rows)
 
 
 def ensure_tag(connection: Connection, tenant: str, name: str) -> UUID:
@@ -53,7 +55,7 @@ def ensure_tag(connection: Connection, tenant: str, name: str) -> UUID:
 def link(connection: Connection, tag_id: UUID, resource_type: int, ids: bytes) -> None:
     """Put the tag on the resources ``ids``, packed, not empty, of one type."""
     values = {"tag": tag_id, "resource_type": resource_type, "ids": ids}
-    if connection.dialect.name == "sqlite":
+    if is_sqlite(connection):
         connection.execute(_LINK_SQLITE, {**values, "bytes": len(ids)})
     else:
         connection.execute(_LINK_POSTGRESQL, values)
@@ -66,24 +68,17 @@ def set_workspace_tags(
 
     One value per key: another value replaces the one before and counts as set anew.
     """
-    dialect = _dialect(connection)
-    place = {"tenant": tenant, "id": name}
-    connection.execute(dialect.insert(workspace).values(place).on_conflict_do_nothing())
+    connection.execute(insert_missing(connection, workspace), {"tenant": tenant, "id": name})
     if not values:
         return
     rows = [
         {"tenant": tenant, "workspace_id": name, "key": key, "system": system, "value": value}
         for (key, system), value in sorted(values.items())
     ]
-    statement = dialect.insert(workspace_tag)
-    new = statement.excluded
-    columns: Table = workspace_tag
-    upsert = statement.on_conflict_do_update(
-        index_elements=["tenant", "workspace_id", "system", "key"],
-        set_={"value": new.value, "created_at": new.created_at},
-        where=and_(columns.c.value != new.value),
-    )
-    connection.execute(upsert, rows)
+    new = proposed(workspace_tag)
+    update = {"value": new.value, "created_at": new.created_at}
+    another = workspace_tag.c.value != new.value
+    connection.execute(upsert(connection, workspace_tag, update, another), rows)
 
 
 def has_workspace(connection: Connection, tenant: str, name: str) -> bool:
@@ -100,7 +95,3 @@ def from_the_future(connection: Connection) -> int:
     tables = (tag_link, workspace_tag)
     queries = (select(func.count()).where(table.c.created_at > clock()) for table in tables)
     return sum(int(connection.execute(query).scalar_one()) for query in queries)
-
-
-def _dialect(connection: Connection):  # type: ignore[no-untyped-def]  # noqa: ANN202  # either module
-    return postgresql if connection.dialect.name == "postgresql" else sqlite

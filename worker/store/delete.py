@@ -1,7 +1,8 @@
-"""Delete key/value tags from workspaces, as the batch delete contract has it.
+"""Delete key/value tags from workspaces, as the batch delete contract specifies.
 
-A value that is given deletes only where it equals the stored one; omitted, null or empty it
-deletes by key alone. A tag set anew after the job was accepted is not its to remove.
+A given value deletes the tag only if it equals the stored one; if the value is omitted, null or
+empty, the tag is deleted by key alone. A tag set again after the job was accepted is not the job's
+to remove.
 """
 
 from __future__ import annotations
@@ -15,24 +16,22 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, TextClause, func, select
 
+from tagsweep.worker.database.dialects import among, is_sqlite
 from tagsweep.worker.models.events import MOST_TAGS
-from tagsweep.worker.models.records import (
-    Chunk,
-    JobRecord,
-    Outcome,
-    Report,
-)
+from tagsweep.worker.models.records import Chunk, JobRecord, Outcome, Report
 from tagsweep.worker.models.tables import workspace, workspace_removal
+from tagsweep.worker.store import workspaces
+from tagsweep.worker.store.kinds import Kind, Place, Targets
 from tagsweep.worker.store.links import statement
-from tagsweep.worker.store.lists import among
 
-#: which workspaces: those that are listed, a range, or all
-_PLACES = {
+#: which workspaces: those listed, a range, or all
+_LISTED = {
     "postgresql": "workspace_id = ANY (CAST(:workspaces AS text[]))",
     "sqlite": "workspace_id IN (SELECT value FROM json_each(:workspaces))",
 }
 _RANGE = "workspace_id BETWEEN :low_name AND :high_name"
-_FITTING = {
+_ALL = "tenant = :tenant"
+_MATCHING = {
     "postgresql": """
 FROM @workspace_tag AS tag
 WHERE tag.tenant = :tenant AND tag.{places} AND tag.created_at {when} :accepted_at
@@ -51,122 +50,113 @@ WHERE tag.tenant = :tenant AND tag.{places} AND tag.created_at {when} :accepted_
       AND (item.value ->> 'value' IS NULL OR item.value ->> 'value' = tag.value))
 """,
 }
-_KEEP = """
+_RECORD = """
 INSERT INTO @workspace_removal (job_id, chunk, run, workspace_id, key, value, system)
 SELECT :job_id, :chunk, :run, workspace_id, key, value, system
 """
-_RECORDED = """
-WITH gone AS (DELETE {fitting} RETURNING tag.workspace_id, tag.key, tag.value, tag.system),
-kept AS ({keep} FROM gone RETURNING 1)
+_DELETE_RECORDED = """
+WITH gone AS (DELETE {matching} RETURNING tag.workspace_id, tag.key, tag.value, tag.system),
+kept AS ({record} FROM gone RETURNING 1)
 SELECT count(*) FROM kept
 """
 _CUT = """
-SELECT place / :most AS part, min(workspace_id) AS low, max(workspace_id) AS high,
+SELECT place / :limit AS part, min(workspace_id) AS low, max(workspace_id) AS high,
        sum(tags) AS items
 FROM (
     SELECT workspace_id, count(*) AS tags, row_number() OVER (ORDER BY workspace_id) - 1 AS place
-    {fitting} GROUP BY workspace_id
+    {matching} GROUP BY workspace_id
 ) AS placed
 GROUP BY 1 ORDER BY 1
 """
+_COUNT = "SELECT count(*) {matching}"
+_LIST = "SELECT workspace_id, key, value, system {matching} ORDER BY workspace_id"
+#: in place of the acceptance: counts a tag whenever it was set
+_ANY_TIME = datetime(9999, 1, 1, tzinfo=UTC)
+
 YOUNGER = "It has the tag now: it was set after the job was accepted."
-_LIST = "SELECT workspace_id, key, value, system {fitting} ORDER BY workspace_id"
-#: of what is counted whenever it came to be
-_LATEST = datetime(9999, 1, 1, tzinfo=UTC)
 
 
-def match(connection: Connection, tenant: str, head: dict[str, Any]) -> list[dict[str, Any]]:  # noqa: ARG001  # the same words for each kind
-    """Return the distinct items asked for, in their order: key, value (None: any), system."""
-    lists = ((False, head.get("tags", [])), (True, head.get("sys_tags", [])))
-    items = (
-        (one["key"], one.get("value") or None, system) for system, tags in lists for one in tags
-    )
-    return [
-        {"key": key, "value": value, "system": system}
-        for key, value, system in dict.fromkeys(items)
-    ]
+class Delete(Kind):
+    """Deletes tags of workspaces."""
 
+    def match(self, connection: Connection, tenant: str, head: dict[str, Any]) -> Targets:  # noqa: ARG002  # a wanted tag need not exist
+        """Return the distinct tags asked for, in their order: key, value (None: any), system."""
+        lists = ((False, head.get("tags", [])), (True, head.get("sys_tags", [])))
+        wanted = (
+            (tag["key"], tag.get("value") or None, system) for system, tags in lists for tag in tags
+        )
+        return [
+            {"key": key, "value": value, "system": system}
+            for key, value, system in dict.fromkeys(wanted)
+        ]
 
-def prepare(connection: Connection, job: JobRecord) -> list[dict[str, Any]]:  # noqa: ARG001  # the same words for each kind
-    """Create nothing: what a delete acts on is there."""
-    return job.targets
+    def count(self, connection: Connection, job: JobRecord, chunk: Chunk) -> int:
+        """Return how many tags of the chunk's workspaces ``apply`` would delete."""
+        counting = _statement(connection, _COUNT, _places(connection, chunk))
+        return int(connection.execute(counting, _values(connection, job, chunk)).scalar_one())
 
+    def apply(self, connection: Connection, job: JobRecord, chunk: Chunk) -> Outcome:
+        """Delete the wanted tags of the chunk's workspaces and record which they were.
 
-def count(connection: Connection, job: JobRecord, chunk: Chunk) -> int:
-    """Return how many tags of the chunk's workspaces ``apply`` would delete."""
-    counting = _statement(connection, "SELECT count(*) {fitting}", _places(connection, chunk))
-    return int(connection.execute(counting, _values(connection, job, chunk)).scalar_one())
+        Each item of a workspace that the tenant does not have fails. Raises StoreRefused.
+        """
+        if chunk.span:
+            return Outcome(_remove(connection, job, chunk))
+        query = select(workspace.c.id).where(
+            workspace.c.tenant == job.tenant, among(connection, workspace.c.id, chunk.names)
+        )
+        known = set(connection.execute(query).scalars())
+        unknown = [name for name in chunk.names if name not in known]
+        removed = _remove(connection, job, replace(chunk, names=sorted(known))) if known else 0
+        failed = len(unknown) * len(job.targets_of(chunk))
+        failures = chunk.failures(unknown, "unknown_workspace", workspaces.GONE)
+        return Outcome(removed, failed, failures)
 
+    def report(self, connection: Connection, job: JobRecord) -> Report:
+        """Return the tags that were removed, those of the most workspaces first."""
+        gone = workspace_removal.c
+        query = (
+            select(gone.key, gone.value, gone.system, func.count().label("workspaces"))
+            .where(gone.job_id == job.id)
+            .group_by(gone.key, gone.value, gone.system)
+            .order_by(func.count().desc(), gone.key, gone.value, gone.system)
+        )
+        return report_of(connection.execute(query).all())
 
-def apply(connection: Connection, job: JobRecord, chunk: Chunk) -> Outcome:
-    """Delete the wanted tags of the chunk's workspaces and record which they were.
+    def younger(
+        self, connection: Connection, job: JobRecord, chunk: Chunk
+    ) -> dict[tuple[int, Place], str]:
+        """Return the workspaces of a list that have a wanted tag, but only since the acceptance.
 
-    Each item of a workspace that the tenant does not have is failed. Raises StoreRefused.
-    """
-    if chunk.span:
-        return Outcome(_remove(connection, job, chunk))
-    query = select(workspace.c.id).where(
-        workspace.c.tenant == job.tenant, among(connection, workspace.c.id, chunk.names)
-    )
-    known = set(connection.execute(query).scalars())
-    unknown = [name for name in chunk.names if name not in known]
-    removed = _remove(connection, job, replace(chunk, names=sorted(known))) if known else 0
-    failed = len(unknown) * len(job.targets_of(chunk))
-    failures = chunk.failures(unknown, "unknown_workspace", "There is no such workspace.")
-    return Outcome(removed, failed, failures)
+        By the place of the first target that the tag matches.
+        """
+        listing = _statement(connection, _LIST, _places(connection, chunk), when=">")
+        rows = connection.execute(listing, _values(connection, job, chunk))
+        return {(_first_match(job, row), row.workspace_id): YOUNGER for row in rows}
 
+    def cut(self, connection: Connection, job: JobRecord, limit: int) -> Iterator[Chunk]:
+        """Yield ranges of up to ``limit`` workspaces that have any wanted tag, unnumbered."""
+        if not job.selected:
+            return
+        whole = Chunk(0, 0, 0)
+        values = {**_values(connection, job, whole), "limit": limit}
+        for row in connection.execute(_statement(connection, _CUT, _ALL), values).all():
+            yield replace(whole, items=int(row.items), span=(row.low, row.high))
 
-def cut(connection: Connection, job: JobRecord, most: int) -> Iterator[Chunk]:
-    """Yield ranges of up to ``most`` workspaces that have any wanted tag, unnumbered."""
-    cutting = _statement(connection, _CUT, "tenant = :tenant")
-    whole = Chunk(0, 0, 0)
-    values = {**_values(connection, job, whole), "most": most}
-    for row in connection.execute(cutting, values).all():
-        yield replace(whole, items=int(row.items), span=(row.low, row.high))
+    def listed(self, connection: Connection, job: JobRecord, chunk: Chunk) -> list[Chunk]:
+        """Return the tags of a range that would be deleted, as chunks of one target each."""
+        if chunk.span is None:
+            return [chunk]
+        listing = _statement(connection, _LIST, _RANGE)
+        names: dict[int, list[str]] = {}
+        for row in connection.execute(listing, _values(connection, job, chunk)):
+            names.setdefault(_first_match(job, row), []).append(row.workspace_id)
+        return [chunk.listing(names=some, target=target) for target, some in sorted(names.items())]
 
-
-def later(connection: Connection, job: JobRecord, chunk: Chunk) -> int:  # noqa: ARG001  # the same words for each kind
-    """Return 0: no tag that was set after the job was accepted is counted in a range."""
-    return 0
-
-
-def listed(connection: Connection, job: JobRecord, chunk: Chunk) -> list[Chunk]:
-    """Return what of a range is there to be deleted, as chunks of one target each."""
-    listing = _statement(connection, _LIST, _RANGE)
-    rows = connection.execute(listing, _values(connection, job, chunk)).all()
-    names: dict[int, list[str]] = {}
-    for row in rows:
-        names.setdefault(_first_fitting(job, row), []).append(row.workspace_id)
-    return [chunk.listing(names=some, target=target) for target, some in sorted(names.items())]
-
-
-def younger(connection: Connection, job: JobRecord, chunk: Chunk) -> dict[tuple[int, str], str]:
-    """Return which of a chunk's workspaces have a wanted tag, but only since the job was accepted.
-
-    By the place of the first target that fits and the workspace; as a sentence for people.
-    """
-    listing = _statement(connection, _LIST, _places(connection, chunk), when=">")
-    rows = connection.execute(listing, _values(connection, job, chunk))
-    return {(_first_fitting(job, row), row.workspace_id): YOUNGER for row in rows}
-
-
-def remaining(connection: Connection, job: JobRecord) -> int:
-    """Return how many tags that fit the tenant's workspaces have, whenever they were set."""
-    counting = _statement(connection, "SELECT count(*) {fitting}", "tenant = :tenant")
-    values = {**_values(connection, job, Chunk(0, 0, 0)), "accepted_at": _LATEST}
-    return int(connection.execute(counting, values).scalar_one())
-
-
-def report(connection: Connection, job: JobRecord) -> Report:
-    """Return the tags that were removed, those of most workspaces first."""
-    gone = workspace_removal.c
-    query = (
-        select(gone.key, gone.value, gone.system, func.count().label("workspaces"))
-        .where(gone.job_id == job.id)
-        .group_by(gone.key, gone.value, gone.system)
-        .order_by(func.count().desc(), gone.key, gone.value, gone.system)
-    )
-    return report_of(connection.execute(query).all())
+    def matching(self, connection: Connection, job: JobRecord) -> int:
+        """Return how many matching tags the tenant's workspaces have, whenever they were set."""
+        values = {**_values(connection, job, Chunk(0, 0, 0)), "accepted_at": _ANY_TIME}
+        return int(connection.execute(_statement(connection, _COUNT, _ALL), values).scalar_one())
 
 
 def report_of(rows: Sequence[Row[Any]]) -> Report:
@@ -177,27 +167,28 @@ def report_of(rows: Sequence[Row[Any]]) -> Report:
 
 def _remove(connection: Connection, job: JobRecord, chunk: Chunk) -> int:
     places, values = _places(connection, chunk), _values(connection, job, chunk)
-    if connection.dialect.name == "sqlite":
-        keeping = _statement(connection, "{keep} {fitting} RETURNING 1", places)
-        kept = len(connection.execute(keeping, values).all())
-        connection.execute(_statement(connection, "DELETE {fitting}", places), values)
-        return kept
-    return int(connection.execute(_statement(connection, _RECORDED, places), values).scalar_one())
+    if is_sqlite(connection):
+        recording = _statement(connection, "{record} {matching} RETURNING 1", places)
+        recorded = len(connection.execute(recording, values).all())
+        connection.execute(_statement(connection, "DELETE {matching}", places), values)
+        return recorded
+    deleting = _statement(connection, _DELETE_RECORDED, places)
+    return int(connection.execute(deleting, values).scalar_one())
 
 
 def _places(connection: Connection, chunk: Chunk) -> str:
-    return _RANGE if chunk.span else _PLACES[connection.dialect.name]
+    return _RANGE if chunk.span else _LISTED[connection.dialect.name]
 
 
 def _statement(connection: Connection, sql: str, places: str, *, when: str = "<=") -> TextClause:
-    """Return ``sql`` about tags that fit and came to be by the job's acceptance, or after it."""
+    """Return ``sql`` on matching tags that were set by the job's acceptance, or after it."""
     return _filled(connection.dialect.name, sql, places, when)
 
 
 @cache
 def _filled(dialect: str, sql: str, places: str, when: str) -> TextClause:
-    fitting = _FITTING[dialect].format(places=places, when=when)
-    return statement(sql.format(fitting=fitting, keep=_KEEP))
+    matching = _MATCHING[dialect].format(places=places, when=when)
+    return statement(sql.format(matching=matching, record=_RECORD))
 
 
 def _values(connection: Connection, job: JobRecord, chunk: Chunk) -> dict[str, Any]:
@@ -211,24 +202,24 @@ def _values(connection: Connection, job: JobRecord, chunk: Chunk) -> dict[str, A
         "low_name": low,
         "high_name": high,
     }
-    targets = job.targets_of(chunk)
-    if connection.dialect.name == "sqlite":
-        return values | {"workspaces": json.dumps(chunk.names), "wanted": json.dumps(targets)}
+    wanted = job.targets_of(chunk)
+    if is_sqlite(connection):
+        return values | {"workspaces": json.dumps(chunk.names), "wanted": json.dumps(wanted)}
     return values | {
         "workspaces": chunk.names,
-        "keys": [one["key"] for one in targets],
-        "values": [one["value"] for one in targets],
-        "systems": [one["system"] for one in targets],
+        "keys": [tag["key"] for tag in wanted],
+        "values": [tag["value"] for tag in wanted],
+        "systems": [tag["system"] for tag in wanted],
     }
 
 
-def _first_fitting(job: JobRecord, row: Row[Any]) -> int:
-    """Return the place of the first target that a tag of a workspace fits."""
+def _first_match(job: JobRecord, row: Row[Any]) -> int:
+    """Return the place of the first target that a tag of a workspace matches."""
     return next(
         place
-        for place, one in enumerate(job.targets)
-        if (one["key"], one["system"]) == (row.key, bool(row.system))
-        and one["value"] in (None, row.value)
+        for place, target in enumerate(job.targets)
+        if (target["key"], target["system"]) == (row.key, bool(row.system))
+        and target["value"] in (None, row.value)
     )
 
 

@@ -1,14 +1,25 @@
-"""What the kinds of jobs on links have in common: their tags, what is recorded, what is told."""
+"""What the kinds of jobs on links share: their tags, the record of changes, and the report."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Connection, TextClause, bindparam, func, select, update
+from sqlalchemy import (
+    Connection,
+    CursorResult,
+    Executable,
+    Row,
+    TextClause,
+    bindparam,
+    func,
+    select,
+    update,
+)
 
+from tagsweep.worker.database.dialects import is_sqlite
 from tagsweep.worker.models import sorting, views
 from tagsweep.worker.models.events import stamp
 from tagsweep.worker.models.records import Chunk, JobRecord, Report
@@ -42,25 +53,32 @@ _TYPES: dict[str, Any] = {
 }
 
 
+class PerDialect(NamedTuple):
+    """A statement on the links of some tags; SQLite, without arrays, executes it for each tag."""
+
+    postgresql: Executable  #: on all of ``:tags``, or on the one ``:tag``
+    sqlite: Executable  #: on one ``:tag``
+
+
 def statement(sql: str) -> TextClause:
-    """Return ``sql``, with their types for those of ``values`` that it names."""
+    """Return ``sql``, which knows the types of those bind parameters of ``values`` that it uses."""
     named = set(re.findall(r":(\w+)", sql)) & _TYPES.keys()
     return Statement(sql).bindparams(*(bindparam(name, type_=_TYPES[name]) for name in named))
 
 
 def recorded(changing: str, *, one_tag: bool = False) -> TextClause:
-    """Return the statement that does ``changing``, which returns tag_id and resource_id.
+    """Return the statement ``changing``, which returns tag_id and resource_id, with its record.
 
-    It also records them, and returns how many there were of each tag, or of the ``one_tag`` that
-    it names. PostgreSQL only.
+    It returns how many links of each tag were changed, or of the ``one_tag`` that it names.
+    PostgreSQL only.
     """
-    told = _ONE_TAG if one_tag else _EACH_TAG
-    return statement(_RECORDED.format(changing=changing, **told))
+    grouping = _ONE_TAG if one_tag else _EACH_TAG
+    return statement(_RECORDED.format(changing=changing, **grouping))
 
 
 def values(job: JobRecord, chunk: Chunk) -> dict[str, Any]:
-    """Return what a statement about the links of ``chunk`` is told, all but the tags."""
-    low, high = (UUID(one) for one in chunk.span) if chunk.span else sorting.ends(chunk.ids)
+    """Return the bind parameters of a statement on the chunk's links, except the tags."""
+    low, high = (UUID(end) for end in chunk.span) if chunk.span else sorting.ends(chunk.ids)
     return {
         "ids": chunk.ids,
         "bytes": len(chunk.ids),
@@ -74,30 +92,58 @@ def values(job: JobRecord, chunk: Chunk) -> dict[str, Any]:
     }
 
 
-def count(
-    connection: Connection, job: JobRecord, chunk: Chunk, counting: tuple[TextClause, TextClause]
-) -> int:
-    """Return what ``counting``, on PostgreSQL or on SQLite, finds of the chunk's links."""
-    wanted = [UUID(one["id"]) for one in job.targets_of(chunk)]
-    told = values(job, chunk)
-    if connection.dialect.name == "sqlite":
-        found = (connection.execute(counting[1], {**told, "tag": one}) for one in wanted)
-        return sum(int(one.scalar_one()) for one in found)
-    packed = b"".join(one.bytes for one in wanted)
-    return int(connection.execute(counting[0], {**told, "tags": packed}).scalar_one())
+def _execute(
+    connection: Connection, job: JobRecord, chunk: Chunk, tags: list[UUID], sql: PerDialect
+) -> Iterator[tuple[UUID, CursorResult[Any]]]:
+    """Execute ``sql`` on all ``tags``; yield the first tag that each result is about."""
+    parameters = values(job, chunk)
+    if is_sqlite(connection):
+        for each in tags:
+            yield each, connection.execute(sql.sqlite, {**parameters, "tag": each})
+    elif tags:
+        packed = b"".join(each.bytes for each in tags)
+        parameters |= {"tag": tags[0], "tags": packed}
+        yield tags[0], connection.execute(sql.postgresql, parameters)
 
 
-def record(
-    connection: Connection, job: JobRecord, chunk: Chunk, one: UUID, changed: Iterable[bytes]
+def rows(
+    connection: Connection, job: JobRecord, chunk: Chunk, tags: list[UUID], sql: PerDialect
+) -> Iterator[Row[Any]]:
+    """Yield the rows that ``sql`` returns of the chunk's links with ``tags``."""
+    for _, result in _execute(connection, job, chunk, tags, sql):
+        yield from result
+
+
+def count(connection: Connection, job: JobRecord, chunk: Chunk, counting: PerDialect) -> int:
+    """Return how many of the chunk's links ``counting`` counts, over all its tags."""
+    tags = [UUID(target["id"]) for target in job.targets_of(chunk)]
+    return sum(int(row[0]) for row in rows(connection, job, chunk, tags, counting))
+
+
+def change(
+    connection: Connection, job: JobRecord, chunk: Chunk, tags: list[UUID], changing: PerDialect
 ) -> int:
-    """Record which links of the tag ``one`` were changed; return how many. SQLite only."""
-    ids = sorted(changed)
+    """Change the chunk's links with ``tags``, record which were changed, and return how many.
+
+    ``changing``: on PostgreSQL ``recorded``; on SQLite it returns the resources' ids.
+    """
+    results = _execute(connection, job, chunk, tags, changing)
+    if is_sqlite(connection):
+        return sum(_record(connection, job, chunk, *changed) for changed in results)
+    return sum(int(number) for _, result in results for number in result.scalars())
+
+
+def _record(
+    connection: Connection, job: JobRecord, chunk: Chunk, of_tag: UUID, changed: CursorResult[Any]
+) -> int:
+    """Record which links of a tag were changed; return how many."""
+    ids = sorted(changed.scalars())
     if ids:
         row = {
             "job_id": job.id,
             "chunk": chunk.number,
             "run": job.ends,
-            "tag_id": one,
+            "tag_id": of_tag,
             "resource_type": chunk.resource_type,
             "ids": b"".join(ids),
         }
@@ -111,37 +157,37 @@ _NAMED = select(tag).where(
 
 
 def tags(connection: Connection, tenant: str | None, names: Iterable[str]) -> dict[str, Any]:
-    """Return those of the tenant's tags that are named, as the contract shows them, by name."""
+    """Return the tenant's tags of these names, as the contract shows them, by name."""
     values = {"tenant": tenant, "names": list(names)}
     return {row.name: shown(row) for row in connection.execute(_NAMED, values)}
 
 
-def still_there(connection: Connection, job: JobRecord, chunk: Chunk, *, keep: bool) -> list[UUID]:
-    """Return the tags of the chunk that are there; ``keep``: till the transaction's end."""
-    wanted = [UUID(one["id"]) for one in job.targets_of(chunk)]
-    if job.started_at is None and not keep:  # found in this very transaction
-        return wanted
-    query = select(tag.c.id).where(tag.c.tenant == job.tenant, tag.c.id.in_(wanted))
+def existing(connection: Connection, job: JobRecord, chunk: Chunk, *, lock: bool) -> list[UUID]:
+    """Return those of the chunk's tags that exist; ``lock``: and will, until the commit."""
+    ids = [UUID(target["id"]) for target in job.targets_of(chunk)]
+    if job.started_at is None and not lock:  # read in this very transaction
+        return ids
+    query = select(tag.c.id).where(tag.c.tenant == job.tenant, tag.c.id.in_(ids))
     query = query.order_by(tag.c.id)
-    if keep:
+    if lock:
         query = query.with_for_update(read=True, key_share=True)
     return list(connection.execute(query).scalars())
 
 
 def report(connection: Connection, job: JobRecord) -> Report:
-    """Move ``updated_at`` of exactly the tags of which a link was changed; return all matched.
+    """Set ``updated_at`` of exactly the tags of which a link was changed; return all matched tags.
 
-    Of a preview none moves; a tag that only would be there is told without an id.
+    A dry run updates none; a tag that it would only create is shown without an id.
 
-    Only here, in the last transaction of a job: moved in each chunk, it made workers wait for
-    each other.
+    Called in the last transaction of a job only: updates in each chunk made workers wait for each
+    other.
     """
-    now = _moved(connection, job) if job.removed and not job.dry_run else {}
-    ids = [UUID(one["id"]) for one in job.targets if one["id"] not in now]
+    now = _updated(connection, job) if job.removed and not job.dry_run else {}
+    ids = [UUID(target["id"]) for target in job.targets if target["id"] not in now]
     if ids and job.started_at is not None:  # else they were read in this very transaction
         query = select(tag).where(tag.c.tenant == job.tenant, tag.c.id.in_(ids))
         now |= {str(row.id): shown(row) for row in connection.execute(query)}
-    return Report([now.get(one["id"]) or views.tag(one) for one in job.targets])
+    return Report([now.get(target["id"]) or views.tag(target) for target in job.targets])
 
 
 # The time is read first and travels as a value: where `tag` is distributed (docs/scaling.md), no
@@ -157,20 +203,19 @@ _THESE = (
     tag.c.id.in_(bindparam("ids", expanding=True)),
 )
 # two ending jobs of the same tags would deadlock if each took them in an order of its own
-_HELD = select(tag.c.id).where(*_THESE).order_by(tag.c.id).with_for_update(key_share=True)
-_MOVE = update(tag).where(*_THESE).values(updated_at=bindparam("now")).returning(tag)
+_LOCKED = select(tag.c.id).where(*_THESE).order_by(tag.c.id).with_for_update(key_share=True)
+_UPDATE = update(tag).where(*_THESE).values(updated_at=bindparam("now")).returning(tag)
 
 
-def _moved(connection: Connection, job: JobRecord) -> dict[str, Any]:
-    told = {"of_job": job.id, "of_run": job.ends}
-    changed = connection.execute(_CHANGED, told).all()
+def _updated(connection: Connection, job: JobRecord) -> dict[str, Any]:
+    changed = connection.execute(_CHANGED, {"of_job": job.id, "of_run": job.ends}).all()
     if not changed:
         return {}
     values = {"of_tenant": job.tenant, "ids": [row.tag_id for row in changed]}
     if len(changed) > 1:
-        connection.execute(_HELD, values)
+        connection.execute(_LOCKED, values)
     values["now"] = max(row.now for row in changed)
-    return {str(row.id): shown(row) for row in connection.execute(_MOVE, values)}
+    return {str(row.id): shown(row) for row in connection.execute(_UPDATE, values)}
 
 
 def shown(row: Any) -> dict[str, Any]:

@@ -1,64 +1,61 @@
-"""Undo what a job did: by the statements of the kind that does the opposite, chunk by chunk.
+"""Undo a job, chunk by chunk, with the statements of the opposite kind.
 
-What it put on is taken off where it still is as that job left it: what came to be after the job's
-end is somebody else's. What it took off is put back where nobody has put anything since.
+What the job added is removed if it is still as the job left it: anything created after the job's
+end belongs to somebody else. What it removed is put back if nothing has replaced it since.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
 
-from tagsweep.worker.models.records import (
-    Chunk,
-    JobRecord,
-    Outcome,
-    Report,
-)
-from tagsweep.worker.store import attach, delete, detach, workspaces
+from tagsweep.worker.models.records import Chunk, JobRecord, Outcome, Report
+from tagsweep.worker.store import workspaces
+from tagsweep.worker.store.attach import Attach
+from tagsweep.worker.store.delete import Delete
+from tagsweep.worker.store.detach import Detach
+from tagsweep.worker.store.kinds import Kind
 
 
-def match(connection: Connection, tenant: str, head: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return nothing: ``chunks.splitting_undo`` finds what an undo acts on, with its chunks."""
-    raise NotImplementedError
+@dataclass(frozen=True, slots=True)
+class _Step:
+    apply: Callable[[Connection, JobRecord, Chunk], Outcome]
+    count: Callable[[Connection, JobRecord, Chunk], int]
 
 
-def prepare(connection: Connection, job: JobRecord) -> list[dict[str, Any]]:  # noqa: ARG001  # the same words for each kind
-    """Create nothing: a tag or workspace that is gone stays so."""
-    return job.targets
+_ATTACH, _DETACH, _DELETE = Attach(), Detach(), Delete()
+#: by whether it is about links, and whether it adds
+_STEPS = {
+    (True, True): _Step(_ATTACH.apply, _ATTACH.count),
+    (True, False): _Step(_DETACH.apply, _DETACH.count),
+    (False, True): _Step(workspaces.put, workspaces.count_put),
+    (False, False): _Step(workspaces.take, workspaces.count_take),
+}
 
 
-def apply(connection: Connection, job: JobRecord, chunk: Chunk) -> Outcome:
-    """Put back, or take off, what the chunk lists and record it; raises StoreRefused."""
-    step = _STEPS[bool(chunk.resource_type), job.adds][0]
-    outcome: Outcome = step(connection, _as_of(job), chunk)
-    return outcome
+class Undo(Kind):
+    """Reverts what another job changed; its targets and chunks come from that job's record."""
+
+    def apply(self, connection: Connection, job: JobRecord, chunk: Chunk) -> Outcome:
+        """Put back, or remove, what the chunk lists and record it; raises StoreRefused."""
+        return _step(job, chunk).apply(connection, _as_of(job), chunk)
+
+    def count(self, connection: Connection, job: JobRecord, chunk: Chunk) -> int:
+        """Return how many items ``apply`` would change."""
+        return _step(job, chunk).count(connection, _as_of(job), chunk)
+
+    def report(self, connection: Connection, job: JobRecord) -> Report:
+        """Return the tags concerned, as the kind that was undone reports its own."""
+        of_links = any("name" in target for target in job.targets)
+        return (_ATTACH if of_links else _DELETE).report(connection, job)
 
 
-def count(connection: Connection, job: JobRecord, chunk: Chunk) -> int:
-    """Return how many items ``apply`` would change."""
-    step = _STEPS[bool(chunk.resource_type), job.adds][1]
-    number: int = step(connection, _as_of(job), chunk)
-    return number
-
-
-def report(connection: Connection, job: JobRecord) -> Report:
-    """Return the tags concerned, as the kind that was undone tells its own."""
-    of_links = any("name" in one for one in job.targets)
-    return attach.report(connection, job) if of_links else delete.report(connection, job)
+def _step(job: JobRecord, chunk: Chunk) -> _Step:
+    return _STEPS[bool(chunk.resource_type), job.adds]
 
 
 def _as_of(job: JobRecord) -> JobRecord:
-    """Return the job as of the end of the one that it undoes."""
+    """Return the job as of the end of the job that it undoes."""
     return replace(job, accepted_at=job.as_of or job.accepted_at)
-
-
-#: by whether it is about links, and whether it adds: the step, and what counts what it would do
-_STEPS: dict[tuple[bool, bool], Any] = {
-    (True, True): (attach.apply, attach.count),
-    (True, False): (detach.apply, detach.count),
-    (False, True): (workspaces.put, workspaces.count_put),
-    (False, False): (workspaces.take, workspaces.count_take),
-}

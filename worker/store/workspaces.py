@@ -11,11 +11,11 @@ from typing import Any
 
 from sqlalchemy import Connection, TextClause, bindparam, select
 
+from tagsweep.worker.database.dialects import among
 from tagsweep.worker.models.records import Chunk, JobRecord, Outcome
 from tagsweep.worker.models.statements import Statement
 from tagsweep.worker.models.tables import workspace, workspace_removal
 from tagsweep.worker.models.types import Id, Moment
-from tagsweep.worker.store.lists import among
 
 _TYPES: dict[str, Any] = {"job_id": Id(), "accepted_at": Moment()}
 _PAIRS = """

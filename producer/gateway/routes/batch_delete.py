@@ -90,11 +90,11 @@ async def batch_delete(request: Request) -> Response:
         job = await gateway.bodies.job(body, form)
     _may(caller, job)
     signature = proof.signature.value if proof.signature else None
-    asked = submitting.asked(
+    wanted = submitting.job_request(
         request, caller, job, preference, signature=signature, workspace=form.workspace
     )
     try:
-        view = await gateway.submission.submit(request, asked)
+        view = await gateway.submission.submit(request, wanted)
     except UnknownWorkspace:
         raise Refusal(404, "There is no such workspace.") from None
     except Taken:

@@ -1,4 +1,4 @@
-"""What is asked of a recorded job: cancel it, do the rest of it, pause it, let it go on."""
+"""Actions on a recorded job: cancel, retry, pause, resume."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from tagsweep.producer.gateway.state import Gateway
 from tagsweep.producer.gateway.submission import transactions
 from tagsweep.producer.gateway.submission.transactions import View
 from tagsweep.worker.errors import NoSuchJob, NothingToRetry, NotRunning
-from tagsweep.worker.jobs import control
+from tagsweep.worker.jobs import control, dispatch
 from tagsweep.worker.models.records import JobRecord
 
 NOT_FOUND = "There is no such job."
-#: how long what follows an answer may take; what is not done by then, recovery does
-PUBLISH_S = 30.0
-#: how long a retry may take: its old answer is forgotten first, unless the result backend is silent
+#: how long publishing or waking may take; recovery does what is not done by then
+AFTER_COMMIT_S = 30.0
+#: how long a retry may take: its old result is deleted first, unless the result backend is silent
 RETRY_S = 8.0
 
 router = query_parameters.router()
 
-_STEERED: dict[str, Any] = operations.operation(
+_ACTION: dict[str, Any] = operations.operation(
     answers={202: "Job"},
     refused=(401, 404, 409, 429, 500, 503),
     path={"job_id": operations.UUID_TEXT},
@@ -41,32 +41,32 @@ _STEERED: dict[str, Any] = operations.operation(
     status_code=202,
     summary="Cancel a job",
     operation_id="cancelJob",
-    **_STEERED,
+    **_ACTION,
 )
 @router.post("/api/v1/jobs/{job_id}/cancel/", include_in_schema=False)
 async def cancel(request: Request) -> Response:
-    """Let no further chunk of a job begin; what is done stays done."""
+    """Start no further chunk of a job; what is done stays done."""
     gateway = state.of(request)
     caller = await gateway.caller_by_key(request)
-    before, after = await _steer(gateway, request, caller, control.cancel)
+    before, after = await _act(gateway, request, caller, control.cancel)
     if before.job.ended:
         raise Refusal(409, f"The job has ended already: {before.job.status}.")
     if after.job.ended:
-        gateway.later(gateway.store.patiently(PUBLISH_S, transactions.publish, after.job.id))
+        _after_commit(gateway, after)
     return operations.accepted(after, {})
 
 
 @router.post(
     "/api/v1/jobs/{job_id}/retry",
     status_code=202,
-    summary="Try a job again",
+    summary="Retry a job",
     operation_id="retryJob",
-    **_STEERED,
+    **_ACTION,
 )
 @router.post("/api/v1/jobs/{job_id}/retry/", include_in_schema=False)
 async def retry(request: Request) -> Response:
-    """Let an ended job run again on exactly its failed and unprocessed items."""
-    return await _go_on(request, control.retry, RETRY_S)
+    """Run an ended job again on exactly its failed and unprocessed items."""
+    return await _continue(request, control.retry, RETRY_S)
 
 
 @router.post(
@@ -74,14 +74,14 @@ async def retry(request: Request) -> Response:
     status_code=202,
     summary="Pause a job",
     operation_id="pauseJob",
-    **_STEERED,
+    **_ACTION,
 )
 @router.post("/api/v1/jobs/{job_id}/pause/", include_in_schema=False)
 async def pause(request: Request) -> Response:
-    """Let no further chunk of a job begin till it is resumed."""
+    """Start no further chunk of a job until it is resumed."""
     gateway = state.of(request)
     caller = await gateway.caller_by_key(request)
-    _, after = await _steer(gateway, request, caller, control.pause)
+    _, after = await _act(gateway, request, caller, control.pause)
     return operations.accepted(after, {})
 
 
@@ -90,42 +90,49 @@ async def pause(request: Request) -> Response:
     status_code=202,
     summary="Resume a job",
     operation_id="resumeJob",
-    **_STEERED,
+    **_ACTION,
 )
 @router.post("/api/v1/jobs/{job_id}/resume/", include_in_schema=False)
 async def resume(request: Request) -> Response:
-    """Let a paused job go on; one that is not paused goes on anyway."""
-    return await _go_on(request, control.resume)
+    """Continue a paused job; one that is not paused continues anyway."""
+    return await _continue(request, control.resume)
 
 
-async def _go_on(
+async def _continue(
     request: Request,
     step: Callable[[Connection, UUID], JobRecord],
     patience_s: float | None = None,
 ) -> Response:
-    """Do ``step``, after which there is something for a worker to do."""
+    """Apply ``step``, after which there is something for workers to do."""
     gateway = state.of(request)
     caller = await gateway.caller_by_key(request)
-    _, after = await _steer(gateway, request, caller, step, patience_s)
-    gateway.later(gateway.broker.patiently(PUBLISH_S, transactions.go_on, after.job.id))
+    _, after = await _act(gateway, request, caller, step, patience_s)
+    _after_commit(gateway, after)
     return operations.accepted(after, {})
 
 
-async def _steer(
+def _after_commit(gateway: Gateway, view: View) -> None:
+    """Publish the job's end, or wake workers, without making the client wait for it."""
+    # an end is read from the store's outbox first, workers are woken through the broker: a server
+    # that hangs takes none of the other's threads
+    threads = gateway.store if view.job.ended else gateway.broker
+    gateway.later(threads.patiently(AFTER_COMMIT_S, dispatch.after_commit, view.job))
+
+
+async def _act(
     gateway: Gateway,
     request: Request,
     caller: Caller,
     step: Callable[[Connection, UUID], JobRecord],
     patience_s: float | None = None,
 ) -> tuple[View, View]:
-    wanted = job_id(request)
-    request.state.account.job = wanted
+    wanted = request.state.account.job = job_id(request)
     store = gateway.store
     try:
         if patience_s is None:
-            return await store.run(transactions.steer, wanted, caller.tenant, step)
+            return await store.run(transactions.act, wanted, caller.tenant, step)
         patience_s = max(patience_s, store.patience_s)
-        return await store.patiently(patience_s, transactions.steer, wanted, caller.tenant, step)
+        return await store.patiently(patience_s, transactions.act, wanted, caller.tenant, step)
     except NoSuchJob:
         raise Refusal(404, NOT_FOUND) from None
     except (NothingToRetry, NotRunning) as error:
@@ -133,7 +140,7 @@ async def _steer(
 
 
 def job_id(request: Request) -> UUID:
-    """Return which job the path is about; raises Refusal (404) where it can be none."""
+    """Return the job id in the path; raises Refusal (404) if it is not a UUID."""
     try:
         return UUID(request.path_params["job_id"])
     except ValueError:

@@ -82,9 +82,9 @@ async def _made(request: Request, caller: Caller, job: Job) -> Response:
     gateway = state.of(request)
     await _authorise(gateway, caller, job)
     at_once = Preference(respond_async=True, wait_s=0, applied=None)
-    asked = submitting.asked(request, caller, job, at_once)
+    wanted = submitting.job_request(request, caller, job, at_once)
     try:
-        view = await gateway.submission.submit(request, asked)
+        view = await gateway.submission.submit(request, wanted)
     except Taken:
         raise Refusal(422, "This Idempotency-Key was used for another request.") from None
     except NoSuchJob:

@@ -1,7 +1,7 @@
-"""The way of a request: recorded, told to a worker, waited for; whatever fails, the answer is true.
+"""Submit a request's job: record it, start it, wait for it; whatever fails, the answer is true.
 
-* 202 is said only of what is committed, and what nobody takes back.
-* 503 is said only where nothing was done and nothing will be.
+* 202 is answered only if the job is committed and nobody withdraws it.
+* 503 is answered only if nothing was done and nothing will be.
 """
 
 from __future__ import annotations
@@ -9,13 +9,11 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
-from dataclasses import dataclass
 from typing import Any
 from uuid import UUID, uuid4, uuid5
 
 from starlette.requests import Request
 
-from tagsweep.producer import transactional
 from tagsweep.producer.gateway import errors
 from tagsweep.producer.gateway.auth.callers import Caller
 from tagsweep.producer.gateway.errors import Refusal
@@ -24,7 +22,7 @@ from tagsweep.producer.gateway.requests.limits import Places
 from tagsweep.producer.gateway.requests.preferences import Preference
 from tagsweep.producer.gateway.submission import transactions
 from tagsweep.producer.gateway.submission.notifier import Waiting
-from tagsweep.producer.gateway.submission.transactions import Order, Recorded, View
+from tagsweep.producer.gateway.submission.transactions import JobRequest, Recorded, View
 from tagsweep.producer.gateway.threadpool import (
     PATIENCE_S,
     SLOW,
@@ -32,38 +30,24 @@ from tagsweep.producer.gateway.threadpool import (
     Threads,
 )
 from tagsweep.worker.errors import BrokerUnavailable, Retryable
+from tagsweep.worker.jobs import dispatch
 from tagsweep.worker.models.jobs import Job
 
-#: of ids that are made of what a request says of itself
+#: of job ids derived from an Idempotency-Key or a signature
 NAMESPACE = UUID("6c2e9a5e-6d0c-4a0e-9b6f-0d7c6f1d3b52")
-NUDGE_S = 1.0
-#: bytes of ids that the store takes in a second, at the very least
+#: how long the broker may take to accept that a job is to start
+START_S = 1.0
+#: bytes of ids that the store takes per second at the very least
 BYTES_PER_S = 2_000_000
 
 WITHDRAWN = "The broker does not answer."
 UNKNOWN = (
-    "The store was lost at the very moment of recording: whether job {id} is recorded is not known "
-    "here. GET /api/v1/jobs/{id} tells; the same Idempotency-Key again never does it twice."
+    "The store was lost while job {id} was being recorded: it is not known whether it is recorded. "
+    "GET /api/v1/jobs/{id} tells; the same Idempotency-Key again never does it twice."
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """A valid job, and how its sender wants to be answered."""
-
-    job: Job
-    preference: Preference
-    job_id: UUID
-    fingerprint: bytes
-    workspace: str | None = None
-
-    def order(self) -> Order:
-        """Return it as it is recorded: to be taken back only where nobody is promised anything."""
-        nonce = None if self.preference.respond_async else uuid4().hex
-        return Order(self.job, self.job_id, self.fingerprint, nonce, self.workspace)
-
-
-def asked(  # noqa: PLR0913  # a signature and a workspace has only one contract
+def job_request(  # noqa: PLR0913  # only one contract has a signature and a workspace
     request: Request,
     caller: Caller,
     job: Job,
@@ -71,27 +55,29 @@ def asked(  # noqa: PLR0913  # a signature and a workspace has only one contract
     *,
     signature: str | None = None,
     workspace: str | None = None,
-) -> Asked:
-    """Return what the request asks for, under the id that it comes to.
+) -> JobRequest:
+    """Return what the request asks for, under the id that follows from it.
 
-    The same Idempotency-Key, or the same signature, of a tenant is the same id: then the store's
-    own uniqueness makes a second job impossible, whichever gateway takes it.
+    The same Idempotency-Key, or the same signature, of a tenant gives the same id: the store's own
+    uniqueness then makes a second job impossible, whichever gateway takes it.
     """
+    fingerprint = job.fingerprint()
     key = preferences.idempotency_key(request.headers)
     if key is not None:
         job_id = uuid5(NAMESPACE, f"key\n{caller.tenant}\n{key}")
         path = request.scope["path"].rstrip("/")
-        fingerprint = hashlib.sha256(path.encode() + b"\n" + job.fingerprint()).digest()
-        return Asked(job, preference, job_id, fingerprint, workspace)
-    if signature is not None:
+        fingerprint = hashlib.sha256(path.encode() + b"\n" + fingerprint).digest()
+    elif signature is not None:
         job_id = uuid5(NAMESPACE, f"signature\n{caller.tenant}\n{signature}")
     else:
         job_id = uuid4()
-    return Asked(job, preference, job_id, job.fingerprint(), workspace)
+    # to be withdrawn only if its sender was promised nothing
+    nonce = None if preference.respond_async else uuid4().hex
+    return JobRequest(job, job_id, fingerprint, nonce, preference.wait_s, workspace)
 
 
 class Submission:
-    """Takes jobs from requests, and waits for their ends."""
+    """Takes jobs from requests, and waits until they have ended."""
 
     def __init__(self, store: Threads, broker: Threads, waiting: Waiting, places: Places) -> None:
         self._store = store
@@ -99,101 +85,101 @@ class Submission:
         self._waiting = waiting
         self._places = places
 
-    async def submit(self, request: Request, asked: Asked) -> View:
-        """Return the job at its end, or as it is when the time is up that its sender would wait.
+    async def submit(self, request: Request, wanted: JobRequest) -> View:
+        """Return the job once it has ended, or as it is when its sender has waited long enough.
 
-        Raises Refusal, UnknownWorkspace, Taken: then nothing was done and nothing will be, but for
-        a 500, which says that this is not known.
+        Raises Refusal, UnknownWorkspace, Taken: then nothing was done and nothing will be, except
+        for a 500, which says that this is not known.
         """
-        if not asked.preference.wait_s:
-            return (await self._begin(request, asked)).view
-        with self._places.one(), self._waiting.job(asked.job_id) as woken:
-            recorded = await self._begin(request, asked)
-            return await self._until_ended(request, asked, recorded, woken)
+        if not wanted.wait_s:
+            return (await self._begin(request, wanted)).view
+        with self._places.one(), self._waiting.job(wanted.job_id) as woken:
+            recorded = await self._begin(request, wanted)
+            return await self._until_ended(request, wanted, recorded, woken)
 
-    async def _begin(self, request: Request, asked: Asked) -> Recorded:
-        """Record the job and tell a worker; taken back where no worker can be told of it."""
-        order = asked.order()
-        recorded = await self._record(order)
-        request.state.account.job = order.job_id
+    async def _begin(self, request: Request, wanted: JobRequest) -> Recorded:
+        """Record the job and ask a worker to start it; withdraw it if no worker can be asked."""
+        recorded = await self._record(wanted)
+        request.state.account.job = wanted.job_id
         if not recorded.created:
             return recorded
-        problem = await self._nudge(order.job_id)
-        if problem is None or order.nonce is None:
+        problem = await self._start(wanted.job_id)
+        if problem is None or wanted.nonce is None:
             return recorded
         try:
-            withdrawn = await self._store.run(transactions.withdraw, order.job_id, order.nonce)
+            withdrawn = await self._store.run(transactions.withdraw, wanted.job_id, wanted.nonce)
         except Retryable:
-            raise Refusal(500, UNKNOWN.format(id=order.job_id)) from None
+            raise Refusal(500, UNKNOWN.format(id=wanted.job_id)) from None
         if withdrawn:
             raise errors.unavailable(problem)
         return recorded
 
-    async def _record(self, order: Order) -> Recorded:
+    async def _record(self, wanted: JobRequest) -> Recorded:
         start = time.monotonic()
-        patience = self._store.patience_s + sum(map(len, order.job.packed().values())) / BYTES_PER_S
+        size = sum(map(len, wanted.job.packed().values()))
+        patience = self._store.patience_s + size / BYTES_PER_S
         while True:
             gate = Gate()
             try:
-                return await self._store.patiently(patience, transactions.record, gate, order)
+                return await self._store.patiently(patience, transactions.record, gate, wanted)
             except Retryable as error:
                 if not gate.close():
-                    return await self._settle(order)
+                    return await self._settle(wanted)
                 if time.monotonic() - start > PATIENCE_S / 2 or str(error) == SLOW:
                     raise errors.down(error) from error
 
-    async def _settle(self, order: Order) -> Recorded:
+    async def _settle(self, wanted: JobRequest) -> Recorded:
         try:
-            found = await self._store.run(transactions.settle, order)
+            recorded = await self._store.run(transactions.settle, wanted)
         except Retryable:
-            found = None
-        if found is None:
-            raise Refusal(500, UNKNOWN.format(id=order.job_id))
-        return found
+            recorded = None
+        if recorded is None:
+            raise Refusal(500, UNKNOWN.format(id=wanted.job_id))
+        return recorded
 
-    async def _nudge(self, job_id: UUID) -> str | None:
-        """Tell a worker of the job; return, where the broker does not take that, what is wrong."""
+    async def _start(self, job_id: UUID) -> str | None:
+        """Ask a worker to start the job; if the broker does not take that, return why."""
         try:
-            await self._broker.patiently(NUDGE_S, transactional.announce, job_id)
+            await self._broker.patiently(START_S, dispatch.start, job_id)
         except BrokerUnavailable as error:
             return error.public
         return None
 
     async def _until_ended(
-        self, request: Request, asked: Asked, recorded: Recorded, woken: asyncio.Event
+        self, request: Request, wanted: JobRequest, recorded: Recorded, woken: asyncio.Event
     ) -> View:
-        """Wait for the job's end; the row is read before anything is said of it."""
+        """Wait for the job to end; its row is read before anything is answered."""
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + asked.preference.wait_s
+        deadline = loop.time() + wanted.wait_s
         gone = asyncio.ensure_future(_until_gone(request))
         view: View | None = recorded.view
         try:
             while view is not None and not view.job.ended and not gone.done():
                 left = min(deadline, self._waiting.give_up_at or deadline) - loop.time()
                 if left <= 0:
-                    return await self._promised(asked, view)
+                    return await self._promised(wanted, view)
                 await _first(woken, gone, left)
                 if woken.is_set():
                     woken.clear()
-                    view = await self._look(asked, view)
+                    view = await self._look(wanted, view)
         finally:
             gone.cancel()
         if view is None:
             raise errors.unavailable(WITHDRAWN)
         return view
 
-    async def _look(self, asked: Asked, known: View) -> View | None:
+    async def _look(self, wanted: JobRequest, known: View) -> View | None:
         try:
-            return await self._store.run(transactions.view, asked.job_id, asked.job.tenant)
-        except Retryable:  # it may be back before the time is up
+            return await self._store.run(transactions.view, wanted.job_id, wanted.job.tenant)
+        except Retryable:  # the store may be back before the time is up
             await asyncio.sleep(PATIENCE_S)
             return known
 
-    async def _promised(self, asked: Asked, known: View) -> View:
+    async def _promised(self, wanted: JobRequest, known: View) -> View:
         try:
-            view = await self._store.run(transactions.promise, asked.job_id, asked.job.tenant)
+            view = await self._store.run(transactions.promise, wanted.job_id, wanted.job.tenant)
         except Retryable:
-            return known  # recorded it is, and it will be done when the store is back
+            return known  # it is recorded, and will be done when the store is back
         if view is None:
             raise errors.unavailable(WITHDRAWN)
         return view

@@ -9,12 +9,10 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from tagsweep.producer import transactional
 from tagsweep.producer.gateway.threadpool import Gate
 from tagsweep.worker import database
-from tagsweep.worker.broker import sending
 from tagsweep.worker.errors import NoSuchJob, StoreBusy
-from tagsweep.worker.events import outbox, relay
+from tagsweep.worker.events import outbox
 from tagsweep.worker.jobs import control, parts, queries, recording
 from tagsweep.worker.models import views
 from tagsweep.worker.models.jobs import Job
@@ -23,7 +21,7 @@ from tagsweep.worker.store import bulk_load
 
 
 class Taken(Exception):
-    """The id is another job's."""
+    """The id belongs to another job."""
 
 
 class UnknownWorkspace(Exception):
@@ -32,7 +30,7 @@ class UnknownWorkspace(Exception):
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """A job as it is now, with the event of its latest end if it has come to one."""
+    """A job as it is now, with the event of its latest end if it has ended."""
 
     job: JobRecord
     event: dict[str, Any] | None
@@ -43,112 +41,113 @@ class View:
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
-    """A job on its way into the store."""
+class JobRequest:
+    """A valid job on its way into the store, and how long its sender waits for its end."""
 
     job: Job
     job_id: UUID
-    fingerprint: bytes  #: what another request under the same id is compared with
-    nonce: str | None  #: by which it can be taken back; None: it is promised to be done
-    workspace: str | None = None  #: must be there, else nothing is recorded
+    fingerprint: bytes  #: another request under the same id is compared with it
+    nonce: str | None  #: by which it can be withdrawn; None: it is promised to be done
+    wait_s: float
+    workspace: str | None = None  #: must exist, else nothing is recorded
 
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
     """A job that is in the store."""
 
-    created: bool  #: by this request, not by an earlier one
+    created: bool  #: by this request, not an earlier one
     view: View
 
 
-def record(gate: Gate, order: Order) -> Recorded:
+def record(gate: Gate, wanted: JobRequest) -> Recorded:
     """Record the job, unless it was recorded before.
 
-    Raises Taken, UnknownWorkspace, Abandoned, and of an undo what ``intake`` does: nothing is
-    recorded then.
+    Raises Taken, UnknownWorkspace, Abandoned, and for an undo what ``recording`` raises; then
+    nothing is recorded.
     """
-    job = order.job
+    job = wanted.job
     with database.transaction() as connection:
-        before = _same(connection, order)
+        before = _same(connection, wanted)
         if before is None:
-            name = order.workspace
+            name = wanted.workspace
             if name is not None and not bulk_load.has_workspace(connection, job.tenant, name):
                 raise UnknownWorkspace
-            created = _insert(connection, order)
-            view = _same(connection, order)
+            created = _insert(connection, wanted)
+            view = _same(connection, wanted)
             recorded = Recorded(created, view) if view else None
         else:
             recorded = Recorded(created=False, view=before)
         gate.commit()
-    if recorded is None:  # recorded by somebody else, and taken back, just now
+    if recorded is None:  # another request recorded and withdrew it just now
         raise StoreBusy
     return recorded
 
 
-def settle(order: Order) -> Recorded | None:
-    """Return the order's job where it is in the store after all."""
+def settle(wanted: JobRequest) -> Recorded | None:
+    """Return the job if it is in the store after all."""
     with database.reading() as connection:
-        view = _same(connection, order)
+        view = _same(connection, wanted)
     return Recorded(created=True, view=view) if view else None
 
 
-def _insert(connection: Connection, order: Order) -> bool:
+def _insert(connection: Connection, wanted: JobRequest) -> bool:
     return recording.record_with_lists(
         connection,
-        order.job_id,
-        order.job,
-        parts.parts_of(order.job),
-        fingerprint=order.fingerprint,
-        nonce=order.nonce,
+        wanted.job_id,
+        wanted.job,
+        parts.parts_of(wanted.job),
+        fingerprint=wanted.fingerprint,
+        nonce=wanted.nonce,
     )
 
 
-def _same(connection: Connection, order: Order) -> View | None:
-    """Return what is recorded under the order's id, from now on promised if the order is."""
+def _same(connection: Connection, wanted: JobRequest) -> View | None:
+    """Return what is recorded under the id; it is promised from now on if this request is."""
     # read once: between two reads another request of the same key may record it
-    job = queries.find(connection, order.job_id)
+    job = queries.find(connection, wanted.job_id)
     if job is None:
         return None
-    if recording.is_another(job, order.job.kind, order.job.tenant, order.fingerprint):
+    if recording.is_another(job, wanted.job.kind, wanted.job.tenant, wanted.fingerprint):
         raise Taken
-    if order.nonce is None and job.status == "queued" and job.nonce is not None:
-        control.promise(connection, order.job_id)
+    if wanted.nonce is None and job.status == "queued" and job.nonce is not None:
+        control.promise(connection, wanted.job_id)
     return _shown(connection, job)
 
 
 def withdraw(job_id: UUID, nonce: str) -> bool:
-    """Take back a job that nobody has begun; False where it goes on."""
+    """Withdraw a job that no worker has started; False if it has been started or promised."""
     with database.transaction() as connection:
         return control.withdraw(connection, job_id, nonce)
 
 
 def view(job_id: UUID, tenant: str) -> View | None:
-    """Return the tenant's job as it is now; None where the tenant has none with this id."""
+    """Return the tenant's job as it is now; None if the tenant has no job with this id."""
     with database.reading() as connection:
         return _view(connection, job_id, tenant)
 
 
 def touches_system_tags(job_id: UUID, tenant: str) -> bool:
-    """Tell whether the tenant's job acts on tags of the system."""
-    found = view(job_id, tenant)
-    return found is not None and any(one.get("system") for one in found.job.targets)
+    """Return whether the tenant's job changes system tags."""
+    shown = view(job_id, tenant)
+    return shown is not None and any(target.get("system") for target in shown.job.targets)
 
 
 def promise(job_id: UUID, tenant: str) -> View | None:
-    """Make sure that nobody takes the job back, and return it; None where somebody has."""
+    """Make sure that nobody withdraws the job, and return it; None if somebody already has."""
     with database.transaction() as connection:
-        found = _view(connection, job_id, tenant)
-        if found is not None and found.job.status == "queued" and found.job.nonce is not None:
+        view = _view(connection, job_id, tenant)
+        if view is not None and view.job.status == "queued" and view.job.nonce is not None:
             control.promise(connection, job_id)
-        return found
+        return view
 
 
-def steer(
+def act(
     job_id: UUID, tenant: str, step: Callable[[Connection, UUID], JobRecord]
 ) -> tuple[View, View]:
-    """Do ``step`` with the tenant's job; return it as it was before and as it is after.
+    """Apply ``step`` to the tenant's job; return the job as it was before and as it is after.
 
-    Raises NoSuchJob, and what the step raises.
+    Raises NoSuchJob, and what ``step`` raises.
     """
     with database.transaction() as connection:
         before = _view(connection, job_id, tenant)
@@ -158,21 +157,6 @@ def steer(
         after = _view(connection, job_id, tenant)
     assert after is not None  # it was there a moment ago, in this very transaction  # noqa: S101
     return before, after
-
-
-def go_on(job_id: UUID) -> None:
-    """Let a worker begin with a job that runs again; else recovery does it."""
-    with database.reading() as connection:
-        job = queries.find(connection, job_id)
-    if job is not None and job.status == "queued":
-        transactional.nudge(job_id)
-    elif job is not None and job.open:
-        sending.wake(job.open)
-
-
-def publish(job_id: UUID) -> None:
-    """Publish the end to which a step of ours has brought a job; else recovery does it."""
-    relay.deliver(job_id)
 
 
 def _view(connection: Connection, job_id: UUID, tenant: str) -> View | None:

@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import Connection, TextClause, bindparam, select, update
 
+from tagsweep.worker.database.dialects import is_sqlite
 from tagsweep.worker.models.ids import WIDTH
 from tagsweep.worker.models.statements import Statement
 from tagsweep.worker.models.tables import removal, tag
@@ -98,7 +99,7 @@ def match(connection: Connection, names: Iterable[tuple[str | None, str]]) -> Ta
     wanted = list(dict.fromkeys(names))
     if not wanted:
         return {}
-    if connection.dialect.name == "sqlite":
+    if is_sqlite(connection):
         return _match_by_tenant(connection, wanted)
     values = {"tenants": [one[0] for one in wanted], "names": [one[1] for one in wanted]}
     rows = connection.execute(_MATCH, values)
@@ -133,7 +134,7 @@ def change(connection: Connection, kind: str, work: Work) -> Changes:
     """
     if not work:
         return Changes()
-    if connection.dialect.name == "sqlite":
+    if is_sqlite(connection):
         return _one_by_one(connection, kind, work)
     changes, done_at = Changes(), None
     tenants = {job.id: job.tenant for job, _ in work}
@@ -186,7 +187,7 @@ def move(
     """Set ``updated_at`` of these tags of the given tenants to ``now``; return them by id."""
     if not tags:
         return {}
-    if connection.dialect.name == "sqlite":
+    if is_sqlite(connection):
         moving = update(tag).where(tag.c.id.in_(tags)).values(updated_at=now).returning(tag)
         return {str(row.id): links.shown(row) for row in connection.execute(moving)}
     values = {

@@ -8,12 +8,12 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, select
 
+from tagsweep.worker.database.dialects import among, is_sqlite
 from tagsweep.worker.models.statements import Statement
 from tagsweep.worker.models.tables import workspace
 from tagsweep.worker.models.types import Moment, PackedIds
-from tagsweep.worker.store import delete
+from tagsweep.worker.store import KINDS, delete
 from tagsweep.worker.store.batches.work import Changes, Work
-from tagsweep.worker.store.lists import among
 
 # a tag that fits items of two jobs is the first one's; what it is like is looked at once more when
 # it is removed: whoever has set it anew meanwhile keeps it
@@ -53,7 +53,7 @@ def known(
     wanted = list(dict.fromkeys(places))
     if not wanted:
         return set()
-    if connection.dialect.name == "sqlite":
+    if is_sqlite(connection):
         return _known_by_tenant(connection, wanted)
     values = {"tenants": [one[0] for one in wanted], "names": [one[1] for one in wanted]}
     return {(row.tenant, row.id) for row in connection.execute(_KNOWN, values)}
@@ -81,7 +81,7 @@ def change(connection: Connection, work: Work) -> Changes:
     """
     if not work:
         return Changes()
-    if connection.dialect.name == "sqlite":
+    if is_sqlite(connection):
         return _one_by_one(connection, work)
     tags: dict[int, list[Any]] = defaultdict(list)
     for row in connection.execute(_DELETE, _values(work)):
@@ -97,10 +97,10 @@ def change(connection: Connection, work: Work) -> Changes:
 
 def _one_by_one(connection: Connection, work: Work) -> Changes:
     """Apply job by job, as the kind does: a file has nobody to take turns with."""
-    changes = Changes()
+    changes, kind = Changes(), KINDS["delete"]
     for job, chunk in work:
-        changes.items[job.id, chunk.number] = delete.apply(connection, job, chunk).removed
-        changes.reports[job.id] = delete.report(connection, job)
+        changes.items[job.id, chunk.number] = kind.apply(connection, job, chunk).removed
+        changes.reports[job.id] = kind.report(connection, job)
     return changes
 
 

@@ -1,4 +1,4 @@
-"""What *Detach Tags* and attach have in common: body, answer and errors on ``/api/v1/tags/``."""
+"""The contract *Detach Tags*, and attach, which has the same body, answer and errors."""
 
 from __future__ import annotations
 
@@ -6,22 +6,25 @@ from typing import Any
 
 from fastapi import Request, Response
 
-from tagsweep.producer.gateway import errors as refusals
 from tagsweep.producer.gateway import state
-from tagsweep.producer.gateway.errors import Refusal, document
+from tagsweep.producer.gateway.errors import CHALLENGE, Refusal, document
 from tagsweep.producer.gateway.openapi import operations
 from tagsweep.producer.gateway.requests import preferences
 from tagsweep.producer.gateway.requests.parsing import Form
+from tagsweep.producer.gateway.routes import query_parameters
 from tagsweep.producer.gateway.submission import submitting
 from tagsweep.producer.gateway.submission.transactions import Taken, View
 from tagsweep.worker.errors import ItemError
+from tagsweep.worker.models.jobs import AttachJob, DetachJob
 
 PREFIX = "/api/v1/tags/"
-CANCELLED = "The job was cancelled before its end."
+CANCELLED = "The job was cancelled before it ended."
+
+router = query_parameters.router()
 
 
-def operation(body: str) -> dict[str, Any]:
-    """Return what a route of these says of itself; ``body``: the name of its component."""
+def _operation(body: str) -> dict[str, Any]:
+    """Return the schema of a route whose body is the component ``body``."""
     return operations.operation(
         body=body,
         answers={200: "Tags", 202: "Job"},
@@ -32,7 +35,31 @@ def operation(body: str) -> dict[str, Any]:
     )
 
 
-async def serve(request: Request, kind: str) -> Response:
+@router.post(
+    "/api/v1/tags/detach/",
+    summary="Detach tags",
+    operation_id="detachTags",
+    **_operation("Detach"),
+)
+@router.post("/api/v1/tags/detach", include_in_schema=False)
+async def detach(request: Request) -> Response:
+    """Take tags off resources and answer with the tags that were matched; the tags stay."""
+    return await _serve(request, DetachJob.kind)
+
+
+@router.post(
+    "/api/v1/tags/attach/",
+    summary="Attach tags",
+    operation_id="attachTags",
+    **_operation("Attach"),
+)
+@router.post("/api/v1/tags/attach", include_in_schema=False)
+async def attach(request: Request) -> Response:
+    """Put tags, which are created if missing, on resources and answer with these tags."""
+    return await _serve(request, AttachJob.kind)
+
+
+async def _serve(request: Request, kind: str) -> Response:
     """Do a job of ``kind`` and answer with the tags that were matched."""
     gateway = state.of(request)
     caller = await gateway.caller_by_key(request)
@@ -40,9 +67,9 @@ async def serve(request: Request, kind: str) -> Response:
     async with gateway.bodies.receive(request, gateway.settings.body_bytes) as body:
         form = Form(kind, caller.tenant, gateway.settings.request_ids)
         job = await gateway.bodies.job(body, form)
-    asked = submitting.asked(request, caller, job, preference)
+    wanted = submitting.job_request(request, caller, job, preference)
     try:
-        view = await gateway.submission.submit(request, asked)
+        view = await gateway.submission.submit(request, wanted)
     except Taken:
         raise Refusal(422, "This Idempotency-Key was used for another request.") from None
     if preference.accepted(ended=view.job.ended):
@@ -57,7 +84,7 @@ def _answer(view: View, headers: dict[str, str]) -> Response:
     if status == "cancelled":
         raise Refusal(409, CANCELLED)
     if status == "failed" or view.event is None:
-        raise Refusal(500, f"Job {view.job.id} was given up: GET /api/v1/jobs/{view.job.id}")
+        raise Refusal(500, f"Job {view.job.id} failed: GET /api/v1/jobs/{view.job.id} says why.")
     return document(view.event["data"]["tags"], headers=headers)
 
 
@@ -65,7 +92,7 @@ def refuse(refusal: Refusal) -> Response:
     """Return ``refusal`` in the words and shapes of Django REST Framework."""
     headers = dict(refusal.headers)
     if refusal.status == 401:  # noqa: PLR2004  # as that framework does
-        headers.setdefault("WWW-Authenticate", refusals.CHALLENGE)
+        headers.setdefault("WWW-Authenticate", CHALLENGE)
     body: dict[str, Any] = {"detail": refusal.detail}
     if refusal.errors:
         body = _by_field(refusal.errors)

@@ -1,4 +1,4 @@
-"""The record of what a chunk changed: read out and written again around what is undone."""
+"""The record of what a chunk changed: read before a dry run is rolled back, and written again."""
 
 from __future__ import annotations
 
