@@ -93,12 +93,12 @@ def _ended(store: Store, job_id: str) -> bool:
 def test_the_stream_goes_on_with_the_new_master(sentinel: Sentinel) -> None:
     url = sentinel.create_database()
     with configured(broker_url=url, sentinel_master=MASTER):
-        redis_stream.publish_events(url, ['{"n": 1}'])
+        redis_stream.publish(url, ['{"n": 1}'])
         sentinel.kill_master()
 
         def published() -> bool:
             with contextlib.suppress(BrokerUnavailable):
-                redis_stream.publish_events(url, ['{"n": 2}'])
+                redis_stream.publish(url, ['{"n": 2}'])
                 return True
             return False
 

@@ -132,7 +132,7 @@ def test_an_event_is_appended_as_one_field(monkeypatch: pytest.MonkeyPatch) -> N
         monkeypatch.context() as patch,
     ):
         patch.setattr(redis_stream, "_client", lambda _: client)
-        redis_stream.publish_events("redis://h", [f'{{"id": "{number}"}}' for number in range(3)])
+        redis_stream.publish("redis://h", [f'{{"id": "{number}"}}' for number in range(3)])
         entries = [fields for _, fields in client.xrange(STREAM)]
     assert entries == [{b"data": f'{{"id": "{number}"}}'.encode()} for number in range(3)]
 
@@ -140,7 +140,7 @@ def test_an_event_is_appended_as_one_field(monkeypatch: pytest.MonkeyPatch) -> N
 def test_the_stream_is_kept_to_about_its_length(redis_url: str) -> None:
     with configured(broker_url=redis_url, events_maxlen=100):
         for _ in range(400):
-            redis_stream.publish_events(redis_url, ["{}"])
+            redis_stream.publish(redis_url, ["{}"])
     with redis.Redis.from_url(redis_url) as client:
         assert 100 <= int(client.xlen(STREAM)) <= 250
 
@@ -151,4 +151,4 @@ def test_a_redis_that_refuses_is_a_broker_that_does_not_answer(
     with redis.Redis.from_url(redis_url) as client:
         client.set(STREAM, "no stream")
     with configured(broker_url=redis_url), pytest.raises(BrokerUnavailable, match="WRONGTYPE"):
-        redis_stream.publish_events(redis_url, ["{}"])
+        redis_stream.publish(redis_url, ["{}"])

@@ -13,10 +13,9 @@ from tagsweep.worker.database import errors, schema
 from tagsweep.worker.doctor import readiness, redis
 from tagsweep.worker.doctor.findings import Finding
 from tagsweep.worker.errors import TagsweepError
-from tagsweep.worker.events import amqp_exchange, feed, outbox, redis_stream
+from tagsweep.worker.events import feed, outbox, sinks
 from tagsweep.worker.jobs import queries
 from tagsweep.worker.settings import (
-    AMQP,
     REDIS,
     SENTINEL,
     masked,
@@ -124,10 +123,7 @@ def _broker() -> Iterator[Finding]:
 def _events() -> Iterator[Finding]:
     target = settings.load().events_target
     assert target is not None  # looked at only where there is one  # noqa: S101
-    if scheme(target) in REDIS:
-        redis_stream.check(target)
-    elif scheme(target) in AMQP:
-        amqp_exchange.check(target)
+    sinks.sink_for(target).check(target)
     yield Finding("events", f"{masked(target)}, where events go, answers.")
     with database.reading() as connection:
         oldest = outbox.oldest_unpublished(connection)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -21,7 +22,7 @@ def _exchange() -> kombu.Exchange:
     return kombu.Exchange(names.exchange(), type="topic", durable=True, delivery_mode="persistent")
 
 
-#: one connection a broker, kept
+#: by the broker's URL; each keeps one connection
 _producers: dict[str, kombu.Producer] = {}
 
 
@@ -41,27 +42,29 @@ def _producer(url: str) -> kombu.Producer:
     return _producers[url]
 
 
-def publish(url: str, routing_key: str, event: str) -> None:
-    """Publish ``event``, a JSON text, to the topic exchange of the AMQP broker at ``url``.
+def publish(url: str, events: Sequence[str]) -> None:
+    """Publish ``events``, JSON texts, to the topic exchange of the AMQP broker at ``url``.
 
-    Returns once the broker has confirmed it; raises BrokerUnavailable.
+    The routing key of each is its type. Returns once the broker has confirmed them all; raises
+    BrokerUnavailable, when some of them may have been published.
     """
     try:
-        _producer(url).publish(
-            event.encode(),
-            routing_key=routing_key,
-            content_type="application/cloudevents+json",
-            content_encoding="utf-8",
-            declare=[_exchange()],
-            confirm_timeout=SILENT_S,
-        )
+        for event in events:
+            _producer(url).publish(
+                event.encode(),
+                routing_key=json.loads(event)["type"],
+                content_type="application/cloudevents+json",
+                content_encoding="utf-8",
+                declare=[_exchange()],
+                confirm_timeout=SILENT_S,
+            )
     except ERRORS as error:
         _drop(url)
         raise error_replies.raised(_server(url), error) from error
 
 
 def _drop(url: str) -> None:
-    """Let go of a broken connection, at once: the next event opens another."""
+    """Close a broken connection at once; the next event opens another."""
     producer: Any = _producers.pop(url, None)
     if producer is not None:
         with suppress(Exception):  # it is broken
@@ -69,14 +72,14 @@ def _drop(url: str) -> None:
 
 
 def check(url: str) -> None:
-    """Raise BrokerUnavailable where the AMQP broker at ``url`` takes no messages."""
+    """Raise BrokerUnavailable if the AMQP broker at ``url`` takes no messages."""
     probe.probe(_server(url))
 
 
 def follow(url: str) -> Iterator[str | None]:
-    """Yield the events that are published from now on; None every second in which none is.
+    """Yield the events published from now on; None every second in which there is none.
 
-    Raises BrokerUnavailable: events that come before the next call are then not seen.
+    Raises BrokerUnavailable: events published before the next call are not seen.
     """
     timeout = settings.load().connect_timeout_s
     try:
@@ -93,7 +96,7 @@ def _drained(connection: kombu.Connection) -> Iterator[str | None]:
         body: Any = message.body  # the stubs know text alone
         received.append(body.decode() if isinstance(body, bytes) else str(body))
 
-    # of this connection alone: the broker removes it with the connection
+    # the broker removes it with the connection
     queue = kombu.Queue(exchange=_exchange(), routing_key="#", exclusive=True, auto_delete=True)
     with kombu.Consumer(connection, [queue], on_message=take, no_ack=True):
         yield None

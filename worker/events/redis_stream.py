@@ -15,7 +15,7 @@ from tagsweep.worker.broker.redis import client as redis_client
 if TYPE_CHECKING:
     import redis
 
-# It takes a tenth of a second to import, and most commands never speak to a Redis.
+# Importing it takes a tenth of a second, and most commands never connect to a Redis.
 
 
 @cache
@@ -32,7 +32,7 @@ def _server(url: str) -> Server:
     return Server("event stream", variable, url)
 
 
-def publish_events(url: str, events: Sequence[str]) -> None:
+def publish(url: str, events: Sequence[str]) -> None:
     """Append ``events``, JSON texts, to the stream of the Redis at ``url``, in their order.
 
     Raises BrokerUnavailable; some of them may have been appended then.
@@ -50,9 +50,9 @@ def publish_events(url: str, events: Sequence[str]) -> None:
 
 
 def follow(url: str) -> Iterator[str | None]:
-    """Yield the events that are appended from now on; None every second in which none is.
+    """Yield the events appended from now on; None every second in which there is none.
 
-    Raises BrokerUnavailable: events that come before the next call are then not seen.
+    Raises BrokerUnavailable: events appended before the next call are not seen.
     """
     import redis
 
@@ -61,7 +61,7 @@ def follow(url: str) -> Iterator[str | None]:
         with redis_client.connect(url, **options) as client:
             newest: Any = client.xrevrange(names.stream(), count=1)
             last = newest[0][0] if newest else b"0"
-            yield None  # from here on nothing is missed
+            yield None  # from here on no event is missed
             while True:
                 read: Any = client.xread({names.stream(): last}, count=500, block=1_000)
                 entries = _entries(read)
@@ -75,7 +75,7 @@ def follow(url: str) -> Iterator[str | None]:
 
 
 def check(url: str) -> None:
-    """Raise BrokerUnavailable where the Redis at ``url`` takes no events."""
+    """Raise BrokerUnavailable if the Redis at ``url`` takes no events."""
     import redis
 
     probe = f"{names.stream()}.probe"
@@ -83,13 +83,13 @@ def check(url: str) -> None:
         with _client(url).pipeline() as pipeline:
             pipeline.xadd(probe, {"data": ""})
             pipeline.delete(probe)
-            pipeline.execute()  # in one step: nobody sees it
+            pipeline.execute()  # in one step: no reader sees it
     except redis.RedisError as error:
         raise error_replies.raised(_server(url), error) from error
 
 
 def _entries(read: Any) -> list[tuple[bytes, dict[bytes, bytes]]]:
-    """Return the entries of the one stream, in whichever shape the protocol's version gives."""
+    """Return the entries of the one stream, whichever shape the protocol's version gives them."""
     found = read.values() if isinstance(read, dict) else [entries for _, entries in read or ()]
     flat: list[Any] = [entry for entries in found for entry in entries]
     if flat and isinstance(flat[0], list):  # RESP3 has one list of entries more
@@ -98,11 +98,11 @@ def _entries(read: Any) -> list[tuple[bytes, dict[bytes, bytes]]]:
 
 
 def keeping(url: str) -> dict[str, str]:
-    """Return how the Redis at ``url`` keeps its data, as far as it tells; raises BrokerUnavailable.
+    """Return how the Redis at ``url`` persists its data; raises BrokerUnavailable.
 
-    ``log`` and ``snapshots`` are ``yes`` or ``no``; ``limit`` is its memory in bytes, 0 for none;
-    ``policy`` is what it does at that limit; ``failed`` names what it could not write last. What
-    its user may not ask for is taken to be in order.
+    ``log`` and ``snapshots`` are ``yes`` or ``no``; ``limit`` is its memory limit in bytes, 0 for
+    none; ``policy`` is what it does at that limit; ``failed`` names what it last failed to write.
+    What our user is not permitted to read is assumed to be in order.
     """
     import redis
 
@@ -125,7 +125,7 @@ def keeping(url: str) -> dict[str, str]:
 
 
 def _information(client: redis.Redis, section: str) -> Any:
-    """Return a section of INFO; empty where the user has not the right."""
+    """Return a section of INFO; empty if the user may not read it."""
     import redis
 
     try:
@@ -135,7 +135,7 @@ def _information(client: redis.Redis, section: str) -> Any:
 
 
 def _setting(client: redis.Redis, name: str) -> str:
-    """Return a setting; empty where the server does not tell."""
+    """Return a setting; empty if the server does not tell."""
     import redis
 
     try:

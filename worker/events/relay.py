@@ -23,10 +23,9 @@ from tagsweep.worker.broker import results, sending
 from tagsweep.worker.broker.app import app
 from tagsweep.worker.broker.runtime import pool_process
 from tagsweep.worker.errors import BrokerUnavailable, TagsweepError
-from tagsweep.worker.events import amqp_exchange, callbacks, outbox, redis_stream
+from tagsweep.worker.events import callbacks, outbox, sinks
 from tagsweep.worker.models.events import failure
 from tagsweep.worker.outages import Outage
-from tagsweep.worker.settings import REDIS, scheme
 
 log = logging.getLogger(__name__)
 
@@ -189,13 +188,8 @@ def _answer(end: int, data: dict[str, Any], replies: list[tuple[str, str]]) -> N
 
 def _publish(events: list[str]) -> None:
     url = settings.load().events_target
-    if url is None:
-        return
-    if scheme(url) in REDIS:
-        redis_stream.publish_events(url, events)
-        return
-    for event in events:
-        amqp_exchange.publish(url, json.loads(event)["type"], event)
+    if url is not None:
+        sinks.sink_for(url).publish(url, events)
 
 
 def _log_end(data: dict[str, Any]) -> None:

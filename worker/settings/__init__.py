@@ -70,7 +70,7 @@ class Settings(BaseSettings):
     #: whether PostgreSQL is reached through a pooler of transactions; none: it is found out
     pooler: Literal["transaction", "none"] | None = None
     broker_url: Annotated[str, AfterValidator(check(MEMORY, *REDIS, *AMQP))] = "memory://"
-    events_url: Annotated[str, AfterValidator(check(*REDIS, *AMQP))] | None = None
+    events_url: Annotated[str, AfterValidator(check(*urls.EVENT_SCHEMES))] | None = None
     results_url: Annotated[str, AfterValidator(check(*REDIS, *RESULTS))] | None = None
     #: installations that share a broker differ in it
     namespace: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")] = NAMESPACE

@@ -9,6 +9,8 @@ SENTINEL, SOCKET = "sentinel", "redis+socket"
 REDIS = ("redis", "rediss", SENTINEL, SOCKET)
 AMQP = ("amqp", "amqps")
 MEMORY = "memory"
+#: where events can be published (``events.sinks`` has a sink for each)
+EVENT_SCHEMES = (*REDIS, *AMQP)
 
 
 def scheme(url: str) -> str:

@@ -19,11 +19,11 @@ from uuid import UUID
 from tagsweep.producer.gateway.threadpool import Threads
 from tagsweep.worker import database
 from tagsweep.worker.errors import BrokerUnavailable, TagsweepError
-from tagsweep.worker.events import amqp_exchange, feed, outbox, redis_stream
+from tagsweep.worker.events import feed, outbox, sinks
 from tagsweep.worker.jobs import queries
 from tagsweep.worker.models import views
 from tagsweep.worker.outages import Outage
-from tagsweep.worker.settings import REDIS, Settings, scheme
+from tagsweep.worker.settings import Settings
 
 log = logging.getLogger(__name__)
 
@@ -176,12 +176,12 @@ class Waiting:
 
     def _listen(self, url: str, loop: asyncio.AbstractEventLoop) -> None:
         """Turn events into hints, in a thread, for as long as the gateway lives."""
-        follow = redis_stream.follow if scheme(url) in REDIS else amqp_exchange.follow
+        sink = sinks.sink_for(url)
         outage = Outage(log, "Events come from their stream again")
         while not self._stop.is_set():
             try:
                 fresh = True
-                for event in follow(url):
+                for event in sink.follow(url):
                     if self._stop.is_set():
                         return
                     if fresh:
