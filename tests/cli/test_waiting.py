@@ -135,7 +135,8 @@ def test_who_waits_in_vain_is_told_the_id_and_3(
 ) -> None:
     stack.store.tag("acme", "legacy", tables=IDS)
     program = (
-        "from tagsweep.producer.cli import patience, main\n"
+        "from tagsweep.producer.cli import main\n"
+        "from tagsweep.producer.cli.backends import patience\n"
         "import sys\n"
         "patience.PATIENCE_S = 2\n"
         f"sys.argv = ['tagsweep', *{list(DETACH)!r}, '--tables', '{run.file('ids.txt', IDS)}']\n"
