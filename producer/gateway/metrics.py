@@ -96,7 +96,7 @@ class _StockCollector(Collector):
         for row in stock.totals:
             state, sort = (row.kind, row.status), (row.kind, row.adds)
             ended[state] = ended.get(state, 0) + row.jobs
-            changed[sort] = changed.get(sort, 0) + int(row.removed)
+            changed[sort] = changed.get(sort, 0) + int(row.changed)
         for labels, number in ended.items():
             jobs.add_metric(labels, number)
         yield jobs

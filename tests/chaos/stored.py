@@ -10,22 +10,24 @@ from tagsweep.worker.models.records import ENDS
 from tagsweep.worker.models.tables import (
     chunk,
     job,
+    link_change,
     outbox,
     part,
-    removal,
     reply,
-    workspace_removal,
+    workspace_tag_change,
 )
 from tests.support.stores import Store
 
 
 def removed_by(store: Store, job_id: str) -> int:
     """Return how many links and workspace tags a job wrote down that it removed."""
-    links = select(func.coalesce(func.sum(func.cardinality(removal.c.ids)), 0))
-    tags = select(func.count()).select_from(workspace_removal)
+    links = select(func.coalesce(func.sum(func.cardinality(link_change.c.ids)), 0))
+    tags = select(func.count()).select_from(workspace_tag_change)
     with store.transaction() as connection:
-        of_links = connection.execute(links.where(removal.c.job_id == UUID(job_id))).scalar_one()
-        this = workspace_removal.c.job_id == UUID(job_id)
+        of_links = connection.execute(
+            links.where(link_change.c.job_id == UUID(job_id))
+        ).scalar_one()
+        this = workspace_tag_change.c.job_id == UUID(job_id)
         return int(of_links) + int(connection.execute(tags.where(this)).scalar_one())
 
 

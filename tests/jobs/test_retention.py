@@ -19,10 +19,10 @@ from tagsweep.worker.models.tables import (
     chore,
     chunk,
     job,
+    link_change,
     metadata,
-    removal,
     set_aside,
-    workspace_removal,
+    workspace_tag_change,
 )
 from tests.support import driving
 from tests.support.stores import Store, new_ids
@@ -71,8 +71,8 @@ def test_what_a_job_removed_is_kept_for_thirty_days(store: Store, tenant: str) -
     _keep(store)
     assert store.job(old).forgotten_at
     assert store.job(young).forgotten_at is None
-    assert _count(store, removal, old) == _count(store, chunk, old) == 0
-    assert _count(store, removal, young) == _count(store, chunk, young) == 3
+    assert _count(store, link_change, old) == _count(store, chunk, old) == 0
+    assert _count(store, link_change, young) == _count(store, chunk, young) == 3
     assert len(store.outbox(old)) == 1
 
 
@@ -99,7 +99,7 @@ def test_nothing_is_left_of_what_is_deleted(store: Store, tenant: str) -> None:
         )
         row = {"id": job_id, "task": "t", "task_id": "x", "reason": "r", "body": "b"}
         connection.execute(set_aside.insert(), {**row, "received_at": _long_ago()})
-    assert _count(store, workspace_removal, job_id) == 1
+    assert _count(store, workspace_tag_change, job_id) == 1
     _age(store, job_id, 100)
     _keep(store)
     assert _rows(store) == {

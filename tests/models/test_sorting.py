@@ -55,9 +55,3 @@ def test_names_are_packed_and_come_back_sorted_and_distinct(names: list[str]) ->
 )
 def test_a_job_of_many_tags_has_smaller_chunks(most: int, targets: int, expected: int) -> None:
     assert sorting.size(most, targets) == expected
-
-
-def test_the_ends_of_a_chunk_are_its_lowest_and_highest_id() -> None:
-    ids = [UUID(int=at) for at in range(1, 4)]
-    assert sorting.ends(b"".join(one.bytes for one in ids)) == (ids[0], ids[2])
-    assert sorting.ends(ids[0].bytes) == (ids[0], ids[0])

@@ -13,7 +13,7 @@ from sqlalchemy import select
 
 from tagsweep.worker.models.ids import unpack
 from tagsweep.worker.models.jobs import KINDS, Job
-from tagsweep.worker.models.tables import removal, workspace_removal
+from tagsweep.worker.models.tables import link_change, workspace_tag_change
 from tests.support import driving
 from tests.support.stores import Link, Store, new_tenant
 
@@ -85,9 +85,9 @@ class World:
 def changed(store: Store, job_id: str) -> set[tuple[object, ...]]:
     """Return what is recorded as changed by a job, but for the ids of tags."""
     own = UUID(job_id)
-    columns = removal.c
+    columns = link_change.c
     query = select(columns.resource_type, columns.ids).where(columns.job_id == own)
-    others = workspace_removal.c
+    others = workspace_tag_change.c
     also = select(others.workspace_id, others.key, others.value, others.system)
     with store.transaction() as connection:
         rows = connection.execute(query).all()

@@ -77,7 +77,7 @@ def _halves(connection: Connection, job: JobRecord, chunk: Chunk) -> Iterator[Ch
 
     A range is first listed.
     """
-    if chunk.span:
+    if chunk.is_range:
         yield from KINDS[job.kind].listed(connection, job, chunk)
         return
     targets = chunk.targets or list(range(len(job.targets)))

@@ -25,7 +25,7 @@ from tagsweep.worker.models import sorting
 from tagsweep.worker.models.records import Chunk, JobRecord
 from tagsweep.worker.models.statements import Statement
 from tagsweep.worker.models.tables import chunk as chunk_table
-from tagsweep.worker.models.tables import removal, workspace_removal
+from tagsweep.worker.models.tables import link_change, workspace_tag_change
 from tagsweep.worker.models.types import Id, PackedIds
 
 #: rows of chunks sent at once
@@ -85,8 +85,7 @@ def split(connection: Connection, job: JobRecord, most_resources: int) -> JobRec
     except Rejected as refusal:
         return lifecycle.end(connection, job, "rejected", [_error(refusal)])
     most = sorting.size(most_resources, 1, rate_limit.most_items())
-    of_links = not any("key" in one for one in undone.targets)
-    cut = _split_links if of_links else _split_workspace_tags
+    cut = _split_links if undone.about_links else _split_workspace_tags
     matched = cut(connection, job, undone, most)
     adds = not (undone.kind == "attach" or undone.adds)
     job = lifecycle.change(connection, job, adds=adds, as_of=undone.finished_at)
@@ -110,7 +109,7 @@ def _error(refusal: Rejected) -> ItemError:
 def _split_links(
     connection: Connection, job: JobRecord, undone: JobRecord, most: int
 ) -> list[dict[str, Any]]:
-    query = select(removal.c.tag_id).where(removal.c.job_id == undone.id).distinct()
+    query = select(link_change.c.tag_id).where(link_change.c.job_id == undone.id).distinct()
     changed = {str(one) for one in connection.execute(query).scalars()}
     targets = [one for one in undone.targets if one["id"] in changed]
     tags = [UUID(one["id"]) for one in targets]
@@ -126,7 +125,7 @@ def _split_links(
 def _split_workspace_tags(
     connection: Connection, job: JobRecord, undone: JobRecord, most: int
 ) -> list[dict[str, Any]]:
-    columns = workspace_removal.c
+    columns = workspace_tag_change.c
     query = select(columns.system, columns.key).where(columns.job_id == undone.id).distinct()
     found = connection.execute(query.order_by(columns.system, columns.key)).all()
     targets = [{"key": key, "value": None, "system": system} for system, key in found]
@@ -142,7 +141,7 @@ def _split_workspace_tags(
 def _links_sqlite(
     connection: Connection, undone: UUID, tags: list[UUID], most: int
 ) -> Iterator[Chunk]:
-    columns = removal.c
+    columns = link_change.c
     query = select(columns.resource_type, columns.ids).where(columns.job_id == undone)
     number = 0
     for target, tag in enumerate(tags):
@@ -159,7 +158,7 @@ def _links_sqlite(
 def _workspace_tags_sqlite(
     connection: Connection, undone: UUID, targets: list[dict[str, Any]], most: int
 ) -> Iterator[Chunk]:
-    columns = workspace_removal.c
+    columns = workspace_tag_change.c
     query = select(columns.workspace_id, columns.value).where(columns.job_id == undone)
     number = 0
     for target, one in enumerate(targets):

@@ -82,7 +82,7 @@ def _prove(connection: Connection, schema: str) -> None:
     there = {row.relname: row for row in rows}
     for table in metadata.sorted_tables:
         found = there.get(table.name)
-        missing = set(table.columns.keys()) - set(found.columns if found else ())
+        missing = {column.name for column in table.columns} - set(found.columns if found else ())
         if missing:
             columns = ", ".join(sorted(missing))
             raise SchemaMismatch(CHANGED.format(table=table.name, schema=schema, columns=columns))

@@ -11,7 +11,6 @@ from sqlalchemy import Connection, and_, delete, func, insert, select
 
 from tagsweep.worker.errors import ItemError
 from tagsweep.worker.models.events import MOST_ERRORS
-from tagsweep.worker.models.ids import name_of
 from tagsweep.worker.models.records import Chunk, Failure, JobRecord
 from tagsweep.worker.models.tables import chunk as chunks
 from tagsweep.worker.models.tables import failure
@@ -89,5 +88,5 @@ def _values(connection: Connection, job: JobRecord, number: int) -> dict[str, st
 
 
 def _told(one: Failure, chunk: Chunk) -> ItemError:
-    path = "/" + (name_of(chunk.resource_type) if chunk.resource_type else "workspaces")
+    path = f"/{chunk.list_name}"
     return {"path": path, "code": one.code, "reason": f"{one.place}: {one.reason}"}

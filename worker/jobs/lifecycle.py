@@ -47,7 +47,7 @@ def complete(connection: Connection, job: JobRecord, chunk: Chunk, outcome: Outc
     absent, more = KINDS[job.kind].untouched(connection, job, chunk, outcome)
     done: dict[str, Any] = {
         "total": chunk.items + more,
-        "removed": outcome.removed,
+        "changed": outcome.changed,
         "absent": absent,
         "failed": outcome.failed,
     }
@@ -81,7 +81,7 @@ def close(
     """
     _close_chunk(connection, job, chunk, "done")
     absent, more = KINDS[job.kind].untouched(connection, job, chunk, outcome)
-    by = {"open": -1, "removed": outcome.removed, "failed": outcome.failed}
+    by = {"open": -1, "changed": outcome.changed, "failed": outcome.failed}
     by |= {"absent": absent, "total": more}
     noted = _got_on(connection, job) if job.tries or chunk.tries else {}
     counted = change(connection, job, by=by, now=("served_at",), **noted)

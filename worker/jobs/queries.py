@@ -116,7 +116,7 @@ def running(connection: Connection, tenants: Collection[str], most: int = 200) -
 def totals(connection: Connection) -> list[Row[Any]]:
     """Return jobs and items changed, by ``kind``, ``status`` and ``adds``; reads every job."""
     columns = (jobs.c.kind, jobs.c.status, jobs.c.adds)
-    numbers = (func.count().label("jobs"), func.sum(jobs.c.removed).label("removed"))
+    numbers = (func.count().label("jobs"), func.sum(jobs.c.changed).label("changed"))
     return list(connection.execute(select(*columns, *numbers).group_by(*columns)).all())
 
 

@@ -22,7 +22,7 @@ from tagsweep.worker.models.counts import words
 from tagsweep.worker.models.ids import name_of, slices
 from tagsweep.worker.models.records import Chunk, JobRecord
 from tagsweep.worker.models.tables import chunk as chunks
-from tagsweep.worker.models.tables import failure, removal, workspace_removal
+from tagsweep.worker.models.tables import failure, link_change, workspace_tag_change
 from tagsweep.worker.store import KINDS
 from tagsweep.worker.store.kinds import Place
 
@@ -43,7 +43,7 @@ class Slip:
 
     chunk: Chunk
     closed: bool  #: it was applied
-    removed: dict[int, dict[Place, Any]] = field(default_factory=lambda: defaultdict(dict))
+    changed: dict[int, dict[Place, Any]] = field(default_factory=lambda: defaultdict(dict))
     failed: dict[int | None, dict[Place, str]] = field(default_factory=lambda: defaultdict(dict))
     #: of items that were opened again: whether they were applied then
     again: dict[int | None, dict[Place, bool]] = field(default_factory=lambda: defaultdict(dict))
@@ -73,8 +73,7 @@ def columns(job_id: UUID, tenant: str | None) -> tuple[str, ...]:
     """Return the names of what a row of the job's receipt tells; errors as above."""
     with database.snapshot() as connection:
         job = _kept(connection, job_id, tenant)
-    of_links = not any("key" in one for one in job.targets) and job.kind != "delete"
-    told = OF_LINKS if of_links else OF_WORKSPACE_TAGS
+    told = OF_LINKS if job.about_links else OF_WORKSPACE_TAGS
     more = {"count": bool(job.selected), "dry_run": job.dry_run}
     return (*told, *(name for name, applies in more.items() if applies))
 
@@ -108,13 +107,13 @@ def _next(connection: Connection, job: JobRecord, number: int) -> Slip | None:
             slip.again[target] |= places
     numbers = [row.number, *(one.number for one in later)]
     _read_failures(connection, job, slip, numbers)
-    if row.resource_type:
+    if slip.chunk.about_links:
         _read_links(connection, job, slip, numbers)
     else:
         _read_workspace_tags(connection, job, slip, [row, *later])
-    if slip.chunk.span and not slip.closed:
+    if slip.chunk.is_range and not slip.closed:
         _read_range(connection, job, slip)
-    elif not slip.chunk.span:
+    elif not slip.chunk.is_range:
         slip.younger.update(KINDS[job.kind].younger(connection, job, slip.chunk))
     return slip
 
@@ -130,37 +129,37 @@ def _read_range(connection: Connection, job: JobRecord, slip: Slip) -> None:
 
 
 def _places(chunk: Chunk) -> Iterator[Place]:
-    return slices(chunk.ids) if chunk.resource_type else iter(chunk.names)
+    return slices(chunk.ids) if chunk.about_links else iter(chunk.names)
 
 
 def _read_failures(connection: Connection, job: JobRecord, slip: Slip, numbers: list[int]) -> None:
     query = select(failure.c.target, failure.c.place, failure.c.reason)
     this = and_(failure.c.job_id == job.id, failure.c.chunk.in_(numbers))
-    packed = bool(slip.chunk.resource_type)
+    packed = slip.chunk.about_links
     for target, place, reason in connection.execute(query.where(this)):
         slip.failed[target][UUID(place).bytes if packed else place] = reason
 
 
 def _read_links(connection: Connection, job: JobRecord, slip: Slip, numbers: list[int]) -> None:
     of_tag = {UUID(one["id"]): place for place, one in enumerate(job.targets)}
-    query = select(removal.c.tag_id, removal.c.ids)
-    this = and_(removal.c.job_id == job.id, removal.c.chunk.in_(numbers))
+    query = select(link_change.c.tag_id, link_change.c.ids)
+    this = and_(link_change.c.job_id == job.id, link_change.c.chunk.in_(numbers))
     for tag_id, ids in connection.execute(query.where(this)):
         if tag_id in of_tag:
-            slip.removed[of_tag[tag_id]] |= dict.fromkeys(slices(ids))
+            slip.changed[of_tag[tag_id]] |= dict.fromkeys(slices(ids))
 
 
 def _read_workspace_tags(
     connection: Connection, job: JobRecord, slip: Slip, rows: list[Row[Any]]
 ) -> None:
     about = {row.number: row.targets or range(len(job.targets)) for row in rows}
-    query = select(workspace_removal).where(
-        workspace_removal.c.job_id == job.id, workspace_removal.c.chunk.in_(about)
+    query = select(workspace_tag_change).where(
+        workspace_tag_change.c.job_id == job.id, workspace_tag_change.c.chunk.in_(about)
     )
     for gone in connection.execute(query):
         for target in about[gone.chunk]:
             if _fits(job.targets[target], gone) and not _failed(slip, target, gone.workspace_id):
-                slip.removed[target][gone.workspace_id] = gone.value
+                slip.changed[target][gone.workspace_id] = gone.value
                 break
 
 
@@ -197,21 +196,21 @@ def _entries(job: JobRecord, slip: Slip) -> Iterator[Entry]:
             number += 1
             yield {**_told(job, slip, target, place), **single}
     rest = slip.chunk.items - number
-    if slip.chunk.span and rest > 0:
+    if slip.chunk.is_range and rest > 0:
         outcome = words(job.kind)[1] if slip.closed else "unprocessed"
         targets = job.targets_of(slip.chunk)
         wanted = targets[0] if len(targets) == 1 else dict.fromkeys(("key", "value", "system"))
-        shown = _link if slip.chunk.resource_type else _workspace_tag
+        shown = _link if slip.chunk.about_links else _workspace_tag
         entry = shown(wanted, slip.chunk, None, None)
         yield {**entry, "outcome": outcome, "reason": None, "count": rest, **option}
 
 
 def _items(slip: Slip, target: int) -> Iterator[Place]:
     """Yield the places of a chunk; of a range, those of which anything is known."""
-    if not slip.chunk.span:
+    if not slip.chunk.is_range:
         return _places(slip.chunk)
     known: tuple[dict[Any, Any], ...] = (
-        slip.removed.get(target, {}),
+        slip.changed.get(target, {}),
         slip.failed.get(target, {}),
         slip.again.get(target, {}),
     )
@@ -220,7 +219,7 @@ def _items(slip: Slip, target: int) -> Iterator[Place]:
 
 def _told(job: JobRecord, slip: Slip, target: int, place: Place) -> Entry:
     changed, unchanged = words(job.kind, adds=job.adds)
-    gone, reason = slip.removed.get(target, {}), None
+    gone, reason = slip.changed.get(target, {}), None
     if place in gone:
         outcome = changed
     elif (reason := _failed(slip, target, place)) is not None:
@@ -228,7 +227,7 @@ def _told(job: JobRecord, slip: Slip, target: int, place: Place) -> Entry:
     else:
         outcome = unchanged if _closed(slip, target, place) else "unprocessed"
         reason = slip.younger.get((target, place)) if outcome == unchanged else None
-    shown = _link if slip.chunk.resource_type else _workspace_tag
+    shown = _link if slip.chunk.about_links else _workspace_tag
     entry = shown(job.targets[target], slip.chunk, place, gone.get(place, slip.values.get(place)))
     return {**entry, "outcome": outcome, "reason": reason}
 

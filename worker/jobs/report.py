@@ -40,7 +40,7 @@ def of(connection: Connection, job: JobRecord, *, apart: bool) -> Told:
         with database.savepoint(connection):
             return _told(connection, job)
     except StoreRefused as refused:
-        known = Report([views.tag(one) for one in job.targets if "name" in one])
+        known = Report([views.tag(one) for one in job.targets] if job.about_links else [])
         reason = REFUSED.format(refused.said.rstrip("."))
         return Told(known, None, [{"path": "", "code": "report_refused", "reason": reason}])
 

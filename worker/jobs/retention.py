@@ -19,9 +19,9 @@ from tagsweep.worker.models.tables import (
     attempt,
     chore,
     chunk,
-    removal,
+    link_change,
     set_aside,
-    workspace_removal,
+    workspace_tag_change,
 )
 from tagsweep.worker.models.tables import job as jobs
 from tagsweep.worker.models.types import ago, clock
@@ -104,7 +104,7 @@ def _oldest(
 
 def _empty(job_id: UUID) -> None:
     """Delete what a job removed and its chunks, so many rows at a time."""
-    for table in (removal, workspace_removal, chunk):
+    for table in (link_change, workspace_tag_change, chunk):
         while _delete_some(table, table.c.job_id == job_id) == MOST_ROWS:
             pass
 

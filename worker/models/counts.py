@@ -26,7 +26,7 @@ def of(job: JobRecord) -> dict[str, int]:
     changed, unchanged = words(job.kind, adds=job.adds)
     return {
         "total": job.total,
-        changed: job.removed,
+        changed: job.changed,
         unchanged: job.absent,
         "failed": job.failed,
         "unprocessed": job.unprocessed,

@@ -1,4 +1,4 @@
-"""What a step hands to the next: a job and a chunk as recorded, and what became of a chunk."""
+"""A job and a chunk as recorded, and the outcome of a chunk: what one step hands to the next."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from uuid import UUID
 
 from tagsweep.worker.errors import ItemError
 from tagsweep.worker.models.fields import EVERY
-from tagsweep.worker.models.ids import RESOURCE_TYPES, WIDTH
+from tagsweep.worker.models.ids import RESOURCE_TYPES, WIDTH, name_of
 
-#: the ends after which a job can be asked to do the rest
+#: the final statuses after which a retry can do the rest
 RETRYABLE = frozenset({"partial", "failed", "cancelled"})
-#: the ends; a job that has none of them is ``queued`` or ``running``
+#: the final statuses; before, a job is ``queued`` or ``running``
 ENDS = frozenset({"succeeded", "partial", "failed", "cancelled", "rejected"})
 
 
@@ -28,14 +28,14 @@ class JobRecord:
     status: str
     fingerprint: bytes
     head: dict[str, Any]
-    matched: list[dict[str, Any]] | None  #: what it acts on; None till it is split
+    matched: list[dict[str, Any]] | None  #: what it acts on; None until it is split
     nonce: str | None
     parts_in: int
     parts: int | None
     open: int  #: chunks not yet closed
     total: int
-    removed: int
-    absent: int
+    changed: int  #: items removed, or added
+    absent: int  #: items that needed no change
     failed: int
     errors: list[ItemError]
     errors_total: int
@@ -45,42 +45,42 @@ class JobRecord:
     accepted_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
-    remaining: int | None  #: what still carried what ``"*"`` selected, when the job ended
-    forgotten_at: datetime | None  #: when the record of what it removed was deleted
-    adds: bool  #: an undo that puts back what was taken off
-    as_of: datetime | None  #: an undo: the end of the job that it undoes
+    remaining: int | None  #: how many selected items still matched at its end; None without ``"*"``
+    forgotten_at: datetime | None  #: when the record of what it changed was deleted
+    adds: bool  #: whether it is an undo that puts back what was removed
+    as_of: datetime | None  #: of an undo: the end of the job that it undoes
     waiting: str | None  #: why it is put off
-    tries: int  #: how often it was put off since it last got on
+    tries: int  #: how often it was put off since it last progressed
 
     @property
     def ended(self) -> bool:
-        """Whether it has come to an end."""
+        """Whether it has ended."""
         return self.status in ENDS
 
     @property
     def complete(self) -> bool:
-        """Whether all its parts are in, and it may be split."""
+        """Whether all its parts have arrived, so that it can be split."""
         return self.parts is not None and self.parts_in >= self.parts
 
     @property
     def unprocessed(self) -> int:
-        """Items that nobody has tried."""
-        return self.total - self.removed - self.absent - self.failed
+        """Items that were never tried."""
+        return self.total - self.changed - self.absent - self.failed
 
     @property
     def dry_run(self) -> bool:
-        """Whether it is only to be found out what the job would do."""
+        """Whether it only determines what it would do."""
         return bool(self.head.get("dry_run"))
 
     @property
     def max_affected(self) -> int | None:
         """How many items it may change at most; None: any number."""
-        most: int | None = self.head.get("max_affected")
-        return most
+        limit: int | None = self.head.get("max_affected")
+        return limit
 
     @property
     def selected(self) -> list[int]:
-        """The types of resources of which it is about all, by number; 0: workspaces."""
+        """The numbers of the types of which it selects all resources; 0: all workspaces."""
         names = ("workspaces", *RESOURCE_TYPES)
         return [number for number, name in enumerate(names) if self.head.get(name) == EVERY]
 
@@ -89,8 +89,13 @@ class JobRecord:
         """What it acts on: tags of a detach, wanted keys of a delete."""
         return self.matched or []
 
+    @property
+    def about_links(self) -> bool:
+        """Whether it is about tags of resources; otherwise it is about tags of workspaces."""
+        return self.kind != "delete" and not any("key" in target for target in self.targets)
+
     def targets_of(self, chunk: Chunk) -> list[dict[str, Any]]:
-        """Return those of the targets that ``chunk`` is about."""
+        """Return the targets that ``chunk`` is about."""
         if chunk.targets is None:
             return self.targets
         return [self.targets[place] for place in chunk.targets]
@@ -98,24 +103,49 @@ class JobRecord:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """The slice of a job that one transaction applies: sorted, distinct ids of one type."""
+    """The slice of a job that one transaction applies.
+
+    It lists resources of one type (``ids``) or workspaces (``names``), sorted and distinct, or, of
+    what ``"*"`` selects, it is a range (``span``).
+    """
 
     number: int
-    resource_type: int  #: 0: the ``names`` of workspaces
+    resource_type: int  #: 0: workspaces
     items: int
     ids: bytes = b""
     names: list[str] = field(default_factory=list)
-    targets: list[int] | None = None  #: places among the job's targets; None: all of them
-    #: of what ``"*"`` selects, in place of ids: the lowest and the highest
-    span: tuple[str, str] | None = None
-    values: list[str] = field(default_factory=list)  #: of an undo, beside ``names``: each its own
+    targets: list[int] | None = None  #: indexes among the job's targets; None: all of them
+    span: tuple[str, str] | None = None  #: the lowest and the highest id, or name
+    values: list[str] = field(default_factory=list)  #: of an undo: the value for each of ``names``
     tries: int = 0  #: how often it was put off
-    pieces: int = 1  #: the statements that it is applied by, one after the other
+    pieces: int = 1  #: how many statements apply it, one after the other
 
     @property
     def size(self) -> int:
         """How many resources, or workspaces, it holds."""
         return len(self.ids) // WIDTH or len(self.names)
+
+    @property
+    def about_links(self) -> bool:
+        """Whether it is about tags of resources; otherwise it is about tags of workspaces."""
+        return self.resource_type != 0
+
+    @property
+    def is_range(self) -> bool:
+        """Whether it is a range; otherwise it lists ``ids`` or ``names``."""
+        return self.span is not None
+
+    @property
+    def ends(self) -> tuple[UUID, UUID]:
+        """The lowest and the highest resource."""
+        if self.span:
+            return UUID(self.span[0]), UUID(self.span[1])
+        return UUID(bytes=self.ids[:WIDTH]), UUID(bytes=self.ids[-WIDTH:])
+
+    @property
+    def list_name(self) -> str:
+        """The request's list that its items come from."""
+        return name_of(self.resource_type) if self.about_links else "workspaces"
 
     @classmethod
     def of(cls, row: Any) -> Chunk:
@@ -143,7 +173,7 @@ class Chunk:
         }
 
     def cut(self, start: int, end: int) -> Chunk:
-        """Return the part of it from resource ``start`` up to ``end``."""
+        """Return the part from the resource at ``start`` up to, excluding, the one at ``end``."""
         ids, names = self.ids[start * WIDTH : end * WIDTH], self.names[start:end]
         items = self.items // self.size * (end - start)
         return replace(self, ids=ids, names=names, values=self.values[start:end], items=items)
@@ -151,34 +181,34 @@ class Chunk:
     def listing(
         self, *, ids: bytes = b"", names: Sequence[str] = (), target: int | None = None
     ) -> Chunk:
-        """Return some of what a range spans, named; ``target``: for that one alone."""
+        """Return some of a range as a list; ``target``: for that target alone."""
         targets = self.targets if target is None else [target]
         items = len(ids) // WIDTH or len(names)
         return replace(self, span=None, ids=ids, names=[*names], targets=targets, items=items)
 
     def about(self, targets: list[int]) -> Chunk:
-        """Return the same resources for some of the job's targets alone."""
+        """Return the same resources for only some of the job's targets."""
         return replace(self, targets=targets, items=self.size * len(targets))
 
     def failures(self, places: list[str], code: str, reason: str) -> list[Failure]:
-        """Return the failure of all its items of these resources, or workspaces."""
+        """Return the failure of all items of these resources, or workspaces."""
         targets = [None] if self.targets is None else self.targets
         return [Failure(place, target, code, reason) for place in places for target in targets]
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """An item, or all items of one resource, that failed for good."""
+    """An item, or all items of one resource, that failed permanently."""
 
     place: str  #: the resource's UUID, or the workspace's id
-    target: int | None  #: place among the job's targets; None: all of them
+    target: int | None  #: index among the job's targets; None: all of them
     code: str
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Lists:
-    """Some of a job's long lists: packed ids by number of their type, or names of workspaces."""
+    """Part of a job's long lists: packed ids by number of their type, or names of workspaces."""
 
     ids: dict[int, bytes]
     names: tuple[str, ...]
@@ -186,16 +216,16 @@ class Lists:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a chunk's items; the rest of them was absent."""
+    """What became of a chunk's items; all others were absent."""
 
-    removed: int = 0
+    changed: int = 0
     failed: int = 0
     failures: list[Failure] = field(default_factory=list)
 
     def __add__(self, other: Outcome) -> Outcome:
-        """Return what became of both."""
+        """Return the outcome of both."""
         failures = [*self.failures, *other.failures]
-        return Outcome(self.removed + other.removed, self.failed + other.failed, failures)
+        return Outcome(self.changed + other.changed, self.failed + other.failed, failures)
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,4 +233,4 @@ class Report:
     """The tag array of a completion event."""
 
     tags: list[dict[str, Any]]
-    truncated: int | None = None  #: how many more there are
+    truncated: int | None = None  #: how many tags were left out; None: none

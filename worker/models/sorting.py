@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
-from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,11 +69,6 @@ def pack_names(names: Iterable[str]) -> bytes:
 def unpack_names(packed: bytes) -> list[str]:
     """Return the names that ``pack_names`` packed."""
     return [name.decode() for name in _entries(packed, NAME_WIDTH).tolist()]
-
-
-def ends(packed: bytes) -> tuple[UUID, UUID]:
-    """Return the lowest and the highest id of a chunk."""
-    return UUID(bytes=packed[:WIDTH]), UUID(bytes=packed[-WIDTH:])
 
 
 class _Run:

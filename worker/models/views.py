@@ -46,7 +46,7 @@ def _tags(job: JobRecord, event: dict[str, Any] | None) -> list[dict[str, Any]]:
     if job.ended and event:
         tags: list[dict[str, Any]] = event["data"]["tags"]
         return tags
-    return [tag(one) for one in job.targets if "name" in one]
+    return [tag(target) for target in job.targets] if job.about_links else []
 
 
 def tag(target: dict[str, Any]) -> dict[str, Any]:

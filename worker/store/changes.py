@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import Connection, Table, and_, select
 
 from tagsweep.worker.models.records import Chunk, JobRecord
-from tagsweep.worker.models.tables import removal, workspace_removal
+from tagsweep.worker.models.tables import link_change, workspace_tag_change
 
 #: rows of each of the tables
 Rows = list[tuple[Table, list[dict[str, Any]]]]
@@ -18,7 +18,7 @@ Rows = list[tuple[Table, list[dict[str, Any]]]]
 def of(connection: Connection, job: JobRecord, chunk: Chunk) -> Rows:
     """Return what is recorded of the chunk in this run of its job."""
     found: Rows = []
-    for table in (removal, workspace_removal):
+    for table in (link_change, workspace_tag_change):
         columns = table.c
         this = and_(
             columns.job_id == job.id, columns.chunk == chunk.number, columns.run == job.ends

@@ -19,7 +19,7 @@ from sqlalchemy import Connection, Row, TextClause, func, select
 from tagsweep.worker.database.dialects import among, is_sqlite
 from tagsweep.worker.models.events import MOST_TAGS
 from tagsweep.worker.models.records import Chunk, JobRecord, Outcome, Report
-from tagsweep.worker.models.tables import workspace, workspace_removal
+from tagsweep.worker.models.tables import workspace, workspace_tag_change
 from tagsweep.worker.store import workspaces
 from tagsweep.worker.store.kinds import Kind, Place, Targets
 from tagsweep.worker.store.links import statement
@@ -100,7 +100,7 @@ class Delete(Kind):
 
         Each item of a workspace that the tenant does not have fails. Raises StoreRefused.
         """
-        if chunk.span:
+        if chunk.is_range:
             return Outcome(_remove(connection, job, chunk))
         query = select(workspace.c.id).where(
             workspace.c.tenant == job.tenant, among(connection, workspace.c.id, chunk.names)
@@ -114,7 +114,7 @@ class Delete(Kind):
 
     def report(self, connection: Connection, job: JobRecord) -> Report:
         """Return the tags that were removed, those of the most workspaces first."""
-        gone = workspace_removal.c
+        gone = workspace_tag_change.c
         query = (
             select(gone.key, gone.value, gone.system, func.count().label("workspaces"))
             .where(gone.job_id == job.id)
@@ -145,7 +145,7 @@ class Delete(Kind):
 
     def listed(self, connection: Connection, job: JobRecord, chunk: Chunk) -> list[Chunk]:
         """Return the tags of a range that would be deleted, as chunks of one target each."""
-        if chunk.span is None:
+        if not chunk.is_range:
             return [chunk]
         listing = _statement(connection, _LIST, _RANGE)
         names: dict[int, list[str]] = {}
@@ -177,7 +177,7 @@ def _remove(connection: Connection, job: JobRecord, chunk: Chunk) -> int:
 
 
 def _places(connection: Connection, chunk: Chunk) -> str:
-    return _RANGE if chunk.span else _LISTED[connection.dialect.name]
+    return _RANGE if chunk.is_range else _LISTED[connection.dialect.name]
 
 
 def _statement(connection: Connection, sql: str, places: str, *, when: str = "<=") -> TextClause:

@@ -75,13 +75,13 @@ class Detach(Kind):
 
     def count(self, connection: Connection, job: JobRecord, chunk: Chunk) -> int:
         """Return how many links of the chunk ``apply`` would remove."""
-        if chunk.span:
+        if chunk.is_range:
             return ranges.count(connection, job, chunk)
         return links.count(connection, job, chunk, _COUNT)
 
     def apply(self, connection: Connection, job: JobRecord, chunk: Chunk) -> Outcome:
         """Remove the links of the chunk and record which they were; raises StoreRefused."""
-        if chunk.span:
+        if chunk.is_range:
             return Outcome(ranges.remove(connection, job, chunk))
         tags = links.existing(connection, job, chunk, lock=False)
         if not tags:
@@ -108,7 +108,7 @@ class Detach(Kind):
 
     def listed(self, connection: Connection, job: JobRecord, chunk: Chunk) -> list[Chunk]:
         """Return what exists of a range as a chunk that lists it; any other chunk unchanged."""
-        return ranges.listed(connection, job, chunk) if chunk.span else [chunk]
+        return ranges.listed(connection, job, chunk) if chunk.is_range else [chunk]
 
     def later(self, connection: Connection, job: JobRecord, chunk: Chunk) -> int:
         """Return how many links were counted in a range but created after the acceptance."""

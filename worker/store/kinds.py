@@ -73,8 +73,8 @@ class Kind(ABC):
         Only a range can differ from what was counted when it was cut: it has fewer items if links
         were created between the job's acceptance and then, more if some were not visible then.
         """
-        left = chunk.items - outcome.removed - outcome.failed
-        if chunk.span is None or left <= 0:
+        left = chunk.items - outcome.changed - outcome.failed
+        if not chunk.is_range or left <= 0:
             return max(left, 0), max(-left, 0)
         later = min(left, self.later(connection, job, chunk))
         return left - later, -later
@@ -87,4 +87,4 @@ class Kind(ABC):
         if job.matched is None or not job.selected:
             return None
         matching = self.matching(connection, job)
-        return max(0, matching - job.removed) if job.dry_run else matching
+        return max(0, matching - job.changed) if job.dry_run else matching

@@ -20,11 +20,11 @@ from sqlalchemy import (
 )
 
 from tagsweep.worker.database.dialects import is_sqlite
-from tagsweep.worker.models import sorting, views
+from tagsweep.worker.models import views
 from tagsweep.worker.models.events import stamp
 from tagsweep.worker.models.records import Chunk, JobRecord, Report
 from tagsweep.worker.models.statements import Statement
-from tagsweep.worker.models.tables import removal, tag
+from tagsweep.worker.models.tables import link_change, tag
 from tagsweep.worker.models.types import (
     Id,
     Moment,
@@ -78,7 +78,7 @@ def recorded(changing: str, *, one_tag: bool = False) -> TextClause:
 
 def values(job: JobRecord, chunk: Chunk) -> dict[str, Any]:
     """Return the bind parameters of a statement on the chunk's links, except the tags."""
-    low, high = (UUID(end) for end in chunk.span) if chunk.span else sorting.ends(chunk.ids)
+    low, high = chunk.ends
     return {
         "ids": chunk.ids,
         "bytes": len(chunk.ids),
@@ -147,7 +147,7 @@ def _record(
             "resource_type": chunk.resource_type,
             "ids": b"".join(ids),
         }
-        connection.execute(removal.insert(), row)
+        connection.execute(link_change.insert(), row)
     return len(ids)
 
 
@@ -182,7 +182,7 @@ def report(connection: Connection, job: JobRecord) -> Report:
     Called in the last transaction of a job only: updates in each chunk made workers wait for each
     other.
     """
-    now = _updated(connection, job) if job.removed and not job.dry_run else {}
+    now = _updated(connection, job) if job.changed and not job.dry_run else {}
     ids = [UUID(target["id"]) for target in job.targets if target["id"] not in now]
     if ids and job.started_at is not None:  # else they were read in this very transaction
         query = select(tag).where(tag.c.tenant == job.tenant, tag.c.id.in_(ids))
@@ -193,10 +193,10 @@ def report(connection: Connection, job: JobRecord) -> Report:
 # The time is read first and travels as a value: where `tag` is distributed (docs/scaling.md), no
 # UPDATE of it may call a volatile function, or read the record of removals.
 _CHANGED = (
-    select(removal.c.tag_id, func.max(clock()).label("now"))
-    .where(removal.c.job_id == bindparam("of_job", type_=Id()))
-    .where(removal.c.run == bindparam("of_run"))
-    .group_by(removal.c.tag_id)
+    select(link_change.c.tag_id, func.max(clock()).label("now"))
+    .where(link_change.c.job_id == bindparam("of_job", type_=Id()))
+    .where(link_change.c.run == bindparam("of_run"))
+    .group_by(link_change.c.tag_id)
 )
 _THESE = (
     tag.c.tenant == bindparam("of_tenant"),

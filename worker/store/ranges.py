@@ -87,7 +87,7 @@ def count(connection: Connection, job: JobRecord, chunk: Chunk) -> int:
 
 def later(connection: Connection, job: JobRecord, chunk: Chunk) -> int:
     """Return how many links of a range were created between the job's acceptance and the cut."""
-    low, high = (UUID(end) for end in chunk.span or ())
+    low, high = chunk.ends
     own = and_(
         tag_link.c.tag_id == _tag(job, chunk),
         tag_link.c.resource_type == chunk.resource_type,

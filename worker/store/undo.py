@@ -48,12 +48,11 @@ class Undo(Kind):
 
     def report(self, connection: Connection, job: JobRecord) -> Report:
         """Return the tags concerned, as the kind that was undone reports its own."""
-        of_links = any("name" in target for target in job.targets)
-        return (_ATTACH if of_links else _DELETE).report(connection, job)
+        return (_ATTACH if job.about_links else _DELETE).report(connection, job)
 
 
 def _step(job: JobRecord, chunk: Chunk) -> _Step:
-    return _STEPS[bool(chunk.resource_type), job.adds]
+    return _STEPS[chunk.about_links, job.adds]
 
 
 def _as_of(job: JobRecord) -> JobRecord:

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, TextClause, bindparam, select
 from tagsweep.worker.database.dialects import among
 from tagsweep.worker.models.records import Chunk, JobRecord, Outcome
 from tagsweep.worker.models.statements import Statement
-from tagsweep.worker.models.tables import workspace, workspace_removal
+from tagsweep.worker.models.tables import workspace, workspace_tag_change
 from tagsweep.worker.models.types import Id, Moment
 
 _TYPES: dict[str, Any] = {"job_id": Id(), "accepted_at": Moment()}
@@ -106,7 +106,7 @@ def _change(
     changed = connection.execute(_typed(statement), values).mappings()
     rows = [{**own, **row, "system": bool(row["system"])} for row in changed]
     if rows:
-        connection.execute(workspace_removal.insert(), rows)
+        connection.execute(workspace_tag_change.insert(), rows)
     return len(rows)
 
 

@@ -49,7 +49,8 @@ job = Table(
     Column("probed_parts", Integer),  # how many parts were in by then
     Column("open", Integer, nullable=False, server_default="0"),  # chunks not yet closed
     Column("total", BigInteger, nullable=False, server_default="0"),
-    Column("removed", BigInteger, nullable=False, server_default="0"),
+    # of an attach, and of an undo that adds: the items that were added
+    Column("removed", BigInteger, key="changed", nullable=False, server_default="0"),
     Column("absent", BigInteger, nullable=False, server_default="0"),
     Column("failed", BigInteger, nullable=False, server_default="0"),
     Column("remaining", BigInteger),  # what still carried what "*" selected, at its end
@@ -163,7 +164,7 @@ chore = Table(
 
 #: the links that each chunk changed (removed; of an attach, added): what receipts, undo and honest
 #: counts are read from
-removal = Table(
+link_change = Table(
     "removal",
     metadata,
     Column("job_id", Id, nullable=False),  # no foreign key: each row would be checked one by one
@@ -175,7 +176,7 @@ removal = Table(
     Index("removal_job", "job_id", "chunk"),
 )
 
-workspace_removal = Table(
+workspace_tag_change = Table(
     "workspace_removal",
     metadata,
     Column("job_id", Id, nullable=False),
