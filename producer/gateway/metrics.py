@@ -19,7 +19,7 @@ from tagsweep.worker.chunks import timings
 from tagsweep.worker.errors import TagsweepError
 from tagsweep.worker.events import outbox
 from tagsweep.worker.jobs import queries
-from tagsweep.worker.models.counts import words
+from tagsweep.worker.models.views import words
 
 #: how old the numbers of the store may be: to count jobs reads them all
 FRESH_S = 5.0

@@ -11,11 +11,11 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, func, select
 
 from tagsweep.worker.jobs import parts, recording
-from tagsweep.worker.models.counts import words
 from tagsweep.worker.models.jobs import KINDS, Job
 from tagsweep.worker.models.records import ENDS
 from tagsweep.worker.models.tables import job as jobs
 from tagsweep.worker.models.tables import outbox
+from tagsweep.worker.models.views import words
 from tests.chaos.stored import open_rows, removed_by
 from tests.servers.processes import wait_until
 from tests.support.stack import ServerStack

@@ -15,10 +15,10 @@ from sqlalchemy import delete, update
 from tagsweep.worker.errors import Forgotten, NoSuchJob
 from tagsweep.worker.jobs import receipt
 from tagsweep.worker.models import formats
-from tagsweep.worker.models.counts import OUTCOMES
 from tagsweep.worker.models.jobs import DeleteJob, DetachJob
 from tagsweep.worker.models.tables import job as jobs
 from tagsweep.worker.models.tables import tag_link
+from tagsweep.worker.models.views import OUTCOMES
 from tagsweep.worker.tasks import sweeping
 from tests.store.test_model import (
     Delete,

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from tagsweep import TagSweep
 from tagsweep.worker.errors import InvalidJob, JobRejected, NothingToRetry
-from tagsweep.worker.models.counts import words
 from tagsweep.worker.models.jobs import DetachJob
+from tagsweep.worker.models.views import words
 from tests.support import driving
 from tests.support.cli import CommandLine, ids
 from tests.support.driving import attach_job, detach_job

@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlalchemy import text
 
 from tagsweep.worker.jobs import receipt
-from tagsweep.worker.models.counts import OUTCOMES, words
+from tagsweep.worker.models.views import OUTCOMES, words
 from tests.support.stores import Store
 
 Entry = dict[str, Any]

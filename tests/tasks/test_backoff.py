@@ -14,7 +14,7 @@ from tagsweep.worker.doctor import checks
 from tagsweep.worker.jobs import backoff, queries, scheduling
 from tagsweep.worker.models import views
 from tagsweep.worker.models.tables import chunk, job
-from tagsweep.worker.models.types import ago
+from tagsweep.worker.models.tables.types import ago
 from tagsweep.worker.store.detach import Detach
 from tagsweep.worker.tasks import recovery, starting, sweeping
 from tests.support import driving

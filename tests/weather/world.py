@@ -9,9 +9,9 @@ from uuid import UUID
 
 from sqlalchemy import select
 
-from tagsweep.worker.models.counts import words
 from tagsweep.worker.models.records import ENDS
 from tagsweep.worker.models.tables import job as jobs
+from tagsweep.worker.models.views import words
 from tests.chaos.model import Errand, World
 from tests.chaos.stored import open_rows, removed_by
 from tests.servers.processes import wait_until

@@ -10,7 +10,7 @@ from tagsweep.worker import database
 from tagsweep.worker.database.dialects import upsert
 from tagsweep.worker.errors import Retryable
 from tagsweep.worker.models.tables import attempt
-from tagsweep.worker.models.types import clock
+from tagsweep.worker.models.tables.types import clock
 
 
 def count(name: str) -> int:

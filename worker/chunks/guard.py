@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from tagsweep.worker import database
 from tagsweep.worker.errors import ItemError
 from tagsweep.worker.jobs import lifecycle, scheduling
-from tagsweep.worker.models import counts
+from tagsweep.worker.models import views
 from tagsweep.worker.models.records import JobRecord
 from tagsweep.worker.store import KINDS
 
@@ -32,7 +32,7 @@ def check(connection: Connection, job: JobRecord) -> JobRecord:
 
 
 def _error(job: JobRecord, would: int) -> ItemError:
-    changed, _ = counts.words(job.kind)
+    changed, _ = views.words(job.kind)
     items = f"{would} item" + "s" * (would != 1)
     error: ItemError = {
         "path": f"/{CODE}",

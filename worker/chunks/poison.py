@@ -17,7 +17,7 @@ from sqlalchemy import Connection, select, update
 from tagsweep.worker import database
 from tagsweep.worker.chunks import attempts
 from tagsweep.worker.models.tables import alarm
-from tagsweep.worker.models.types import ago, clock
+from tagsweep.worker.models.tables.types import ago, clock
 
 #: a step that was tried so often, and whose worker died each time, is not tried again
 MOST_TRIES = 5

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Row, select, update
 
 from tagsweep.worker import settings
 from tagsweep.worker.models.tables import throttle
-from tagsweep.worker.models.types import clock
+from tagsweep.worker.models.tables.types import clock
 
 #: chunks a second, at the ceiling
 CHUNKS_PER_S = 4

@@ -15,6 +15,7 @@ from uuid import UUID
 from sqlalchemy import Connection, bindparam, func, insert, select
 
 from tagsweep.worker.chunks import rate_limit
+from tagsweep.worker.database.statements import Statement
 from tagsweep.worker.errors import (
     ItemError,
     NoSuchJob,
@@ -23,10 +24,9 @@ from tagsweep.worker.errors import (
 from tagsweep.worker.jobs import lifecycle, queries, undoable
 from tagsweep.worker.models import sorting
 from tagsweep.worker.models.records import Chunk, JobRecord
-from tagsweep.worker.models.statements import Statement
 from tagsweep.worker.models.tables import chunk as chunk_table
 from tagsweep.worker.models.tables import link_change, workspace_tag_change
-from tagsweep.worker.models.types import Id, PackedIds
+from tagsweep.worker.models.tables.types import Id, PackedIds
 
 #: rows of chunks sent at once
 _BATCH = 8

@@ -18,7 +18,7 @@ from psycopg.pq import Format
 from psycopg.types.datetime import TimestamptzBinaryLoader
 
 from tagsweep.worker.models.ids import WIDTH
-from tagsweep.worker.models.types import EARLIEST, LATEST, UuidArray
+from tagsweep.worker.models.tables.types import EARLIEST, LATEST, UuidArray
 
 UUID_OID, UUID_ARRAY_OID = 2950, 2951
 #: an id in a uuid[] on its way: its length, and itself

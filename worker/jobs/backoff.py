@@ -25,7 +25,7 @@ from tagsweep.worker.errors import (
 from tagsweep.worker.models.records import JobRecord
 from tagsweep.worker.models.tables import chunk as chunks
 from tagsweep.worker.models.tables import job as jobs
-from tagsweep.worker.models.types import ago, clock
+from tagsweep.worker.models.tables.types import ago, clock
 from tagsweep.worker.outages import Outage
 from tagsweep.worker.redaction import redacted
 

@@ -21,7 +21,7 @@ from tagsweep.worker.models.events import JobCompleted
 from tagsweep.worker.models.records import Chunk, JobRecord, Outcome
 from tagsweep.worker.models.tables import chunk as chunks
 from tagsweep.worker.models.tables import job as jobs
-from tagsweep.worker.models.types import clock
+from tagsweep.worker.models.tables.types import clock
 from tagsweep.worker.store import KINDS
 
 _NEW_CHUNK = insert(chunks)

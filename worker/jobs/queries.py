@@ -14,7 +14,7 @@ from tagsweep.worker.errors import NoSuchJob
 from tagsweep.worker.models.records import ENDS, JobRecord
 from tagsweep.worker.models.tables import job as jobs
 from tagsweep.worker.models.tables import set_aside as set_aside_table
-from tagsweep.worker.models.types import ago
+from tagsweep.worker.models.tables.types import ago
 
 COLUMNS = tuple(jobs.c[field.name] for field in fields(JobRecord))
 

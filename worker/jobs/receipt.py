@@ -18,11 +18,11 @@ from sqlalchemy import Connection, Row, and_, select
 from tagsweep.worker import database
 from tagsweep.worker.errors import Forgotten, NoSuchJob
 from tagsweep.worker.jobs import queries
-from tagsweep.worker.models.counts import words
 from tagsweep.worker.models.ids import name_of, slices
 from tagsweep.worker.models.records import Chunk, JobRecord
 from tagsweep.worker.models.tables import chunk as chunks
 from tagsweep.worker.models.tables import failure, link_change, workspace_tag_change
+from tagsweep.worker.models.views import words
 from tagsweep.worker.store import KINDS
 from tagsweep.worker.store.kinds import Place
 

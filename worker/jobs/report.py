@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from tagsweep.worker import database
 from tagsweep.worker.errors import ItemError, StoreRefused
-from tagsweep.worker.models import counts, views
+from tagsweep.worker.models import views
 from tagsweep.worker.models.events import MOST_ERRORS, Completion
 from tagsweep.worker.models.records import JobRecord, Report
 from tagsweep.worker.store import KINDS
@@ -40,7 +40,7 @@ def of(connection: Connection, job: JobRecord, *, apart: bool) -> Told:
         with database.savepoint(connection):
             return _told(connection, job)
     except StoreRefused as refused:
-        known = Report([views.tag(one) for one in job.targets] if job.about_links else [])
+        known = Report(views.tags_of(job))
         reason = REFUSED.format(refused.said.rstrip("."))
         return Told(known, None, [{"path": "", "code": "report_refused", "reason": reason}])
 
@@ -53,7 +53,7 @@ def completion(job: JobRecord, told: Told) -> Completion:
         tenant=job.tenant,
         status=job.status,
         tags=told.report.tags,
-        counts=counts.of(job),
+        counts=views.counts(job),
         accepted_at=job.accepted_at,
         started_at=job.started_at,
         finished_at=job.finished_at or job.accepted_at,

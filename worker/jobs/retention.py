@@ -24,7 +24,7 @@ from tagsweep.worker.models.tables import (
     workspace_tag_change,
 )
 from tagsweep.worker.models.tables import job as jobs
-from tagsweep.worker.models.types import ago, clock
+from tagsweep.worker.models.tables.types import ago, clock
 
 #: how long it is at work at a time, so that no job waits for it
 SLICE_S = 0.2

@@ -1,26 +1,50 @@
-"""A job as it is shown while it runs and after its end: the one shape of every door."""
+"""A job as every interface shows it, while it runs and after its end, and its counts."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Any
 
-from tagsweep.worker.models import counts
 from tagsweep.worker.models.events import stamp
 from tagsweep.worker.models.records import JobRecord
 
+_REMOVED, _ADDED = ("removed", "absent"), ("added", "present")
+#: every possible outcome of an item
+OUTCOMES = (*_REMOVED, *_ADDED, "failed", "unprocessed")
+
+
+def words(kind: str, *, adds: bool = False) -> tuple[str, str]:
+    """Return the outcomes of an item that a job of ``kind`` changed, and that needed no change.
+
+    ``adds``: of an undo that puts back; any other removes.
+    """
+    return _ADDED if kind == "attach" or adds else _REMOVED
+
+
+def counts(job: JobRecord) -> dict[str, int]:
+    """Return the job's items by outcome so far; the last four always add up to ``total``."""
+    changed, unchanged = words(job.kind, adds=job.adds)
+    return {
+        "total": job.total,
+        changed: job.changed,
+        unchanged: job.absent,
+        "failed": job.failed,
+        "unprocessed": job.unprocessed,
+    }
+
 
 def of(job: JobRecord, event: dict[str, Any] | None) -> dict[str, Any]:
-    """Return ``job`` as JSON; ``event`` is that of its latest end, if it has one.
+    """Return ``job`` as JSON; ``event`` is that of its latest end, if it has ended.
 
-    ``dry_run``, ``remaining``, ``paused`` and ``waiting`` are there only where they apply.
+    ``undoes``, ``dry_run``, ``remaining``, ``paused`` and ``waiting`` are present only if they
+    apply.
     """
     shown: dict[str, Any] = {
         "id": str(job.id),
         "kind": job.kind,
         "tenant": job.tenant,
         "status": job.status,
-        "counts": counts.of(job),
+        "counts": counts(job),
         "tags": _tags(job, event),
         "progress": _progress(job),
         "accepted_at": stamp(job.accepted_at),
@@ -42,20 +66,25 @@ def of(job: JobRecord, event: dict[str, Any] | None) -> dict[str, Any]:
 
 
 def _tags(job: JobRecord, event: dict[str, Any] | None) -> list[dict[str, Any]]:
-    """Return the tags of the event; before the end, those that a detach has matched."""
+    """Return the tags of the event; before the end, those that a job about links matched."""
     if job.ended and event:
         tags: list[dict[str, Any]] = event["data"]["tags"]
         return tags
+    return tags_of(job)
+
+
+def tags_of(job: JobRecord) -> list[dict[str, Any]]:
+    """Return the tags that a job about links matched, as they were then; of any other, none."""
     return [tag(target) for target in job.targets] if job.about_links else []
 
 
 def tag(target: dict[str, Any]) -> dict[str, Any]:
-    """Return a tag as it is told; one that is not there, and only would be, has no id."""
+    """Return a matched tag as shown; one that does not exist, but would be created, has no id."""
     return target if target["created_at"] else {**target, "id": None}
 
 
 def _progress(job: JobRecord) -> dict[str, Any]:
-    """Return items done, items in all, and items per second since the job was split."""
+    """Return the items done, all items, and items per second since the job was split."""
     done = job.total - job.unprocessed
     if job.started_at is None:
         return {"done": done, "total": job.total, "rate": 0.0}

@@ -14,14 +14,14 @@ from tagsweep.worker.database.dialects import (
     proposed,
     upsert,
 )
-from tagsweep.worker.models.statements import Statement
+from tagsweep.worker.database.statements import Statement
 from tagsweep.worker.models.tables import (
     tag,
     tag_link,
     workspace,
     workspace_tag,
 )
-from tagsweep.worker.models.types import Id, PackedIds, clock
+from tagsweep.worker.models.tables.types import Id, PackedIds, clock
 
 # a link that is there already is left as it is, with the time at which it came to be
 _LINK_POSTGRESQL = Statement("""

@@ -20,12 +20,12 @@ from sqlalchemy import (
 )
 
 from tagsweep.worker.database.dialects import is_sqlite
+from tagsweep.worker.database.statements import Statement
 from tagsweep.worker.models import views
 from tagsweep.worker.models.events import stamp
 from tagsweep.worker.models.records import Chunk, JobRecord, Report
-from tagsweep.worker.models.statements import Statement
 from tagsweep.worker.models.tables import link_change, tag
-from tagsweep.worker.models.types import (
+from tagsweep.worker.models.tables.types import (
     Id,
     Moment,
     PackedIds,

@@ -8,9 +8,9 @@ from uuid import UUID
 
 from sqlalchemy import Connection, bindparam, func, select
 
-from tagsweep.worker.models.statements import Statement
+from tagsweep.worker.database.statements import Statement
 from tagsweep.worker.models.tables import tag, tag_link
-from tagsweep.worker.models.types import Id
+from tagsweep.worker.models.tables.types import Id
 from tagsweep.worker.store.links import shown
 
 # Each tag of the tenant gives its next few resources, one stretch of the primary key each: the cost

@@ -12,10 +12,10 @@ from typing import Any
 from sqlalchemy import Connection, TextClause, bindparam, select
 
 from tagsweep.worker.database.dialects import among
+from tagsweep.worker.database.statements import Statement
 from tagsweep.worker.models.records import Chunk, JobRecord, Outcome
-from tagsweep.worker.models.statements import Statement
 from tagsweep.worker.models.tables import workspace, workspace_tag_change
-from tagsweep.worker.models.types import Id, Moment
+from tagsweep.worker.models.tables.types import Id, Moment
 
 _TYPES: dict[str, Any] = {"job_id": Id(), "accepted_at": Moment()}
 _PAIRS = """

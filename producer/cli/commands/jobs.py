@@ -25,9 +25,9 @@ from tagsweep.producer.cli.input.options import (
 )
 from tagsweep.producer.cli.output import result, terminal
 from tagsweep.worker.models import formats
-from tagsweep.worker.models.counts import OUTCOMES
 from tagsweep.worker.models.jobs import UndoJob
 from tagsweep.worker.models.records import ENDS
+from tagsweep.worker.models.views import OUTCOMES
 
 app = typer.Typer(
     rich_markup_mode="rich",

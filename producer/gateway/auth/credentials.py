@@ -19,7 +19,7 @@ from uuid import UUID, uuid4
 from sqlalchemy import ColumnElement, Connection, bindparam, select, update
 
 from tagsweep.worker.models.tables import credential as table
-from tagsweep.worker.models.types import Id, Moment, clock
+from tagsweep.worker.models.tables.types import Id, Moment, clock
 
 MARK = "ts"
 _ALPHABET = string.ascii_uppercase + string.digits

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tagsweep.worker.models import counts
+from tagsweep.worker.models import views
 from tagsweep.worker.models.fields import MOST_LIMIT
 from tagsweep.worker.models.ids import RESOURCE_TYPES
 from tagsweep.worker.models.jobs import KINDS
@@ -72,7 +72,7 @@ _OWN = {
 }
 _COUNTS = dict.fromkeys(("total", "failed", "unprocessed"), _NUMBER)
 #: which two of them, the kind of the job decides
-_WORDS = dict.fromkeys(word for kind in KINDS for word in counts.words(kind))
+_WORDS = dict.fromkeys(word for kind in KINDS for word in views.words(kind))
 _PROGRESS = {"done": _NUMBER, "total": _NUMBER, "rate": {"type": "number", "minimum": 0}}
 _JOB = {
     "id": _UUID,

@@ -18,7 +18,7 @@ from tagsweep.producer.gateway.state import Gateway
 from tagsweep.worker.errors import Forgotten, NoSuchJob
 from tagsweep.worker.jobs import receipt
 from tagsweep.worker.models import formats
-from tagsweep.worker.models.counts import OUTCOMES
+from tagsweep.worker.models.views import OUTCOMES
 
 #: how long a chunk may take to read
 PATIENCE_S = 30.0

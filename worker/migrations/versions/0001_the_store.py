@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-from tagsweep.worker.models import types
+from tagsweep.worker.models.tables import types
 
 revision = "0001"
 down_revision = None

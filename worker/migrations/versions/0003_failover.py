@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from tagsweep.worker.models import types
+from tagsweep.worker.models.tables import types
 
 revision = "0003"
 down_revision = "0002"

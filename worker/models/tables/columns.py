@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import JSON, Column, ForeignKey, MetaData, Text
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from tagsweep.worker.models.types import Id
+from tagsweep.worker.models.tables.types import Id
 
 #: the tables' schema on PostgreSQL, where ``database.location`` does not find them in another
 SCHEMA = "tagsweep"

@@ -15,7 +15,7 @@ from sqlalchemy import (
 )
 
 from tagsweep.worker.models.tables.columns import metadata
-from tagsweep.worker.models.types import Id, Moment, clock
+from tagsweep.worker.models.tables.types import Id, Moment, clock
 
 credential = Table(
     "credential",

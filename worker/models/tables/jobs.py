@@ -23,7 +23,7 @@ from tagsweep.worker.models.tables.columns import (
     job_id,
     metadata,
 )
-from tagsweep.worker.models.types import (
+from tagsweep.worker.models.tables.types import (
     Id,
     Moment,
     PackedIds,

@@ -17,7 +17,7 @@ from sqlalchemy import (
 )
 
 from tagsweep.worker.models.tables.columns import job_id, metadata
-from tagsweep.worker.models.types import Id, Moment, clock
+from tagsweep.worker.models.tables.types import Id, Moment, clock
 
 #: callers on rpc:// who wait for the answer, each as often as it asked: an answer serves one wait
 reply = Table(

@@ -17,7 +17,7 @@ from sqlalchemy import (
 )
 
 from tagsweep.worker.models.tables.columns import CLUSTERED, metadata
-from tagsweep.worker.models.types import (
+from tagsweep.worker.models.tables.types import (
     Id,
     Moment,
     began,
