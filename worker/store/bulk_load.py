@@ -1,4 +1,4 @@
-"""The tags and links that jobs act on: put them there in bulk. Safe to repeat."""
+"""Load in bulk the tags and links that jobs act on; safe to repeat."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tagsweep.worker.models.tables import (
 )
 from tagsweep.worker.models.tables.types import Id, PackedIds, clock
 
-# a link that is there already is left as it is, with the time at which it came to be
+# an existing link stays as it is, and keeps its time
 _LINK_POSTGRESQL = Statement("""
 INSERT INTO @tag_link (tag_id, resource_type, resource_id)
 SELECT :tag, :resource_type, listed.id FROM unnest(:ids) AS listed (id)
@@ -38,22 +38,22 @@ ON CONFLICT DO NOTHING
 
 
 def create_tags(connection: Connection, tenant: str, ids: Mapping[str, UUID]) -> None:
-    """Create the tenant's tags of these names, under these ids, where they are missing."""
-    # in one order, so that two that create the same ones wait, and do not deadlock
+    """Create those of the tenant's tags of these names that are missing, under these ids."""
+    # sorted, so that two transactions that create the same tags wait, and do not deadlock
     rows = [{"id": ids[name], "tenant": tenant, "name": name} for name in sorted(ids)]
     connection.execute(insert_missing(connection, tag), rows)
 
 
 def ensure_tag(connection: Connection, tenant: str, name: str) -> UUID:
-    """Return the id of the tenant's tag of this name, which is created where it is missing."""
+    """Return the id of the tenant's tag of this name, which is created if it is missing."""
     create_tags(connection, tenant, {name: uuid4()})
     query = select(tag.c.id).where(tag.c.tenant == tenant, tag.c.name == name)
-    found: UUID = connection.execute(query).scalar_one()
-    return found
+    tag_id: UUID = connection.execute(query).scalar_one()
+    return tag_id
 
 
 def link(connection: Connection, tag_id: UUID, resource_type: int, ids: bytes) -> None:
-    """Put the tag on the resources ``ids``, packed, not empty, of one type."""
+    """Put the tag on resources of one type; ``ids``: packed, at least one."""
     values = {"tag": tag_id, "resource_type": resource_type, "ids": ids}
     if is_sqlite(connection):
         connection.execute(_LINK_SQLITE, {**values, "bytes": len(ids)})
@@ -64,9 +64,9 @@ def link(connection: Connection, tag_id: UUID, resource_type: int, ids: bytes) -
 def set_workspace_tags(
     connection: Connection, tenant: str, name: str, values: Mapping[tuple[str, bool], str]
 ) -> None:
-    """Give a workspace, created where it is missing, its tags: (key, system or not) to value.
+    """Set tags of a workspace, which is created if it is missing: (key, system or not) to value.
 
-    One value per key: another value replaces the one before and counts as set anew.
+    A key has one value: a different value replaces it, and the tag counts as set now.
     """
     connection.execute(insert_missing(connection, workspace), {"tenant": tenant, "id": name})
     if not values:
@@ -82,15 +82,15 @@ def set_workspace_tags(
 
 
 def has_workspace(connection: Connection, tenant: str, name: str) -> bool:
-    """Tell whether the tenant has this workspace."""
+    """Return whether the tenant has this workspace."""
     query = select(workspace.c.id).where(workspace.c.tenant == tenant, workspace.c.id == name)
     return connection.execute(query).first() is not None
 
 
 def from_the_future(connection: Connection) -> int:
-    """Return how many links and workspace tags bear a time that has not come; reads them all.
+    """Return how many links and workspace tags have a time in the future; reads all of them.
 
-    No job removes them: each takes them for attached after it.
+    No job removes them: to every job they were attached after its acceptance.
     """
     tables = (tag_link, workspace_tag)
     queries = (select(func.count()).where(table.c.created_at > clock()) for table in tables)

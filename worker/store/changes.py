@@ -17,22 +17,22 @@ Rows = list[tuple[Table, list[dict[str, Any]]]]
 
 def of(connection: Connection, job: JobRecord, chunk: Chunk) -> Rows:
     """Return what is recorded of the chunk in this run of its job."""
-    found: Rows = []
+    recorded: Rows = []
     for table in (link_change, workspace_tag_change):
         columns = table.c
         this = and_(
             columns.job_id == job.id, columns.chunk == chunk.number, columns.run == job.ends
         )
         rows = connection.execute(select(table).where(this)).mappings()
-        found.append((table, [dict(row) for row in rows]))
-    return found
+        recorded.append((table, [dict(row) for row in rows]))
+    return recorded
 
 
-def put(connection: Connection, rows: Rows, tags: Mapping[UUID, UUID]) -> None:
-    """Record ``rows`` again, under the ids that ``tags`` has for theirs."""
-    for table, some in rows:
-        for row in some:
+def put(connection: Connection, recorded: Rows, tags: Mapping[UUID, UUID]) -> None:
+    """Record the rows again, each tag under the id that ``tags`` maps it to."""
+    for table, rows in recorded:
+        for row in rows:
             if "tag_id" in row:
                 row["tag_id"] = tags[row["tag_id"]]
-        if some:
-            connection.execute(table.insert(), some)
+        if rows:
+            connection.execute(table.insert(), rows)

@@ -1,6 +1,7 @@
-"""Single tags of workspaces, each with a value of its own: put back, and taken off again.
+"""Single tags of workspaces, each with its own value: put back, and removed again.
 
-A workspace and its value stand side by side: what another value has come to is nobody's to remove.
+A workspace and its value are matched as a pair: a tag whose value has changed since belongs to
+somebody else.
 """
 
 from __future__ import annotations
@@ -11,11 +12,13 @@ from typing import Any
 
 from sqlalchemy import Connection, TextClause, bindparam, select
 
-from tagsweep.worker.database.dialects import among
+from tagsweep.worker.database.dialects import among, is_sqlite
 from tagsweep.worker.database.statements import Statement
 from tagsweep.worker.models.records import Chunk, JobRecord, Outcome
 from tagsweep.worker.models.tables import workspace, workspace_tag_change
 from tagsweep.worker.models.tables.types import Id, Moment
+
+GONE = "There is no such workspace."
 
 _TYPES: dict[str, Any] = {"job_id": Id(), "accepted_at": Moment()}
 _PAIRS = """
@@ -31,16 +34,16 @@ _PUT = """
     ON CONFLICT DO NOTHING
     RETURNING workspace_id, key, value, system
 """
-_STANDING = """
+_UNCHANGED = """
     EXISTS (SELECT 1 FROM {pairs}
             WHERE item.name = workspace_tag.workspace_id AND item.value = workspace_tag.value)
     AND tenant = :tenant AND key = :key AND system = :system AND created_at <= :accepted_at
 """
 _TAKE = f"""
-    DELETE FROM @workspace_tag WHERE {_STANDING} RETURNING workspace_id, key, value, system
+    DELETE FROM @workspace_tag WHERE {_UNCHANGED} RETURNING workspace_id, key, value, system
 """  # noqa: S608  # both texts are ours
-_TAKEN = f"SELECT count(*) FROM @workspace_tag WHERE {_STANDING}"  # noqa: S608  # same
-_THERE = """
+_COUNT_UNCHANGED = f"SELECT count(*) FROM @workspace_tag WHERE {_UNCHANGED}"  # noqa: S608  # same
+_COUNT_WITH_KEY = """
     SELECT count(*) FROM @workspace_tag JOIN {pairs} ON item.name = workspace_tag.workspace_id
     WHERE tenant = :tenant AND key = :key AND system = :system
 """
@@ -53,13 +56,11 @@ WITH changed AS ({changing}), kept AS (
 SELECT count(*) FROM kept
 """
 
-GONE = "There is no such workspace."
-
 
 def put(connection: Connection, job: JobRecord, chunk: Chunk) -> Outcome:
-    """Give the chunk's workspaces back the tag, each its value, and record which had it not.
+    """Put the tag back on the chunk's workspaces, each with its value; record which lacked it.
 
-    Whatever has been set meanwhile stays. Each workspace that is gone is failed. Raises
+    A value set in the meantime stays. Each workspace that no longer exists fails. Raises
     StoreRefused.
     """
     known = _known(connection, job, chunk)
@@ -69,24 +70,23 @@ def put(connection: Connection, job: JobRecord, chunk: Chunk) -> Outcome:
 
 
 def take(connection: Connection, job: JobRecord, chunk: Chunk) -> Outcome:
-    """Remove the tag from those workspaces where it still has the value; raises StoreRefused."""
+    """Remove the tag from those workspaces where it still has its value; raises StoreRefused."""
     return Outcome(_change(connection, job, chunk, _TAKE, set(chunk.names)))
 
 
 def count_put(connection: Connection, job: JobRecord, chunk: Chunk) -> int:
     """Return how many tags ``put`` would add."""
     known = _known(connection, job, chunk)
-    there = _ask(connection, job, chunk, _THERE, known)
-    return len(known) - there
+    return len(known) - _count(connection, job, chunk, _COUNT_WITH_KEY, known)
 
 
 def count_take(connection: Connection, job: JobRecord, chunk: Chunk) -> int:
     """Return how many tags ``take`` would remove."""
-    return _ask(connection, job, chunk, _TAKEN, set(chunk.names))
+    return _count(connection, job, chunk, _COUNT_UNCHANGED, set(chunk.names))
 
 
 def _known(connection: Connection, job: JobRecord, chunk: Chunk) -> set[str]:
-    """Return which of the chunk's workspaces there are, and will be till the transaction's end."""
+    """Return the chunk's workspaces that exist, locked so that they do until the commit."""
     query = select(workspace.c.id).where(
         workspace.c.tenant == job.tenant, among(connection, workspace.c.id, chunk.names)
     )
@@ -95,10 +95,10 @@ def _known(connection: Connection, job: JobRecord, chunk: Chunk) -> set[str]:
 
 
 def _change(
-    connection: Connection, job: JobRecord, chunk: Chunk, changing: str, some: set[str]
+    connection: Connection, job: JobRecord, chunk: Chunk, changing: str, names: set[str]
 ) -> int:
-    values = _values(connection, job, chunk, some)
-    if connection.dialect.name != "sqlite":
+    values = _values(connection, job, chunk, names)
+    if not is_sqlite(connection):
         statement = _RECORDED.format(changing=changing.format(pairs=_PAIRS))
         return int(connection.execute(_typed(statement), values).scalar_one())
     statement = changing.format(pairs=_PAIRS_SQLITE)
@@ -110,17 +110,21 @@ def _change(
     return len(rows)
 
 
-def _ask(connection: Connection, job: JobRecord, chunk: Chunk, asking: str, some: set[str]) -> int:
-    pairs = _PAIRS_SQLITE if connection.dialect.name == "sqlite" else _PAIRS
-    values = _values(connection, job, chunk, some)
-    return int(connection.execute(_typed(asking.format(pairs=pairs)), values).scalar_one())
+def _count(
+    connection: Connection, job: JobRecord, chunk: Chunk, counting: str, names: set[str]
+) -> int:
+    pairs = _PAIRS_SQLITE if is_sqlite(connection) else _PAIRS
+    values = _values(connection, job, chunk, names)
+    return int(connection.execute(_typed(counting.format(pairs=pairs)), values).scalar_one())
 
 
-def _values(connection: Connection, job: JobRecord, chunk: Chunk, some: set[str]) -> dict[str, Any]:
+def _values(
+    connection: Connection, job: JobRecord, chunk: Chunk, names: set[str]
+) -> dict[str, Any]:
     (target,) = job.targets_of(chunk)
     both = zip(chunk.names, chunk.values, strict=True)
-    pairs = [(name, value) for name, value in both if name in some]
-    told = {
+    pairs = [(name, value) for name, value in both if name in names]
+    values = {
         "tenant": job.tenant,
         "key": target["key"],
         "system": target["system"],
@@ -129,9 +133,9 @@ def _values(connection: Connection, job: JobRecord, chunk: Chunk, some: set[str]
         "chunk": chunk.number,
         "run": job.ends,
     }
-    if connection.dialect.name == "sqlite":
-        return {**told, "pairs": json.dumps(pairs)}
-    return {**told, "names": [pair[0] for pair in pairs], "values": [pair[1] for pair in pairs]}
+    if is_sqlite(connection):
+        return {**values, "pairs": json.dumps(pairs)}
+    return {**values, "names": [name for name, _ in pairs], "values": [value for _, value in pairs]}
 
 
 def _typed(sql: str) -> TextClause:
