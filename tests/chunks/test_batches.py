@@ -19,7 +19,7 @@ from tagsweep.worker.chunks.batches import Done
 from tagsweep.worker.jobs.batch_ends import NewJob
 from tagsweep.worker.models.ids import unpack
 from tagsweep.worker.models.jobs import KINDS, Job
-from tagsweep.worker.models.tables import failure, removal, workspace_removal
+from tagsweep.worker.models.tables import failure, link_change, workspace_tag_change
 from tests.support import driving, worlds
 from tests.support.stores import Store, attached, counts, new_ids
 
@@ -113,8 +113,8 @@ def _outcome(store: Store, job_id: UUID) -> list[Any]:
         if "id" in tag
     }
     with store.transaction() as connection:
-        kept = connection.execute(select(removal).where(removal.c.job_id == job_id)).all()
-        tags = select(workspace_removal).where(workspace_removal.c.job_id == job_id)
+        kept = connection.execute(select(link_change).where(link_change.c.job_id == job_id)).all()
+        tags = select(workspace_tag_change).where(workspace_tag_change.c.job_id == job_id)
         workspaces = connection.execute(tags).all()
         failed = connection.execute(select(failure).where(failure.c.job_id == job_id)).all()
     return [

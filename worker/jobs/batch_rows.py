@@ -15,6 +15,7 @@ from uuid import UUID
 from sqlalchemy import Connection, bindparam, insert, select
 
 from tagsweep.worker.database.dialects import is_sqlite
+from tagsweep.worker.database.statements import Statement
 from tagsweep.worker.errors import StoreBusy
 from tagsweep.worker.events import outbox
 from tagsweep.worker.jobs.batch_ends import Ended
@@ -22,11 +23,10 @@ from tagsweep.worker.jobs.recording import let_the_clock_tick
 from tagsweep.worker.models import ids
 from tagsweep.worker.models.ids import WIDTH
 from tagsweep.worker.models.records import JobRecord
-from tagsweep.worker.models.statements import Statement
 from tagsweep.worker.models.tables import chunk as chunks
 from tagsweep.worker.models.tables import job as jobs
 from tagsweep.worker.models.tables import outbox as outbox_table
-from tagsweep.worker.models.types import Moment, PackedIds, clock
+from tagsweep.worker.models.tables.types import Moment, PackedIds, clock
 
 #: how long a statement of a batch waits for a lock: all of its jobs wait with it
 LOCK_WAIT_MS = 50
@@ -68,7 +68,7 @@ SELECT count(*) FROM recorded
 #: what a new job's row is told; the rest of it is as by default
 _COLUMNS = (
     *("id", "tenant", "kind", "status", "fingerprint", "head", "parts", "matched", "total"),
-    *("removed", "absent", "ends", "accepted_at", "started_at", "finished_at"),
+    *("changed", "absent", "ends", "accepted_at", "started_at", "finished_at"),
 )
 
 
@@ -127,7 +127,7 @@ def _row(ended: Ended) -> dict[str, Any]:
         "head": job.head,
         "matched": job.matched,
         "total": job.total,
-        "removed": job.removed,
+        "removed": job.changed,
         "absent": job.absent,
         "event": outbox.text(ended.event),
     }

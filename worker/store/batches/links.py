@@ -11,10 +11,10 @@ from uuid import UUID, uuid4
 from sqlalchemy import Connection, TextClause, bindparam, select, update
 
 from tagsweep.worker.database.dialects import is_sqlite
+from tagsweep.worker.database.statements import Statement
 from tagsweep.worker.models.ids import WIDTH
-from tagsweep.worker.models.statements import Statement
-from tagsweep.worker.models.tables import removal, tag
-from tagsweep.worker.models.types import Moment, PackedIds, clock
+from tagsweep.worker.models.tables import link_change, tag
+from tagsweep.worker.models.tables.types import Moment, PackedIds, clock
 from tagsweep.worker.store import KINDS, bulk_load, links
 from tagsweep.worker.store.batches.work import Changes, Work
 
@@ -150,9 +150,9 @@ def _one_by_one(connection: Connection, kind: str, work: Work) -> Changes:
     """Apply chunk by chunk, as the kind does: a file has nobody to take turns with."""
     changes = Changes()
     for job, chunk in work:
-        changes.items[job.id, chunk.number] = KINDS[kind].apply(connection, job, chunk).removed
+        changes.items[job.id, chunk.number] = KINDS[kind].apply(connection, job, chunk).changed
     for job in {job.id: job for job, _ in work}.values():
-        query = select(removal.c.tag_id).where(removal.c.job_id == job.id).distinct()
+        query = select(link_change.c.tag_id).where(link_change.c.job_id == job.id).distinct()
         changes.tags.update(dict.fromkeys(connection.execute(query).scalars(), job.tenant))
     done_at = connection.execute(select(clock())).scalar_one()
     return Changes(changes.items, changes.tags, done_at=done_at)

@@ -9,9 +9,9 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, select
 
 from tagsweep.worker.database.dialects import among, is_sqlite
-from tagsweep.worker.models.statements import Statement
+from tagsweep.worker.database.statements import Statement
 from tagsweep.worker.models.tables import workspace
-from tagsweep.worker.models.types import Moment, PackedIds
+from tagsweep.worker.models.tables.types import Moment, PackedIds
 from tagsweep.worker.store import KINDS, delete
 from tagsweep.worker.store.batches.work import Changes, Work
 
@@ -99,7 +99,7 @@ def _one_by_one(connection: Connection, work: Work) -> Changes:
     """Apply job by job, as the kind does: a file has nobody to take turns with."""
     changes, kind = Changes(), KINDS["delete"]
     for job, chunk in work:
-        changes.items[job.id, chunk.number] = kind.apply(connection, job, chunk).removed
+        changes.items[job.id, chunk.number] = kind.apply(connection, job, chunk).changed
         changes.reports[job.id] = kind.report(connection, job)
     return changes
 
