@@ -7,12 +7,13 @@ from itertools import chain
 from typing import Any
 from uuid import UUID, uuid4
 
+from tagsweep.producer import lists, streaming
 from tagsweep.producer.handle import JobHandle
-from tagsweep.producer.spool import MAX_ERRORS, NameSpool, Spool, take
+from tagsweep.producer.lists import EVERY, Ids
+from tagsweep.producer.spool import MAX_ERRORS, NameSpool, Spool
 from tagsweep.worker import settings
-from tagsweep.worker.broker import app, names, results, sending
+from tagsweep.worker.broker import app, sending
 from tagsweep.worker.errors import InvalidJob, TagsweepError
-from tagsweep.worker.models.fields import EVERY
 from tagsweep.worker.models.jobs import (
     AttachJob,
     DeleteJob,
@@ -20,13 +21,9 @@ from tagsweep.worker.models.jobs import (
     Job,
     UndoJob,
 )
-from tagsweep.worker.models.parts import Part
 
 #: a job of up to so many ids is one message that anybody can read; a longer one goes in parts
 MAX_IDS_IN_ONE_MESSAGE = 20_000
-
-#: ids of resources, or "*": all that carry the tags
-Ids = Iterable[str | UUID]
 
 
 class TagSweep:
@@ -71,7 +68,7 @@ class TagSweep:
         one. Raises InvalidJob, a ValueError, before anything is sent; BrokerUnavailable if the
         broker does not take it.
         """
-        lists = {
+        given = {
             "sources": sources,
             "transformations": transformations,
             "destinations": destinations,
@@ -83,11 +80,11 @@ class TagSweep:
         }
         body = {
             "tenant": tenant,
-            "names": _plain(names, "names"),
+            "names": lists.plain(names, "names"),
             "dry_run": dry_run,
             "max_affected": max_affected,
         }
-        return self._send_links(DetachJob, body, lists, job_id)
+        return self._send_links(DetachJob, body, given, job_id)
 
     def attach(  # noqa: PLR0913  # the eight lists of the contract, and the options of any job
         self,
@@ -110,7 +107,7 @@ class TagSweep:
 
         Needs at least one id in all; the rest is as for ``detach``.
         """
-        lists = {
+        given = {
             "sources": sources,
             "transformations": transformations,
             "destinations": destinations,
@@ -122,11 +119,11 @@ class TagSweep:
         }
         body = {
             "tenant": tenant,
-            "names": _plain(names, "names"),
+            "names": lists.plain(names, "names"),
             "dry_run": dry_run,
             "max_affected": max_affected,
         }
-        return self._send_links(AttachJob, body, lists, job_id)
+        return self._send_links(AttachJob, body, given, job_id)
 
     def delete(  # noqa: PLR0913  # the lists of the contract, and the options of any job
         self,
@@ -146,21 +143,21 @@ class TagSweep:
         """
         body = {
             "tenant": tenant,
-            "tags": _plain(tags, "tags"),
-            "sys_tags": _plain(sys_tags, "sys_tags"),
+            "tags": lists.plain(tags, "tags"),
+            "sys_tags": lists.plain(sys_tags, "sys_tags"),
             "dry_run": dry_run,
             "max_affected": max_affected,
         }
-        if _is_every(workspaces):
+        if lists.is_every(workspaces):
             whole = DeleteJob.parse({**body, "workspaces": EVERY}).head()
             return self._send(DeleteJob, whole, job_id)
         head = DeleteJob.parse_head(body).head()
-        given = {"workspaces": _texts(workspaces, "workspaces")}
-        taken = take(given, MAX_IDS_IN_ONE_MESSAGE + 1)
-        if _size(taken) <= MAX_IDS_IN_ONE_MESSAGE:
+        listed = {"workspaces": lists.texts(workspaces, "workspaces")}
+        taken = lists.take(listed, MAX_IDS_IN_ONE_MESSAGE + 1)
+        if lists.size(taken) <= MAX_IDS_IN_ONE_MESSAGE:
             return self._send_whole(DeleteJob, {"workspaces": [], **head, **taken}, job_id)
         with NameSpool() as spool:
-            spool.add(chain(taken["workspaces"], given["workspaces"]))
+            spool.add(chain(taken["workspaces"], listed["workspaces"]))
             parts = ({"workspaces": names} for names in spool.parts())
             return self._stream(DeleteJob, head, parts, job_id)
 
@@ -189,17 +186,17 @@ class TagSweep:
         self,
         kind: type[Job],
         body: dict[str, Any],
-        lists: Mapping[str, Ids],
+        given: Mapping[str, Ids],
         job_id: str | UUID | None,
     ) -> JobHandle:
-        every = {name: EVERY for name, ids in lists.items() if _is_every(ids)}
+        every = {name: EVERY for name, ids in given.items() if lists.is_every(ids)}
         head = kind.parse_head({**body, **every}).head()
-        given = {name: _texts(ids, name) for name, ids in lists.items() if name not in every}
-        taken = take(given, MAX_IDS_IN_ONE_MESSAGE + 1)
-        if _size(taken) <= MAX_IDS_IN_ONE_MESSAGE:
+        listed = {name: lists.texts(ids, name) for name, ids in given.items() if name not in every}
+        taken = lists.take(listed, MAX_IDS_IN_ONE_MESSAGE + 1)
+        if lists.size(taken) <= MAX_IDS_IN_ONE_MESSAGE:
             return self._send_whole(kind, {**head, **taken}, job_id)
         with Spool() as spool:
-            for name, ids in given.items():
+            for name, ids in listed.items():
                 spool.add(name, chain(taken.get(name, ()), ids))
             spool.check()
             return self._stream(kind, head, ({"ids": ids} for ids in spool.parts()), job_id)
@@ -227,25 +224,7 @@ class TagSweep:
         job_id: str | UUID | None,
     ) -> JobHandle:
         handle = self._handle(job_id)
-        results.expect(self._app, handle.id)
-        nonce = uuid4().hex
-        count = 0
-        held: dict[str, Any] | None = next(parts, {})
-        while held is not None:
-            following = next(parts, None)
-            part = Part(
-                job_id=UUID(handle.id),
-                nonce=nonce,
-                number=count,
-                parts=count + 1 if following is None else None,
-                kind=kind.kind,
-                head=head,
-                **held,
-            )
-            # its answer is the job's, not its own
-            body = part.model_dump(mode="json")
-            sending.send(self._app, Part.task, body, queue=names.parts(), ignore_result=True)
-            count, held = count + 1, following
+        streaming.send(self._app, handle.id, kind, head, parts)
         return handle
 
     def _handle(self, job_id: str | UUID | None) -> JobHandle:
@@ -255,31 +234,6 @@ class TagSweep:
                 "TAGSWEEP_BROKER_URL, or use the `tagsweep` command."
             )
         return JobHandle(self._app, _job_id(job_id or uuid4()))
-
-
-def _plain(values: Iterable[Any], name: str) -> list[Any]:
-    return [dict(one) if isinstance(one, Mapping) else one for one in _iterable(values, name)]
-
-
-def _texts(values: Ids, name: str) -> Iterator[Any]:
-    """Return an iterator over ``values``, in which UUIDs are text as they are in a message."""
-    return (str(one) if isinstance(one, UUID) else one for one in _iterable(values, name))
-
-
-def _size(lists: Mapping[str, list[Any]]) -> int:
-    return sum(map(len, lists.values()))
-
-
-def _is_every(values: Any) -> bool:
-    return isinstance(values, str) and values == EVERY
-
-
-def _iterable(values: Any, name: str) -> Iterable[Any]:
-    """Return ``values`` if they can be a list; a single text is a slip, not a list of letters."""
-    if isinstance(values, str | bytes) or not isinstance(values, Iterable):
-        reason = f'Expected a list of items but got type "{type(values).__name__}".'
-        raise InvalidJob([{"path": f"/{name}", "code": "not_a_list", "reason": reason}])
-    return values
 
 
 def _job_id(value: str | UUID) -> str:

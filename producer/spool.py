@@ -9,7 +9,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
-from typing import IO, Any, Self
+from typing import IO, Self
 
 from tagsweep.worker.errors import InvalidJob, ItemError
 from tagsweep.worker.models import fields
@@ -24,16 +24,6 @@ MAX_ERRORS = 100
 _BLOCK = 20_000
 #: bytes kept in memory before the disk is used
 _IN_MEMORY = 1 << 20
-
-
-def take(lists: Mapping[str, Iterator[Any]], limit: int) -> dict[str, list[Any]]:
-    """Take up to ``limit`` items in all from ``lists``, in their order; return those not empty."""
-    taken: dict[str, list[Any]] = {}
-    for name, items in lists.items():
-        if items_taken := list(islice(items, limit)):
-            taken[name] = items_taken
-            limit -= len(items_taken)
-    return taken
 
 
 class Spool:

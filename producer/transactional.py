@@ -1,14 +1,14 @@
 """Record a job in the caller's own SQLAlchemy transaction, for services that share the database.
 
-Rolled back, there was never a job; committed, it runs: any worker finds it in the store within a
-second or two, with or without a message, and its completion event is published as any other.
+If the transaction is rolled back, there never was a job; if it is committed, any worker finds the
+job in the store within a second or two, and its completion event is published like any other.
 
     with engine.begin() as connection:
         connection.execute(delete(folder).where(folder.c.id == gone))
         job = {"kind": "detach", "tenant": "acme", "names": ["pii"], "folders": [gone]}
         record(connection, job)
 
-A ``Session`` gives its connection by ``session.connection()``, an asynchronous one by
+With a ``Session``, pass ``session.connection()``; with an asynchronous one, call
 ``await session.run_sync(lambda own: record(own.connection(), job))``.
 """
 
@@ -21,11 +21,9 @@ from uuid import UUID, uuid4
 from sqlalchemy import Connection
 
 from tagsweep.worker import database
-from tagsweep.worker.broker import sending
-from tagsweep.worker.broker.app import app
-from tagsweep.worker.errors import BrokerUnavailable, InvalidJob, Rejected
+from tagsweep.worker.errors import Rejected
 from tagsweep.worker.jobs import parts, queries, recording
-from tagsweep.worker.models.jobs import KINDS, Job
+from tagsweep.worker.models.jobs import Job, parse_job
 
 
 def record(
@@ -33,12 +31,12 @@ def record(
 ) -> UUID:
     """Record ``job`` and return its id; it becomes a job when the caller commits, not before.
 
-    ``job``: a ``DetachJob`` or ``DeleteJob``, or such a job as JSON with its ``kind``. ``job_id``:
-    the same id again is the same job, never a second one. Raises InvalidJob or Rejected, both a
-    ValueError, and changes nothing then. Links that the caller's own transaction attaches before
-    this call are removed too where the job names them.
+    ``job``: any ``Job`` of ``tagsweep.worker.models.jobs``, or a job as JSON with its ``kind``.
+    ``job_id``: the same id again is the same job, never a second one. Raises InvalidJob or
+    Rejected, both a ValueError, and changes nothing then. Links that the caller's own transaction
+    attaches before this call are removed too if the job names them.
     """
-    valid = job if isinstance(job, Job) else parse(job)
+    valid = job if isinstance(job, Job) else parse_job(job)
     job_id = job_id or uuid4()
     fingerprint = valid.fingerprint()
     with database.lent(connection):
@@ -47,42 +45,5 @@ def record(
         )
         recorded = None if created else queries.get(connection, job_id)
     if recorded and recording.is_another(recorded, valid.kind, valid.tenant, fingerprint):
-        raise Rejected(f"The id {job_id} is another job's already.")
+        raise Rejected(f"The id {job_id} already belongs to another job.")
     return job_id
-
-
-def nudge(job_id: UUID) -> bool:
-    """After the commit: let a worker begin at once; False where the broker does not answer.
-
-    Without it, or where it fails, the job begins a second or two later.
-    """
-    try:
-        announce(job_id)
-    except BrokerUnavailable:
-        return False
-    return True
-
-
-def announce(job_id: UUID) -> None:
-    """As ``nudge``, but raise BrokerUnavailable where the broker does not take it."""
-    try:
-        sending.send(app(), "tags.start", str(job_id), ignore_result=True)
-    except BrokerUnavailable:  # perhaps of a connection that died with the broker's last run
-        sending.send(app(), "tags.start", str(job_id), ignore_result=True)
-
-
-def parse(body: Mapping[str, Any]) -> Job:
-    """Return the job that ``body``, JSON with its ``kind``, describes; raises InvalidJob."""
-    own = dict(body)
-    kind = own.pop("kind", None)
-    if kind is None:
-        raise InvalidJob([fault("/kind", "required", "This field is required.")])
-    model = KINDS.get(kind) if isinstance(kind, str) else None
-    if model is None:
-        raise InvalidJob([fault("/kind", "invalid_choice", f"Must be one of {', '.join(KINDS)}.")])
-    return model.parse(own)
-
-
-def fault(path: str, code: str, reason: str) -> Any:
-    """Return an item of a job's errors."""
-    return {"path": path, "code": code, "reason": reason}

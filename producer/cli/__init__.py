@@ -1,4 +1,4 @@
-"""The command line: ``tagsweep``. Each command is a module of its own name."""
+"""The command line: ``tagsweep``. Each command is a module of its name in ``commands``."""
 
 from tagsweep.producer.cli.main import main
 

@@ -1,4 +1,4 @@
-"""The menu of commands; each is loaded only when it is called, so that ``--help`` is quick."""
+"""The commands; each is loaded only when it is called, so that ``--help`` is quick."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
-from tagsweep.producer.cli.backends.patience import Unfinished
+from tagsweep.producer.cli.backends.reconnecting import Unfinished
 from tagsweep.producer.cli.exit_status import FAILED, INTERRUPTED, UNFINISHED, WRONG_USE
 from tagsweep.producer.cli.input.errors import WrongUse
 from tagsweep.worker import redaction
@@ -27,25 +27,25 @@ from tagsweep.worker.errors import (
 
 COMMANDS = {
     "detach": "Take tags off resources; the tags themselves stay.",
-    "attach": "Put tags, created where they are missing, on resources.",
+    "attach": "Put tags, which are created if missing, on resources.",
     "delete": "Delete key/value tags from workspaces.",
-    "jobs": "List, show, watch, steer jobs; read their receipts.",
+    "jobs": "List, show, watch, control jobs; read their receipts.",
     "events": "Print the completion events, one JSON a line.",
     "load": "Load tags and links in bulk from NDJSON; safe to repeat.",
     "migrate": "Create or upgrade the store's schema.",
-    "keys": "Create, list or revoke the credentials of the gateway's callers.",
+    "keys": "Create, list or revoke credentials for the gateway.",
     "serve": "Serve HTTP in front of a broker.",
-    "up": "Run gateway and worker in this process: HTTP with nothing to set up.",
+    "up": "Run gateway and worker in one process: HTTP with nothing to set up.",
     "worker": "Run a worker: everything that has to run behind the broker.",
-    "doctor": "Say what is wrong here, and what to do about it.",
-    "demo": "See it all at work in half a minute, without any server.",
+    "doctor": "Check the installation: what is wrong, and what to do about it.",
+    "demo": "See it all work in half a minute, without any server.",
 }
 
 HELP = """
-Removes tags from very many resources as background jobs, and tells when it is done.
+Removes tags from very many resources as background jobs, and reports when it is done.
 
-Nothing set, all is embedded: the store is tagsweep.db in the current folder, and the command \
-itself does the work. TAGSWEEP_DATABASE_URL (postgresql://...) and TAGSWEEP_BROKER_URL \
+With nothing set, everything is embedded: the store is tagsweep.db in the current folder, and the \
+command itself does the work. TAGSWEEP_DATABASE_URL (postgresql://...) and TAGSWEEP_BROKER_URL \
 (redis://..., amqp://...) name servers; then `tagsweep worker` does it. With TAGSWEEP_API_KEY, \
 detach, attach, delete, jobs and events go through the gateway at TAGSWEEP_URL instead.
 
@@ -65,10 +65,10 @@ Exit status: 0 succeeded, 1 the job ended otherwise or a server is down, 2 wrong
 
 
 class Menu(TyperGroup):
-    """Commands by name; what ``--help`` shows of them needs none of their modules."""
+    """Commands by name; ``--help`` loads none of their modules."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """Load the command that is called."""
+        """Return the command that is called, loaded now."""
         name = args[0]
         if name in COMMANDS:
             module = importlib.import_module(f"tagsweep.producer.cli.commands.{name}")
@@ -124,7 +124,7 @@ def main() -> None:
 
 
 def _run() -> int:
-    """Return the exit status; every error that a person can mend is one line on stderr."""
+    """Return the exit status; every error that a person can fix is one line on stderr."""
     try:
         status = app(prog_name="tagsweep", standalone_mode=False)
         sys.stdout.flush()
@@ -136,7 +136,7 @@ def _run() -> int:
         status = _complain(UNFINISHED if isinstance(error, Unfinished) else FAILED, str(error))
     except TyperException as error:
         status = _complain(error.exit_code, _usage(error))
-    except BrokenPipeError:  # who read our output has seen enough
+    except BrokenPipeError:  # whoever read our output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 0
     except KeyboardInterrupt:

@@ -81,9 +81,9 @@ def test_help_loads_neither_celery_nor_a_database_driver(run: CommandLine) -> No
 
 
 def test_whoever_sends_jobs_loads_no_database_driver(run: CommandLine) -> None:
-    assert loaded(run, "import producer") == set()
+    assert loaded(run, "import tagsweep") == set()
     assert loaded(run, "from tagsweep import JobHandle, TagSweep") == {"celery", "kombu"}
-    assert run.python("import producer; producer.nothing").err.endswith("no attribute 'nothing'\n")
+    assert run.python("import tagsweep; tagsweep.nothing").err.endswith("no attribute 'nothing'\n")
 
 
 def test_who_goes_through_a_gateway_loads_neither(run: CommandLine) -> None:

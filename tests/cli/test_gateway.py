@@ -107,7 +107,7 @@ def test_another_tenant_is_refused_in_words(tenant: Tenant) -> None:
     for command in (("detach", "--name", "x"), ("jobs", "list")):
         refused = tenant.run(*command, "--tenant", "other")
         assert (refused.status, refused.out) == (2, "")
-        assert "--tenant 'other': the key in TAGSWEEP_API_KEY is another" in refused.err
+        assert "--tenant 'other': the key in TAGSWEEP_API_KEY belongs to another" in refused.err
         assert len(refused.err.splitlines()) == 1
     assert len(tenant.straight("jobs", "list", "--tenant", tenant.name, "--json").json) == 1
 
@@ -159,7 +159,7 @@ def test_jobs_are_listed_cancelled_and_retried(tenant: Tenant) -> None:
     listed = tenant.run("jobs", "list", "--status", "succeeded", "--json").json
     assert [job["id"] for job in listed] == [done["job_id"]]
     late = tenant.run("jobs", "cancel", done["job_id"])
-    assert (late.status, "had ended before (succeeded)" in late.err) == (1, True)
+    assert (late.status, "had already ended (succeeded)" in late.err) == (1, True)
     vain = tenant.run("jobs", "retry", done["job_id"])
     assert (vain.status, "there is nothing to retry" in vain.err) == (1, True)
     assert tenant.run("jobs", "retry", failed["job_id"]).status == 0
@@ -177,13 +177,13 @@ def test_a_job_that_is_not_the_tenants_is_unknown(tenant: Tenant, order: str) ->
 def test_a_list_of_jobs_may_take_many_pages(
     tenant: Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from tagsweep.producer.cli.backends import gateway as remote
-    from tagsweep.producer.cli.backends.http import Door
+    from tagsweep.producer.cli.backends import gateway
+    from tagsweep.producer.cli.backends.http import Client
 
     made = [tenant.detach("--no-wait", "--json").json["job_id"] for _ in range(3)]
-    monkeypatch.setattr(remote, "MOST_OF_A_PAGE", 1)
+    monkeypatch.setattr(gateway, "MAX_PAGE", 1)
     environment = tenant.run.settings
-    way = remote.Remote(Door(environment["url"], environment["api_key"]))
+    way = gateway.GatewayBackend(Client(environment["url"], environment["api_key"]))
     assert [job["id"] for job in way.latest(None, None, 10, whole=True)] == made[::-1]
     assert [job["id"] for job in way.latest(tenant.name, None, 2, whole=True)] == made[:0:-1]
 

@@ -80,13 +80,13 @@ def test_a_gateway_that_is_silent_is_told_in_time(
 ) -> None:
     with socket.create_server(("127.0.0.1", 0), backlog=64) as server:
         url = f"http://127.0.0.1:{server.getsockname()[1]}"
-        assert_told(run, command, url, "it is silent", "TAGSWEEP_URL")
+        assert_told(run, command, url, "no answer in time", "TAGSWEEP_URL")
 
 
 @pytest.mark.parametrize("status,body", [(200, "<html>"), (404, "<html>"), (500, "")])
 def test_what_is_no_gateway_is_told(run: CommandLine, status: int, body: str) -> None:
     with answering(status, body) as (url, _):
-        assert_told(run, ("jobs", "list"), url, "is no tagsweep gateway", "TAGSWEEP_URL")
+        assert_told(run, ("jobs", "list"), url, "is not a tagsweep gateway", "TAGSWEEP_URL")
 
 
 def test_a_redirect_is_told_and_not_followed(run: CommandLine) -> None:

@@ -76,7 +76,7 @@ def test_a_job_that_did_not_succeed_exits_1(run: CommandLine) -> None:
             "bad.txt, line 3 'abc': Must be a valid UUID.",
         ),
         (("detach", *ACME, "--layers", "@none.txt"), "--layers: cannot read 'none.txt'"),
-        (("detach", *ACME, "--tables", "*", "--tables", "x"), "give nothing beside it"),
+        (("detach", *ACME, "--tables", "*", "--tables", "x"), "give nothing else with it"),
         (("detach", *ACME, "--tables", "@-", "--layers", "@-"), "can be read only once"),
         (("detach", *ACME, "--name", " "), "--name: item 2 ' ': This field may not be blank."),
         (("detach", "--tenant", "a b", "--name", "x"), "--tenant 'a b': Must be 1 to 36"),
@@ -154,7 +154,7 @@ def test_ctrl_c_says_that_the_job_goes_on(run: CommandLine) -> None:
         stopped.send_signal(signal.SIGINT)
         out, err = stopped.communicate(timeout=30)
     assert (stopped.returncode, out) == (130, "")
-    assert "goes on" in err
+    assert "continues" in err
     assert len(err.splitlines()) == 1
 
 

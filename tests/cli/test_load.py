@@ -57,7 +57,7 @@ def test_an_id_that_stands_twice_in_a_line_is_one_link(run: CommandLine) -> None
     [
         ('{"tenant": "acme", ', "not valid JSON"),
         ("[]", "Expected a JSON object"),
-        ('{"tenant": "a", "tenant": "b", "name": "x"}', "stands twice"),
+        ('{"tenant": "a", "tenant": "b", "name": "x"}', "occurs twice"),
         (lines({**GOOD, "tabels": []}), "tabels: Unknown field. Did you mean tables?"),
         (lines({**GOOD, "tenant": "a b"}), "tenant: Must be 1 to 36"),
         (lines({**GOOD, "name": "  "}), "name: This field may not be blank"),

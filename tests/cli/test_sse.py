@@ -65,7 +65,7 @@ def test_following_goes_on_where_a_gateway_that_was_killed_left_off(
         following.send_signal(signal.SIGINT)
         out, err = following.communicate(timeout=10)
     assert (following.returncode, out) == (0, "")
-    assert all("It is tried again." in line for line in err.splitlines())
+    assert all("Trying again." in line for line in err.splitlines())
 
 
 def test_a_reader_who_leaves_ends_it_quietly(up_gateway: Gateway, tmp_path: Path) -> None:

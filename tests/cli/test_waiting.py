@@ -136,9 +136,9 @@ def test_who_waits_in_vain_is_told_the_id_and_3(
     stack.store.tag("acme", "legacy", tables=IDS)
     program = (
         "from tagsweep.producer.cli import main\n"
-        "from tagsweep.producer.cli.backends import patience\n"
+        "from tagsweep.producer.cli.backends import reconnecting\n"
         "import sys\n"
-        "patience.PATIENCE_S = 2\n"
+        "reconnecting.PATIENCE_S = 2\n"
         f"sys.argv = ['tagsweep', *{list(DETACH)!r}, '--tables', '{run.file('ids.txt', IDS)}']\n"
         "main()\n"
     )
@@ -174,4 +174,4 @@ def test_events_are_followed_through_an_outage(
         following.send_signal(signal.SIGINT)
         _, err = following.communicate(timeout=20)
     assert following.returncode == 0
-    assert len(re.findall("It is tried again", err)) <= 1
+    assert len(re.findall("Trying again", err)) <= 1

@@ -89,7 +89,7 @@ def test_the_command_pauses_and_resumes_through_a_gateway(
     job_id = run("detach", *arguments).out.strip()
     assert "is paused" in run("jobs", "pause", job_id).out
     assert run("jobs", "show", job_id, "--json").json["paused"] is True
-    assert "goes on" in run("jobs", "resume", job_id).out
+    assert "continues" in run("jobs", "resume", job_id).out
     idle_stack.start_worker()
     assert run("jobs", "watch", job_id).status == 0
     late = run("jobs", "pause", job_id)

@@ -67,7 +67,7 @@ def test_the_command_selects_on_either_way(
     done = run("detach", "--tenant", tenant, "--name", "a", "--destinations", "*", "--json")
     assert (done.status, done.json["counts"]["removed"], done.json["remaining"]) == (0, 4, 0)
     told = run("delete", "--tenant", tenant, "--workspace", "*", "--tag", "env", "--sys-tag", "env")
-    assert (told.status, "0 items still to be found there" in told.out) == (0, True)
+    assert (told.status, "0 items still carry the tags" in told.out) == (0, True)
     both = run("detach", "--tenant", tenant, "--name", "a", "--tables", "*", "--tables", ids(1)[0])
     assert (both.status, both.out) == (2, "")
     assert "--tables: '*' stands for all of them" in both.err

@@ -12,7 +12,7 @@ from tagsweep.worker.database.location import MIGRATIONS, known
 from tagsweep.worker.errors import SchemaMismatch
 from tagsweep.worker.models.tables import metadata
 
-__all__ = ["MIGRATIONS", "elsewhere", "known", "move", "ready", "revision", "upgrade"]
+__all__ = ["MIGRATIONS", "elsewhere", "known", "move", "ready", "revision", "upgrade", "where"]
 
 #: any number that nobody else takes on the same PostgreSQL database
 LOCK = 7_460_131_208
@@ -30,6 +30,11 @@ FOREIGN = (
     "Schema {schema} has tables of others under the names of ours ({tables}): set TAGSWEEP_SCHEMA "
     "to the name of a schema that is tagsweep's alone."
 )
+
+
+def where() -> str:
+    """Return where the store is, as people may see it: without a password, a file's whole path."""
+    return errors.describe(settings.load().database_url)
 
 
 def upgrade() -> str:

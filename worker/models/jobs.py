@@ -205,6 +205,22 @@ KINDS: dict[str, type[Job]] = {job.kind: job for job in (DetachJob, DeleteJob, A
 JOB_TASKS = frozenset(job.task for job in KINDS.values())
 
 
+def parse_job(body: Mapping[str, Any]) -> Job:
+    """Return the job of any kind that ``body``, a JSON object with its ``kind``, describes.
+
+    Raises InvalidJob.
+    """
+    fields = dict(body)
+    kind = fields.pop("kind", None)
+    if kind is None:
+        reason = "This field is required."
+        raise InvalidJob([{"path": "/kind", "code": "required", "reason": reason}])
+    if not isinstance(kind, str) or kind not in KINDS:
+        reason = f"Must be one of {', '.join(KINDS)}."
+        raise InvalidJob([{"path": "/kind", "code": "invalid_choice", "reason": reason}])
+    return KINDS[kind].parse(fields)
+
+
 def fingerprint_of(kind: str, body: object) -> bytes:
     """Return 32 bytes that stand for ``body``, a JSON value, whatever the order of its keys."""
     text = json.dumps([kind, body], sort_keys=True, separators=(",", ":"), default=str)

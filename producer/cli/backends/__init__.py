@@ -1,1 +1,1 @@
-"""Where jobs are made, read and steered: in store and broker, or through a gateway."""
+"""Where jobs are submitted, read and controlled: store and broker, or through a gateway."""

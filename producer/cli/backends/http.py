@@ -1,6 +1,6 @@
-"""The one module that speaks HTTP: to the gateway that TAGSWEEP_URL names, with the caller's key.
+"""The HTTP client of the gateway that TAGSWEEP_URL names, with the caller's key.
 
-No redirect is followed, which could carry the key elsewhere; nothing is waited for without an end.
+It follows no redirect, which could carry the key elsewhere, and every wait has a timeout.
 """
 
 from __future__ import annotations
@@ -18,23 +18,21 @@ from urllib.parse import urlsplit
 from tagsweep.worker.errors import Retryable, TagsweepError
 
 CONNECT_S = 2.0
-#: how long a small request may take; a gateway whose store hangs says so before
+#: how long a small request may take; a gateway whose store hangs says so sooner
 ANSWER_S = 2.5
-#: bytes of a refusal that are read
-MOST_REFUSED = 1 << 20
+#: bytes of a refusal's body that are read
+MAX_REFUSAL = 1 << 20
 
 #: bytes of a long text that are read at a time
 PIECE = 1 << 16
-BROKEN = (
-    "The answer of the gateway at {url} broke off: what came of it is not the whole. Ask again."
-)
+BROKEN = "The answer of the gateway at {url} broke off: what arrived is incomplete. Try again."
 
 SUCCESS = range(200, 300)
 REDIRECT = range(300, 400)
 
 
 class Body(Protocol):
-    """What is sent with a request, in pieces, so that it is never whole in memory."""
+    """The body of a request, in pieces, so that it is never whole in memory."""
 
     def __len__(self) -> int: ...
 
@@ -46,18 +44,18 @@ class GatewayUnavailable(Retryable):
 
 
 class Refused(TagsweepError):
-    """The gateway answered that it does not do what was asked."""
+    """The gateway answered with an error status."""
 
-    def __init__(self, status: int, told: object, retry_after: str | None) -> None:
+    def __init__(self, status: int, body: object, retry_after: str | None) -> None:
         self.status = status
-        self.told: dict[str, Any] | None = told if isinstance(told, dict) else None
+        self.body: dict[str, Any] | None = body if isinstance(body, dict) else None
         self.retry_after = retry_after
         super().__init__(f"The gateway answered {status}.")
 
 
 @dataclass(frozen=True, slots=True)
-class Door:
-    """A gateway, and the key to it."""
+class Client:
+    """A gateway and the API key for it."""
 
     url: str
     key: str
@@ -73,28 +71,28 @@ class Door:
         headers: Mapping[str, str] | None = None,
         seconds: float = ANSWER_S,
     ) -> Any:
-        """Send ``body`` to ``path`` and return the JSON that is answered; errors as above."""
+        """Send ``body`` to ``path`` and return the JSON of the answer; errors as above."""
         return self._ask("POST", path, body, headers, seconds)
 
     @contextmanager
     def stream(
         self, path: str, headers: Mapping[str, str], silence_s: float
     ) -> Iterator[HTTPResponse]:
-        """Open an answer without an end, which says something every ``silence_s`` at least."""
+        """Open an endless answer, which sends something at least every ``silence_s``."""
         with self._sent("GET", path, None, headers, ANSWER_S) as (line, response):
             if response.status not in SUCCESS:
                 raise self._refusal(response)
             line.settimeout(silence_s)
             try:
                 yield response
-            finally:  # wakes a thread that reads, or closing would wait for it
+            finally:  # wakes a thread that is reading: closing would wait for it
                 with suppress(OSError):
                     line.shutdown(socket.SHUT_RDWR)
 
     def text(self, path: str, media_type: str, silence_s: float) -> Iterator[str]:
         """Yield the text at ``path`` in pieces, however long it is.
 
-        Raises TagsweepError where it breaks off: what was yielded is not the whole then.
+        Raises TagsweepError if it breaks off: what was yielded is incomplete then.
         """
         with self.stream(path, {"Accept": media_type}, silence_s) as response:
             decode = codecs.getincrementaldecoder("utf-8")().decode
@@ -136,7 +134,7 @@ class Door:
             connection = self._connected(seconds)
             line = connection.sock
             with closing(connection):
-                # one that refuses a long body may close before it has read all of it
+                # a gateway that refuses a long body may close before it has read all of it
                 with suppress(BrokenPipeError, ConnectionResetError):
                     connection.request(method, urlsplit(self.url).path + path, body, given)
                 yield line, connection.getresponse()
@@ -153,29 +151,30 @@ class Door:
 
     def _down(self, error: Exception) -> TagsweepError:
         if isinstance(error, TimeoutError):
-            reason = "it is silent"
+            reason = "no answer in time"
         elif isinstance(error, OSError) and not isinstance(error, HTTPException):
             reason = str(error.strerror or error)
         else:
-            reason = f"what answers does not speak HTTP: {type(error).__name__}"
+            reason = f"what answers there does not speak HTTP: {type(error).__name__}"
         return GatewayUnavailable(
             f"The gateway at {self.url} does not answer ({reason}). Start it, or set TAGSWEEP_URL "
-            "to where it is; with TAGSWEEP_API_KEY unset, commands go straight to the store."
+            "to where it is; with TAGSWEEP_API_KEY unset, commands use the store directly."
         )
 
     def _refusal(self, response: HTTPResponse) -> TagsweepError:
         if response.status in REDIRECT:
             return TagsweepError(
                 f"The gateway at {self.url} answers with a redirect, which is not followed: set "
-                "TAGSWEEP_URL to the address that it has."
+                "TAGSWEEP_URL to its real address."
             )
         try:
-            told = json.loads(response.read(MOST_REFUSED))
+            body = json.loads(response.read(MAX_REFUSAL))
         except ValueError:
-            told = None
-        return Refused(response.status, told, response.getheader("Retry-After"))
+            body = None
+        return Refused(response.status, body, response.getheader("Retry-After"))
 
     def _no_gateway(self) -> TagsweepError:
         return TagsweepError(
-            f"What answers at {self.url} is no tagsweep gateway: set TAGSWEEP_URL to where it is."
+            f"What answers at {self.url} is not a tagsweep gateway: "
+            "set TAGSWEEP_URL to where it is."
         )

@@ -1,4 +1,4 @@
-"""What a gateway refuses, in the words of who typed the command: the option, the key, the time."""
+"""What a gateway refuses, worded for whoever typed the command: the option, the key, the time."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any
 
 from tagsweep.producer.cli.backends.http import Refused
 from tagsweep.producer.cli.input import errors
-from tagsweep.producer.cli.input import job as request
 from tagsweep.producer.cli.input.errors import WrongUse
+from tagsweep.producer.cli.input.job import option_of
 from tagsweep.worker.errors import (
     CannotUndo,
     Forgotten,
@@ -20,9 +20,9 @@ from tagsweep.worker.models.jobs import Job, UndoJob
 
 UNAUTHORIZED, FORBIDDEN, TOO_LARGE, BUSY = 401, 403, 413, (429, 503)
 BAD = (400, 415, 422)
-#: why a job cannot be undone
-UNDONE = {404: NoSuchJob, 409: CannotUndo, 410: Forgotten}
-#: characters of a foreign sentence that are shown
+#: the errors of an undo that is refused
+UNDO_ERRORS = {404: NoSuchJob, 409: CannotUndo, 410: Forgotten}
+#: characters that are shown of a sentence of somebody else's
 WIDE = 300
 
 
@@ -31,17 +31,17 @@ def worded(refused: Refused, url: str, job: Job | None = None) -> Exception:
     detail = _detail(refused)
     if refused.status in BUSY:
         after = refused.retry_after or "a few"
-        message = f"The gateway at {url} cannot do it now: {detail} Try again in {after} seconds."
+        message = f"The gateway at {url} cannot do that now: {detail} Try again in {after} seconds."
         return TagsweepError(message)
-    if refused.told is not None and isinstance(job, UndoJob) and refused.status in UNDONE:
-        return UNDONE[refused.status](detail)
-    if refused.told is None:
-        message = f"What answers at {url} is no tagsweep gateway ({refused.status}): "
+    if refused.body is not None and isinstance(job, UndoJob) and refused.status in UNDO_ERRORS:
+        return UNDO_ERRORS[refused.status](detail)
+    if refused.body is None:
+        message = f"What answers at {url} is not a tagsweep gateway ({refused.status}): "
         return TagsweepError(message + "set TAGSWEEP_URL to where it is.")
     if refused.status == UNAUTHORIZED:
         return SettingsError(
             f"TAGSWEEP_API_KEY is refused by the gateway at {url}: {detail} `tagsweep keys create` "
-            "makes one, beside its store."
+            "makes one, where its store is."
         )
     if refused.status in (FORBIDDEN, TOO_LARGE, *BAD):
         return WrongUse(*_faults(refused, detail, job))
@@ -50,66 +50,64 @@ def worded(refused: Refused, url: str, job: Job | None = None) -> Exception:
 
 def _faults(refused: Refused, detail: str, job: Job | None) -> list[str]:
     if refused.status == FORBIDDEN:
-        return [_forbidden(detail, job)]
+        return list(_forbidden(detail, job).faults)
     if refused.status == TOO_LARGE:
         return [f"The list is too long for the gateway: {detail} Send it in parts."]
     return _errors(refused) or [f"The gateway refuses the request: {detail}"]
 
 
-def _forbidden(detail: str, job: Job | None) -> str:
-    if job is None:
-        return f"TAGSWEEP_API_KEY does not allow that: {detail}"
-    if isinstance(job, UndoJob):
-        return f"The key in TAGSWEEP_API_KEY does not allow that: {detail}"
+def _forbidden(detail: str, job: Job | None) -> WrongUse:
+    if job is None or isinstance(job, UndoJob):
+        return WrongUse(f"The key in TAGSWEEP_API_KEY does not allow that: {detail}")
     if "sys_tags" in detail:
-        return (
-            "--sys-tag: the key in TAGSWEEP_API_KEY has not the operator right: use one that has."
+        return WrongUse(
+            "--sys-tag: the key in TAGSWEEP_API_KEY lacks the operator right: use one that has it."
         )
     return foreign(job.tenant)
 
 
-def foreign(tenant: str) -> str:
-    """Return that the key is not this tenant's."""
-    return (
-        f"--tenant {errors.shown(tenant)}: the key in TAGSWEEP_API_KEY is another tenant's: "
+def foreign(tenant: str) -> WrongUse:
+    """Return the error for a key that belongs to another tenant."""
+    return WrongUse(
+        f"--tenant {errors.shown(tenant)}: the key in TAGSWEEP_API_KEY belongs to another tenant: "
         "use that tenant, or a key of this one."
     )
 
 
 def _detail(refused: Refused) -> str:
-    told = refused.told or {}
-    detail = told.get("detail") or told.get("title") or f"Status {refused.status}."
+    body = refused.body or {}
+    detail = body.get("detail") or body.get("title") or f"Status {refused.status}."
     return _plain(detail)
 
 
 def _plain(text: object) -> str:
-    """Return somebody else's ``text`` as a part of one line."""
+    """Return ``text``, which is somebody else's, as part of one line."""
     line = " ".join(str(text).split())[:WIDE]
-    return "".join(one for one in line if one.isprintable())
+    return "".join(character for character in line if character.isprintable())
 
 
 def _errors(refused: Refused) -> list[str]:
-    """Return the faults of single fields, as our own problems or as DRF tells them."""
-    told = refused.told or {}
-    listed = told.get("errors")
+    """Return the errors of single fields, from our own problem document or in DRF's shape."""
+    body = refused.body or {}
+    listed = body.get("errors")
     if isinstance(listed, list):
-        pairs = [(str(one.get("path", "")), one.get("reason")) for one in listed if one]
-    elif "detail" in told:
+        pairs = [(str(error.get("path", "")), error.get("reason")) for error in listed if error]
+    elif "detail" in body:
         return []
     else:
-        pairs = list(_nested("", told))
-    return [_fault(path, _plain(reason)) for path, reason in pairs[: errors.MOST]]
+        pairs = list(_nested("", body))
+    return [_fault(path, _plain(reason)) for path, reason in pairs[: errors.MAX_FAULTS]]
 
 
-def _nested(path: str, told: Any) -> Iterator[tuple[str, object]]:
-    if isinstance(told, dict):
-        for name, inner in told.items():
+def _nested(path: str, value: Any) -> Iterator[tuple[str, object]]:
+    if isinstance(value, dict):
+        for name, inner in value.items():
             yield from _nested(f"{path}/{name}", inner)
-    elif isinstance(told, list):
-        for reason in told:
+    elif isinstance(value, list):
+        for reason in value:
             yield path, reason
     else:
-        yield path, told
+        yield path, value
 
 
 def _fault(path: str, reason: str) -> str:
@@ -117,4 +115,4 @@ def _fault(path: str, reason: str) -> str:
     if not field or field == "non_field_errors":
         return reason
     within = errors.place(f"/{rest}") if rest else ""
-    return f"{request.option(field)}{', ' * bool(within)}{within}: {reason}"
+    return f"{option_of(field)}{', ' * bool(within)}{within}: {reason}"

@@ -1,4 +1,4 @@
-"""A job as the body of a request: JSON in pieces, whatever the length of its lists."""
+"""A job as the body of a request: JSON in pieces, however long its lists are."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from itertools import islice
 from tagsweep.worker.models.ids import count, name_of, unpack
 from tagsweep.worker.models.jobs import Job
 
-#: ids of one piece: 390 kB
+#: ids in a piece: 390 kB
 PIECE = 10_000
 #: an id in its canonical spelling, in quotes, and a comma or bracket
 ID_BYTES = 39
 
 
 class Payload:
-    """The job as JSON with its ``kind``; the same bytes each time that it is read."""
+    """The job as JSON with its ``kind``; the same bytes each time it is read."""
 
     def __init__(self, job: Job) -> None:
         self._job = job
@@ -41,7 +41,7 @@ class Payload:
 
     @property
     def _names_workspaces(self) -> bool:
-        """Whether it has a list of workspaces, and not ``"*"`` in its head."""
+        """Whether it has a list of workspaces, rather than ``"*"`` in its head."""
         return "workspaces" in self._job.lists and "workspaces" not in self._job.head()
 
     @cached_property

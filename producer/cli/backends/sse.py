@@ -1,4 +1,4 @@
-"""The gateway's event feed as it comes: Server-Sent Events, taken up again where a line breaks."""
+"""The gateway's event feed: Server-Sent Events, reconnecting when the connection breaks."""
 
 from __future__ import annotations
 
@@ -8,34 +8,34 @@ import time
 from collections.abc import Iterator
 from http.client import HTTPException, HTTPResponse
 
-from tagsweep.producer.cli.backends.http import Door, GatewayUnavailable, Refused
+from tagsweep.producer.cli.backends.http import Client, GatewayUnavailable, Refused
 from tagsweep.producer.cli.output import terminal
 
 PATH = "/api/v1/events"
-#: how often one who waits is told that there is nothing new
+#: how often the reader learns that there is nothing new
 TICK_S = 0.2
 #: the gateway says something every 15 s
 SILENCE_S = 45.0
 #: pause before a feed that broke off is opened again
-AGAIN_S = 2.0
+RECONNECT_S = 2.0
 GONE = 410
-#: refusals that pass
-PASSING = (429, 500, 502, 503, 504)
+#: refusals that are temporary
+TEMPORARY = (429, 500, 502, 503, 504)
 #: lines that are read ahead
-AHEAD = 1_000
+READ_AHEAD = 1_000
 
 
-def read(door: Door) -> Iterator[str | None]:
+def read(client: Client) -> Iterator[str | None]:
     """Yield the tenant's events from the oldest that is kept, as JSON; None while there is none.
 
-    Raises GatewayUnavailable or Refused where the feed cannot be opened; one that breaks off later
-    is opened again, behind what was read of it, till that is refused.
+    Raises GatewayUnavailable or Refused if the feed cannot be opened. If it breaks off later, it is
+    opened again, after the last event that was read, until that is refused.
     """
-    position, opened, told = 0, False, False
+    position, opened, reported = 0, False, False
     while True:
         try:
-            for at, text in _once(door, position):
-                opened, told, position = True, False, at or position
+            for at, text in _once(client, position):
+                opened, reported, position = True, False, at or position
                 yield text
         except Refused as refused:
             behind = _behind(refused, position, opened=opened)
@@ -45,36 +45,36 @@ def read(door: Door) -> Iterator[str | None]:
         except GatewayUnavailable as error:
             if not opened:
                 raise
-            if not told:
-                terminal.say(f"{error} It is tried again.")
-            told = True
+            if not reported:
+                terminal.say(f"{error} Trying again.")
+            reported = True
         yield from _pause()
 
 
 def _behind(refused: Refused, position: int, *, opened: bool) -> int:
-    """Return where to open the feed again; raises the refusal where that is of no use."""
+    """Return the position to reopen the feed at; raises the refusal if it is permanent."""
     if refused.status == GONE:
-        resume = (refused.told or {}).get("resume_behind")
+        resume = (refused.body or {}).get("resume_behind")
         if isinstance(resume, int) and resume != position:
-            return resume  # what was between is kept no more
-    if not opened or refused.status not in PASSING:
+            return resume  # the events in between have expired
+    if not opened or refused.status not in TEMPORARY:
         raise refused
     return position
 
 
 def _pause() -> Iterator[None]:
-    until = time.monotonic() + AGAIN_S
+    until = time.monotonic() + RECONNECT_S
     while time.monotonic() < until:
         yield None
         time.sleep(TICK_S)
 
 
-def _once(door: Door, position: int) -> Iterator[tuple[int, str | None]]:
-    """Yield position and text of events till the feed breaks off; no text whenever it is quiet."""
+def _once(client: Client, position: int) -> Iterator[tuple[int, str | None]]:
+    """Yield position and text of events until the feed breaks off; no text while it is quiet."""
     headers = {"Last-Event-ID": str(position), "Accept": "text/event-stream"}
-    with door.stream(PATH, headers, SILENCE_S) as response:
-        lines: queue.Queue[str | None] = queue.Queue(AHEAD)
-        # a thread of its own: who waits must be able to see that nobody reads on, or Ctrl-C
+    with client.stream(PATH, headers, SILENCE_S) as response:
+        lines: queue.Queue[str | None] = queue.Queue(READ_AHEAD)
+        # a thread of its own, so that this one notices Ctrl-C, or that nobody reads its output
         threading.Thread(target=_fill, args=[response, lines], daemon=True).start()
         yield from _parsed(lines)
 

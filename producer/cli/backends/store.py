@@ -1,9 +1,8 @@
-"""Straight to store and broker: jobs are rows, and on the embedded default we do the work."""
+"""Store and broker directly: jobs are rows, and on the embedded default this process works."""
 
 from __future__ import annotations
 
 import itertools
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
@@ -13,41 +12,32 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import Connection
 
-from tagsweep.producer import transactional
-from tagsweep.producer.cli.backends import backlog, commits, trouble
-from tagsweep.producer.cli.backends.choosing import Shown
-from tagsweep.producer.cli.backends.commits import CommitLost
-from tagsweep.producer.cli.backends.patience import patiently
+from tagsweep.producer.cli.backends import store_events, store_reading, transactions
+from tagsweep.producer.cli.backends.backend import Shown
+from tagsweep.producer.cli.backends.reconnecting import until_available
+from tagsweep.producer.cli.backends.transactions import CommitLost
 from tagsweep.producer.cli.output import terminal
-from tagsweep.worker import database, settings
+from tagsweep.worker import settings
 from tagsweep.worker.broker import sending
 from tagsweep.worker.broker.app import app
-from tagsweep.worker.database import errors, schema
-from tagsweep.worker.errors import (
-    BrokerUnavailable,
-    NoSuchJob,
-    Retryable,
-    TagsweepError,
-)
-from tagsweep.worker.events import outbox, relay
-from tagsweep.worker.jobs import control, parts, queries, receipt, recording
-from tagsweep.worker.models import formats, views
+from tagsweep.worker.database import schema
+from tagsweep.worker.errors import BrokerUnavailable, NoSuchJob, Retryable, TagsweepError
+from tagsweep.worker.jobs import control, dispatch, parts, recording
 from tagsweep.worker.models.jobs import Job
 from tagsweep.worker.models.records import JobRecord
 
 POLL_S = 0.1
-FEED_POLL_S = 0.2
 
-UNKNOWN = "Whether job {id} is recorded is not known yet"
-NOBODY = "no worker seems to run. Start one: tagsweep worker"
-#: where the worker runs in this very process
-HELD_UP = "something is in its way in the store. Ctrl-C leaves it to a later command."
+UNKNOWN = "It is not known yet whether job {id} is recorded"
+NO_WORKER = "no worker seems to run. Start one: tagsweep worker"
+#: if the worker runs in this very process
+BLOCKED = "something blocks it in the store. Ctrl-C leaves it to a later command."
 
 
-class Direct:
-    """The way without a gateway; raises SchemaMismatch where the store is not this version's."""
+class StoreBackend:
+    """Jobs without a gateway; raises SchemaMismatch if the store is not this version's."""
 
-    silence = NOBODY
+    silence = NO_WORKER
 
     def __init__(self) -> None:
         schema.ready()
@@ -59,151 +49,105 @@ class Direct:
             sending.check(app())
         job_id = uuid4()
         try:
-            with commits.change() as connection:
+            with transactions.opened() as connection:
                 recording.record_with_lists(connection, job_id, job, parts.parts_of(job))
         except CommitLost as lost:
             try:
-                patiently(job_id, partial(_record_of, job_id), UNKNOWN)
+                until_available(job_id, partial(store_reading.record_of, job_id), UNKNOWN)
             except NoSuchJob:
                 raise TagsweepError(f"{lost} Nothing was done.") from lost
         if not self._embedded:
-            _nudge(job_id)
+            _start(job_id)
         return job_id
 
     def left(self) -> str | None:
-        """Tell that on the embedded default nobody works on the job yet."""
+        """Say, on the embedded default, that no worker works on the job yet."""
         if not self._embedded:
             return None
-        where = errors.describe(settings.load().database_url)
         return (
-            f"No worker runs here. The next command that runs one on {where} does the job: "
-            "tagsweep worker, or any detach, attach or delete."
+            f"No worker runs here. The next command that runs one on {schema.where()} "
+            "does the job: tagsweep worker, or any detach, attach or delete."
         )
 
     def interrupted(self, job_id: UUID) -> str:
-        """Tell who goes on with the job."""
+        """Say who continues the job."""
         if self._embedded:
-            return "the next command that runs a worker goes on with it (tagsweep worker)"
-        return f"it goes on; tagsweep jobs watch {job_id} shows it"
+            return "the next command that runs a worker continues it (tagsweep worker)"
+        return f"it continues; tagsweep jobs watch {job_id} shows it"
 
     @contextmanager
     def working(self, job_id: UUID) -> Iterator[None]:
-        """On the embedded default, run a worker here, also for what was recorded before the job."""
+        """On the embedded default, run a worker here, also for jobs recorded earlier."""
         if not self._embedded:
             yield
             return
-        from tagsweep.worker.broker.runtime import embedded
+        from tagsweep.producer.cli.backends import embedded_worker
 
-        self.silence = HELD_UP
-        with trouble.told(), embedded.worker():
+        self.silence = BLOCKED
+        with embedded_worker.running():
             yield
-            with suppress(Retryable):  # what was recorded before is left to another command
-                backlog.finish(_record_of(job_id))
+            with suppress(Retryable):  # earlier jobs are left to another command then
+                embedded_worker.finish_earlier(store_reading.record_of(job_id))
 
     def find(self, job_id: UUID) -> Shown:
         """Return the job as its row has it."""
-        job = _record_of(job_id)
-        with database.reading() as connection:
-            return views.of(job, outbox.latest(connection, job_id) if job.ended else None)
+        return store_reading.shown(job_id)
 
     def pauses(self) -> Iterator[float]:
-        """Yield short pauses: it is one row."""
+        """Yield short pauses: only one row is read."""
         return itertools.repeat(POLL_S)
 
     def completion(self, job: Shown) -> dict[str, Any]:
-        """Return the data of the event of the job's latest end."""
+        """Return the data of the event of the job's latest end, published by now."""
         job_id = UUID(job["id"])
-        if self._embedded:
-            relay.deliver(job_id)  # unless a worker has done it, a moment after the end
-        with database.reading() as connection:
-            event = outbox.latest(connection, job_id)
-        if event is None:
+        if self._embedded:  # a worker of this process may end before it has published it
+            dispatch.after_commit(store_reading.record_of(job_id))
+        data = store_reading.completion(job_id)
+        if data is None:
             raise NoSuchJob(f"There is no completion event of job {job_id}.")
-        data: dict[str, Any] = event["data"]
         return data
 
     def latest(
-        self, tenant: str | None, status: str | None, most: int, *, whole: bool
+        self, tenant: str | None, status: str | None, limit: int, *, whole: bool
     ) -> list[Shown]:
-        """Return the newest jobs first."""
-        with database.reading() as connection:
-            found = queries.latest(connection, tenant, status, most)
-            events = {job.id: outbox.latest(connection, job.id) for job in found if whole}
-        return [views.of(job, events.get(job.id)) for job in found]
+        """Return up to ``limit`` jobs, the newest first."""
+        return store_reading.latest(tenant, status, limit, whole=whole)
 
     def cancel(self, job_id: UUID) -> Shown:
-        """Cancel the job; its end, if it comes to one at once, is published."""
-        with commits.steering(job_id) as connection:
-            control.cancel(connection, job_id)
-        with suppress(Retryable):  # then recovery does it
-            relay.deliver(job_id)
-        return patiently(job_id, partial(self.find, job_id))
+        """Cancel the job; if it ends at once, its end is published."""
+        return self._changed(job_id, control.cancel)
 
     def retry(self, job_id: UUID) -> Shown:
-        """Open what is left of the job, and tell a worker."""
-        return self._steered(job_id, control.retry)
+        """Open what is left of the job again, and wake workers."""
+        return self._changed(job_id, control.retry)
 
     def pause(self, job_id: UUID) -> Shown:
         """Mark the job's row: workers leave its chunks alone."""
-        return self._steered(job_id, control.pause)
+        return self._changed(job_id, control.pause)
 
     def resume(self, job_id: UUID) -> Shown:
-        """Take the mark away, and tell a worker."""
-        return self._steered(job_id, control.resume)
+        """Remove the mark, and wake workers."""
+        return self._changed(job_id, control.resume)
 
-    def _steered(self, job_id: UUID, step: Callable[[Connection, UUID], JobRecord]) -> Shown:
-        with commits.steering(job_id) as connection:
+    def _changed(self, job_id: UUID, step: Callable[[Connection, UUID], JobRecord]) -> Shown:
+        with transactions.of_job(job_id) as connection:
             job = step(connection, job_id)
-        if not self._embedded and not job.paused:
-            with suppress(BrokerUnavailable):  # then recovery does it
-                if job.status == "queued":
-                    transactional.nudge(job_id)
-                else:
-                    sending.wake(job.open)
-        return patiently(job_id, partial(self.find, job_id))
+        # on the embedded default a worker runs in another process, if any
+        if job.ended or not (self._embedded or job.cancelling):
+            dispatch.after_commit(job)
+        return until_available(job_id, partial(self.find, job_id))
 
     def receipt(self, job_id: UUID, outcomes: Sequence[str], form: str) -> Iterator[str]:
         """Read the receipt from the store, chunk by chunk."""
-        _record_of(job_id)
-        columns = receipt.columns(job_id, None)
-        yield from formats.FORMS[form](columns, receipt.entries(job_id, None, outcomes))
+        return store_reading.receipt_of(job_id, outcomes, form)
 
     def events(self, since: datetime | None, *, follow: bool) -> Iterator[str | None]:
         """Yield the events of the store's own feed."""
-        position = 0
-        if since:
-            with database.reading() as connection:
-                position = outbox.position_at(connection, since)
-        outage = False
-        while True:
-            try:
-                with database.reading() as connection:
-                    rows = outbox.after(connection, position)
-            except TagsweepError as error:
-                if not follow:
-                    raise
-                if not outage:
-                    terminal.say(f"{error} It is tried again.")
-                outage, rows = True, []
-            else:
-                outage = False
-            for row in rows:
-                yield row.event
-                position = row.position
-            if not rows:
-                if not follow:
-                    return
-                yield None
-                time.sleep(FEED_POLL_S)
+        return store_events.read(since, follow=follow)
 
 
-def _record_of(job_id: UUID) -> JobRecord:
-    with database.reading() as connection:
-        return commits.existing(connection, job_id)
-
-
-def _nudge(job_id: UUID) -> None:
+def _start(job_id: UUID) -> None:
     try:
-        sending.send(app(), "tags.start", str(job_id))
+        dispatch.start(job_id)
     except BrokerUnavailable as error:
         terminal.say(f"{error} Job {job_id} is recorded: a worker will find it in the store.")

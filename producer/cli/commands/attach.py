@@ -8,8 +8,8 @@ from tagsweep.worker.models.jobs import AttachJob
 HELP = """
 Put tags on resources: each of the tags on each of the resources.
 
-All options may be repeated. Tags that the tenant does not have are created. What is tagged \
-already counts as present, which is a success.
+All options may be repeated. Tags that the tenant does not have are created. What already has \
+the tag counts as present, which is a success.
 
 \b
 Examples:

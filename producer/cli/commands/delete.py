@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from tagsweep.producer.cli.commands import submitting
-from tagsweep.producer.cli.input import job as request
 from tagsweep.producer.cli.input.id_lists import Reader
+from tagsweep.producer.cli.input.job import build_job
 from tagsweep.producer.cli.input.options import (
     DryRun,
     Json,
@@ -28,11 +28,11 @@ Tags = Annotated[
     list[str] | None,
     typer.Option(
         metavar="KEY[=VALUE]",
-        help="A tag to delete: by key alone, or only where it has this value.",
+        help="A tag to delete: by key alone, or only if it has this value.",
     ),
 ]
 SystemTags = Annotated[
-    list[str] | None, typer.Option(metavar="KEY[=VALUE]", help="The same, of the system's tags.")
+    list[str] | None, typer.Option(metavar="KEY[=VALUE]", help="The same for system tags.")
 ]
 
 
@@ -67,12 +67,12 @@ def delete(  # noqa: PLR0913  # the options of the command
     body = {
         "tenant": tenant,
         "workspaces": reader.workspaces("--workspace", workspace),
-        "tags": [_wanted(one) for one in tags],
-        "sys_tags": [_wanted(one) for one in sys_tags],
+        "tags": [_wanted(text) for text in tags],
+        "sys_tags": [_wanted(text) for text in sys_tags],
         "dry_run": dry_run,
         "max_affected": max_affected,
     }
-    job = request.build(DeleteJob, body, reader, {"tags": tags, "sys_tags": sys_tags})
+    job = build_job(DeleteJob, body, reader, {"tags": tags, "sys_tags": sys_tags})
     submitting.submit(job, wait=not no_wait, as_json=as_json)
 
 

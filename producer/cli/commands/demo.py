@@ -1,4 +1,4 @@
-"""``tagsweep demo``: all of it at work, without any server, in commands that a person can type."""
+"""``tagsweep demo``: everything at work, without any server, in commands anybody can type."""
 
 from __future__ import annotations
 
@@ -37,9 +37,11 @@ EXPECTED: set[Expected] = {
 @app.command()
 def demo(
     *,
-    keep: Annotated[bool, typer.Option("--keep", help="Keep its folder, to look around.")] = False,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Keep its folder, to look around in.")
+    ] = False,
 ) -> None:
-    """See it all at work in half a minute, without any server."""
+    """See it all work in half a minute, without any server."""
     started = time.monotonic()
     folder = Path(tempfile.mkdtemp(prefix="tagsweep-demo-"))
     session = Session(folder)
@@ -59,8 +61,8 @@ def demo(
 def _load(session: Session, folder: Path) -> None:
     dataset.build(folder)
     session.remark(
-        "Tags sit on resources of eight types, and as key/value pairs on workspaces.",
-        "Load an organization's tags, and a project's. All lands in tagsweep.db, right here.",
+        "Resources of eight types carry tags; workspaces carry key/value tags.",
+        "Load an organization's tags, and a project's, into tagsweep.db, right here.",
     )
     session.run("load", dataset.CATALOGUE)
 
@@ -86,29 +88,29 @@ def _examples(session: Session) -> None:
 
 def _clean_up(session: Session) -> None:
     session.remark(
-        f"The job it is made for: a tag off {dataset.LEGACY_ASKED:,} tables. The job is cut into",
-        "chunks, each one transaction. What is not there counts as absent: that is a success.",
+        f"The job it is made for: a tag off {dataset.LEGACY_ASKED:,} tables. The job is split into",
+        "chunks, one transaction each. What is not there counts as absent, which is a success.",
     )
     session.run("detach", *ACME, "--name", "legacy", "--tables", f"@{dataset.LEGACY_TABLES}")
 
 
 def _interrupted(session: Session) -> None:
     session.remark(
-        "A job that nobody waits for is only recorded; one that was killed stands as open."
+        "A job that nobody waits for is only recorded, as is one whose command was killed."
     )
     tables = f"@{dataset.PII_TABLES}"
     session.run("detach", *ACME, "--name", "pii", "--tables", tables, "--no-wait")
-    session.remark("The next command that runs a worker does it as well, whatever its own job.")
+    session.remark("The next command that runs a worker does it too, whatever its own job is.")
     workspaces = f"@{dataset.WORKSPACES}"
     session.run("delete", *PROJECT, "--workspace", workspaces, "--tag", "env=dev")
 
 
 def _look_back(session: Session) -> list[dict[str, Any]]:
-    session.remark("What was asked for, and what became of it.")
+    session.remark("What was asked for, and how it ended.")
     session.run("jobs", "list")
     session.remark(
-        "Each job that ended told it with one event (CloudEvents 1.0, JSON), here as a table,",
-        "the first one whole. Behind a broker they also go to a Redis stream or an AMQP exchange.",
+        "Each job that ended published one event (CloudEvents 1.0, JSON), here as a table,",
+        "the first one in full. With a broker they also go to a Redis stream or AMQP exchange.",
     )
     events = [json.loads(line) for line in session.read("events").splitlines()]
     head = ["EVENT", "TENANT", "STATUS", "TOTAL", "REMOVED", "ABSENT", "TAGS"]
@@ -126,17 +128,18 @@ def _row(event: dict[str, Any]) -> list[str]:
 
 
 def _compare(session: Session, events: list[dict[str, Any]]) -> None:
-    """Note as a failure what did not come out as expected."""
+    """Record as a failure what is not as expected."""
     for event in events:
         if event["data"]["status"] != "succeeded":
             session.failures.append(f"job {event['subject']} ended {event['data']['status']}")
-    told = [_expectation(event["data"]) for event in events]
-    session.failures += [f"no event tells {one}" for one in EXPECTED - {*told}]
-    if len(told) != len(EXPECTED):
-        session.failures.append(f"{len(told)} events in place of {len(EXPECTED)}")
+    reported = [_reported(event["data"]) for event in events]
+    missing = EXPECTED - {*reported}
+    session.failures += [f"no event reports {expected}" for expected in missing]
+    if len(reported) != len(EXPECTED):
+        session.failures.append(f"{len(reported)} events instead of {len(EXPECTED)}")
 
 
-def _expectation(data: dict[str, Any]) -> Expected:
+def _reported(data: dict[str, Any]) -> Expected:
     tags = tuple(result.tag(tag) for tag in data["tags"])
     return data["kind"], data["counts"]["total"], data["counts"]["removed"], tags
 
@@ -144,14 +147,16 @@ def _expectation(data: dict[str, Any]) -> Expected:
 def _sum_up(session: Session, seconds: float, folder: Path | None) -> None:
     if session.failures:
         for failure in session.failures:
-            terminal.say(f"tagsweep: the demonstration went wrong: {failure}.")
+            terminal.say(f"tagsweep: the demonstration failed: {failure}.")
         raise typer.Exit(FAILED)
     session.remark(
         f"Shown in {seconds:.0f} s, every number checked: a bulk load, the requests of both APIs,",
         "a big clean-up, a job left behind and finished, the jobs, their completion events. Next:",
-        f"  cd {folder}" if folder else "  tagsweep demo --keep   keep its folder, to go on in it",
+        f"  cd {folder}"
+        if folder
+        else "  tagsweep demo --keep   keep its folder, to continue in it",
         "  tagsweep --help        every command, with examples",
         "  tagsweep worker        finish within two seconds what other commands record there",
         "With TAGSWEEP_DATABASE_URL=postgresql://... and TAGSWEEP_BROKER_URL=redis://... the same",
-        "commands work on servers, with as many workers as you like.",
+        "commands use servers, with as many workers as you like.",
     )

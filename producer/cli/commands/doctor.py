@@ -1,4 +1,4 @@
-"""``tagsweep doctor``: what is wrong here, and what to do about it."""
+"""``tagsweep doctor``: what is wrong with the installation, and what to do about it."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ app = typer.Typer(rich_markup_mode="rich", add_completion=False)
 
 @app.command()
 def doctor(*, as_json: Json = False) -> None:
-    """Look at store, broker, workers and jobs; exits 1 where something is wrong.
+    """Check store, broker, workers and jobs; exits 1 if something is wrong.
 
     Reads every link once, to find those from the future.
     """
-    found = list(checks.findings())
-    wrong = [finding for finding in found if finding.is_wrong]
+    findings = list(checks.findings())
+    wrong = [finding for finding in findings if finding.is_wrong]
     if as_json:
-        shown = [{**asdict(finding), "ok": not finding.is_wrong} for finding in found]
+        shown = [{**asdict(finding), "ok": not finding.is_wrong} for finding in findings]
         terminal.document({"ok": not wrong, "findings": shown})
     else:
-        for finding in found:
+        for finding in findings:
             mark = "WRONG" if finding.is_wrong else "ok"
-            terminal.tell(f"{mark:<6} {finding.about:<9} {finding.what}")
+            terminal.write_line(f"{mark:<6} {finding.about:<9} {finding.what}")
             if finding.advice:
-                terminal.tell(f"{'':<16} -> {finding.advice}")
+                terminal.write_line(f"{'':<16} -> {finding.advice}")
     raise typer.Exit(FAILED if wrong else 0)

@@ -36,34 +36,34 @@ Examples:
 def events(
     *,
     follow: Annotated[
-        bool, typer.Option("--follow", "-f", help="Go on with new ones till Ctrl-C.")
+        bool, typer.Option("--follow", "-f", help="Continue with new ones until Ctrl-C.")
     ] = False,
     since: Annotated[
         str | None,
         typer.Option(
-            metavar="TIME", help="Only from then: ISO 8601, or how long ago (10m, 2h, 1d)."
+            metavar="TIME", help="Only since then: ISO 8601, or how long ago (10m, 2h, 1d)."
         ),
     ] = None,
     republish: Annotated[
         bool,
-        typer.Option("--republish", help="Publish them again too, each under the id that it has."),
+        typer.Option("--republish", help="Publish them again too, each under the same id."),
     ] = False,
 ) -> None:
     """Print the completion events in the order of their feed, one JSON (CloudEvents 1.0) a line."""
     if republish and (follow or since is None):
         raise WrongUse("--republish needs --since, and cannot be combined with --follow.")
-    moment = None if since is None else _moment(since)
+    start = None if since is None else _time(since)
     if republish:
-        _republish(moment)
+        _republish(start)
         return
     try:
-        _print(choosing.chosen().events(moment, follow=follow))
+        _print(choosing.chosen().events(start, follow=follow))
     except KeyboardInterrupt:  # the way to end --follow
         raise typer.Exit(0) from None
 
 
-def _republish(moment: datetime | None) -> None:
-    """Publish from the store, whichever way other commands go: no gateway does this."""
+def _republish(since: datetime | None) -> None:
+    """Publish from the store, even if other commands use a gateway: no gateway does this."""
     from tagsweep.worker import database
     from tagsweep.worker.database import schema
     from tagsweep.worker.events import outbox, relay
@@ -73,7 +73,7 @@ def _republish(moment: datetime | None) -> None:
         raise WrongUse("There is nowhere to publish them: set TAGSWEEP_EVENTS_URL.")
     schema.ready()
     with database.reading() as connection:
-        position = outbox.position_at(connection, moment)
+        position = outbox.position_at(connection, since)
     count = 0
     for event in relay.republish(position):
         terminal.write(event)
@@ -81,17 +81,17 @@ def _republish(moment: datetime | None) -> None:
     terminal.say(f"Published again to {settings.masked(target)}: {count:,} events.")
 
 
-def _print(found: Iterator[str | None]) -> None:
-    """Print the events; where there is nothing new, see whether anybody still reads them."""
-    for event in found:
+def _print(events: Iterator[str | None]) -> None:
+    """Print the events; while there is nothing new, check that somebody still reads them."""
+    for event in events:
         if event is not None:
             terminal.write(event)
         elif terminal.is_abandoned():
             return
 
 
-def _moment(text: str) -> datetime:
-    """Return the time that ``text`` names; without an offset it is local."""
+def _time(text: str) -> datetime:
+    """Return the time that ``text`` names; without an offset it is local time."""
     span = _SPAN.fullmatch(text.strip())
     try:
         if span:

@@ -1,4 +1,4 @@
-"""``tagsweep keys``: the credentials of the gateway's callers."""
+"""``tagsweep keys``: credentials for the gateway."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ app = typer.Typer(rich_markup_mode="rich", help="Create, list or revoke credenti
 Operator = Annotated[bool, typer.Option("--operator", help="May delete system tags too.")]
 Signing = Annotated[
     bool,
-    typer.Option("--signing", help="With an access key and a secret key, to sign requests with."),
+    typer.Option("--signing", help="Add an access key and a secret key, which sign requests."),
 ]
 
 
 @app.command()
 def create(
     *,
-    tenant: Annotated[str, typer.Option(help="Whose tags its bearer may change.")],
+    tenant: Annotated[str, typer.Option(help="The tenant whose tags its bearer may change.")],
     operator: Operator = False,
     signing: Signing = False,
     as_json: Json = False,
 ) -> None:
-    """Create a credential. What is printed is shown only this once."""
+    """Create a credential. Its secrets are printed only this once."""
     if not identifies(tenant):
         raise WrongUse(f"--tenant {errors.shown(tenant)}: {NO_IDENTIFIER}")
     schema.ready()
@@ -46,25 +46,25 @@ def create(
         terminal.document(shown)
         return
     for name, value in shown.items():
-        terminal.tell(f"{name + ':':<12} {value}")
-    terminal.say("Keep it now: it is not shown again.")
+        terminal.write_line(f"{name + ':':<12} {value}")
+    terminal.say("Store it now: it is not shown again.")
 
 
 @app.command("list")
 def show_all(
     *,
-    tenant: Annotated[str | None, typer.Option(help="Only of this tenant.")] = None,
+    tenant: Annotated[str | None, typer.Option(help="Only credentials of this tenant.")] = None,
     as_json: Json = False,
 ) -> None:
-    """List credentials, the oldest first; never their secrets."""
+    """List credentials, the oldest first, without their secrets."""
     schema.ready()
     with database.reading() as connection:
-        found = credentials.listed(connection, tenant)
+        rows = credentials.listed(connection, tenant)
     if as_json:
-        terminal.document([_shown(one) for one in found])
-    elif found:
+        terminal.document([_shown(row) for row in rows])
+    elif rows:
         head = ["ID", "TENANT", "KEY", "OPERATOR", "ACCESS KEY", "CREATED", "LAST USED", "REVOKED"]
-        terminal.table(head, [_row(one) for one in found])
+        terminal.table(head, [_cells(row) for row in rows])
     else:
         terminal.say("There are no credentials.")
 
@@ -75,11 +75,11 @@ def revoke(
     *,
     as_json: Json = False,
 ) -> None:
-    """Revoke a credential: within seconds no gateway takes it any more."""
+    """Revoke a credential: within seconds no gateway accepts it any more."""
     try:
         credential_id = UUID(credential)
     except ValueError:
-        message = f"{errors.shown(credential)} is no credential's id: `tagsweep keys list`."
+        message = f"{errors.shown(credential)} is not a credential's id: see `tagsweep keys list`."
         raise WrongUse(message) from None
     schema.ready()
     with database.transaction() as connection:
@@ -87,20 +87,20 @@ def revoke(
     if as_json:
         terminal.document({"id": str(credential_id), "revoked": revoked})
     elif revoked:
-        terminal.tell(f"Credential {credential_id} is revoked.")
+        terminal.write_line(f"Credential {credential_id} is revoked.")
     if not revoked:
         terminal.say(f"There is no valid credential {credential_id}.")
         raise typer.Exit(FAILED)
 
 
-def _shown(found: dict[str, Any]) -> dict[str, Any]:
+def _shown(row: dict[str, Any]) -> dict[str, Any]:
     moments = ("created_at", "last_used_at", "revoked_at")
-    told = {name: found[name] and stamp(found[name]) for name in moments}
-    return {**found, **told, "id": str(found["id"]), "prefix": f"ts_{found['prefix']}"}
+    times = {name: row[name] and stamp(row[name]) for name in moments}
+    return {**row, **times, "id": str(row["id"]), "prefix": f"ts_{row['prefix']}"}
 
 
-def _row(found: dict[str, Any]) -> list[str]:
-    cells = _shown(found)
+def _cells(row: dict[str, Any]) -> list[str]:
+    cells = _shown(row)
     return [
         cells["id"],
         cells["tenant"],

@@ -1,4 +1,4 @@
-"""The command that ``detach`` and ``attach`` both are: tags by name, resources in eight lists."""
+"""The command behind ``detach`` and ``attach``: tags by name, resources in eight lists."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from tagsweep.producer.cli.commands import submitting
-from tagsweep.producer.cli.input import job as request
 from tagsweep.producer.cli.input.id_lists import Reader
+from tagsweep.producer.cli.input.job import build_job
 from tagsweep.producer.cli.input.options import (
     DryRun,
     Json,
@@ -17,14 +17,13 @@ from tagsweep.producer.cli.input.options import (
     NoWait,
     Tenant,
 )
-from tagsweep.worker.models.ids import RESOURCE_TYPES
 from tagsweep.worker.models.jobs import Job
 
 Names = Annotated[list[str], typer.Option(help="The name of a tag.")]
 
 
 def command(model: type[Job], text: str) -> typer.Typer:
-    """Return the command that does jobs of ``model``; ``text``: its help."""
+    """Return the command that submits jobs of ``model``; ``text`` is its help."""
     app = typer.Typer(rich_markup_mode="rich", add_completion=False)
 
     @app.command(name=model.kind, help=text)
@@ -45,12 +44,21 @@ def command(model: type[Job], text: str) -> typer.Typer:
         dry_run: DryRun = False,
         max_affected: MaxAffected = None,
     ) -> None:
-        given = locals()
+        given = {
+            "sources": sources,
+            "transformations": transformations,
+            "destinations": destinations,
+            "visualizations": visualizations,
+            "layers": layers,
+            "folders": folders,
+            "tables": tables,
+            "volumes": volumes,
+        }
         reader = Reader()
-        lists = {field: reader.ids(f"--{field}", given[field]) for field in RESOURCE_TYPES}
+        lists = {field: reader.ids(f"--{field}", values) for field, values in given.items()}
         options = {"dry_run": dry_run, "max_affected": max_affected}
         body = {"tenant": tenant, "names": name, **lists, **options}
-        job = request.build(model, body, reader, {"names": name})
+        job = build_job(model, body, reader, {"names": name})
         submitting.submit(job, wait=not no_wait, as_json=as_json)
 
     return app

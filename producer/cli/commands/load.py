@@ -17,8 +17,7 @@ from tagsweep.producer.cli.input.errors import WrongUse
 from tagsweep.producer.cli.input.ndjson import Links, Spool, Workspace
 from tagsweep.producer.cli.input.options import Json
 from tagsweep.producer.cli.output import terminal
-from tagsweep.worker import database, settings
-from tagsweep.worker.database import errors as drivers
+from tagsweep.worker import database
 from tagsweep.worker.database import schema
 from tagsweep.worker.errors import TagsweepError
 from tagsweep.worker.models import ids
@@ -26,13 +25,13 @@ from tagsweep.worker.store import bulk_load
 
 app = typer.Typer(rich_markup_mode="rich", add_completion=False)
 
-#: links, or tags of workspaces, in one transaction: nobody waits long for it
-MOST = 20_000
+#: links, or tags of workspaces, in a transaction: nobody waits long for it
+MAX_PER_TRANSACTION = 20_000
 
 HELP = """
 Load tags and links in bulk from NDJSON (- reads standard input); safe to repeat.
 
-The whole file is checked first: where anything is wrong, nothing is loaded. Missing \
+The whole file is checked first: if anything is wrong, nothing is loaded. Missing \
 tags and workspaces are created. Lines look like these, with any of the eight lists of ids:
 
 \b
@@ -45,7 +44,7 @@ Source = Annotated[str, typer.Argument(metavar="FILE|-", help="An NDJSON file, o
 
 @app.command(help=HELP)
 def load(file: Source, *, as_json: Json = False) -> None:
-    """Load a file whole, or nothing of it."""
+    """Load the whole file, or nothing of it."""
     where = "standard input" if file == "-" else file
     schema.ready()
     with ndjson.checked(_lines(file), where) as spool:
@@ -58,15 +57,14 @@ def load(file: Source, *, as_json: Json = False) -> None:
     if as_json:
         terminal.document(counts)
         return
-    store = drivers.describe(settings.load().database_url)
-    terminal.tell(
+    terminal.write_line(
         f"Loaded {spool.lines:,} lines: {spool.links:,} links and "
-        f"{spool.workspace_tags:,} tags of workspaces, into {store}."
+        f"{spool.workspace_tags:,} tags of workspaces, into {schema.where()}."
     )
 
 
 def _lines(file: str) -> Iterator[bytes]:
-    """Yield the lines of the file, with a bar of its bytes."""
+    """Yield the lines of the file, with a progress bar of its bytes."""
     try:
         with _open(file) as source, terminal.bar("checking") as show:
             size = os.fstat(source.fileno()).st_size or None
@@ -84,18 +82,18 @@ def _open(file: str) -> IO[bytes]:
 
 
 def _write(spool: Spool) -> None:
-    """Write what is valid, in bounded transactions."""
+    """Write what was checked, in transactions of bounded size."""
     total = spool.lines + spool.links + spool.workspace_tags
     done = 0
     try:
         with terminal.bar("loading") as show:
-            for batch in _batches(spool.read(MOST)):
+            for batch in _batches(spool.read(MAX_PER_TRANSACTION)):
                 with database.transaction() as connection:
                     _put(connection, batch)
                 done += sum(map(_weight, batch))
                 show(done, total, "loading")
     except TagsweepError:
-        terminal.say("Not all of it was loaded. Load it again: what is there already stays.")
+        terminal.say("Not all of it was loaded. Load it again: what is already there stays.")
         raise
 
 
@@ -103,7 +101,7 @@ def _batches(entries: Iterable[Links | Workspace]) -> Iterator[list[Links | Work
     batch: list[Links | Workspace] = []
     weight = 0
     for entry in entries:
-        if batch and weight + _weight(entry) > MOST:
+        if batch and weight + _weight(entry) > MAX_PER_TRANSACTION:
             yield batch
             batch, weight = [], 0
         batch.append(entry)

@@ -26,9 +26,9 @@ Port = Annotated[int, typer.Option(min=0, max=65_535, help="The port to listen o
 
 @app.command()
 def serve(*, host: Host = "127.0.0.1", port: Port = 8000) -> None:
-    """Serve HTTP until Ctrl-C or SIGTERM; what was begun is finished.
+    """Serve HTTP until Ctrl-C or SIGTERM; requests that have begun are finished.
 
-    Workers run apart: `tagsweep worker`. Credentials are made with `tagsweep keys create`.
+    Workers run separately: `tagsweep worker`. `tagsweep keys create` makes credentials.
     """
     from tagsweep.producer.gateway import server
 

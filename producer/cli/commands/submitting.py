@@ -1,4 +1,4 @@
-"""A valid job on its way: recorded where it is never lost, then waited for."""
+"""Record a valid job where it is never lost, then wait for its end."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from uuid import UUID
 import typer
 
 from tagsweep.producer.cli.backends import choosing
-from tagsweep.producer.cli.backends.choosing import Way
+from tagsweep.producer.cli.backends.backend import Backend
 from tagsweep.producer.cli.commands import watching
 from tagsweep.producer.cli.exit_status import INTERRUPTED
 from tagsweep.producer.cli.output import result, terminal
@@ -18,28 +18,28 @@ from tagsweep.worker.models.jobs import Job
 
 
 def submit(job: Job, *, wait: bool, as_json: bool) -> None:
-    """Record ``job``, wait for its end unless told not to, and tell what became of it.
+    """Record ``job``, wait for its end if ``wait``, and print how it ended.
 
-    Raises typer.Exit with the status of the command.
+    Raises typer.Exit with the exit status of the command.
     """
     try:
-        way = choosing.chosen()
-        job_id = way.record(job)
+        backend = choosing.chosen()
+        job_id = backend.record(job)
     except Retryable as error:
         raise TagsweepError(f"{error} Nothing was done.") from error
     if not wait:
-        result.tell_recorded(job_id, way.left(), as_json=as_json)
+        result.print_recorded(job_id, backend.left(), as_json=as_json)
         return
-    with _told_on_interrupt(way, job_id), way.working(job_id):
-        status = result.tell(watching.until_ended(way, job_id), as_json=as_json)
+    with _explained_on_interrupt(backend, job_id), backend.working(job_id):
+        status = result.print_ended(watching.until_ended(backend, job_id), as_json=as_json)
     raise typer.Exit(status)
 
 
 @contextmanager
-def _told_on_interrupt(way: Way, job_id: UUID) -> Iterator[None]:
-    """Say on Ctrl-C that the job goes on, and exit."""
+def _explained_on_interrupt(backend: Backend, job_id: UUID) -> Iterator[None]:
+    """On Ctrl-C say what becomes of the job, and exit."""
     try:
         yield
     except KeyboardInterrupt:
-        terminal.say(f"Stopped waiting. Job {job_id} is recorded: {way.interrupted(job_id)}.")
+        terminal.say(f"Stopped waiting. Job {job_id} is recorded: {backend.interrupted(job_id)}.")
         raise typer.Exit(INTERRUPTED) from None

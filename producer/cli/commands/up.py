@@ -1,4 +1,4 @@
-"""``tagsweep up``: gateway and worker in one process, with nothing to set up before."""
+"""``tagsweep up``: gateway and worker in one process, with nothing to set up."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tagsweep.producer.cli.output import terminal
 from tagsweep.producer.gateway.auth import credentials
 from tagsweep.worker import database, settings
 from tagsweep.worker.broker.runtime import embedded
-from tagsweep.worker.database import errors, schema
+from tagsweep.worker.database import schema
 from tagsweep.worker.errors import SettingsError
 
 app = typer.Typer(rich_markup_mode="rich")
@@ -24,14 +24,14 @@ NOT_EMBEDDED = (
 )
 SAMPLE = '{"names": ["legacy"], "sources": ["d2c1b472-902c-477a-b300-e7c3fd72609b"]}'
 
-Tenant = Annotated[str, typer.Option(help="Whose key is printed.")]
+Tenant = Annotated[str, typer.Option(help="The tenant whose key is printed.")]
 
 
 @app.command()
 def up(*, port: Port = 8000, tenant: Tenant = "demo") -> None:
     """Run gateway and worker in this process until Ctrl-C or SIGTERM.
 
-    Prints a fresh key and a curl line that works when pasted. The key stays valid till it is
+    Prints a fresh key and a curl line that works when pasted. The key stays valid until it is
     revoked: `tagsweep keys revoke`.
     """
     from tagsweep.producer.gateway import server
@@ -44,17 +44,17 @@ def up(*, port: Port = 8000, tenant: Tenant = "demo") -> None:
             created = credentials.create(connection, tenant, operator=False, signing=False)
         url = f"http://{HOST}:{bound.getsockname()[1]}"
         with embedded.worker():
-            server.run(bound, lambda: _tell(url, tenant, created.key))
+            server.run(bound, lambda: _announce(url, tenant, created.key))
 
 
-def _tell(url: str, tenant: str, key: str) -> None:
-    where = errors.describe(settings.load().database_url)
+def _announce(url: str, tenant: str, key: str) -> None:
+    where = schema.where()
     terminal.say(f"Gateway and worker run on the store at {where}. Ctrl-C ends them.")
-    terminal.tell(f"url:    {url}")
-    terminal.tell(f"tenant: {tenant}")
-    terminal.tell(f"key:    {key}")
+    terminal.write_line(f"url:    {url}")
+    terminal.write_line(f"tenant: {tenant}")
+    terminal.write_line(f"key:    {key}")
     header = shlex.quote(f"x-api-key: {key}")
-    terminal.tell(
+    terminal.write_line(
         f"curl --request POST {url}/api/v1/tags/detach/ --header {header} "
         f"--header 'Content-Type: application/json' --data {shlex.quote(SAMPLE)}"
     )

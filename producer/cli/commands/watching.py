@@ -1,4 +1,4 @@
-"""Waiting for a job to end, with a bar, whoever does it."""
+"""Wait for a job to end, with a progress bar, whoever works on it."""
 
 from __future__ import annotations
 
@@ -8,37 +8,37 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-from tagsweep.producer.cli.backends.choosing import Shown, Way
-from tagsweep.producer.cli.backends.patience import patiently
+from tagsweep.producer.cli.backends.backend import Backend, Shown
+from tagsweep.producer.cli.backends.reconnecting import until_available
 from tagsweep.producer.cli.output import terminal
 from tagsweep.worker.models.records import ENDS
 
-#: how long nothing may happen to a job before that is told
+#: how long a job may make no progress before that is reported
 SILENCE_S = 5
 
 
-def until_ended(way: Way, job_id: UUID) -> dict[str, Any]:
-    """Show the bar of a job that is recorded till it has ended; return its completion data.
+def until_ended(backend: Backend, job_id: UUID) -> dict[str, Any]:
+    """Show the progress of a recorded job until it has ended; return its completion data.
 
-    A server that is away is waited for; raises Unfinished where that is in vain.
+    Waits for a server that is away; raises Unfinished if it does not come back.
     """
     job: Shown = {}
     with terminal.bar("waiting") as show:
-        for job in _states(way, job_id):
+        for job in _states(backend, job_id):
             now = job["progress"]
             show(now["done"], now["total"] if job["started_at"] else None, job["status"])
-    return patiently(job_id, partial(way.completion, job))
+    return until_available(job_id, partial(backend.completion, job))
 
 
-def _states(way: Way, job_id: UUID) -> Iterator[Shown]:
-    """Yield the job again and again till it has ended.
+def _states(backend: Backend, job_id: UUID) -> Iterator[Shown]:
+    """Yield the job again and again until it has ended.
 
-    Say once where nothing happens to it, and each reason for which it waits.
+    Says once if it makes no progress, and each reason for which it waits.
     """
-    since, seen, told = time.monotonic(), None, False
+    since, seen, reported = time.monotonic(), None, False
     reasons: set[str] = set()
-    for pause in way.pauses():
-        job = patiently(job_id, partial(way.find, job_id))
+    for pause in backend.pauses():
+        job = until_available(job_id, partial(backend.find, job_id))
         yield job
         if job["status"] in ENDS:
             return
@@ -49,7 +49,7 @@ def _states(way: Way, job_id: UUID) -> Iterator[Shown]:
         now = (job["status"], job["progress"]["done"])
         if reason or now != seen:
             since, seen = time.monotonic(), now
-        elif time.monotonic() - since > SILENCE_S and not told:
-            terminal.say(f"Nothing has happened to job {job_id} for {SILENCE_S} s: {way.silence}")
-            told = True
+        elif time.monotonic() - since > SILENCE_S and not reported:
+            terminal.say(f"Job {job_id} has made no progress for {SILENCE_S} s: {backend.silence}")
+            reported = True
         time.sleep(pause)

@@ -7,19 +7,19 @@ from typing import Annotated
 
 import typer
 
-from tagsweep.producer.cli.backends import trouble
+from tagsweep.producer.cli.backends import embedded_worker
 from tagsweep.producer.cli.output import terminal
 from tagsweep.worker import settings
 from tagsweep.worker.broker import sending
-from tagsweep.worker.broker.runtime import embedded, node
-from tagsweep.worker.database import errors, schema
+from tagsweep.worker.broker.runtime import node
+from tagsweep.worker.database import schema
 
 app = typer.Typer(rich_markup_mode="rich", add_completion=False)
 
 STOPS = {signal.SIGINT, signal.SIGTERM}
 
 Concurrency = Annotated[
-    int | None, typer.Option(min=1, metavar="N", help="Processes; by default one for each core.")
+    int | None, typer.Option(min=1, metavar="N", help="Processes; by default one per core.")
 ]
 Hostname = Annotated[
     str | None,
@@ -37,16 +37,18 @@ def worker(
     hostname: Hostname = None,
     loglevel: LogLevel = "info",
 ) -> None:
-    """Run a worker until Ctrl-C or SIGTERM; the step in hand is finished.
+    """Run a worker until Ctrl-C or SIGTERM; the step it works on is finished.
 
-    Behind a broker this is the same as `celery -A tagsweep worker`. With nothing set it works, one
-    step at a time, on what any command records in the store.
+    With a broker this is the same as `celery -A tagsweep worker`. With nothing set it does, one
+    step at a time, what any command records in the store.
     """
     schema.ready()
     if settings.load().embedded:
         _embedded()
         return
-    from tagsweep.celery import app as celery_app  # with all that a worker has beside its tasks
+    from tagsweep.celery import (
+        app as celery_app,  # with everything that a worker needs besides its tasks
+    )
 
     sending.check(celery_app)
     arguments = ["worker", "--loglevel", loglevel]
@@ -58,10 +60,10 @@ def worker(
 
 
 def _embedded() -> None:
-    where = errors.describe(settings.load().database_url)
+    where = schema.where()
     # blocked before the worker's threads start, so that they leave the signals to this one
     signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
-    with trouble.told(), embedded.worker():
+    with embedded_worker.running():
         terminal.say(f"A worker runs on the store at {where}. Ctrl-C ends it.")
         signal.sigwait(STOPS)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)

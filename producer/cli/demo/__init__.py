@@ -1,1 +1,1 @@
-"""What ``tagsweep demo`` shows: its data set, and the shell session that a reader sees."""
+"""What ``tagsweep demo`` shows: its data set, and the shell session that the reader sees."""

@@ -1,4 +1,4 @@
-"""What the demonstration works on: a believable data set, the same each time."""
+"""The data of the demonstration: a believable data set, the same each time."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TRANSFORMATION = "a7b4f0d2-5c91-4e34-9c1f-7e3a5f1c9d02"
 OTHER_TRANSFORMATION = "b8c5e1e3-6d02-4f45-ad20-8f4b6e2d0e13"
 DESTINATION = "e4d5c6b7-a8b9-40c1-d2e3-f4a5b6c7d8e9"
 
-#: tags and how many of the first resources of each type carry them
+#: tags, and how many of the first resources of each type carry them
 TAGS = {
     "legacy": {"tables": 150_000, "volumes": 4_000, "folders": 2_000},
     "pii": {"tables": 120_000, "sources": 1_500, "layers": 300},
@@ -44,7 +44,7 @@ EXAMPLES: dict[str, dict[str, list[str]]] = {
         "destinations": [DESTINATION],
     },
 }
-#: tables that are to lose a tag: more than carry it, as lists from elsewhere are
+#: tables that a tag is to be removed from: more than carry it, as is usual
 LEGACY_ASKED, PII_ASKED = 160_000, 120_000
 WORKSPACE_COUNT = 400
 
@@ -52,9 +52,9 @@ WORKSPACE_COUNT = 400
 def build(folder: Path) -> None:
     """Write the files of the data set into ``folder``."""
     chance = random.Random(1)  # noqa: S311  # the same data each time is the point
-    most = {kind: max(tag.get(kind, 0) for tag in TAGS.values()) for kind in RESOURCE_TYPES}
-    most["tables"] = LEGACY_ASKED
-    resources = {kind: [_id(chance) for _ in range(count)] for kind, count in most.items()}
+    counts = {kind: max(tag.get(kind, 0) for tag in TAGS.values()) for kind in RESOURCE_TYPES}
+    counts["tables"] = LEGACY_ASKED
+    resources = {kind: [_id(chance) for _ in range(count)] for kind, count in counts.items()}
     with (folder / CATALOGUE).open("w") as file:
         for line in (*_tags(resources), *_workspaces(chance)):
             file.write(json.dumps(line) + "\n")

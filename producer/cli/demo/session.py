@@ -1,4 +1,4 @@
-"""A shell session for a reader: comments, commands as one would type them, and what they print."""
+"""A shell session to read: comments, commands as one would type them, and their output."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import typer
 
 import tagsweep
 
-#: ``tagsweep``, which ends with the process that its first argument names
+#: ``tagsweep``, which ends when the process in its first argument does
 COMMAND = (
     "import sys; from tagsweep.worker import parent_watch; "
     "parent_watch.begin(int(sys.argv.pop(1))); from tagsweep.producer.cli import main; main()"
@@ -21,7 +21,7 @@ PACKAGES = Path(tagsweep.__file__).resolve().parents[1]
 
 
 class Session:
-    """Runs ``tagsweep`` commands in a folder, on the embedded default, whatever the environment."""
+    """Runs ``tagsweep`` commands in a folder, on the embedded default whatever the environment."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -39,14 +39,14 @@ class Session:
             typer.secho(f"# {line}", dim=True)
 
     def run(self, *arguments: str) -> None:
-        """Show a command, and run it before the reader's eyes; it is expected to succeed."""
+        """Show a command and run it, output included; it is expected to succeed."""
         self._show(arguments)
         status = self._start(arguments, stdout=None).returncode
         if status:
             self.failures.append(f"{self._line(arguments)} ended with status {status}")
 
     def read(self, *arguments: str) -> str:
-        """Show a command, and return what it prints."""
+        """Show a command and return what it prints."""
         self._show(arguments)
         return self._start(arguments, stdout=subprocess.PIPE).stdout or ""
 

@@ -1,6 +1,6 @@
 """The long lists of a command: ids separated by commas, ``@FILE``, ``@-``, or ``'*'``.
 
-They may be millions long: read in batches, ids of resources are kept as 16 bytes each.
+They may be millions long: they are read in batches, and ids of resources take 16 bytes each.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ BATCH = 50_000
 _IDS: TypeAdapter[bytes] = TypeAdapter(Ids)
 _WORKSPACES: TypeAdapter[tuple[str, ...]] = TypeAdapter(Workspaces)
 
-#: its number in its list or file, and what it is
+#: its number in its list or file, and its text
 Entry = tuple[int, str]
 
 
 class Reader:
-    """Reads the lists of one command, and collects the faults of all of them."""
+    """Reads the lists of one command and collects the errors of all of them."""
 
     def __init__(self) -> None:
         self.faults: list[str] = []
@@ -51,22 +51,22 @@ class Reader:
 
     def _every(self, option: str, given: list[str] | None) -> bool:
         if given and EVERY in given and len(given) > 1:
-            self.faults.append(f"{option}: '*' stands for all of them: give nothing beside it.")
+            self.faults.append(f"{option}: '*' stands for all of them: give nothing else with it.")
         return given is not None and EVERY in given
 
     def _batches(
         self, option: str, given: list[str] | None, adapter: TypeAdapter[Any]
     ) -> Iterator[Any]:
-        """Yield what is valid; stop where there are so many faults that nobody reads on."""
-        most = len(self.faults) + errors.MOST
+        """Yield valid batches; stop when there are more errors than anybody reads."""
+        limit = len(self.faults) + errors.MAX_FAULTS
         for source in given or ():
             for where, entries in self._entries(option, source):
                 try:
                     yield adapter.validate_python([text for _, text in entries])
                 except ValidationError as error:
                     self.faults += _worded(f"{option}: {where}", entries, error)
-                if len(self.faults) > most:
-                    self.faults[most:] = [f"{option}: there are more faults than these."]
+                if len(self.faults) > limit:
+                    self.faults[limit:] = [f"{option}: there are more errors than these."]
                     return
 
     def _entries(self, option: str, source: str) -> Iterator[tuple[str, list[Entry]]]:
@@ -80,7 +80,7 @@ class Reader:
                 while lines := list(islice(numbered, BATCH)):
                     texts = [(number, text) for number, line in lines if (text := line.strip())]
                     yield f"{name}, line", texts
-        except (OSError, ValueError) as error:  # ValueError: a name that no file can have
+        except (OSError, ValueError) as error:  # ValueError: the name cannot be that of a file
             reason = getattr(error, "strerror", None) or error
             self.faults.append(f"{option}: cannot read {errors.shown(name)}: {reason}.")
 
@@ -90,11 +90,11 @@ class Reader:
             return StringIO()
         self._stdin_taken |= name == "-"
         source = sys.stdin.fileno() if name == "-" else name
-        # the caller closes it; what is no UTF-8 is no id either, and told with its line
+        # the caller closes it; what is not UTF-8 is not an id either, and is reported with its line
         return open(source, encoding="utf-8-sig", errors="replace", closefd=name != "-")
 
 
 def _worded(where: str, entries: list[Entry], error: ValidationError) -> Iterator[str]:
-    for detail in islice(error.errors(include_url=False), errors.MOST + 1):
+    for detail in islice(error.errors(include_url=False), errors.MAX_FAULTS + 1):
         at, text = entries[int(detail["loc"][0])]
         yield f"{where} {at} {errors.shown(text)}: {detail['msg']}"

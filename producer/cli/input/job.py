@@ -1,4 +1,4 @@
-"""A job as it was typed: valid as a whole, or refused with each fault in the typist's terms."""
+"""The job that was typed: valid as a whole, or refused with every error, by option and item."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tagsweep.producer.cli.input.id_lists import Reader
 from tagsweep.worker.errors import InvalidJob, ItemError
 from tagsweep.worker.models.jobs import Job
 
-#: fields of a job whose option is spelt otherwise
+#: fields of a job whose option is spelt differently
 OPTIONS = {
     "names": "--name",
     "workspaces": "--workspace",
@@ -20,13 +20,13 @@ OPTIONS = {
 }
 
 
-def build(
+def build_job(
     model: type[Job], body: Mapping[str, Any], reader: Reader, typed: Mapping[str, Sequence[str]]
 ) -> Job:
-    """Return the job that ``body`` describes; its lists were read by ``reader``.
+    """Return the job that ``body`` describes, whose lists ``reader`` has read.
 
-    ``typed``: for options that may be repeated, what stood behind each. Raises WrongUse with all
-    faults, those of the lists included.
+    ``typed``: the values of options that may be repeated, as typed. Raises WrongUse with all
+    errors, those of the lists included.
     """
     wrong: list[ItemError] = []
     try:
@@ -36,19 +36,19 @@ def build(
     else:
         if not reader.faults:
             return job
-    told = [_worded(error, body, typed) for error in wrong[: errors.MOST]]
-    raise WrongUse(*reader.faults, *told)
+    faults = [_worded(error, body, typed) for error in wrong[: errors.MAX_FAULTS]]
+    raise WrongUse(*reader.faults, *faults)
 
 
-def option(field: str) -> str:
+def option_of(field: str) -> str:
     """Return the option that gives the job's ``field``."""
     return OPTIONS.get(field, "--" + field.replace("_", "-"))
 
 
 def _worded(error: ItemError, body: Mapping[str, Any], typed: Mapping[str, Sequence[str]]) -> str:
     field, *steps = error["path"].lstrip("/").split("/")
-    where = option(field)
-    if not field:  # of the whole job
+    where = option_of(field)
+    if not field:  # it is about the whole job
         where = "--tag, --sys-tag" if "tags" in body else ""
     if steps and field in typed:
         at = int(steps[0])

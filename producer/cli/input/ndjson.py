@@ -1,4 +1,4 @@
-"""The NDJSON that is loaded: checked as a whole first, and kept packed till it is written."""
+"""The NDJSON to load: checked as a whole first, and kept packed until it is written."""
 
 from __future__ import annotations
 
@@ -12,14 +12,13 @@ from typing import IO, Any
 from tagsweep.producer.cli.input import errors
 from tagsweep.producer.cli.input.errors import WrongUse
 from tagsweep.worker.errors import InvalidJob, ItemError
-from tagsweep.worker.models import bulk_load
-from tagsweep.worker.models import ids as resources
+from tagsweep.worker.models import bulk_load, ids
 from tagsweep.worker.models.bulk_load import TagLinks, WorkspaceTags
 
 
 @dataclass(frozen=True, slots=True)
 class Links:
-    """A tag and some of the resources that are to carry it: sorted, distinct ids of one type."""
+    """A tag and resources that are to carry it: sorted, distinct ids of one type."""
 
     tenant: str
     name: str
@@ -29,7 +28,7 @@ class Links:
 
 @dataclass(frozen=True, slots=True)
 class Workspace:
-    """A workspace and its tags: (key, system or not) to value."""
+    """A workspace and its tags: the value by (key, whether it is a system tag)."""
 
     tenant: str
     name: str
@@ -37,7 +36,7 @@ class Workspace:
 
 
 class Spool:
-    """Valid entries in a temporary file, ids as 16 bytes each: read again without any check."""
+    """Valid entries in a temporary file, ids as 16 bytes each: read back without any check."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
@@ -46,20 +45,22 @@ class Spool:
         self.workspace_tags = 0
 
     def append(self, entry: TagLinks | WorkspaceTags) -> None:
-        """Keep ``entry``."""
+        """Add ``entry``."""
         self.lines += 1
         if isinstance(entry, WorkspaceTags):
             values = [[key, system, value] for (key, system), value in entry.values().items()]
             self.workspace_tags += len(values)
             self._write([entry.tenant, entry.workspace, values])
             return
-        lists = {number: _distinct(ids) for number, ids in entry.packed().items()}
-        self.links += sum(resources.count(ids) for ids in lists.values())
-        self._write([entry.tenant, entry.name, {number: len(ids) for number, ids in lists.items()}])
+        lists = {number: _distinct(packed) for number, packed in entry.packed().items()}
+        self.links += sum(ids.count(packed) for packed in lists.values())
+        self._write(
+            [entry.tenant, entry.name, {number: len(packed) for number, packed in lists.items()}]
+        )
         self._file.writelines(lists.values())
 
-    def read(self, most: int) -> Iterator[Links | Workspace]:
-        """Yield all that was kept, ``most`` links at a time."""
+    def read(self, limit: int) -> Iterator[Links | Workspace]:
+        """Yield everything that was added, up to ``limit`` links at a time."""
         self._file.seek(0)
         while line := self._file.readline():
             tenant, name, rest = json.loads(line)
@@ -69,7 +70,7 @@ class Spool:
                 continue
             yield Links(tenant, name)
             for number, length in rest.items():
-                for size in _sizes(length, most * resources.WIDTH):
+                for size in _sizes(length, limit * ids.WIDTH):
                     yield Links(tenant, name, int(number), self._file.read(size))
 
     def _write(self, head: list[Any]) -> None:
@@ -78,9 +79,9 @@ class Spool:
 
 @contextmanager
 def checked(lines: Iterable[bytes], where: str) -> Iterator[Spool]:
-    """Check all ``lines``, and yield what they hold.
+    """Check all ``lines`` and yield what they hold.
 
-    Raises WrongUse with the first faults, each with its line, where anything is wrong with any.
+    Raises WrongUse with the first errors, each with its line, if anything is wrong.
     """
     wrong: list[str] = []
     with TemporaryFile() as file:
@@ -90,26 +91,26 @@ def checked(lines: Iterable[bytes], where: str) -> Iterator[Spool]:
                 if line.strip():
                     spool.append(bulk_load.parse(_decoded(line)))
             except InvalidJob as invalid:
-                told = [_worded(error) for error in invalid.errors[: errors.MOST]]
-                wrong += [f"{where}, line {number}: {words}" for words in told]
+                reasons = [_worded(error) for error in invalid.errors[: errors.MAX_FAULTS]]
+                wrong += [f"{where}, line {number}: {reason}" for reason in reasons]
             except (ValueError, RecursionError) as error:
                 wrong.append(f"{where}, line {number}: not valid JSON: {_cause(error)}.")
-            if len(wrong) >= errors.MOST:
+            if len(wrong) >= errors.MAX_FAULTS:
                 break
         if wrong:
-            raise WrongUse(*wrong[: errors.MOST], "Nothing was loaded.")
+            raise WrongUse(*wrong[: errors.MAX_FAULTS], "Nothing was loaded.")
         yield spool
 
 
 def _decoded(line: bytes) -> object:
-    """Return the JSON of a line; a byte order mark stands where one file was put behind another."""
+    """Return the JSON of a line; a byte order mark is left where files were concatenated."""
     return json.loads(line.strip().decode("utf-8-sig"), object_pairs_hook=_object)
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     fields = dict(pairs)
     if len(fields) != len(pairs):
-        raise ValueError("a field stands twice in one object")
+        raise ValueError("a field occurs twice in one object")
     return fields
 
 
@@ -130,12 +131,12 @@ def _worded(error: ItemError) -> str:
     return f"{where}: {error['reason']}" if where else error["reason"]
 
 
-def _distinct(ids: bytes) -> bytes:
-    """Return the ids sorted, each once: the order in which the store takes them fastest."""
-    return b"".join(sorted(set(resources.slices(ids))))
+def _distinct(packed: bytes) -> bytes:
+    """Return the ids sorted, each once: the order that the store takes fastest."""
+    return b"".join(sorted(set(ids.slices(packed))))
 
 
-def _sizes(length: int, most: int) -> Iterator[int]:
-    """Yield the sizes of the slices, ``most`` bytes each, that make up ``length``."""
-    for at in range(0, length, most):
-        yield min(most, length - at)
+def _sizes(length: int, limit: int) -> Iterator[int]:
+    """Yield the sizes of the slices of up to ``limit`` bytes that make up ``length``."""
+    for at in range(0, length, limit):
+        yield min(limit, length - at)

@@ -14,9 +14,7 @@ Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout,
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only find out what would be changed.")]
 MaxAffected = Annotated[
     int | None,
-    typer.Option(
-        metavar="N", help="Change nothing at all where more than N items would be changed."
-    ),
+    typer.Option(metavar="N", help="Change nothing at all if more than N items would be changed."),
 ]
 #: one of the eight lists of resources
 Listed = Annotated[

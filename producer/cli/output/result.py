@@ -1,4 +1,4 @@
-"""What became of a job, told to a person or as JSON; and the status that the command exits with."""
+"""How a job ended, for people or as JSON; and the exit status of the command."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ from tagsweep.producer.cli.exit_status import FAILED
 from tagsweep.producer.cli.input import errors
 from tagsweep.producer.cli.output import terminal
 
-#: tags and errors that are told to a person
-MOST = 10
+#: tags and errors that are printed for people
+MAX_LINES = 10
 
 
-def tell_recorded(job_id: UUID, note: str | None, *, as_json: bool) -> None:
-    """Tell that the job is recorded and will be done; ``note``: what else is to be known."""
+def print_recorded(job_id: UUID, note: str | None, *, as_json: bool) -> None:
+    """Print that the job is recorded and will be done; ``note``: what else to tell people."""
     if as_json:
         terminal.document({"job_id": str(job_id), "status": "queued"})
     else:
-        terminal.tell(str(job_id))
+        terminal.write_line(str(job_id))
     if note:
         terminal.say(note)
 
 
-def tell(data: dict[str, Any], *, as_json: bool) -> int:
-    """Tell how the job ended; return the exit status: 0 only where it succeeded."""
+def print_ended(data: dict[str, Any], *, as_json: bool) -> int:
+    """Print how the job ended; return the exit status: 0 only if it succeeded."""
     if as_json:
         terminal.document(data)
     else:
         for line in _lines(data):
-            terminal.tell(line)
+            terminal.write_line(line)
     return 0 if data["status"] == "succeeded" else FAILED
 
 
@@ -50,9 +50,11 @@ def _lines(data: dict[str, Any]) -> list[str]:
 
 
 def _remaining(data: dict[str, Any]) -> list[str]:
-    """Tell of a job that selected all what carries the tags after it."""
+    """Return, for a job that selected everything, how much carries the tags after it."""
     left = data.get("remaining")
-    return [] if left is None else [f"  {counted(left, 'item')} still to be found there"]
+    if left is None:
+        return []
+    return [f"  {counted(left, 'item')} still {'carries' if left == 1 else 'carry'} the tags"]
 
 
 def tag(shown: dict[str, Any]) -> str:
@@ -65,7 +67,7 @@ def tag(shown: dict[str, Any]) -> str:
 
 
 def counted(number: int, noun: str) -> str:
-    """Return ``number`` with its ``noun``, in the plural where that is due."""
+    """Return ``number`` with its ``noun``, in the plural unless it is 1."""
     return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
@@ -75,9 +77,9 @@ def _error(error: dict[str, Any]) -> str:
 
 
 def _first(label: str, lines: list[str], hidden: int) -> list[str]:
-    more = len(lines) - MOST + hidden
-    told = [f"  {label}: {line}" for line in lines[:MOST]]
-    return [*told, f"  and {more:,} more"] if more > 0 else told
+    more = len(lines) - MAX_LINES + hidden
+    first = [f"  {label}: {line}" for line in lines[:MAX_LINES]]
+    return [*first, f"  and {more:,} more"] if more > 0 else first
 
 
 def _hidden_errors(data: dict[str, Any]) -> int:

@@ -1,4 +1,4 @@
-"""Where words go: results to stdout, and nothing else there; messages and bars to stderr."""
+"""Output: results, and nothing else, to stdout; messages and progress bars to stderr."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from rich.text import Text
 console = Console(stderr=True)
 
 #: characters in a line of a table
-WIDE = 200
+TABLE_WIDTH = 200
 
 
 def say(message: str) -> None:
-    """Tell ``message`` on stderr, above a bar that may be there."""
+    """Print ``message`` on stderr, above a progress bar if there is one."""
     console.print(message, markup=False, highlight=False, emoji=False, soft_wrap=True)
 
 
-def tell(line: str) -> None:
+def write_line(line: str) -> None:
     """Print a line of the result on stdout."""
     typer.echo(line)
 
@@ -44,12 +44,12 @@ def write(text: str) -> None:
 
 
 def pass_on(text: str) -> None:
-    """Print a piece of a result on stdout to the letter, as UTF-8."""
+    """Print a piece of a result on stdout exactly as it is, as UTF-8."""
     sys.stdout.buffer.write(text.encode())
 
 
 def is_abandoned() -> bool:
-    """Tell whether whoever read our stdout has gone, which a write alone would find out."""
+    """Return whether the reader of our stdout has gone, which otherwise only a write shows."""
     poll = select.poll()
     poll.register(sys.stdout.fileno(), 0)
     return bool(poll.poll(0))
@@ -58,7 +58,7 @@ def is_abandoned() -> bool:
 def table(head: list[str], rows: list[list[str]]) -> None:
     """Print ``rows`` on stdout, aligned; columns of numbers to the right.
 
-    A narrow terminal breaks the lines itself: an id that is folded cannot be copied.
+    Long lines are left to the terminal to break: an id that we had folded could not be copied.
     """
     shape = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for at, name in enumerate(head):
@@ -66,7 +66,7 @@ def table(head: list[str], rows: list[list[str]]) -> None:
         shape.add_column(name, justify="right" if numeric else "left", no_wrap=True)
     for row in rows:
         shape.add_row(*(Text(cell) for cell in row))
-    Console(width=WIDE).print(shape, soft_wrap=True)
+    Console(width=TABLE_WIDTH).print(shape, soft_wrap=True)
 
 
 class _Done(ProgressColumn):
@@ -79,9 +79,9 @@ class _Done(ProgressColumn):
 
 @contextmanager
 def bar(label: str) -> Iterator[Callable[[int, int | None, str], None]]:
-    """Show a bar on stderr while the block runs, if that is a terminal.
+    """Show a progress bar on stderr during the block, if that is a terminal.
 
-    Yields a function of how much is done, of how much (None: not known yet), and of the label.
+    Yields a function that updates it: how much is done, of how much (None: unknown), the label.
     """
     columns: list[Any] = [TextColumn("{task.description}"), BarColumn(), _Done()]
     columns.append(TimeRemainingColumn(compact=True))

@@ -20,14 +20,13 @@ from tagsweep.worker.models.jobs import (
     DeleteJob,
     DetachJob,
     Job,
+    parse_job,
 )
 
 #: more members than that has no object of any contract
 MOST_MEMBERS = 100
 #: of the batch delete contract
 MOST_TAGS, MOST_SYS_TAGS = 20, 1
-
-_WRONG_KIND = f"Must be one of {', '.join(KINDS)}."
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,15 +136,8 @@ def _out_of_bounds(given: Mapping[str, Any], name: str, most: int) -> list[ItemE
 
 def _job(value: Any, form: Form) -> Job:
     if not isinstance(value, dict):
-        return DetachJob.parse(value)  # its words for what is no object
-    own = {**value, "tenant": value.get("tenant", form.tenant)}
-    kind = own.pop("kind", None)
-    if kind is None:
-        reason = "This field is required."
-        raise InvalidJob([{"path": "/kind", "code": "required", "reason": reason}])
-    if not isinstance(kind, str) or kind not in KINDS:
-        raise InvalidJob([{"path": "/kind", "code": "invalid_choice", "reason": _WRONG_KIND}])
-    return KINDS[kind].parse(own)
+        return DetachJob.parse(value)  # raises what is wrong with anything but an object
+    return parse_job({**value, "tenant": value.get("tenant", form.tenant)})
 
 
 _DOORS = {"detach": _tagging, "attach": _tagging, "batch_delete": _batch_delete, "job": _job}

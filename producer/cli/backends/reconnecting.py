@@ -1,4 +1,4 @@
-"""Asking for a job that is recorded: a server that is away is waited for, not failed on."""
+"""Wait for a server that is away, while a job that is recorded is looked at."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ T = TypeVar("T")
 
 #: how long a server may be away
 PATIENCE_S = 600.0
-#: between two tries
+#: between two attempts
 PAUSE_S = 0.5
-#: what is so for good, whoever waits
+#: errors that waiting does not cure
 FINAL = (SchemaMismatch, SettingsError, WrongUse)
 
-RECORDED = "Job {id} is recorded and goes on"
-SHOWN = "`tagsweep jobs watch {id}` shows its end."
+RECORDED = "Job {id} is recorded and continues"
+SHOWN = "`tagsweep jobs watch {id}` shows how it ends."
 
 
 class Unfinished(TagsweepError):
-    """The job is recorded, and had not ended when the wait for it ended."""
+    """The job is recorded, and had not ended when the command stopped waiting."""
 
 
-def patiently(job_id: UUID, step: Callable[[], T], known: str = RECORDED) -> T:
-    """Return what ``step`` returns, however often it has to be tried.
+def until_available(job_id: UUID, step: Callable[[], T], known: str = RECORDED) -> T:
+    """Return what ``step`` returns, trying it again while a server is away.
 
-    That it has to is said once, and what is ``known`` of the job. Raises NoSuchJob, Forgotten; and
-    Unfinished where no more waiting helps.
+    Says so once, with what is ``known`` of the job. Raises NoSuchJob, Forgotten; Unfinished if
+    waiting longer does not help.
     """
     known = known.format(id=job_id)
     began: float | None = None
@@ -52,10 +52,10 @@ def patiently(job_id: UUID, step: Callable[[], T], known: str = RECORDED) -> T:
             if isinstance(error, FINAL) or (began is not None and now - began > PATIENCE_S):
                 raise Unfinished(f"{error} {known}: {SHOWN.format(id=job_id)}") from error
             if began is None:
-                terminal.say(f"{error} {known}; it is asked for again till it is there.")
+                terminal.say(f"{error} {known}; trying again until the server is back.")
                 began = now
             time.sleep(PAUSE_S)
             continue
         if began is not None:
-            terminal.say(f"Job {job_id} can be seen again.")
+            terminal.say(f"The server is back: job {job_id} can be seen again.")
         return result

@@ -1,4 +1,4 @@
-"""Transactions of commands: where the store is lost in one, it is told what is known of it."""
+"""Transactions of commands; if the store is lost in one, the error says what is known."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from tagsweep.worker.errors import NoSuchJob, Retryable, TagsweepError
 from tagsweep.worker.jobs import queries
 from tagsweep.worker.models.records import JobRecord
 
-NO_JOB = "There is no job {id}: `tagsweep jobs list` shows those there are."
-UNKNOWN = "Whether that was done with job {id} is not known here: `tagsweep jobs show {id}` tells."
+NO_JOB = "There is no job {id}: `tagsweep jobs list` shows the jobs there are."
+UNKNOWN = "It is not known whether that was done: `tagsweep jobs show {id}` tells."
 
 
 class CommitLost(Exception):
-    """The store was lost at the commit: whether it took place is not known here."""
+    """The store was lost during the commit: it is not known whether it took place."""
 
 
 @contextmanager
-def change() -> Iterator[Connection]:
-    """Open a transaction; raises CommitLost where only its end went wrong."""
+def opened() -> Iterator[Connection]:
+    """Open a transaction; raises CommitLost if only its commit failed."""
     committing = False
     try:
         with database.transaction() as connection:
@@ -36,20 +36,20 @@ def change() -> Iterator[Connection]:
 
 
 @contextmanager
-def steering(job_id: UUID) -> Iterator[Connection]:
-    """Open a transaction in which something is done with a job that is there."""
+def of_job(job_id: UUID) -> Iterator[Connection]:
+    """Open a transaction that changes an existing job; raises NoSuchJob."""
     try:
-        with change() as connection:
+        with opened() as connection:
             existing(connection, job_id)
             yield connection
     except CommitLost as lost:
         raise TagsweepError(f"{lost} {UNKNOWN.format(id=job_id)}") from lost
     except Retryable as error:
-        raise TagsweepError(f"{error} Nothing was done with job {job_id}.") from error
+        raise TagsweepError(f"{error} Job {job_id} was not changed.") from error
 
 
 def existing(connection: Connection, job_id: UUID) -> JobRecord:
-    """Return the job's record; raises NoSuchJob, in words for who typed the id."""
+    """Return the job's record; raises NoSuchJob, worded for whoever typed the id."""
     job = queries.find(connection, job_id)
     if job is None:
         raise NoSuchJob(NO_JOB.format(id=job_id))

@@ -1,0 +1,54 @@
+"""The lists of a job as Python callers give them: any iterable, or "*" for all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
+from typing import Any
+from uuid import UUID
+
+from tagsweep.worker.errors import InvalidJob
+from tagsweep.worker.models.fields import EVERY
+
+__all__ = ["EVERY", "Ids", "is_every", "plain", "size", "take", "texts"]
+
+#: ids of resources, or "*": all that carry the tags
+Ids = Iterable[str | UUID]
+
+
+def is_every(values: object) -> bool:
+    """Return whether ``values`` is "*", in place of a list."""
+    return isinstance(values, str) and values == EVERY
+
+
+def plain(values: Iterable[Any], name: str) -> list[Any]:
+    """Return the list ``name``, whose mappings are dicts as JSON needs them."""
+    return [dict(one) if isinstance(one, Mapping) else one for one in _iterable(values, name)]
+
+
+def texts(values: Ids, name: str) -> Iterator[Any]:
+    """Return an iterator over the list ``name``, whose UUIDs are text as in a message."""
+    return (str(one) if isinstance(one, UUID) else one for one in _iterable(values, name))
+
+
+def take(lists: Mapping[str, Iterator[Any]], limit: int) -> dict[str, list[Any]]:
+    """Take up to ``limit`` items in all from ``lists``, in their order; return those not empty."""
+    taken: dict[str, list[Any]] = {}
+    for name, items in lists.items():
+        if some := list(islice(items, limit)):
+            taken[name] = some
+            limit -= len(some)
+    return taken
+
+
+def size(lists: Mapping[str, list[Any]]) -> int:
+    """Return how many items ``lists`` have in all."""
+    return sum(map(len, lists.values()))
+
+
+def _iterable(values: Any, name: str) -> Iterable[Any]:
+    """Return ``values`` if they can be a list; a single text is a slip, not a list of letters."""
+    if isinstance(values, str | bytes) or not isinstance(values, Iterable):
+        reason = f'Expected a list of items but got type "{type(values).__name__}".'
+        raise InvalidJob([{"path": f"/{name}", "code": "not_a_list", "reason": reason}])
+    return values
