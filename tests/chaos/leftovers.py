@@ -9,7 +9,7 @@ from uuid import UUID
 from tagsweep.worker import database
 from tagsweep.worker.jobs import queries, recording
 from tagsweep.worker.models.records import ENDS
-from tagsweep.worker.tasks import starting
+from tagsweep.worker.tasks import start
 from tests.chaos.model import Errand, World
 from tests.servers.processes import wait_until
 from tests.support.driving import lists
@@ -62,4 +62,4 @@ def _record_and_split(errand: Errand) -> None:
     job_id, some = UUID(errand.id), lists(tables=errand.body["tables"])
     with database.transaction() as connection:
         recording.record_with_lists(connection, job_id, errand.job(), [some])
-        starting.start(connection, queries.lock(connection, job_id))
+        start.start(connection, queries.lock(connection, job_id))

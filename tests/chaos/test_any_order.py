@@ -23,7 +23,7 @@ from tagsweep.worker.events import relay
 from tagsweep.worker.models.ids import pack
 from tagsweep.worker.models.jobs import KINDS
 from tagsweep.worker.models.parts import Part
-from tagsweep.worker.tasks import acceptance, recovery, sweeping
+from tagsweep.worker.tasks import accept, parts, recover, sweep
 from tests.chaos import scale
 from tests.chaos.model import Errand, World
 from tests.servers import Postgres, Redis
@@ -67,7 +67,7 @@ def _whole(errand: Errand) -> list[Act]:
         reply_to=None,
         correlation_id=errand.id,
     )
-    return [partial(acceptance.accept, kind, delivery)]
+    return [partial(accept.accept, kind, delivery)]
 
 
 def _parts(errand: Errand, number: int = 3) -> list[Act]:
@@ -90,7 +90,7 @@ def _parts(errand: Errand, number: int = 3) -> list[Act]:
             reply_to=None,
             correlation_id=task_id,
         )
-        acts.append(partial(acceptance.accept_part, delivery))
+        acts.append(partial(parts.accept, delivery))
     return acts
 
 
@@ -127,12 +127,12 @@ class AnyOrder(RuleBasedStateMachine):
     @rule()
     def sweep(self) -> None:
         """Apply a chunk."""
-        sweeping.apply_next()
+        sweep.apply_next()
 
     @rule()
     def recover(self) -> None:
         """Recover."""
-        recovery.recover()
+        recover.run()
 
     @rule()
     def relay(self) -> None:
@@ -143,10 +143,10 @@ class AnyOrder(RuleBasedStateMachine):
         """Deliver what still waits, and check what has come of it all."""
         while self.waiting:
             self.waiting.pop()()
-        recovery.recover()
-        while sweeping.apply_next():
+        recover.run()
+        while sweep.apply_next():
             pass
-        recovery.recover()
+        recover.run()
         self.model.check(self.events.all())
 
 

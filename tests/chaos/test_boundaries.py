@@ -15,7 +15,7 @@ from tagsweep.worker.broker.delivery import Delivery
 from tagsweep.worker.events import relay
 from tagsweep.worker.jobs import control
 from tagsweep.worker.models.jobs import KINDS
-from tagsweep.worker.tasks import acceptance, recovery, sweeping
+from tagsweep.worker.tasks import accept, recover, sweep
 from tests.chaos import boundaries, scale
 from tests.chaos.model import Errand, World
 from tests.servers import Postgres, Redis
@@ -49,23 +49,21 @@ def world(
 def deliver(errand: Errand, *, again: bool = False) -> None:
     """Give the job's message to a worker."""
     kind = KINDS[errand.kind]
-    acceptance.accept(
-        kind, Delivery(kind.task, errand.id, (errand.body,), {}, again, None, errand.id)
-    )
+    accept.accept(kind, Delivery(kind.task, errand.id, (errand.body,), {}, again, None, errand.id))
 
 
 def _do(errand: Errand) -> None:
     deliver(errand)
-    while job := sweeping.apply_next():
+    while job := sweep.apply_next():
         if job.ended:
             relay.deliver(job.id)
 
 
 def _recover() -> None:
-    recovery.recover()
-    while sweeping.apply_next():  # not a time slice of them: on a busy machine one may not do
+    recover.run()
+    while sweep.apply_next():  # not a time slice of them: on a busy machine one may not do
         pass
-    recovery.recover()
+    recover.run()
 
 
 @pytest.mark.parametrize("size", [2, 10], ids=["one chunk", "three chunks"])
@@ -93,7 +91,7 @@ def test_a_crash_at_any_boundary_loses_and_doubles_nothing(
 
 
 def _sweep() -> None:
-    job = sweeping.apply_next()
+    job = sweep.apply_next()
     if job and job.ended:
         relay.deliver(job.id)
 
@@ -168,15 +166,15 @@ def test_ten_recoveries_at_once_do_each_step_once(world: tuple[World, RedisEvent
             deliver(errand)
     failures: list[BaseException] = []
 
-    def recover() -> None:
+    def work() -> None:
         try:
             while any(model.unfinished()):
-                recovery.recover()
-                sweeping.sweep()
+                recover.run()
+                sweep.run()
         except BaseException as error:  # noqa: BLE001  # told below
             failures.append(error)
 
-    threads = [threading.Thread(target=recover) for _ in range(10)]
+    threads = [threading.Thread(target=work) for _ in range(10)]
     for thread in threads:
         thread.start()
     for thread in threads:

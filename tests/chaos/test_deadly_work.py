@@ -11,7 +11,7 @@ from tagsweep.worker import database
 from tagsweep.worker.broker.app import BEGAN
 from tagsweep.worker.models.ids import pack
 from tagsweep.worker.models.records import ENDS
-from tagsweep.worker.tasks import recovery, sweeping
+from tagsweep.worker.tasks import recover, sweep
 from tests.chaos import boundaries, faulty, scale
 from tests.chaos.conftest import MakeStack
 from tests.chaos.model import World
@@ -69,7 +69,7 @@ def test_a_chunk_that_kills_is_given_up_and_all_others_are_done(
     fault = {"statement": DELETE, "values": {"tag": str(tag), "chunk": 3}, "whole": whole}
     job = _until_ended(stack, pending.id, fault)
     assert (job.status, job.removed, job.failed) == ("partial", 3_500, 500)
-    assert "died of it" in job.errors[0]["reason"]
+    assert "Workers crashed 5 times" in job.errors[0]["reason"]
     world.wait(seconds=30)
     world.check_stores()
     assert {one for _, _, one in stack.store.links(tenant)} == set(IDS[1_500:2_000])
@@ -85,7 +85,7 @@ def test_a_message_that_kills_is_given_up_and_its_job_failed(
     fault = {"statement": DELETE, "values": {"tag": str(tag)}, "whole": whole}
     job = _until_ended(stack, pending.id, fault)
     assert job.status == "failed"
-    assert "came back" in job.errors[0]["reason"]
+    assert "Workers crashed" in job.errors[0]["reason"]
     assert len(stack.store.links(tenant)) == 10
     (event,) = eventually(lambda: stack.events(pending.id))
     assert event["data"]["status"] == "failed"
@@ -101,7 +101,7 @@ def test_a_recorded_job_that_kills_is_given_up(stack: ServerStack) -> None:
     fault = {"statement": DELETE, "values": {"job_id": deadly.id}, "whole": False}
     job = _until_ended(stack, deadly.id, fault)
     assert job.status == "failed"
-    assert "died of it" in job.errors[0]["reason"]
+    assert "Workers crashed 5 times" in job.errors[0]["reason"]
     eventually(lambda: stack.store.job(other.id).status == "succeeded")
 
 
@@ -114,8 +114,8 @@ def _live_till_death(*fault: bytes) -> None:
 
     event.listen(database.engine(), "before_cursor_execute", die)
     try:
-        recovery.recover(BEGAN)
-        while sweeping.apply_next():
+        recover.run(BEGAN)
+        while sweep.apply_next():
             pass
     finally:
         event.remove(database.engine(), "before_cursor_execute", die)
@@ -141,5 +141,5 @@ def test_what_kills_is_given_up_on_sqlite_too(sqlite_store: Store, size: int) ->
     job = sqlite_store.job(job_id)
     assert deaths <= MOST_DEATHS
     assert (job.removed, job.failed) == ((size - 3, 3) if size > 3 else (0, 0))
-    assert "died of it" in job.errors[0]["reason"]
+    assert "Workers crashed 5 times" in job.errors[0]["reason"]
     assert driving.finish(beside)["counts"]["removed"] == size

@@ -22,7 +22,7 @@ from tagsweep.worker.models.tables import (
     set_aside,
     tag_link,
 )
-from tagsweep.worker.tasks import sweeping
+from tagsweep.worker.tasks import sweep
 from tests.servers import Postgres, RabbitMQ, Redis
 from tests.support import driving
 from tests.support.fixtures import configured
@@ -162,7 +162,7 @@ def test_an_event_that_waits_for_long_is_wrong(
 ) -> None:
     postgres_store.tag(tenant, "t")
     driving.opened(driving.detach_job(tenant, ["t"], tables=new_ids(3)))
-    assert sweeping.apply_next()
+    assert sweep.apply_next()
     with configured(database_url=postgres_store.url, events_url=redis_url):
         assert _wrong("events") == []
         with postgres_store.transaction() as connection:

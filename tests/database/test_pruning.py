@@ -9,7 +9,7 @@ from sqlalchemy import event, text
 
 from tagsweep.worker import database
 from tagsweep.worker.database import pruning
-from tagsweep.worker.tasks import sweeping
+from tagsweep.worker.tasks import sweep
 from tests.support import driving
 from tests.support.stack import eventually
 from tests.support.stores import Store, new_ids, new_tenant
@@ -45,29 +45,29 @@ def opened(store: Store, chunks: int) -> None:
 
 def test_a_snapshot_is_kept_while_chunks_follow_and_no_longer(postgres_store: Store) -> None:
     opened(postgres_store, chunks=3)
-    sweeping.apply_next()
+    sweep.apply_next()
     assert len(kept(postgres_store)) == 1
-    sweeping.apply_next()
+    sweep.apply_next()
     assert len(kept(postgres_store)) == 1
     eventually(lambda: not kept(postgres_store), seconds=5)
-    assert sweeping.apply_next()
+    assert sweep.apply_next()
     assert kept(postgres_store) == []  # the last one has nothing behind it
 
 
 def test_the_server_may_end_it_at_any_time(postgres_store: Store) -> None:
     opened(postgres_store, chunks=3)
-    sweeping.apply_next()
+    sweep.apply_next()
     with postgres_store.transaction() as connection:
         connection.execute(text(f"SELECT pg_terminate_backend(pid) FROM ({_KEPT}) AS kept"))
     eventually(lambda: not kept(postgres_store))
     pruning._since = 0.0
-    jobs = [sweeping.apply_next(), sweeping.apply_next()]
+    jobs = [sweep.apply_next(), sweep.apply_next()]
     assert [job.status for job in jobs if job] == ["running", "succeeded"]
 
 
 def test_a_small_job_keeps_none(postgres_store: Store) -> None:
     opened(postgres_store, chunks=1)
-    assert sweeping.apply_next()
+    assert sweep.apply_next()
     assert kept(postgres_store) == []
 
 
@@ -80,7 +80,7 @@ def test_only_what_is_told_waits_for_the_disk(postgres_store: Store) -> None:
 
     event.listen(database.engine(), "commit", note)
     try:
-        ends = [sweeping.apply_next() for _ in range(3)]
+        ends = [sweep.apply_next() for _ in range(3)]
     finally:
         event.remove(database.engine(), "commit", note)
     assert [job.ended for job in ends if job] == [False, False, True]

@@ -15,7 +15,7 @@ from tagsweep.worker.broker import canvas
 from tagsweep.worker.broker.delivery import Delivery
 from tagsweep.worker.events import relay
 from tagsweep.worker.models.jobs import DetachJob
-from tagsweep.worker.tasks import acceptance, recovery, sweeping
+from tagsweep.worker.tasks import accept, dead_letters, recover, sweep
 from tests.chaos import boundaries
 from tests.servers import Postgres, Redis
 from tests.support import driving
@@ -81,8 +81,8 @@ def caller(
 
 
 def _recover() -> None:
-    recovery.recover()
-    while sweeping.apply_next():
+    recover.run()
+    while sweep.apply_next():
         pass
     relay.deliver()
 
@@ -96,12 +96,10 @@ def test_a_crash_at_any_boundary_loses_no_callback_and_changes_no_id(
         delivery, crashed = caller.delivery(tenant), False
         with boundaries.at(number, boundaries.die):
             try:
-                acceptance.accept(DetachJob, delivery)
+                accept.accept(DetachJob, delivery)
             except boundaries.Died:
                 crashed = True
-        acceptance.accept(
-            DetachJob, caller.delivery(tenant, redelivered=True, job_id=delivery.task_id)
-        )
+        accept.accept(DetachJob, caller.delivery(tenant, redelivered=True, job_id=delivery.task_id))
         _recover()
         sent = caller.sent(delivery.task_id)
         assert {task for task, _ in sent} == {"done", "also"}, f"at boundary {number}"
@@ -115,7 +113,7 @@ def test_a_crash_at_any_boundary_loses_no_callback_and_changes_no_id(
 
 def test_a_job_that_is_given_up_calls_the_errback(caller: Caller, tenant: str) -> None:
     delivery = caller.delivery(tenant)
-    acceptance.give_up(UUID(delivery.task_id), "It cannot be done.", delivery)
+    dead_letters.fail(UUID(delivery.task_id), "It cannot be done.", delivery)
     ((task, _),) = caller.sent(delivery.task_id)
     assert task == "failed"
     assert b"JobFailed" in caller.results(delivery.task_id)
@@ -129,7 +127,7 @@ def test_the_result_is_stored_first_and_a_callback_that_cannot_be_sent_is_tried_
     job_id = driving.record(job, UUID(delivery.task_id))
     with monkeypatch.context() as patch:
         patch.setattr(canvas, "_send", _refuse)
-        acceptance.accept(DetachJob, delivery)
+        accept.accept(DetachJob, delivery)
         assert b"SUCCESS" in caller.results(delivery.task_id)
         assert not caller.sent(delivery.task_id)
         (row,) = caller.store.outbox(job_id)

@@ -11,7 +11,7 @@ from tagsweep.worker.errors import NoSuchJob
 from tagsweep.worker.jobs import control, lifecycle, scheduling
 from tagsweep.worker.models.records import JobRecord
 from tagsweep.worker.store import KINDS
-from tagsweep.worker.tasks import sweeping
+from tagsweep.worker.tasks import sweep
 from tests.support import driving
 from tests.support.stores import Store, counts, new_ids
 
@@ -40,9 +40,9 @@ def test_before_it_is_split_a_job_ends_with_nothing_done(store: Store, tenant: s
 
 def test_in_the_middle_what_is_done_stays_done(store: Store, tenant: str) -> None:
     job_id = _three_chunks(store, tenant)
-    sweeping.apply_next()
+    sweep.apply_next()
     assert _cancel(job_id).status == "cancelled"
-    assert sweeping.apply_next() is None
+    assert sweep.apply_next() is None
     done = driving.finish(job_id)
     assert done["counts"] == counts(total=6, removed=2, unprocessed=4)
     assert [tag["name"] for tag in done["tags"]] == ["legacy"]
@@ -67,8 +67,8 @@ def test_where_the_chunk_in_hand_was_the_last_the_job_has_succeeded(
     postgres_store: Store, tenant: str
 ) -> None:
     job_id = _three_chunks(postgres_store, tenant)
-    sweeping.apply_next()
-    sweeping.apply_next()
+    sweep.apply_next()
+    sweep.apply_next()
     with database.transaction() as connection:
         claimed = scheduling.claim(connection)
         assert claimed is not None

@@ -12,7 +12,7 @@ from tagsweep.worker import database
 from tagsweep.worker.jobs import lifecycle, scheduling
 from tagsweep.worker.models.records import Chunk, JobRecord
 from tagsweep.worker.store import KINDS
-from tagsweep.worker.tasks import sweeping
+from tagsweep.worker.tasks import sweep
 from tests.support import driving
 from tests.support.locks import wait_for_waiting
 from tests.support.stores import (
@@ -32,15 +32,15 @@ def _two_chunks(store: Store, tenant: str) -> UUID:
 
 def test_the_last_chunk_closes_the_job(store: Store, tenant: str) -> None:
     job_id = _two_chunks(store, tenant)
-    first = sweeping.apply_next()
+    first = sweep.apply_next()
     assert first is not None
     assert (first.status, first.open) == ("running", 1)
     assert store.outbox(job_id) == []
-    last = sweeping.apply_next()
+    last = sweep.apply_next()
     assert last is not None
     assert (last.status, last.open, last.ends) == ("succeeded", 0, 1)
     assert len(store.outbox(job_id)) == 1
-    assert sweeping.apply_next() is None
+    assert sweep.apply_next() is None
 
 
 def test_two_that_close_the_last_two_chunks_at_once_end_the_job_once(
@@ -49,7 +49,7 @@ def test_two_that_close_the_last_two_chunks_at_once_end_the_job_once(
     job_id = _two_chunks(postgres_store, tenant)
 
     def close_the_other() -> JobRecord | None:
-        return sweeping.apply_next()
+        return sweep.apply_next()
 
     with ThreadPoolExecutor(1) as pool:
         with database.transaction() as connection:
@@ -76,7 +76,7 @@ def test_ten_workers_at_once_apply_each_chunk_once(store: Store, tenant: str) ->
 
     def work(_: int) -> int:
         applied = 0
-        while sweeping.apply_next():
+        while sweep.apply_next():
             applied += 1
         return applied
 
@@ -102,7 +102,7 @@ def test_two_jobs_of_the_same_links_remove_each_of_them_once(
             claimed = scheduling.claim(connection)
             assert claimed is not None
             _apply(connection, *claimed)
-            other = pool.submit(sweeping.apply_next)
+            other = pool.submit(sweep.apply_next)
             wait_for_waiting(postgres_store)
         other.result(timeout=30)
     ends = [driving.finish(job_id) for job_id in jobs]

@@ -19,7 +19,7 @@ from tagsweep.worker.models.jobs import DeleteJob, DetachJob
 from tagsweep.worker.models.tables import job as jobs
 from tagsweep.worker.models.tables import tag_link
 from tagsweep.worker.models.views import OUTCOMES
-from tagsweep.worker.tasks import sweeping
+from tagsweep.worker.tasks import sweep
 from tests.store.test_model import (
     Delete,
     Detach,
@@ -191,7 +191,7 @@ def test_only_what_is_asked_for_is_told(store: Store, tenant: str) -> None:
     store.tag(tenant, "t", tables=ids[:5])
     driving.chunk_size(4)
     job_id = driving.opened(driving.detach_job(tenant, ["t"], tables=ids))
-    sweeping.apply_next()
+    sweep.apply_next()
     outcomes = [row["outcome"] for row in receipts.read(job_id, "unprocessed", "removed")]
     assert outcomes.count("unprocessed") == 16
     assert "absent" not in outcomes

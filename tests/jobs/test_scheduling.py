@@ -7,7 +7,7 @@ from uuid import UUID
 
 from tagsweep.worker import database
 from tagsweep.worker.jobs import scheduling
-from tagsweep.worker.tasks import sweeping
+from tagsweep.worker.tasks import sweep
 from tests.support import driving
 from tests.support.stores import Store, new_ids, new_tenant
 
@@ -21,7 +21,7 @@ def _opened(store: Store, tenant: str, chunks: int) -> UUID:
 
 def _next() -> UUID | None:
     """Apply the chunk whose turn it is; return its job."""
-    job = sweeping.apply_next()
+    job = sweep.apply_next()
     _let_the_clock_tick()
     return job.id if job else None
 
@@ -98,6 +98,6 @@ def test_chunks_of_a_job_are_served_in_their_order(store: Store, tenant: str) ->
             claimed = scheduling.claim(connection)
         assert claimed is not None
         seen.append(claimed[1].number)
-        sweeping.apply_next()
+        sweep.apply_next()
     assert seen == [0, 1, 2, 3, 4]
     assert store.job(job_id).status == "succeeded"

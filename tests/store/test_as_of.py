@@ -9,7 +9,7 @@ import pytest
 from tagsweep.worker import database
 from tagsweep.worker.jobs import parts, queries, recording, scheduling
 from tagsweep.worker.store import delete, detach
-from tagsweep.worker.tasks import starting
+from tagsweep.worker.tasks import start
 from tests.support import driving, receipts
 from tests.support.stores import Store, counts, new_ids
 
@@ -80,7 +80,7 @@ def test_the_time_of_acceptance_is_that_of_recording_not_of_the_transaction_s_st
         postgres_store.tag(tenant, "legacy", tables=ids)
         recording.record(connection, job_id, job)
         recorded = queries.lock(connection, job_id)
-        starting.start(connection, recorded, parts.lists_of(job))
+        start.start(connection, recorded, parts.lists_of(job))
     assert driving.finish(job_id)["counts"] == counts(total=1, removed=1)
 
 

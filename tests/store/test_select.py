@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 
 from tagsweep.worker import database
-from tagsweep.worker.chunks import attempts, poison
+from tagsweep.worker.chunks import poison
 from tests.support import driving
 from tests.support.driving import delete_job, detach_job
 from tests.support.stores import (
@@ -227,7 +227,7 @@ def test_a_range_that_kills_is_given_up_item_by_item(store: Store, tenant: str) 
     with database.transaction() as connection:
         poison.alert(connection)
     for _ in range(poison.MOST_TRIES):
-        attempts.count(f"chunk {job_id} 0")
+        poison.count(f"chunk {job_id} 0")
     done = driving.finish(job_id)
     assert (done["counts"], done["remaining"]) == (counts(total=5, failed=5), 5)
     assert driving.retry(job_id)["counts"] == counts(total=5, removed=5)

@@ -18,7 +18,7 @@ from tagsweep.worker.models.jobs import (
     Job,
 )
 from tagsweep.worker.models.records import Lists
-from tagsweep.worker.tasks import starting, sweeping
+from tagsweep.worker.tasks import start, sweep
 
 
 def chunk_size(most: int) -> None:
@@ -79,7 +79,7 @@ def record_parts(job: Job, lists: Iterable[Lists]) -> UUID:
 def split(job_id: UUID, *, at_once: bool = False) -> None:
     """Split a job that is recorded; ``at_once``: apply it where it has but one chunk."""
     with database.transaction() as connection:
-        starting.start(connection, queries.lock(connection, job_id), at_once=at_once)
+        start.start(connection, queries.lock(connection, job_id), at_once=at_once)
 
 
 def opened(job: Job) -> UUID:
@@ -95,7 +95,7 @@ def run(job: Job) -> dict[str, Any]:
     with database.transaction() as connection:
         recording.record(connection, job_id, job)
         recorded = queries.lock(connection, job_id)
-        starting.start(connection, recorded, parts.lists_of(job))
+        start.start(connection, recorded, parts.lists_of(job))
     return finish(job_id)
 
 
@@ -107,7 +107,7 @@ def run_recorded(job_id: UUID) -> dict[str, Any]:
 
 def step() -> None:
     """Apply the chunk whose turn it is."""
-    assert sweeping.apply_next(), "no chunk is open"
+    assert sweep.apply_next(), "no chunk is open"
 
 
 def cancel(job_id: UUID) -> dict[str, Any]:
@@ -127,7 +127,7 @@ def retry(job_id: UUID | str) -> dict[str, Any]:
 
 def finish(job_id: UUID) -> dict[str, Any]:
     """Apply whatever is open; return the job's completion data."""
-    while sweeping.apply_next():
+    while sweep.apply_next():
         pass
     found = event(job_id)
     assert found is not None, "the job has not ended"

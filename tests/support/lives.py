@@ -10,7 +10,7 @@ from tagsweep.worker import database
 from tagsweep.worker.errors import NothingToRetry
 from tagsweep.worker.jobs import control
 from tagsweep.worker.models.jobs import Job
-from tagsweep.worker.tasks import sweeping
+from tagsweep.worker.tasks import sweep
 from tests.chaos import boundaries
 from tests.support import driving, receipts
 from tests.support.stores import Store
@@ -29,11 +29,11 @@ def do(step: str, store: Store, job_id: UUID) -> None:
     """Let one of ``steps`` happen to a job."""
     kind, _, number = step.partition(" ")
     if kind == "sweep":
-        sweeping.apply_next()
+        sweep.apply_next()
     elif kind == "die" and store.engine.dialect.name != "sqlite":  # there only a process can die
         with boundaries.at(int(number), boundaries.die):
             try:
-                sweeping.apply_next()
+                sweep.apply_next()
             except boundaries.Died:
                 return
     elif kind == "cancel":
@@ -60,6 +60,6 @@ def through(store: Store, job: Job, happens: list[str]) -> list[receipts.Entry]:
         receipts.agrees(store, job_id)
         do(step, store, job_id)
     receipts.agrees(store, job_id)
-    while sweeping.apply_next():
+    while sweep.apply_next():
         receipts.agrees(store, job_id)
     return receipts.agrees(store, job_id)

@@ -16,7 +16,7 @@ from tagsweep.worker.models import views
 from tagsweep.worker.models.tables import chunk, job
 from tagsweep.worker.models.tables.types import ago
 from tagsweep.worker.store.detach import Detach
-from tagsweep.worker.tasks import recovery, starting, sweeping
+from tagsweep.worker.tasks import recover, start, sweep
 from tests.support import driving
 from tests.support.stores import (
     Store,
@@ -76,7 +76,7 @@ def test_a_chunk_that_is_refused_holds_up_neither_its_job_nor_others(
     others = _opened(postgres_store, other, new_ids(2))
     driving.step()
     assert postgres_store.job(others).status == "succeeded"
-    assert sweeping.apply_next() is None  # the job has a pause too
+    assert sweep.apply_next() is None  # the job has a pause too
     with postgres_store.transaction() as connection:
         connection.execute(update(job).values(retry_at=None))
     for _ in range(3):  # the others of it; the refused one is not due yet
@@ -136,7 +136,7 @@ def test_a_start_that_is_refused_is_tried_again(postgres_store: Store, tenant: s
     postgres_store.tag(tenant, "legacy", tables=ids)
     job_id = driving.record(driving.detach_job(tenant, ["legacy"], tables=ids))
     _refuse(postgres_store, "job", "UPDATE", "42501", "NEW.status <> 'queued'")
-    starting.start_recorded(job_id)
+    start.start_recorded(job_id)
     row = postgres_store.job(job_id)
     assert (row.status, row.tries) == ("queued", 1)
     with database.reading() as connection:
@@ -145,7 +145,7 @@ def test_a_start_that_is_refused_is_tried_again(postgres_store: Store, tenant: s
     assert [str(job_id) in one.what and "not now" in one.what for one in wrong] == [True]
     _relent(postgres_store, "job")
     _due(postgres_store)
-    recovery._split()
+    recover._split()
     assert driving.finish(job_id)["counts"] == counts(total=3, removed=3)
 
 
@@ -157,7 +157,7 @@ def test_when_one_gets_on_all_that_wait_for_the_same_are_tried_at_once(
     _refuse(postgres_store, "tag_link", "DELETE", "53200")
     for _ in jobs:
         driving.step()
-    assert sweeping.apply_next() is None
+    assert sweep.apply_next() is None
     _relent(postgres_store, "tag_link")
     with postgres_store.transaction() as connection:
         for table, column in ((job, job.c.id), (chunk, chunk.c.job_id)):
@@ -187,12 +187,12 @@ def test_what_is_refused_of_the_report_costs_the_report_not_the_job(
     _refuse(postgres_store, "tag", "UPDATE", code)
     job_id = driving.record(driving.detach_job(tenant, ["legacy"], tables=ids))
     if at_once:
-        starting.start_recorded(job_id)
+        start.start_recorded(job_id)
     else:
         driving.split(job_id)
     began = time.monotonic()
     while postgres_store.job(job_id).status == "running" and time.monotonic() - began < 5:
-        sweeping.apply_next()
+        sweep.apply_next()
     data = driving.finish(job_id)
     assert (data["status"], data["counts"]) == ("partial", counts(total=3, removed=3))
     assert [one["code"] for one in data["errors"]] == ["report_refused"]
@@ -210,7 +210,7 @@ def test_an_error_of_our_own_is_given_up_at_the_fifth_time(
         raise ZeroDivisionError("a bug")
 
     monkeypatch.setattr(Detach, "apply", broken)
-    for _ in range(sweeping.MOST_FAULTS):
+    for _ in range(sweep.MOST_FAULTS):
         driving.step()
         _due(store)
     data = driving.finish(job_id)
@@ -228,7 +228,7 @@ def test_on_sqlite_too_a_table_that_is_missing_fails_nothing(
         connection.execute(text("ALTER TABLE removal RENAME TO away"))
     driving.step()
     assert "no such table" in _shown(job_id)["waiting"]
-    assert sweeping.apply_next() is None
+    assert sweep.apply_next() is None
     with sqlite_store.transaction() as connection:
         connection.execute(text("ALTER TABLE away RENAME TO removal"))
     _due(sqlite_store)

@@ -9,7 +9,7 @@ import pytest
 
 from tagsweep.worker.broker.delivery import Delivery
 from tagsweep.worker.models.jobs import DetachJob
-from tagsweep.worker.tasks import acceptance, dead_letters
+from tagsweep.worker.tasks import accept, dead_letters
 from tests.support import driving
 from tests.support.stores import Store, counts, new_ids
 
@@ -37,7 +37,7 @@ def deadly(monkeypatch: pytest.MonkeyPatch) -> None:
     def die(*_: Any, **__: Any) -> None:
         raise WorkerDied
 
-    monkeypatch.setattr(acceptance, "_accept", die)
+    monkeypatch.setattr(accept, "_accept", die)
 
 
 @pytest.mark.usefixtures("deadly")
@@ -45,9 +45,9 @@ def test_after_five_redeliveries_the_job_ends_failed(store: Store, tenant: str) 
     job_id, body = uuid4(), {"tenant": tenant, "names": ["legacy"]}
     for redelivered in (False, True, True, True, True, True):
         with pytest.raises(WorkerDied):
-            acceptance.accept(DetachJob, _delivery(job_id, body, redelivered=redelivered))
+            accept.accept(DetachJob, _delivery(job_id, body, redelivered=redelivered))
     assert store.job(job_id) is None
-    acceptance.accept(DetachJob, _delivery(job_id, body, redelivered=True))
+    accept.accept(DetachJob, _delivery(job_id, body, redelivered=True))
     event = driving.event(job_id)
     assert event is not None
     assert event["id"] == f"{job_id}.1"
@@ -55,7 +55,7 @@ def test_after_five_redeliveries_the_job_ends_failed(store: Store, tenant: str) 
     assert event["data"]["tenant"] == tenant
     assert event["data"]["counts"] == counts()
     assert [error["code"] for error in event["data"]["errors"]] == ["gave_up"]
-    acceptance.accept(DetachJob, _delivery(job_id, body, redelivered=True))
+    accept.accept(DetachJob, _delivery(job_id, body, redelivered=True))
     assert len(store.outbox(job_id)) == 1
 
 
@@ -64,7 +64,7 @@ def test_a_message_that_comes_again_a_few_times_is_done(store: Store, tenant: st
     store.tag(tenant, "legacy", tables=ids)
     job_id, body = uuid4(), {"tenant": tenant, "names": ["legacy"], "tables": ids}
     for redelivered in (True, True, True, True, True):
-        acceptance.accept(DetachJob, _delivery(job_id, body, redelivered=redelivered))
+        accept.accept(DetachJob, _delivery(job_id, body, redelivered=redelivered))
     data = driving.finish(job_id)
     assert data["counts"] == counts(total=2, removed=2)
     assert len(store.outbox(job_id)) == 1
@@ -78,7 +78,7 @@ def test_a_job_that_has_begun_goes_on_though_its_message_is_given_up(
     driving.chunk_size(2)
     job_id, body = uuid4(), {"tenant": tenant, "names": ["legacy"], "tables": ids}
     for redelivered in (False, *[True] * 7):
-        acceptance.accept(DetachJob, _delivery(job_id, body, redelivered=redelivered))
+        accept.accept(DetachJob, _delivery(job_id, body, redelivered=redelivered))
     assert store.job(job_id).status == "running"
     assert driving.finish(job_id)["counts"] == counts(total=4, removed=4)
 
@@ -89,12 +89,12 @@ def test_a_fault_that_nobody_expected_ends_the_job_at_its_fifth_time_and_is_told
     def fail(*_: Any, **__: Any) -> None:
         raise ZeroDivisionError("in the middle")
 
-    monkeypatch.setattr(acceptance, "_accept", fail)
+    monkeypatch.setattr(accept, "_accept", fail)
     job_id, body = uuid4(), {"tenant": tenant, "names": ["legacy"]}
     delivery = _delivery(job_id, body, redelivered=False)
     for given_up in (False, False, False, False, True):
         with pytest.raises(ZeroDivisionError) as raised:
-            acceptance.accept(DetachJob, delivery)
+            accept.accept(DetachJob, delivery)
         assert dead_letters.give_up(delivery, raised.value) is given_up
     event = driving.event(job_id)
     assert event is not None

@@ -14,7 +14,7 @@ from tagsweep.worker import database
 from tagsweep.worker.broker import sending
 from tagsweep.worker.models.events import STREAM
 from tagsweep.worker.models.tables import outbox
-from tagsweep.worker.tasks import recovery, starting, sweeping
+from tagsweep.worker.tasks import recover, start, sweep
 from tests.support import driving
 from tests.support.fixtures import configured
 from tests.support.stack import Stack, eventually
@@ -49,7 +49,7 @@ def _recorded(store: Store, tenant: str, how_many: int = 4) -> UUID:
 
 def test_a_job_that_was_only_recorded_is_split(wired: Store, tenant: str, redis_url: str) -> None:
     job_id = _recorded(wired, tenant)
-    recovery.recover()
+    recover.run()
     assert wired.job(job_id).status == "succeeded"
     assert driving.finish(job_id)["counts"] == counts(total=4, removed=4)
     assert _published(redis_url) == 1
@@ -60,9 +60,9 @@ def test_open_chunks_without_a_message_get_one(wired: Store, tenant: str) -> Non
     job_id = _recorded(wired, tenant)
     driving.split(job_id)
     assert sending.sweeps_waiting() == 0
-    recovery.recover()
+    recover.run()
     assert sending.sweeps_waiting() > 0
-    sweeping.sweep()
+    sweep.run()
     assert wired.job(job_id).status == "succeeded"
 
 
@@ -70,7 +70,7 @@ def test_however_often_only_a_few_sweeps_wait(wired: Store, tenant: str) -> None
     driving.chunk_size(1)
     driving.split(_recorded(wired, tenant, 50))
     for _ in range(30):
-        recovery.recover()
+        recover.run()
     assert 0 < sending.sweeps_waiting() <= 8
 
 
@@ -80,17 +80,17 @@ def test_an_event_that_was_left_behind_is_published(
     job_id = _recorded(wired, tenant)
     driving.split(job_id, at_once=True)
     assert _published(redis_url) == 0
-    recovery.recover()
+    recover.run()
     (row,) = wired.outbox(job_id)
     assert row.published_at is not None
     assert row.answered_at is not None
     assert _published(redis_url) == 1
-    recovery.recover()
+    recover.run()
     assert _published(redis_url) == 1
 
 
 def test_where_nothing_stands_open_nothing_happens(wired: Store, redis_url: str) -> None:
-    recovery.recover()
+    recover.run()
     assert wired.outbox() == []
     with redis.Redis.from_url(redis_url) as client:
         assert client.llen("tagsweep.sweep") == 0
@@ -105,10 +105,10 @@ def test_ten_recoveries_at_once_do_no_harm(wired: Store, tenant: str, redis_url:
     unpublished = _recorded(wired, tenant, 2)
     driving.split(unpublished, at_once=True)
     with ThreadPoolExecutor(10) as pool:
-        list(pool.map(lambda _: recovery.recover(), range(10)))
-    while sweeping.apply_next():
+        list(pool.map(lambda _: recover.run(), range(10)))
+    while sweep.apply_next():
         pass
-    recovery.recover()
+    recover.run()
     jobs = [*split, *recorded, unpublished]
     for job_id in jobs:
         assert wired.job(job_id).ends == 1
@@ -121,7 +121,7 @@ def test_ten_recoveries_at_once_do_no_harm(wired: Store, tenant: str, redis_url:
 def test_starting_a_recorded_job_twice_is_starting_it_once(wired: Store, tenant: str) -> None:
     job_id = _recorded(wired, tenant)
     for _ in range(2):
-        starting.start_recorded(job_id)
+        start.start_recorded(job_id)
     assert wired.job(job_id).ends == 1
 
 
@@ -141,10 +141,10 @@ def test_an_event_published_again_has_the_same_id(
     wired: Store, tenant: str, redis_url: str
 ) -> None:
     job_id = _recorded(wired, tenant)
-    recovery.recover()
+    recover.run()
     with database.transaction() as connection:
         connection.execute(update(outbox).values(published_at=None))
-    recovery.recover()
+    recover.run()
     with redis.Redis.from_url(redis_url) as client:
         entries = [fields[b"data"] for _, fields in client.xrange(STREAM)]
     assert len(entries) == 2

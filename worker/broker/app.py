@@ -13,7 +13,6 @@ from tagsweep.worker import settings
 from tagsweep.worker.broker import names
 from tagsweep.worker.broker.amqp.queues import Queue
 from tagsweep.worker.broker.redis import client
-from tagsweep.worker.models.jobs import KINDS
 from tagsweep.worker.settings import (
     AMQP,
     REDIS,
@@ -25,7 +24,7 @@ from tagsweep.worker.settings import (
 
 #: what names.py calls them with the default namespace
 SWEEPS, PARTS = "tagsweep.sweep", "tagsweep.parts"
-TASKS = (*KINDS, "parts", "sweep", "recover", "control")
+TASKS = ("accept", "parts", "sweep", "recover", "control")
 #: set while a worker runs in this process: only then does anybody hear what memory:// carries
 embedded_worker = threading.Event()
 #: set when a pool process of this worker has died with a task in hand

@@ -1,27 +1,29 @@
-"""After a worker has died: count for a while how often each step is tried, and give up what kills.
+"""Count attempts of steps that may kill their worker, and give up those that keep doing so.
 
-A sweep does not come again, so no broker counts the deaths that a chunk causes. Each count is a
-commit of its own, made before the step; so it is made only while an alarm stands.
+A message that is redelivered is counted whenever it is. A chunk's sweep is not redelivered, so no
+broker counts the crashes that a chunk causes: after a crash, all workers count each step for a
+minute. Each count is a commit of its own, made before the step.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from functools import wraps
 from typing import ParamSpec, TypeVar
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, delete, select, update
 
 from tagsweep.worker import database
-from tagsweep.worker.chunks import attempts
-from tagsweep.worker.models.tables import alarm
+from tagsweep.worker.database.dialects import upsert
+from tagsweep.worker.errors import Retryable
+from tagsweep.worker.models.tables import alarm, attempt
 from tagsweep.worker.models.tables.types import ago, clock
 
-#: a step that was tried so often, and whose worker died each time, is not tried again
+#: a step during which so many workers crashed is not tried again
 MOST_TRIES = 5
-#: how long an alarm stands
+#: seconds that steps are counted after a crash
 ALARM_S = 60
 
 P = ParamSpec("P")
@@ -29,54 +31,71 @@ T = TypeVar("T")
 
 
 class Uncounted(Exception):
-    """The step is to be counted first."""
+    """The step has to be counted first."""
 
     def __init__(self, step: str) -> None:
         self.step = step
         super().__init__(step)
 
 
-#: the step that was counted before its transaction, and how often by now
+#: the step that was counted before its transaction, and its attempts by now
 _before: ContextVar[tuple[str, int] | None] = ContextVar("_before", default=None)
 
 
+def count(step: str) -> int:
+    """Count one more attempt at ``step``; return how many there were.
+
+    In a transaction of its own: the count must outlive that of the step.
+    """
+    with database.transaction() as connection:
+        once_more = {"attempts": attempt.c.attempts + 1, "seen_at": clock()}
+        statement = upsert(connection, attempt, once_more).values(task_id=step, attempts=1)
+        return int(connection.execute(statement.returning(attempt.c.attempts)).scalar_one())
+
+
+def survived(step: str) -> None:
+    """Count one attempt less, if the store can be reached: it failed, but the worker lives."""
+    less = update(attempt).where(attempt.c.task_id == step)
+    with suppress(Retryable), database.transaction() as connection:
+        connection.execute(less.values(attempts=attempt.c.attempts - 1))
+
+
 def alert(connection: Connection) -> None:
-    """Let all workers count each step before they try it, for ALARM_S seconds from now."""
+    """Make all workers count each step before they try it, for ALARM_S seconds from now."""
     connection.execute(update(alarm).values(until=ago(-ALARM_S)))
 
 
-def stands(connection: Connection) -> bool:
-    """Tell whether steps are to be counted now."""
+def _is_alert(connection: Connection) -> bool:
     return connection.execute(select(alarm.c.id).where(alarm.c.until > clock())).first() is not None
 
 
 @contextmanager
 def counted(connection: Connection, step: str) -> Iterator[bool]:
-    """Do the block as one try of ``step``, which the caller's transaction holds against all others.
+    """Do the block as one attempt at ``step``, which the caller's transaction has locked.
 
-    Yields True where it has killed its workers too often: then it must not be tried. A step that
-    ends, however it ends, has killed nobody. The transaction is one that is done ``patiently``.
+    Yields True if the step has crashed its workers too often: then it must not be tried. A step
+    that ends, however it ends, has crashed no worker. The transaction must be ``count_first``'s.
     """
-    if not stands(connection):
+    if not _is_alert(connection):
         yield False
         return
-    beside = not database.is_alone(connection)
-    tries = attempts.count(step) if beside else _counted_before(step)
+    separately = not database.is_alone(connection)
+    tries = count(step) if separately else _counted_before(step)
     try:
         yield tries > MOST_TRIES
     except Exception:
-        if beside:
-            attempts.nobody_died(step)
+        if separately:
+            survived(step)
         raise
-    attempts.forget(connection, step)
+    connection.execute(delete(attempt).where(attempt.c.task_id == step))
 
 
-def patiently(transaction: Callable[P, T]) -> Callable[P, T]:
-    """Make a function of one that does a transaction with a step that may have to be ``counted``.
+def count_first(transaction: Callable[P, T]) -> Callable[P, T]:
+    """Decorate a function that does one transaction with a step that may have to be ``counted``.
 
-    SQLite's one writer cannot count beside the step's own transaction, and a pooler may have no
-    session for it. There, that is rolled back when it comes to the step, and done anew once the
-    step is counted.
+    SQLite's one writer cannot count while the step's own transaction is open, and a pooler may have
+    no session for it. There, the transaction is rolled back when it reaches the step, and done
+    again once the step is counted.
     """
 
     @wraps(transaction)
@@ -86,11 +105,11 @@ def patiently(transaction: Callable[P, T]) -> Callable[P, T]:
             while True:
                 try:
                     return transaction(*args, **kwargs)
-                except Uncounted as found:
-                    _before.set((found.step, attempts.count(found.step)))
+                except Uncounted as uncounted:
+                    _before.set((uncounted.step, count(uncounted.step)))
         except Exception:
-            if counted_one := _before.get():
-                attempts.nobody_died(counted_one[0])
+            if before := _before.get():
+                survived(before[0])
             raise
         finally:
             _before.reset(token)
@@ -99,7 +118,7 @@ def patiently(transaction: Callable[P, T]) -> Callable[P, T]:
 
 
 def _counted_before(step: str) -> int:
-    counted_one = _before.get()
-    if counted_one is None or counted_one[0] != step:
+    before = _before.get()
+    if before is None or before[0] != step:
         raise Uncounted(step)
-    return counted_one[1]
+    return before[1]

@@ -1,4 +1,4 @@
-"""Messages that are no job of ours: set aside for somebody to look at."""
+"""Dead letters: messages that no job comes of, kept in the table ``set_aside`` for inspection."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from tagsweep.worker import database
 from tagsweep.worker.jobs import queries
 from tagsweep.worker.models.tables import set_aside as set_aside_table
 
-#: of what is kept of a message
+#: characters that are kept of a message
 MOST_BODY = 65_536
 
 
 def keep(task: str, task_id: str, body: object, reason: str) -> bool:
-    """Set a message aside that reached no task; return whether its id is a job's already."""
+    """Keep a message that reached no task; return whether its id already belongs to a job."""
     with database.transaction() as connection:
-        set_aside(connection, task, task_id, body, reason)
+        put(connection, task, task_id, body, reason)
         try:
             return queries.find(connection, UUID(task_id)) is not None
         except ValueError:
             return False
 
 
-def set_aside(connection: Connection, task: str, task_id: str, body: object, reason: str) -> None:
-    """Keep a message that is no job of ours, for somebody to look at."""
+def put(connection: Connection, task: str, task_id: str, body: object, reason: str) -> None:
+    """Keep a message, as far as MOST_BODY goes, and why no job comes of it."""
     text = body if isinstance(body, str) else json.dumps(body, default=str)
     row = {
         "id": uuid4(),
@@ -39,5 +39,5 @@ def set_aside(connection: Connection, task: str, task_id: str, body: object, rea
 
 
 def _storable(text: str, most: int) -> str:
-    """Return ``text`` as a database takes it, whatever is in it."""
+    """Return ``text`` in a form that every database takes."""
     return text[:most].replace("\0", "\ufffd").encode(errors="replace").decode()

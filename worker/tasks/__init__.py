@@ -1,4 +1,4 @@
-"""The Celery tasks: what a message starts. Each is a paragraph; the steps are named elsewhere."""
+"""The Celery tasks: what a message starts. Each is a paragraph whose steps are named elsewhere."""
 
 from tagsweep.worker.broker import delivery
 from tagsweep.worker.tasks import dead_letters

@@ -6,23 +6,63 @@ from uuid import UUID
 
 from tagsweep.worker import database
 from tagsweep.worker.broker.delivery import Delivery, task
-from tagsweep.worker.errors import InvalidJob
-from tagsweep.worker.jobs import parts
+from tagsweep.worker.errors import InvalidJob, StoreRefused
+from tagsweep.worker.jobs import backoff, dispatch, parts, queries, recording
+from tagsweep.worker.models.jobs import Job, fingerprint_of
 from tagsweep.worker.models.parts import Part
-from tagsweep.worker.tasks import acceptance
+from tagsweep.worker.tasks import dead_letters, replies, start
 
 
 @task(Part.task)
 def part(delivery: Delivery) -> None:
-    """Keep a part of a streamed job; the last one in starts it."""
+    """Store a part of a streamed job; the part that completes the job starts it."""
     try:
-        acceptance.accept_part(delivery)
+        accept(delivery)
     except InvalidJob as invalid:
-        acceptance.refuse(delivery, str(invalid))
+        dead_letters.refuse(delivery, str(invalid))
 
 
 @task("tags.probe")
 def probe(delivery: Delivery) -> None:
-    """Note that whatever stood before this message in the queue has been served."""
+    """Note that whatever was ahead of this message in the queue has been served."""
     with database.transaction() as connection:
         parts.probed(connection, UUID(delivery.body))
+
+
+def accept(delivery: Delivery) -> None:
+    """Store a part; if it completes its job, split that. Raises InvalidJob."""
+    received = Part.parse(delivery.body)
+    job = received.job()
+    with dead_letters.counted(delivery) as poisonous:
+        if poisonous:
+            return dead_letters.fail(received.job_id, poisonous, delivery)
+        try:
+            _accept(received, job, delivery)
+        except StoreRefused as refused:
+            _accept(received, job, delivery, refused)
+    return None
+
+
+def _accept(
+    received: Part, job: Job, delivery: Delivery, refused: StoreRefused | None = None
+) -> None:
+    """Store the part, and split a complete job; if that was ``refused`` before, put it off."""
+    job_id, fingerprint = received.job_id, fingerprint_of(job.kind, job.head())
+    with database.transaction() as connection:
+        recorded = recording.record_stream(connection, received, job)
+        ended_before = recorded.ended
+        another = recording.is_another(recorded, job.kind, job.tenant, fingerprint)
+        if not another:
+            replies.remember(connection, job_id, delivery, str(job_id))
+            if parts.receive(connection, received):
+                whole = queries.lock(connection, job_id)
+                if refused:
+                    backoff.start(connection, whole, refused)
+                else:
+                    recorded = start.start(connection, whole)
+    if another:
+        return dead_letters.refuse(delivery, dead_letters.TAKEN)
+    if ended_before:
+        return dispatch.answer_again(recorded)
+    # a job that waits for parts, or is put off, is not to be started now
+    return None if recorded.status == "queued" else dispatch.after_commit(recorded)

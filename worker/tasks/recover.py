@@ -1,13 +1,141 @@
-"""The task ``tags.recover``, which every worker sends itself every few seconds."""
+"""The task ``tags.recover``: find in the store what was left undone, and get it done."""
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
+from uuid import UUID
+
+from tagsweep.worker import database
+from tagsweep.worker.broker import names, sending
+from tagsweep.worker.broker.app import DIED, app
 from tagsweep.worker.broker.delivery import Delivery, task
-from tagsweep.worker.tasks import recovery
+from tagsweep.worker.chunks import poison, timings
+from tagsweep.worker.errors import NoSuchJob, Retryable, StoreRefused
+from tagsweep.worker.events import outbox, relay
+from tagsweep.worker.jobs import backoff, parts, retention, scheduling
+from tagsweep.worker.outages import Outage
+from tagsweep.worker.tasks import dead_letters, start
+
+log = logging.getLogger(__name__)
+
+STOPPED = "Its producer stopped after {parts} parts, before the list was complete: send it again."
+
+_outage = Outage(log, "Recovery works again")
+_pauses: dict[str, backoff.Pause] = {}  #: by step, of this process
 
 
-# acknowledged early: behind one that waits for a broker that takes no messages, the next is at hand
+# acknowledged early: while one waits for a broker that takes no messages, the next is at hand
 @task("tags.recover", again=False, acks_late=False)
 def recover(delivery: Delivery) -> None:
-    """Set going again what stands open in the store."""
-    recovery.recover(delivery.body or None)
+    """Get done what was left undone; every worker sends itself this every few seconds."""
+    run(delivery.body or None)
+
+
+def run(after: str | None = None) -> None:
+    """Split recorded jobs, wake sweeps for open chunks, publish ends that are not published.
+
+    However many workers do this at once, each step is done by one of them; if a step is refused,
+    the others are done all the same. ``after``: what happened to the worker that asks for it, DIED
+    or BEGAN.
+    """
+    if after is not None:
+        _step("care", lambda: _be_careful(after))
+    for name, step in _STEPS.items():
+        _step(name, step)
+    timings.hand_in()
+
+
+def _step(name: str, step: Callable[[], None]) -> None:
+    """Do a step, unless it was refused a short while ago."""
+    pause = _pauses.setdefault(name, backoff.Pause())
+    if not pause.is_over:
+        return
+    try:
+        step()
+    except StoreRefused as error:
+        pause.refused()
+        _outage.failed(f"Recovery ({name}): {error}")
+    except Retryable as error:
+        _outage.failed(f"Recovery ({name}): {error}")
+    except Exception:
+        pause.refused()
+        log.exception("Recovery (%s) was stopped.", name)
+    else:
+        pause.taken()
+
+
+def _split() -> None:
+    """Split recorded jobs; one that cannot be split does not hold up the others."""
+    with database.reading() as connection:
+        recorded = scheduling.ready_to_split(connection)
+    for job_id in recorded:
+        try:
+            start.start_recorded(job_id)
+        except NoSuchJob:  # withdrawn meanwhile
+            continue
+        except Retryable as error:
+            _outage.failed(error)
+        except Exception as error:  # noqa: BLE001  # it is counted
+            _stopped(job_id, error)
+
+
+def _stopped(job_id: UUID, error: Exception) -> None:
+    """Handle an error of our own that stopped a job's start: put it off, or fail the job."""
+    if not dead_letters.is_final(f"start {job_id}", error):
+        start.put_off(job_id, error)
+        return
+    log.error("Job %s is given up.", job_id, exc_info=error)
+    dead_letters.fail(job_id, dead_letters.reason_of(error))
+
+
+def _publish() -> None:
+    with database.reading() as connection:
+        unpublished = outbox.waiting(connection)
+    if unpublished:
+        relay.deliver()
+
+
+def _follow_streams() -> None:
+    with database.reading() as connection:
+        incomplete = scheduling.any_incomplete(connection)
+    if incomplete:
+        _probe_streams()
+
+
+def _wake() -> None:
+    with database.reading() as connection:
+        any_open = scheduling.any_open(connection)
+    if any_open:
+        sending.wake()
+
+
+def _be_careful(after: str) -> None:
+    """Have steps counted if a worker may have crashed because of what it was doing.
+
+    A worker that starts while something is open may replace one that crashed as a whole.
+    """
+    with database.reading() as connection:
+        open_now = scheduling.any_open(connection) or scheduling.ready_to_split(connection, most=1)
+    if after == DIED or open_now:
+        with database.transaction() as connection:
+            poison.alert(connection)
+
+
+def _probe_streams() -> None:
+    with database.transaction() as connection:
+        to_probe = parts.to_probe(connection)
+        stopped = parts.stopped(connection)
+    for job_id in to_probe:
+        sending.send(app(), "tags.probe", str(job_id), queue=names.parts())
+    for job_id, count in stopped:
+        dead_letters.fail(job_id, STOPPED.format(parts=count))
+
+
+_STEPS: dict[str, Callable[[], None]] = {
+    "split": _split,
+    "publish": _publish,
+    "streams": _follow_streams,
+    "wake": _wake,
+    "retention": retention.keep,
+}

@@ -1,6 +1,6 @@
-"""Split a recorded job, and apply it at once where one chunk holds it.
+"""Split a recorded job, and apply it at once if it has only one chunk.
 
-What the store refuses of that is put off, and tried again: the job is recorded, and stays so.
+What the store refuses of that is put off and tried again: the job stays recorded.
 """
 
 from __future__ import annotations
@@ -8,23 +8,20 @@ from __future__ import annotations
 from uuid import UUID
 
 from tagsweep.worker import database, settings
-from tagsweep.worker.chunks import guard, poison, preview, rate_limit, splitting, timings
+from tagsweep.worker.chunks import applying, guard, poison, rate_limit, splitting
 from tagsweep.worker.database import Connection
 from tagsweep.worker.errors import StoreRefused
 from tagsweep.worker.jobs import backoff, dispatch, lifecycle, queries
 from tagsweep.worker.models.records import JobRecord, Lists
 
-#: up to so many items the plan that is made once for all is the good one
-MOST_PLANNED_ONCE = 100
-
-DEADLY = "Whoever began it died of it, {tries} times: it was given up."
+POISON = "Workers crashed {tries} times while starting this job; it was failed."
 
 
 def start(
     connection: Connection, job: JobRecord, lists: Lists | None = None, *, at_once: bool = True
 ) -> JobRecord:
-    """Split a job that the caller holds; ``at_once``: apply it where it has but one chunk."""
-    # a guard counts over what is stored
+    """Split a job that the caller has locked; ``at_once``: apply it if it has only one chunk."""
+    # a guard counts what is stored
     unguarded = job.max_affected is None
     at_once = at_once and unguarded and not job.paused and not rate_limit.wait_s(connection)
     size = settings.load().chunk_size
@@ -34,20 +31,17 @@ def start(
         job = lifecycle.prepare(connection, job)
     if only is None:
         return job
-    if only.items > MOST_PLANNED_ONCE:
-        database.plan_for_many(connection)
-    with timings.timed(job.kind):
-        outcome = preview.apply(connection, job, only)
-        ended = lifecycle.complete(connection, job, only, outcome)
+    outcome = applying.apply(connection, job, only)
+    ended = lifecycle.complete(connection, job, only, outcome)
     rate_limit.note(connection, only.items)
     return ended
 
 
 def start_recorded(job_id: UUID) -> None:
-    """Split a job that somebody has recorded whole; nothing to do where that is done.
+    """Split a job that is recorded whole; does nothing if that is done.
 
     What the store refuses is put off. Raises NoSuchJob, StoreBusy, StoreUnavailable, and
-    StoreRefused where the store takes no note of that either.
+    StoreRefused if the store does not take the note of that either.
     """
     try:
         before, job = _start_recorded(job_id, at_once=True)
@@ -62,20 +56,20 @@ def start_recorded(job_id: UUID) -> None:
 
 
 def put_off(job_id: UUID, error: Exception) -> None:
-    """Note why a recorded job was not split; it is tried again later."""
+    """Note why a recorded job could not be split; it is tried again later."""
     with database.transaction() as connection:
         backoff.start(connection, queries.lock(connection, job_id), error)
 
 
-@poison.patiently
+@poison.count_first
 def _start_recorded(job_id: UUID, *, at_once: bool) -> tuple[JobRecord, JobRecord]:
     """Return the job as it was and as it is."""
     with database.transaction() as connection:
         job = queries.lock(connection, job_id)
         if job.status != "queued" or not job.complete:
             return job, job
-        with poison.counted(connection, f"start {job_id}") as deadly:
-            if deadly:
-                reason = DEADLY.format(tries=poison.MOST_TRIES)
+        with poison.counted(connection, f"start {job_id}") as poisonous:
+            if poisonous:
+                reason = POISON.format(tries=poison.MOST_TRIES)
                 return job, lifecycle.give_up(connection, job_id, reason)
             return job, start(connection, job, at_once=at_once)
