@@ -7,12 +7,12 @@ from itertools import chain
 from typing import Any
 from uuid import UUID, uuid4
 
-from tagsweep.producer import lists, streaming
+from tagsweep.producer import lists, messages
 from tagsweep.producer.handle import JobHandle
 from tagsweep.producer.lists import EVERY, Ids
-from tagsweep.producer.spool import MAX_ERRORS, NameSpool, Spool
+from tagsweep.producer.spool import NameSpool, Spool
 from tagsweep.worker import settings
-from tagsweep.worker.broker import app, sending
+from tagsweep.worker.broker import app
 from tagsweep.worker.errors import InvalidJob, TagsweepError
 from tagsweep.worker.models.jobs import (
     AttachJob,
@@ -155,7 +155,9 @@ class TagSweep:
         listed = {"workspaces": lists.texts(workspaces, "workspaces")}
         taken = lists.take(listed, MAX_IDS_IN_ONE_MESSAGE + 1)
         if lists.size(taken) <= MAX_IDS_IN_ONE_MESSAGE:
-            return self._send_whole(DeleteJob, {"workspaces": [], **head, **taken}, job_id)
+            whole = {"workspaces": [], **head, **taken}
+            messages.check(DeleteJob, whole)
+            return self._send(DeleteJob, whole, job_id)
         with NameSpool() as spool:
             spool.add(chain(taken["workspaces"], listed["workspaces"]))
             parts = ({"workspaces": names} for names in spool.parts())
@@ -194,26 +196,18 @@ class TagSweep:
         listed = {name: lists.texts(ids, name) for name, ids in given.items() if name not in every}
         taken = lists.take(listed, MAX_IDS_IN_ONE_MESSAGE + 1)
         if lists.size(taken) <= MAX_IDS_IN_ONE_MESSAGE:
-            return self._send_whole(kind, {**head, **taken}, job_id)
+            body = {**head, **taken}
+            messages.check(kind, body)
+            return self._send(kind, body, job_id)
         with Spool() as spool:
             for name, ids in listed.items():
                 spool.add(name, chain(taken.get(name, ()), ids))
             spool.check()
             return self._stream(kind, head, ({"ids": ids} for ids in spool.parts()), job_id)
 
-    def _send_whole(
-        self, kind: type[Job], body: dict[str, Any], job_id: str | UUID | None
-    ) -> JobHandle:
-        """Send ``body``, with all its lists, as one message once it was seen to be valid."""
-        try:
-            kind.parse(body)
-        except InvalidJob as invalid:
-            raise InvalidJob(invalid.errors[:MAX_ERRORS]) from None
-        return self._send(kind, body, job_id)
-
     def _send(self, kind: type[Job], body: dict[str, Any], job_id: str | UUID | None) -> JobHandle:
         handle = self._handle(job_id)
-        sending.send(self._app, kind.task, body, task_id=handle.id)
+        messages.send(self._app, handle.id, kind, body)
         return handle
 
     def _stream(
@@ -224,7 +218,7 @@ class TagSweep:
         job_id: str | UUID | None,
     ) -> JobHandle:
         handle = self._handle(job_id)
-        streaming.send(self._app, handle.id, kind, head, parts)
+        messages.send_parts(self._app, handle.id, kind, head, parts)
         return handle
 
     def _handle(self, job_id: str | UUID | None) -> JobHandle:

@@ -1,4 +1,4 @@
-"""The application: the routes, and what is said where none of them fits, or none of them could."""
+"""The application: its routes, and the answers if none fits or one fails."""
 
 from __future__ import annotations
 
@@ -26,14 +26,15 @@ from tagsweep.producer.gateway.routes import (
     query_parameters,
     receipts,
     resources,
+    tag_errors,
     tags,
 )
 from tagsweep.producer.gateway.state import Gateway
 from tagsweep.worker.errors import Retryable
 
 MODULES = (tags, batch_delete, jobs, job_actions, receipts, resources, events, health)
-#: whose shape an error has, by the path's beginning
-SHAPES = ((tags.PREFIX, tags.refuse), (batch_delete.PREFIX, batch_delete.refuse))
+#: the shape of errors, by the beginning of the path
+SHAPES = ((tag_errors.PREFIX, tag_errors.refuse), (batch_delete.PREFIX, batch_delete.refuse))
 
 
 _ROUTES = [route for module in MODULES for route in module.router.routes]
@@ -58,6 +59,7 @@ def create(gateway: Gateway) -> ASGIApp:
         exception_handlers={
             Refusal: _refused,
             Retryable: _down,
+            **dict.fromkeys(errors.JOB_ERRORS, _about_job),
             HTTPException: _unrouted,
             Exception: _faulty,
         },
@@ -80,7 +82,7 @@ def create(gateway: Gateway) -> ASGIApp:
 
 
 class _ExactPaths:
-    """Lets an encoded slash be what it is, part of a name; and HEAD be GET without its body."""
+    """Takes an encoded slash for a part of a name, and serves HEAD as GET without a body."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -91,9 +93,9 @@ class _ExactPaths:
             response = _shaped(Request(scope), refusal)
             await response(scope, receive, send)
         elif scope["type"] == "http" and scope["method"] == "HEAD":
-            asked = {**scope, "method": "GET"}  # the server leaves the body out
-            await self._app(asked, receive, send)
-            scope["route"] = asked.get("route")
+            as_get = {**scope, "method": "GET"}  # the server leaves the body out
+            await self._app(as_get, receive, send)
+            scope["route"] = as_get.get("route")
         else:
             await self._app(scope, receive, send)
 
@@ -110,13 +112,17 @@ async def _refused(request: Request, error: Any) -> Response:
 
 
 async def _down(request: Request, error: Any) -> Response:
-    """Answer for a server that is down, where nothing was begun."""
+    """Answer that a server is down and nothing was done."""
     request.app.state.gateway.log.warning("unavailable", reason=str(error))
     return _shaped(request, errors.down(error))
 
 
+async def _about_job(request: Request, error: Any) -> Response:
+    return _shaped(request, errors.about_job(error))
+
+
 async def _faulty(request: Request, _: Any) -> Response:
-    return _shaped(request, Refusal(500, "Something went wrong here; the log has more."))
+    return _shaped(request, Refusal(500, "Something went wrong; the gateway's log says more."))
 
 
 async def _unrouted(request: Request, error: Any) -> Response:
@@ -135,9 +141,9 @@ async def _unrouted(request: Request, error: Any) -> Response:
 
 
 def _methods(request: Request) -> set[str]:
-    """Return the methods that there are at the request's path."""
-    found: set[str] = set()
+    """Return the methods that exist at the request's path."""
+    methods: set[str] = set()
     for route in (*_ROUTES, *request.app.routes):
         if route.matches(request.scope)[0] is not Match.NONE:
-            found |= getattr(route, "methods", None) or set()
-    return found
+            methods |= getattr(route, "methods", None) or set()
+    return methods

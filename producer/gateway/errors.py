@@ -1,4 +1,4 @@
-"""What is refused: one exception, whatever the shape in which a contract tells it."""
+"""What is refused: one exception, whatever shape a contract gives it."""
 
 from __future__ import annotations
 
@@ -10,16 +10,23 @@ from starlette.responses import Response
 
 from tagsweep.worker.errors import (
     BrokerUnavailable,
+    CannotUndo,
+    Forgotten,
     InvalidJob,
     ItemError,
+    NoSuchJob,
+    NothingToRetry,
+    NotRunning,
     Retryable,
     StoreRefused,
     StoreUnavailable,
 )
 
-#: seconds after which another try may work
+#: seconds after which another attempt may work
 RETRY_S = 2
 PROBLEM = "application/problem+json"
+CHALLENGE = 'Api-Key realm="tagsweep"'
+NO_JOB = "There is no such job."
 
 TITLES = {
     400: "Bad Request",
@@ -41,7 +48,7 @@ TITLES = {
 
 
 class Refusal(Exception):
-    """The request is not done, or not answered with what it asked for."""
+    """The request is not carried out, or not answered with what it asked for."""
 
     def __init__(
         self,
@@ -56,12 +63,12 @@ class Refusal(Exception):
         self.detail = detail  #: one sentence, for people
         self.errors = errors or []  #: what is wrong with parts of the body
         self.headers = dict(headers or {})
-        self.members = dict(members or {})  #: what a program needs to go on (RFC 9457, 3.2)
+        self.members = dict(members or {})  #: what a program needs to continue (RFC 9457, 3.2)
         super().__init__(detail)
 
 
 def invalid(error: InvalidJob) -> Refusal:
-    """Return the refusal of a body that is no valid job."""
+    """Return the refusal of a body that is not a valid job."""
     return Refusal(400, "The request is not valid.", errors=error.errors)
 
 
@@ -71,14 +78,30 @@ def unavailable(reason: str) -> Refusal:
 
 
 def down(error: Retryable) -> Refusal:
-    """Return the refusal for what a server that is down, or refuses, has let nobody begin."""
+    """Return the refusal for a server that is down, or refuses: it names the one of the error."""
     if isinstance(error, (BrokerUnavailable, StoreRefused)):
         return unavailable(error.public)
     return unavailable(StoreUnavailable.public)
 
 
+#: what may be wrong with the job that a request is about, and its status
+JOB_ERRORS: dict[type[Exception], int] = {
+    NoSuchJob: 404,
+    CannotUndo: 409,
+    NothingToRetry: 409,
+    NotRunning: 409,
+    Forgotten: 410,
+}
+
+
+def about_job(error: Exception) -> Refusal:
+    """Return the refusal for one of JOB_ERRORS."""
+    status = JOB_ERRORS[type(error)]
+    return Refusal(status, NO_JOB if status == 404 else str(error))  # noqa: PLR2004  # as above
+
+
 def problem(refusal: Refusal) -> Response:
-    """Return ``refusal`` as RFC 9457 has it."""
+    """Return ``refusal`` as a problem document (RFC 9457)."""
     body: dict[str, Any] = {
         "type": "about:blank",
         "title": TITLES[refusal.status],
@@ -94,15 +117,12 @@ def problem(refusal: Refusal) -> Response:
     return document(body, refusal.status, headers, PROBLEM)
 
 
-CHALLENGE = 'Api-Key realm="tagsweep"'
-
-
 def document(
     value: object,
     status: int = 200,
     headers: Mapping[str, str] | None = None,
     media_type: str = "application/json",
 ) -> Response:
-    """Return ``value`` as JSON: plain ASCII, so that a lone surrogate is no obstacle either."""
+    """Return ``value`` as JSON in plain ASCII, which copes with a lone surrogate too."""
     body = json.dumps(value, separators=(",", ":")).encode("ascii")
     return Response(body, status, dict(headers or {}), media_type)

@@ -18,7 +18,7 @@ from tagsweep.producer.gateway.errors import Refusal
 from tagsweep.producer.gateway.metrics import Metrics
 from tagsweep.producer.gateway.requests.bodies import Bodies
 from tagsweep.producer.gateway.requests.limits import Places, Rates
-from tagsweep.producer.gateway.submission.notifier import Waiting
+from tagsweep.producer.gateway.submission.notifier import Notifier
 from tagsweep.producer.gateway.submission.submitting import Submission
 from tagsweep.producer.gateway.threadpool import Threads
 from tagsweep.worker.broker import sending
@@ -51,7 +51,7 @@ class Gateway:
         self.bodies = Bodies()
         self.rates = Rates(settings.requests_per_s)
         self.callers = Callers(self.store)
-        self.waiting = Waiting(self.store, settings)
+        self.notifier = Notifier(self.store, settings)
         self.places = Places(settings.waiting_requests, BUSY)
         self.feeds = Places(settings.waiting_requests, "Too many feeds are open at once.")
         self.metrics = Metrics(self.store, self.places, self.feeds)
@@ -62,14 +62,14 @@ class Gateway:
     @cached_property
     def submission(self) -> Submission:
         """The way of a request's job."""
-        return Submission(self.store, self.broker, self.waiting, self.places)
+        return Submission(self.store, self.broker, self.notifier, self.places)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Follow what happens to jobs, and write down who called, during the block."""
         tasks = [
             asyncio.create_task(self._meet_the_broker()),
-            asyncio.create_task(self.waiting.run()),
+            asyncio.create_task(self.notifier.run()),
             asyncio.create_task(self._note_use_now_and_then()),
         ]
         try:
@@ -100,7 +100,7 @@ class Gateway:
 
     def stop(self) -> None:
         """Let those who wait be answered soon, and feeds end now: the gateway is told to stop."""
-        self.waiting.close(self.settings.shutdown_s / 2)
+        self.notifier.close(self.settings.shutdown_s / 2)
 
     def close(self) -> None:
         """Let go of threads and processes."""

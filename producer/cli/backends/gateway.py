@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 from uuid import UUID, uuid4
 
-from tagsweep.producer.cli.backends import gateway_events, http_errors, sse
+from tagsweep.producer.cli.backends import gateway_events, http_errors
 from tagsweep.producer.cli.backends.backend import Shown
 from tagsweep.producer.cli.backends.http import Client, GatewayUnavailable, Refused
 from tagsweep.producer.cli.backends.request_body import Payload
@@ -163,7 +163,7 @@ class GatewayBackend:
     def events(self, since: datetime | None, *, follow: bool) -> Iterator[str | None]:
         """Yield the events of the gateway's feed."""
         with self._worded():
-            for text in sse.read(self._client) if follow else self._until_now():
+            for text in gateway_events.follow(self._client) if follow else self._until_now():
                 if text is None or since is None or _time(text) >= since:
                     yield text
 

@@ -39,6 +39,11 @@ def completion(client: Client, job: Shown) -> dict[str, Any]:
     return {"job_id": job["id"]} | {name: job[name] for name in given}
 
 
+def follow(client: Client) -> Iterator[str | None]:
+    """Yield the events of the feed, without end; None while there is none."""
+    return sse.read(client)
+
+
 def ends_of(jobs: Iterable[Shown]) -> set[End]:
     """Return the ends of those ``jobs`` that have ended."""
     return {_end(job) for job in jobs if job["status"] in ENDS}

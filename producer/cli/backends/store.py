@@ -53,7 +53,7 @@ class StoreBackend:
                 recording.record_with_lists(connection, job_id, job, parts.parts_of(job))
         except CommitLost as lost:
             try:
-                until_available(job_id, partial(store_reading.record_of, job_id), UNKNOWN)
+                until_available(job_id, partial(transactions.record_of, job_id), UNKNOWN)
             except NoSuchJob:
                 raise TagsweepError(f"{lost} Nothing was done.") from lost
         if not self._embedded:
@@ -87,7 +87,7 @@ class StoreBackend:
         with embedded_worker.running():
             yield
             with suppress(Retryable):  # earlier jobs are left to another command then
-                embedded_worker.finish_earlier(store_reading.record_of(job_id))
+                embedded_worker.finish_earlier(transactions.record_of(job_id))
 
     def find(self, job_id: UUID) -> Shown:
         """Return the job as its row has it."""
@@ -101,7 +101,7 @@ class StoreBackend:
         """Return the data of the event of the job's latest end, published by now."""
         job_id = UUID(job["id"])
         if self._embedded:  # a worker of this process may end before it has published it
-            dispatch.after_commit(store_reading.record_of(job_id))
+            dispatch.after_commit(transactions.record_of(job_id))
         data = store_reading.completion(job_id)
         if data is None:
             raise NoSuchJob(f"There is no completion event of job {job_id}.")

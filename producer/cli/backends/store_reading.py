@@ -12,18 +12,11 @@ from tagsweep.worker import database
 from tagsweep.worker.events import outbox
 from tagsweep.worker.jobs import queries, receipt
 from tagsweep.worker.models import formats, views
-from tagsweep.worker.models.records import JobRecord
-
-
-def record_of(job_id: UUID) -> JobRecord:
-    """Return the job's record; raises NoSuchJob."""
-    with database.reading() as connection:
-        return transactions.existing(connection, job_id)
 
 
 def shown(job_id: UUID) -> Shown:
     """Return the job as its row has it; raises NoSuchJob."""
-    job = record_of(job_id)
+    job = transactions.record_of(job_id)
     with database.reading() as connection:
         return views.of(job, outbox.latest(connection, job_id) if job.ended else None)
 
@@ -45,6 +38,6 @@ def latest(tenant: str | None, status: str | None, limit: int, *, whole: bool) -
 
 def receipt_of(job_id: UUID, outcomes: Sequence[str], form: str) -> Iterator[str]:
     """Yield the receipt of the job, read chunk by chunk; raises NoSuchJob, Forgotten."""
-    record_of(job_id)
+    transactions.record_of(job_id)
     columns = receipt.columns(job_id, None)
     yield from formats.FORMS[form](columns, receipt.entries(job_id, None, outcomes))

@@ -54,3 +54,9 @@ def existing(connection: Connection, job_id: UUID) -> JobRecord:
     if job is None:
         raise NoSuchJob(NO_JOB.format(id=job_id))
     return job
+
+
+def record_of(job_id: UUID) -> JobRecord:
+    """Return the job's record, read in a transaction of its own; raises NoSuchJob."""
+    with database.reading() as connection:
+        return existing(connection, job_id)

@@ -15,7 +15,6 @@ from tagsweep.producer.cli.output import terminal
 from tagsweep.producer.gateway.auth import credentials
 from tagsweep.worker import database
 from tagsweep.worker.database import schema
-from tagsweep.worker.models.events import stamp
 from tagsweep.worker.models.fields import NO_IDENTIFIER, identifies
 
 app = typer.Typer(rich_markup_mode="rich", help="Create, list or revoke credentials.")
@@ -61,7 +60,7 @@ def show_all(
     with database.reading() as connection:
         rows = credentials.listed(connection, tenant)
     if as_json:
-        terminal.document([_shown(row) for row in rows])
+        terminal.document(rows)
     elif rows:
         head = ["ID", "TENANT", "KEY", "OPERATOR", "ACCESS KEY", "CREATED", "LAST USED", "REVOKED"]
         terminal.table(head, [_cells(row) for row in rows])
@@ -93,14 +92,7 @@ def revoke(
         raise typer.Exit(FAILED)
 
 
-def _shown(row: dict[str, Any]) -> dict[str, Any]:
-    moments = ("created_at", "last_used_at", "revoked_at")
-    times = {name: row[name] and stamp(row[name]) for name in moments}
-    return {**row, **times, "id": str(row["id"]), "prefix": f"ts_{row['prefix']}"}
-
-
-def _cells(row: dict[str, Any]) -> list[str]:
-    cells = _shown(row)
+def _cells(cells: dict[str, Any]) -> list[str]:
     return [
         cells["id"],
         cells["tenant"],

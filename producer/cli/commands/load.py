@@ -20,7 +20,6 @@ from tagsweep.producer.cli.output import terminal
 from tagsweep.worker import database
 from tagsweep.worker.database import schema
 from tagsweep.worker.errors import TagsweepError
-from tagsweep.worker.models import ids
 from tagsweep.worker.store import bulk_load
 
 app = typer.Typer(rich_markup_mode="rich", add_completion=False)
@@ -113,7 +112,7 @@ def _batches(entries: Iterable[Links | Workspace]) -> Iterator[list[Links | Work
 def _weight(entry: Links | Workspace) -> int:
     if isinstance(entry, Workspace):
         return 1 + len(entry.values)
-    return ids.count(entry.ids) or 1
+    return entry.size or 1
 
 
 def _put(connection: Connection, batch: list[Links | Workspace]) -> None:

@@ -25,6 +25,11 @@ class Links:
     resource_type: int = 0  #: 0: the tag alone
     ids: bytes = b""
 
+    @property
+    def size(self) -> int:
+        """How many ids it has."""
+        return ids.count(self.ids)
+
 
 @dataclass(frozen=True, slots=True)
 class Workspace:

@@ -18,6 +18,7 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import ColumnElement, Connection, bindparam, select, update
 
+from tagsweep.worker.models.events import stamp
 from tagsweep.worker.models.tables import credential as table
 from tagsweep.worker.models.tables.types import Id, Moment, clock
 
@@ -121,7 +122,7 @@ def any_that_signs(connection: Connection) -> bool:
 
 
 def listed(connection: Connection, tenant: str | None) -> list[dict[str, Any]]:
-    """Return all credentials, or those of one tenant, oldest first: no secrets."""
+    """Return all credentials, or those of one tenant, as JSON, oldest first, without secrets."""
     query = select(
         table.c.id,
         table.c.tenant,
@@ -134,7 +135,13 @@ def listed(connection: Connection, tenant: str | None) -> list[dict[str, Any]]:
     ).order_by(table.c.created_at, table.c.id)
     if tenant is not None:
         query = query.where(table.c.tenant == tenant)
-    return [dict(row._mapping) for row in connection.execute(query)]  # noqa: SLF001  # its public name
+    return [_shown(dict(row._mapping)) for row in connection.execute(query)]  # noqa: SLF001  # its public name
+
+
+def _shown(row: dict[str, Any]) -> dict[str, Any]:
+    times = ("created_at", "last_used_at", "revoked_at")
+    stamps = {name: row[name] and stamp(row[name]) for name in times}
+    return {**row, **stamps, "id": str(row["id"]), "prefix": f"{MARK}_{row['prefix']}"}
 
 
 def revoke(connection: Connection, credential_id: UUID) -> bool:

@@ -18,7 +18,7 @@ from tagsweep.producer.gateway.requests import preferences
 from tagsweep.producer.gateway.requests.parsing import Form
 from tagsweep.producer.gateway.routes import query_parameters
 from tagsweep.producer.gateway.state import Gateway
-from tagsweep.producer.gateway.submission import submitting
+from tagsweep.producer.gateway.submission import job_request
 from tagsweep.producer.gateway.submission.transactions import Taken, UnknownWorkspace, View
 from tagsweep.worker.errors import SettingsError
 from tagsweep.worker.models.fields import identifies
@@ -90,7 +90,7 @@ async def batch_delete(request: Request) -> Response:
         job = await gateway.bodies.job(body, form)
     _may(caller, job)
     signature = proof.signature.value if proof.signature else None
-    wanted = submitting.job_request(
+    wanted = job_request.of(
         request, caller, job, preference, signature=signature, workspace=form.workspace
     )
     try:

@@ -17,28 +17,25 @@ from tagsweep.producer.gateway.errors import Refusal
 from tagsweep.producer.gateway.openapi import operations
 from tagsweep.producer.gateway.routes import query_parameters
 from tagsweep.producer.gateway.state import Gateway
+from tagsweep.producer.gateway.submission import feed
 from tagsweep.producer.gateway.submission.notifier import Listener
-from tagsweep.worker import database
 from tagsweep.worker.errors import TagsweepError
-from tagsweep.worker.events import feed as positions
-from tagsweep.worker.events import outbox
-from tagsweep.worker.events.feed import Bounds
 
-#: how often a feed says at least something, and looks whether its key was revoked
+#: how often a feed sends at least something, and checks that its key was not revoked
 HEARTBEAT_S, CHECK_S = 15.0, 2.0
 BATCH = 100
 MOST_DIGITS = 18
-#: what the id of the last event is called where a client can set no header: by us, and by the
-#: stand-ins for a browser's EventSource
+#: names of the last event's id for clients that cannot set a header: ours, and those that
+#: replacements of a browser's EventSource use
 LAST = ("last_event_id", "lastEventId", "lastEventID", "Last-Event-ID")
-#: what a client that lost the connection waits for
+#: how long a client that lost the connection waits
 RETRY_MS = 2_000
 
 NO_ID = "Last-Event-ID must be the id of an event of this feed, or 0."
-GONE = "Events up to number {first} are kept no more: resume behind it."
+GONE = "Events up to number {first} have expired: resume after it."
 LOST = (
-    "Event number {position} is gone: it was told before a server took over that did not have it "
-    "yet. Read the jobs anew (GET /api/v1/jobs/), and resume the feed behind number {resume}."
+    "Event number {position} is lost: it was sent before a failover to a server that did not have "
+    "it yet. Read the jobs again (GET /api/v1/jobs/), and resume the feed after number {resume}."
 )
 
 router = query_parameters.router()
@@ -56,7 +53,7 @@ router = query_parameters.router()
             {
                 "name": "Last-Event-ID",
                 "in": "header",
-                "description": "Resume behind this event; without it, from now on.",
+                "description": "Resume after this event; without it, only new events are sent.",
                 "schema": {"type": "integer", "minimum": 0},
             },
         ),
@@ -67,16 +64,16 @@ async def follow(request: Request) -> Response:
     """Send completion events from the store, with progress of running jobs between them."""
     gateway = state.of(request)
     caller = await gateway.caller_by_key(request)
-    # the header first: a browser that connects anew sends the newest id there, and its first URL
+    # the header first: a browser that reconnects sends the newest id there, but its first URL
     given = request.headers.getlist("last-event-id") or [
         value for name in LAST for value in request.query_params.getlist(name)
     ]
-    position = _position(given, await gateway.store.run(_bounds))
+    position = _position(given, await gateway.store.run(feed.bounds))
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     if request.state.account.head_only:
         return Response(media_type="text/event-stream", headers=headers)
     place = gateway.feeds.one()
-    place.__enter__()  # given back by the stream, which begins after the answer's head
+    place.__enter__()  # released by the stream, which begins after the answer's head
     return StreamingResponse(
         _stream(gateway, caller, position, place),
         media_type="text/event-stream",
@@ -84,8 +81,8 @@ async def follow(request: Request) -> Response:
     )
 
 
-def _position(given: list[str], known: Bounds) -> int:
-    """Return behind which event the feed begins; raises Refusal (400, 410)."""
+def _position(given: list[str], known: feed.Bounds) -> int:
+    """Return after which position the feed begins; raises Refusal (400, 410)."""
     if not given:
         return known.last
     text = given[0]
@@ -110,9 +107,9 @@ def _gone(detail: str, resume: int) -> Refusal:
 async def _stream(
     gateway: Gateway, caller: Caller, position: int, place: Any
 ) -> AsyncIterator[str]:
-    """Yield the feed till the gateway stops, the key is revoked or the client goes."""
+    """Yield the feed until the gateway stops, the key is revoked or the client leaves."""
     try:
-        with gateway.waiting.feed(caller.tenant) as listener:
+        with gateway.notifier.feed(caller.tenant) as listener:
             yield f"retry: {RETRY_MS}\n\n"
             async for text in _news(gateway, caller, position, listener):
                 yield text
@@ -125,37 +122,37 @@ async def _news(
 ) -> AsyncIterator[str]:
     ended: deque[str] = deque(maxlen=1_000)
     loop = asyncio.get_running_loop()
-    said_at = loop.time()
-    while gateway.waiting.give_up_at is None:
+    sent_at = loop.time()
+    while gateway.notifier.give_up_at is None:
         listener.moved.clear()
         progress = listener.take_progress()  # before the events: what has ended is not running
         rows = await _read(gateway, caller, position)
         for shown in progress:
             if shown["id"] not in ended:
-                said_at = loop.time()
+                sent_at = loop.time()
                 yield f"event: progress\ndata: {json.dumps(shown)}\n\n"
         for row in rows:
-            position, said_at = row.position, loop.time()
+            position, sent_at = row.position, loop.time()
             ended.append(str(row.job_id))
             yield f"id: {position}\ndata: {row.event}\n\n"
         if len(rows) == BATCH:
             continue
-        if loop.time() - said_at > HEARTBEAT_S:
-            said_at = loop.time()
+        if loop.time() - sent_at > HEARTBEAT_S:
+            sent_at = loop.time()
             yield ": still here\n\n"
-        if not await _may_go_on(gateway, caller):
+        if not await _may_continue(gateway, caller):
             return
         await _moved(listener)
 
 
 async def _read(gateway: Gateway, caller: Caller, position: int) -> list[Any]:
     try:
-        return await gateway.store.run(_behind, caller.tenant, position)
-    except TagsweepError:  # later then: the feed goes on from the same place
+        return await gateway.store.run(feed.of_tenant, caller.tenant, position, BATCH)
+    except TagsweepError:  # later then: the feed continues from the same position
         return []
 
 
-async def _may_go_on(gateway: Gateway, caller: Caller) -> bool:
+async def _may_continue(gateway: Gateway, caller: Caller) -> bool:
     try:
         return await gateway.callers.still_valid(caller)
     except TagsweepError:
@@ -167,13 +164,3 @@ async def _moved(listener: Listener) -> None:
         await asyncio.wait_for(listener.moved.wait(), CHECK_S)
     except TimeoutError:
         return
-
-
-def _bounds() -> Bounds:
-    with database.reading() as connection:
-        return positions.bounds(connection)
-
-
-def _behind(tenant: str, position: int) -> list[Any]:
-    with database.reading() as connection:
-        return list(outbox.of_tenant(connection, tenant, position, BATCH))

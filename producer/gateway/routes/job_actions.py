@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
 from fastapi import Request, Response
-from sqlalchemy import Connection
 
 from tagsweep.producer.gateway import state
-from tagsweep.producer.gateway.auth.callers import Caller
-from tagsweep.producer.gateway.errors import Refusal
+from tagsweep.producer.gateway.errors import NO_JOB, Refusal
 from tagsweep.producer.gateway.openapi import operations
 from tagsweep.producer.gateway.routes import query_parameters
 from tagsweep.producer.gateway.state import Gateway
 from tagsweep.producer.gateway.submission import transactions
-from tagsweep.producer.gateway.submission.transactions import View
-from tagsweep.worker.errors import NoSuchJob, NothingToRetry, NotRunning
+from tagsweep.producer.gateway.submission.transactions import Action, View
 from tagsweep.worker.jobs import control, dispatch
-from tagsweep.worker.models.records import JobRecord
 
-NOT_FOUND = "There is no such job."
 #: how long publishing or waking may take; recovery does what is not done by then
 AFTER_COMMIT_S = 30.0
 #: how long a retry may take: its old result is deleted first, unless the result backend is silent
@@ -48,7 +42,7 @@ async def cancel(request: Request) -> Response:
     """Start no further chunk of a job; what is done stays done."""
     gateway = state.of(request)
     caller = await gateway.caller_by_key(request)
-    before, after = await _act(gateway, request, caller, control.cancel)
+    before, after = await _act(gateway, request, caller.tenant, control.cancel)
     if before.job.ended:
         raise Refusal(409, f"The job has ended already: {before.job.status}.")
     if after.job.ended:
@@ -81,7 +75,7 @@ async def pause(request: Request) -> Response:
     """Start no further chunk of a job until it is resumed."""
     gateway = state.of(request)
     caller = await gateway.caller_by_key(request)
-    _, after = await _act(gateway, request, caller, control.pause)
+    _, after = await _act(gateway, request, caller.tenant, control.pause)
     return operations.accepted(after, {})
 
 
@@ -100,13 +94,13 @@ async def resume(request: Request) -> Response:
 
 async def _continue(
     request: Request,
-    step: Callable[[Connection, UUID], JobRecord],
+    action: Action,
     patience_s: float | None = None,
 ) -> Response:
-    """Apply ``step``, after which there is something for workers to do."""
+    """Apply ``action``, after which there is something for workers to do."""
     gateway = state.of(request)
     caller = await gateway.caller_by_key(request)
-    _, after = await _act(gateway, request, caller, step, patience_s)
+    _, after = await _act(gateway, request, caller.tenant, action, patience_s)
     _after_commit(gateway, after)
     return operations.accepted(after, {})
 
@@ -122,21 +116,16 @@ def _after_commit(gateway: Gateway, view: View) -> None:
 async def _act(
     gateway: Gateway,
     request: Request,
-    caller: Caller,
-    step: Callable[[Connection, UUID], JobRecord],
+    tenant: str,
+    action: Action,
     patience_s: float | None = None,
 ) -> tuple[View, View]:
     wanted = request.state.account.job = job_id(request)
     store = gateway.store
-    try:
-        if patience_s is None:
-            return await store.run(transactions.act, wanted, caller.tenant, step)
-        patience_s = max(patience_s, store.patience_s)
-        return await store.patiently(patience_s, transactions.act, wanted, caller.tenant, step)
-    except NoSuchJob:
-        raise Refusal(404, NOT_FOUND) from None
-    except (NothingToRetry, NotRunning) as error:
-        raise Refusal(409, str(error)) from None
+    if patience_s is None:
+        return await store.run(transactions.act, wanted, tenant, action)
+    patience_s = max(patience_s, store.patience_s)
+    return await store.patiently(patience_s, transactions.act, wanted, tenant, action)
 
 
 def job_id(request: Request) -> UUID:
@@ -144,4 +133,4 @@ def job_id(request: Request) -> UUID:
     try:
         return UUID(request.path_params["job_id"])
     except ValueError:
-        raise Refusal(404, NOT_FOUND) from None
+        raise Refusal(404, NO_JOB) from None

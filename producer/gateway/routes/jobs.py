@@ -1,4 +1,4 @@
-"""Jobs: made, also to undo another; listed, shown."""
+"""Jobs: submit one of any kind, undo one, list them, show one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from fastapi import Request, Response
 
 from tagsweep.producer.gateway import state
 from tagsweep.producer.gateway.auth.callers import Caller
-from tagsweep.producer.gateway.errors import Refusal, document
+from tagsweep.producer.gateway.errors import NO_JOB, Refusal, document
 from tagsweep.producer.gateway.openapi import operations
 from tagsweep.producer.gateway.openapi.components import STATUSES
 from tagsweep.producer.gateway.requests import pagination
@@ -17,10 +17,9 @@ from tagsweep.producer.gateway.requests.parsing import Form
 from tagsweep.producer.gateway.requests.preferences import Preference
 from tagsweep.producer.gateway.routes import job_actions, query_parameters
 from tagsweep.producer.gateway.state import Gateway
-from tagsweep.producer.gateway.submission import submitting, transactions
+from tagsweep.producer.gateway.submission import job_request, transactions
 from tagsweep.producer.gateway.submission.transactions import Taken, View
 from tagsweep.worker import database
-from tagsweep.worker.errors import CannotUndo, Forgotten, NoSuchJob
 from tagsweep.worker.events import outbox
 from tagsweep.worker.jobs import queries
 from tagsweep.worker.jobs.queries import Wanted
@@ -37,7 +36,7 @@ router = query_parameters.router()
 @router.post(
     "/api/v1/jobs/",
     status_code=202,
-    summary="Make a job",
+    summary="Submit a job",
     operation_id="makeJob",
     **operations.operation(
         body="NewJob",
@@ -48,13 +47,13 @@ router = query_parameters.router()
 )
 @router.post("/api/v1/jobs", include_in_schema=False)
 async def make(request: Request) -> Response:
-    """Record a job of any kind and answer at once: it is done behind."""
+    """Record a job of any kind and answer at once; it is done in the background."""
     gateway = state.of(request)
     caller = await gateway.caller_by_key(request)
     async with gateway.bodies.receive(request, gateway.settings.body_bytes) as body:
         form = Form("job", caller.tenant, gateway.settings.request_ids)
         job = await gateway.bodies.job(body, form)
-    return await _made(request, caller, job)
+    return await _submit(request, caller, job)
 
 
 @router.post(
@@ -71,28 +70,22 @@ async def make(request: Request) -> Response:
 )
 @router.post("/api/v1/jobs/{job_id}/undo/", include_in_schema=False)
 async def undo(request: Request) -> Response:
-    """Record a new job, which takes back what this one has changed."""
+    """Record a new job that undoes what this one has changed."""
     caller = await state.of(request).caller_by_key(request)
     undone = str(job_actions.job_id(request))
-    return await _made(request, caller, UndoJob.parse({"tenant": caller.tenant, "job": undone}))
+    return await _submit(request, caller, UndoJob.parse({"tenant": caller.tenant, "job": undone}))
 
 
-async def _made(request: Request, caller: Caller, job: Job) -> Response:
+async def _submit(request: Request, caller: Caller, job: Job) -> Response:
     """Record the job and answer with it."""
     gateway = state.of(request)
     await _authorise(gateway, caller, job)
     at_once = Preference(respond_async=True, wait_s=0, applied=None)
-    wanted = submitting.job_request(request, caller, job, at_once)
+    wanted = job_request.of(request, caller, job, at_once)
     try:
         view = await gateway.submission.submit(request, wanted)
     except Taken:
         raise Refusal(422, "This Idempotency-Key was used for another request.") from None
-    except NoSuchJob:
-        raise Refusal(404, job_actions.NOT_FOUND) from None
-    except CannotUndo as error:
-        raise Refusal(409, str(error)) from None
-    except Forgotten as error:
-        raise Refusal(410, str(error)) from None
     return operations.accepted(view, {})
 
 
@@ -104,7 +97,7 @@ async def _authorise(gateway: Gateway, caller: Caller, job: Job) -> None:
     if isinstance(job, UndoJob) and await gateway.store.run(
         transactions.touches_system_tags, UUID(job.job), caller.tenant
     ):
-        detail = "The job has sys_tags: to undo it needs a credential with the operator right."
+        detail = "The job has sys_tags: undoing it needs a credential with the operator right."
         raise Refusal(403, detail)
 
 
@@ -129,9 +122,9 @@ async def show_all(request: Request) -> Response:
     gateway = state.of(request)
     caller = await gateway.caller_by_key(request)
     wanted, page = _wanted(request, caller), pagination.read(request)
-    beside = _place(page.cursor.place)
+    cursor = _place(page.cursor.place)
     count, views = await gateway.store.run(
-        _page, wanted, beside, page.size + 1, back=page.cursor.back, offset=page.offset
+        _page, wanted, cursor, page.size + 1, back=page.cursor.back, offset=page.offset
     )
     return document(page.answer(request, count, views, _place_of, View.shown))
 
@@ -153,7 +146,7 @@ async def show(request: Request) -> Response:
     caller = await gateway.caller_by_key(request)
     view = await gateway.store.run(transactions.view, job_actions.job_id(request), caller.tenant)
     if view is None:
-        raise Refusal(404, job_actions.NOT_FOUND)
+        raise Refusal(404, NO_JOB)
     return document(view.shown())
 
 
@@ -163,16 +156,16 @@ def _wanted(request: Request, caller: Caller) -> Wanted:
         raise Refusal(400, f"kind must be one of {', '.join(KINDS)}.")
     if status is not None and status not in STATUSES:
         raise Refusal(400, f"status must be one of {', '.join(STATUSES)}.")
-    return Wanted(caller.tenant, kind, status, None if since is None else _moment(since))
+    return Wanted(caller.tenant, kind, status, None if since is None else _time(since))
 
 
-def _moment(text: str) -> datetime:
+def _time(text: str) -> datetime:
     """Return the time that ``text`` names, without an offset in UTC."""
     try:
-        moment = datetime.fromisoformat(text.replace(" ", "+"))  # a bare + in a query is a blank
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+        time = datetime.fromisoformat(text.replace(" ", "+"))  # a bare + in a query is a blank
+        return (time if time.tzinfo else time.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError):
-        raise Refusal(400, "since must be a time, as 2026-01-31T12:00:00Z.") from None
+        raise Refusal(400, "since must be a time like 2026-01-31T12:00:00Z.") from None
 
 
 def _place_of(view: View) -> str:
@@ -182,17 +175,17 @@ def _place_of(view: View) -> str:
 def _place(text: str | None) -> tuple[datetime, UUID] | None:
     if text is None:
         return None
-    moment, _, job_id = text.partition("/")
+    accepted_at, _, job_id = text.partition("/")
     try:
-        return datetime.fromisoformat(moment).astimezone(UTC), UUID(job_id)
+        return datetime.fromisoformat(accepted_at).astimezone(UTC), UUID(job_id)
     except (ValueError, OverflowError):
         raise pagination.invalid_cursor() from None
 
 
 def _page(
-    wanted: Wanted, beside: tuple[datetime, UUID] | None, most: int, *, back: bool, offset: int
+    wanted: Wanted, cursor: tuple[datetime, UUID] | None, limit: int, *, back: bool, offset: int
 ) -> tuple[int, list[View]]:
     with database.reading() as connection:
-        found = queries.page(connection, wanted, beside, most, back=back, offset=offset)
-        views = [View(job, outbox.latest(connection, job.id)) for job in found]
+        jobs = queries.page(connection, wanted, cursor, limit, back=back, offset=offset)
+        views = [View(job, outbox.latest(connection, job.id)) for job in jobs]
         return queries.count(connection, wanted), views

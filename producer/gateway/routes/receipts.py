@@ -15,7 +15,6 @@ from tagsweep.producer.gateway.errors import Refusal
 from tagsweep.producer.gateway.openapi import operations
 from tagsweep.producer.gateway.routes import job_actions, query_parameters
 from tagsweep.producer.gateway.state import Gateway
-from tagsweep.worker.errors import Forgotten, NoSuchJob
 from tagsweep.worker.jobs import receipt
 from tagsweep.worker.models import formats
 from tagsweep.worker.models.views import OUTCOMES
@@ -39,20 +38,15 @@ router = query_parameters.router()
 )
 @router.get("/api/v1/jobs/{job_id}/receipt/", include_in_schema=False)
 async def read(request: Request) -> Response:
-    """Tell each item of the job and what became of it, as far as that is known now."""
+    """Return each item of the job and what became of it, as far as that is known now."""
     gateway = state.of(request)
     caller = await gateway.caller_by_key(request)
     job_id = job_actions.job_id(request)
     request.state.account.job = job_id
     form, outcomes = _form(request), _outcomes(request)
     pieces = _pieces(job_id, caller.tenant, outcomes, form)
-    try:
-        with gateway.receipts.one():
-            first = await _next(gateway, pieces)
-    except NoSuchJob:
-        raise Refusal(404, job_actions.NOT_FOUND) from None
-    except Forgotten as error:
-        raise Refusal(410, str(error)) from None
+    with gateway.receipts.one():
+        first = await _next(gateway, pieces)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no", "Vary": "Accept"}
     if request.state.account.head_only:
         return Response(media_type=form, headers=headers)
@@ -60,7 +54,7 @@ async def read(request: Request) -> Response:
 
 
 class _Streamed(StreamingResponse):
-    """The pieces as they are read; where the client goes, nothing more is."""
+    """The pieces as they are read; if the client leaves, no more are."""
 
     def __init__(
         self, gateway: Gateway, first: str | None, pieces: Iterator[str], **head: Any
@@ -69,7 +63,7 @@ class _Streamed(StreamingResponse):
         super().__init__(_stream(gateway, first, pieces), **head)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        with self._places.one():  # given back whether or not anything could be sent
+        with self._places.one():  # released whether or not anything could be sent
             await super().__call__(scope, receive, send)
 
 
@@ -79,34 +73,34 @@ def _pieces(job_id: UUID, tenant: str, outcomes: set[str], form: str) -> Iterato
 
 
 async def _next(gateway: Gateway, pieces: Iterator[str]) -> str | None:
-    """Return the next piece, read in a thread of those that only receipts use; None: the end."""
+    """Return the next piece, read in a thread that only receipts use; None at the end."""
     return await gateway.readers.patiently(PATIENCE_S, next, pieces, None)
 
 
 async def _stream(gateway: Gateway, piece: str | None, pieces: Iterator[str]) -> AsyncIterator[str]:
-    """Yield what there is; what cannot be read to its end breaks off: it is not the whole."""
+    """Yield all pieces; if one cannot be read, the answer breaks off, visibly incomplete."""
     while piece is not None:
         yield piece
         piece = await _next(gateway, pieces)
 
 
 def _outcomes(request: Request) -> set[str]:
-    """Return the outcomes that are asked for, all by default; raises Refusal (400)."""
+    """Return the requested outcomes, by default all; raises Refusal (400)."""
     given = request.query_params.getlist("outcome")
-    wanted = {one for text in given for one in text.split(",")}
+    wanted = {outcome for text in given for outcome in text.split(",")}
     if wanted - set(OUTCOMES):
-        raise Refusal(400, f"outcome must be one or several of {', '.join(OUTCOMES)}.")
+        raise Refusal(400, f"outcome must be one or more of {', '.join(OUTCOMES)}.")
     return wanted or set(OUTCOMES)
 
 
 def _form(request: Request) -> str:
-    """Return the media type that the client likes best; raises Refusal (406)."""
+    """Return the media type that the client prefers; raises Refusal (406)."""
     accepted = ",".join(request.headers.getlist("accept")).strip() or "*/*"
     ranges = [_range(text) for text in accepted.split(",") if text.strip()]
-    liked = {form: _liking(form, ranges) for form in formats.FORMS}
-    best = max(liked, key=lambda form: liked[form])
-    if not liked[best]:
-        raise Refusal(406, f"A receipt is {' or '.join(formats.FORMS)}.")
+    quality = {form: _quality(form, ranges) for form in formats.FORMS}
+    best = max(quality, key=lambda form: quality[form])
+    if not quality[best]:
+        raise Refusal(406, f"A receipt is available as {' or '.join(formats.FORMS)}.")
     return best
 
 
@@ -122,8 +116,8 @@ def _range(text: str) -> tuple[str, float]:
     return media.strip(), 1.0
 
 
-def _liking(form: str, ranges: list[tuple[str, float]]) -> float:
-    """Return how much a form is liked: as the narrowest range says that it is in (RFC 9110)."""
+def _quality(form: str, ranges: list[tuple[str, float]]) -> float:
+    """Return the quality of a media type: that of the narrowest range it is in (RFC 9110)."""
     for wide in (form, form.partition("/")[0] + "/*", "*/*"):
         given = [quality for media, quality in ranges if media == wide]
         if given:

@@ -7,17 +7,14 @@ from typing import Any
 from fastapi import Request, Response
 
 from tagsweep.producer.gateway import state
-from tagsweep.producer.gateway.errors import CHALLENGE, Refusal, document
+from tagsweep.producer.gateway.errors import Refusal, document
 from tagsweep.producer.gateway.openapi import operations
 from tagsweep.producer.gateway.requests import preferences
 from tagsweep.producer.gateway.requests.parsing import Form
 from tagsweep.producer.gateway.routes import query_parameters
-from tagsweep.producer.gateway.submission import submitting
+from tagsweep.producer.gateway.submission import job_request
 from tagsweep.producer.gateway.submission.transactions import Taken, View
-from tagsweep.worker.errors import ItemError
-from tagsweep.worker.models.jobs import AttachJob, DetachJob
 
-PREFIX = "/api/v1/tags/"
 CANCELLED = "The job was cancelled before it ended."
 
 router = query_parameters.router()
@@ -44,7 +41,7 @@ def _operation(body: str) -> dict[str, Any]:
 @router.post("/api/v1/tags/detach", include_in_schema=False)
 async def detach(request: Request) -> Response:
     """Take tags off resources and answer with the tags that were matched; the tags stay."""
-    return await _serve(request, DetachJob.kind)
+    return await _serve(request, "detach")
 
 
 @router.post(
@@ -56,7 +53,7 @@ async def detach(request: Request) -> Response:
 @router.post("/api/v1/tags/attach", include_in_schema=False)
 async def attach(request: Request) -> Response:
     """Put tags, which are created if missing, on resources and answer with these tags."""
-    return await _serve(request, AttachJob.kind)
+    return await _serve(request, "attach")
 
 
 async def _serve(request: Request, kind: str) -> Response:
@@ -67,7 +64,7 @@ async def _serve(request: Request, kind: str) -> Response:
     async with gateway.bodies.receive(request, gateway.settings.body_bytes) as body:
         form = Form(kind, caller.tenant, gateway.settings.request_ids)
         job = await gateway.bodies.job(body, form)
-    wanted = submitting.job_request(request, caller, job, preference)
+    wanted = job_request.of(request, caller, job, preference)
     try:
         view = await gateway.submission.submit(request, wanted)
     except Taken:
@@ -86,33 +83,3 @@ def _answer(view: View, headers: dict[str, str]) -> Response:
     if status == "failed" or view.event is None:
         raise Refusal(500, f"Job {view.job.id} failed: GET /api/v1/jobs/{view.job.id} says why.")
     return document(view.event["data"]["tags"], headers=headers)
-
-
-def refuse(refusal: Refusal) -> Response:
-    """Return ``refusal`` in the words and shapes of Django REST Framework."""
-    headers = dict(refusal.headers)
-    if refusal.status == 401:  # noqa: PLR2004  # as that framework does
-        headers.setdefault("WWW-Authenticate", CHALLENGE)
-    body: dict[str, Any] = {"detail": refusal.detail}
-    if refusal.errors:
-        body = _by_field(refusal.errors)
-    return document(body, refusal.status, headers)
-
-
-def _by_field(errors: list[ItemError]) -> dict[str, Any]:
-    """Return all faulty fields at once, the items of a list by their index."""
-    fields: dict[str, Any] = {}
-    for error in errors:
-        steps = [_unescaped(step) for step in error["path"].split("/")[1:]]
-        place = fields
-        for step in steps[:-1]:
-            inner = place.setdefault(step, {})
-            place = inner if isinstance(inner, dict) else fields
-        told = place.setdefault(steps[-1] if steps else "non_field_errors", [])
-        if isinstance(told, list):
-            told.append(error["reason"])
-    return fields
-
-
-def _unescaped(step: str) -> str:
-    return step.replace("~1", "/").replace("~0", "~")

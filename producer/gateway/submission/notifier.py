@@ -1,7 +1,7 @@
-"""Requests and feeds that wait for jobs: all of them behind one subscription.
+"""Wakes requests and feeds that wait for jobs, all of them behind one subscription.
 
-An event is a hint alone: whoever is woken reads the job's row. Hints come from the event stream at
-once, and from the store's own feed within a second, so that one which is lost costs no more.
+An event is only a hint: whoever is woken reads the job's row. Hints come from the event sink at
+once, and from the store's own feed within a second, so a lost hint costs no more than that.
 """
 
 from __future__ import annotations
@@ -16,45 +16,43 @@ from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
+from tagsweep.producer.gateway.submission import feed
 from tagsweep.producer.gateway.threadpool import Threads
-from tagsweep.worker import database
 from tagsweep.worker.errors import BrokerUnavailable, TagsweepError
-from tagsweep.worker.events import feed, outbox, sinks
-from tagsweep.worker.jobs import queries
-from tagsweep.worker.models import views
+from tagsweep.worker.events import sinks
 from tagsweep.worker.outages import Outage
 from tagsweep.worker.settings import Settings
 
 log = logging.getLogger(__name__)
 
-#: how often the store's feed is looked at: for want of a stream while anybody waits; for feeds that
-#: are open; else, as what catches a hint that was lost
+#: how often the store's feed is read: if requests wait and there is no sink; if feeds are open;
+#: otherwise, to make up for lost hints
 EAGER_S, OPEN_S, CALM_S = 0.02, 0.2, 1.0
 PROGRESS_S = 1.0
-MOST_MOVED = 1_000
+MAX_ROWS = 1_000
 
 
 class Listener:
-    """A feed that is open: what is new for its tenant."""
+    """An open feed: what is new for its tenant."""
 
     def __init__(self, tenant: str) -> None:
         self.tenant = tenant
         self.moved = asyncio.Event()
         self._progress: dict[str, dict[str, Any]] = {}
 
-    def tell(self, shown: dict[str, Any]) -> None:
-        """Take how a running job stands; what was told before of it, and not taken, is outdated."""
+    def update(self, shown: dict[str, Any]) -> None:
+        """Note the progress of a running job, in place of older progress not yet taken."""
         self._progress[shown["id"]] = shown
         self.moved.set()
 
     def take_progress(self) -> list[dict[str, Any]]:
-        """Return, and forget, how running jobs stand."""
+        """Return the progress of running jobs that was noted since the last call."""
         taken, self._progress = list(self._progress.values()), {}
         return taken
 
 
-class Waiting:
-    """Everything that waits for jobs in this process."""
+class Notifier:
+    """Wakes everything that waits for jobs in this process."""
 
     def __init__(self, threads: Threads, settings: Settings) -> None:
         self._threads = threads
@@ -63,12 +61,12 @@ class Waiting:
         self._listeners: set[Listener] = set()
         self._stop = threading.Event()
         self._poke = asyncio.Event()
-        self._told: dict[str, Any] = {}
-        self.give_up_at: float | None = None  #: by the loop's clock, once it is told to stop
+        self._shown: dict[str, Any] = {}
+        self.give_up_at: float | None = None  #: by the loop's clock, once the gateway is stopping
 
     @contextmanager
     def job(self, job_id: UUID) -> Iterator[asyncio.Event]:
-        """Yield what is set whenever something may have happened to the job."""
+        """Yield an event that is set whenever something may have happened to the job."""
         woken = asyncio.Event()
         self._waiters[job_id].add(woken)
         self._poke.set()
@@ -81,7 +79,7 @@ class Waiting:
 
     @contextmanager
     def feed(self, tenant: str) -> Iterator[Listener]:
-        """Yield what is told when there is something new for the tenant."""
+        """Yield a listener that is notified when there is something new for the tenant."""
         listener = Listener(tenant)
         self._listeners.add(listener)
         self._poke.set()
@@ -91,22 +89,22 @@ class Waiting:
             self._listeners.discard(listener)
 
     async def run(self) -> None:
-        """Follow the store's feed, and with it how running jobs stand, until cancelled."""
+        """Follow the store's feed, and the progress of running jobs, until cancelled."""
         if self._target is not None:
             self._subscribe(self._target)
         position: int | None = None
-        told_at = 0.0
+        shown_at = 0.0
         outage = Outage(log, "The store's feed can be read again")
         loop = asyncio.get_running_loop()
         while True:
             try:
                 if position is None:
-                    position = await self._threads.run(_last_position)
+                    position = (await self._threads.run(feed.bounds)).last
                     self.hint_all()
                 position = await self._follow(position)
-                if self._listeners and loop.time() - told_at > PROGRESS_S:
-                    told_at = loop.time()
-                    await self._tell_progress()
+                if self._listeners and loop.time() - shown_at > PROGRESS_S:
+                    shown_at = loop.time()
+                    await self._show_progress()
                 outage.over()
             except TagsweepError as error:
                 outage.failed(f"The store's feed cannot be read: {error}")
@@ -116,21 +114,21 @@ class Waiting:
                 await asyncio.wait_for(self._poke.wait(), self._pause())
             except TimeoutError:
                 continue
-            await asyncio.sleep(EAGER_S)  # whatever pokes: not more often than this
+            await asyncio.sleep(EAGER_S)  # no more often than this, however often it is poked
 
     def close(self, seconds: float) -> None:
-        """Let nobody wait longer than ``seconds`` from now, and no feed at all."""
+        """End all feeds now, and all waiting within ``seconds``."""
         self.give_up_at = asyncio.get_running_loop().time() + seconds
         self._stop.set()
         self.hint_all()
 
     def hint(self, job_id: UUID) -> None:
-        """Wake those who wait for the job."""
+        """Wake the requests that wait for the job."""
         for woken in self._waiters.get(job_id, ()):
             woken.set()
 
     def hint_all(self) -> None:
-        """Wake everybody: hints may have been lost."""
+        """Wake all requests and feeds: hints may have been lost."""
         for waiters in self._waiters.values():
             for woken in waiters:
                 woken.set()
@@ -143,29 +141,29 @@ class Waiting:
         return OPEN_S if self._listeners else CALM_S
 
     async def _follow(self, position: int) -> int:
-        moved = await self._threads.run(_moved, position)
-        for row in moved:
+        rows = await self._threads.run(feed.after, position, MAX_ROWS)
+        for row in rows:
             position = row.position
             self.hint(row.job_id)
-        tenants = {row.tenant for row in moved}
+        tenants = {row.tenant for row in rows}
         for listener in self._listeners:
             if listener.tenant in tenants:
                 listener.moved.set()
-        if len(moved) == MOST_MOVED:
+        if len(rows) == MAX_ROWS:
             self._poke.set()
         return position
 
-    async def _tell_progress(self) -> None:
+    async def _show_progress(self) -> None:
         tenants = {listener.tenant for listener in self._listeners}
-        running = await self._threads.run(_running, tenants)
+        running = await self._threads.run(feed.running, tenants)
         now = {shown["id"]: shown for shown in running}
         for job_id, shown in now.items():
-            if self._told.get(job_id) == shown["counts"]:
+            if self._shown.get(job_id) == shown["counts"]:
                 continue
             for listener in self._listeners:
                 if listener.tenant == shown["tenant"]:
-                    listener.tell(shown)
-        self._told = {job_id: shown["counts"] for job_id, shown in now.items()}
+                    listener.update(shown)
+        self._shown = {job_id: shown["counts"] for job_id, shown in now.items()}
 
     def _subscribe(self, url: str) -> None:
         loop = asyncio.get_running_loop()
@@ -175,9 +173,9 @@ class Waiting:
         thread.start()
 
     def _listen(self, url: str, loop: asyncio.AbstractEventLoop) -> None:
-        """Turn events into hints, in a thread, for as long as the gateway lives."""
+        """Turn events into hints, in a thread, for as long as the gateway runs."""
         sink = sinks.sink_for(url)
-        outage = Outage(log, "Events come from their stream again")
+        outage = Outage(log, "Events are received again")
         while not self._stop.is_set():
             try:
                 fresh = True
@@ -209,20 +207,5 @@ def _call(loop: asyncio.AbstractEventLoop, step: Any, *arguments: Any) -> None:
 def _subject(event: str) -> UUID | None:
     try:
         return UUID(json.loads(event)["subject"])
-    except (ValueError, KeyError, TypeError):  # somebody else's event
+    except (ValueError, KeyError, TypeError):  # an event of somebody else
         return None
-
-
-def _last_position() -> int:
-    with database.reading() as connection:
-        return feed.bounds(connection).last
-
-
-def _moved(position: int) -> list[Any]:
-    with database.reading() as connection:
-        return list(outbox.moved(connection, position, MOST_MOVED))
-
-
-def _running(tenants: set[str]) -> list[dict[str, Any]]:
-    with database.reading() as connection:
-        return [views.of(job, None) for job in queries.running(connection, tenants)]

@@ -7,22 +7,19 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import time
 from typing import Any
-from uuid import UUID, uuid4, uuid5
+from uuid import UUID
 
 from starlette.requests import Request
 
 from tagsweep.producer.gateway import errors
-from tagsweep.producer.gateway.auth.callers import Caller
 from tagsweep.producer.gateway.errors import Refusal
-from tagsweep.producer.gateway.requests import preferences
 from tagsweep.producer.gateway.requests.limits import Places
-from tagsweep.producer.gateway.requests.preferences import Preference
 from tagsweep.producer.gateway.submission import transactions
-from tagsweep.producer.gateway.submission.notifier import Waiting
-from tagsweep.producer.gateway.submission.transactions import JobRequest, Recorded, View
+from tagsweep.producer.gateway.submission.job_request import JobRequest
+from tagsweep.producer.gateway.submission.notifier import Notifier
+from tagsweep.producer.gateway.submission.transactions import Recorded, View
 from tagsweep.producer.gateway.threadpool import (
     PATIENCE_S,
     SLOW,
@@ -31,10 +28,7 @@ from tagsweep.producer.gateway.threadpool import (
 )
 from tagsweep.worker.errors import BrokerUnavailable, Retryable
 from tagsweep.worker.jobs import dispatch
-from tagsweep.worker.models.jobs import Job
 
-#: of job ids derived from an Idempotency-Key or a signature
-NAMESPACE = UUID("6c2e9a5e-6d0c-4a0e-9b6f-0d7c6f1d3b52")
 #: how long the broker may take to accept that a job is to start
 START_S = 1.0
 #: bytes of ids that the store takes per second at the very least
@@ -47,42 +41,13 @@ UNKNOWN = (
 )
 
 
-def job_request(  # noqa: PLR0913  # only one contract has a signature and a workspace
-    request: Request,
-    caller: Caller,
-    job: Job,
-    preference: Preference,
-    *,
-    signature: str | None = None,
-    workspace: str | None = None,
-) -> JobRequest:
-    """Return what the request asks for, under the id that follows from it.
-
-    The same Idempotency-Key, or the same signature, of a tenant gives the same id: the store's own
-    uniqueness then makes a second job impossible, whichever gateway takes it.
-    """
-    fingerprint = job.fingerprint()
-    key = preferences.idempotency_key(request.headers)
-    if key is not None:
-        job_id = uuid5(NAMESPACE, f"key\n{caller.tenant}\n{key}")
-        path = request.scope["path"].rstrip("/")
-        fingerprint = hashlib.sha256(path.encode() + b"\n" + fingerprint).digest()
-    elif signature is not None:
-        job_id = uuid5(NAMESPACE, f"signature\n{caller.tenant}\n{signature}")
-    else:
-        job_id = uuid4()
-    # to be withdrawn only if its sender was promised nothing
-    nonce = None if preference.respond_async else uuid4().hex
-    return JobRequest(job, job_id, fingerprint, nonce, preference.wait_s, workspace)
-
-
 class Submission:
     """Takes jobs from requests, and waits until they have ended."""
 
-    def __init__(self, store: Threads, broker: Threads, waiting: Waiting, places: Places) -> None:
+    def __init__(self, store: Threads, broker: Threads, notifier: Notifier, places: Places) -> None:
         self._store = store
         self._broker = broker
-        self._waiting = waiting
+        self._notifier = notifier
         self._places = places
 
     async def submit(self, request: Request, wanted: JobRequest) -> View:
@@ -93,7 +58,7 @@ class Submission:
         """
         if not wanted.wait_s:
             return (await self._begin(request, wanted)).view
-        with self._places.one(), self._waiting.job(wanted.job_id) as woken:
+        with self._places.one(), self._notifier.job(wanted.job_id) as woken:
             recorded = await self._begin(request, wanted)
             return await self._until_ended(request, wanted, recorded, woken)
 
@@ -155,7 +120,7 @@ class Submission:
         view: View | None = recorded.view
         try:
             while view is not None and not view.job.ended and not gone.done():
-                left = min(deadline, self._waiting.give_up_at or deadline) - loop.time()
+                left = min(deadline, self._notifier.give_up_at or deadline) - loop.time()
                 if left <= 0:
                     return await self._promised(wanted, view)
                 await _first(woken, gone, left)

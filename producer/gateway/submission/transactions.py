@@ -9,15 +9,18 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
+from tagsweep.producer.gateway.submission.job_request import JobRequest
 from tagsweep.producer.gateway.threadpool import Gate
 from tagsweep.worker import database
 from tagsweep.worker.errors import NoSuchJob, StoreBusy
 from tagsweep.worker.events import outbox
 from tagsweep.worker.jobs import control, parts, queries, recording
 from tagsweep.worker.models import views
-from tagsweep.worker.models.jobs import Job
 from tagsweep.worker.models.records import JobRecord
 from tagsweep.worker.store import bulk_load
+
+#: what changes a job within a transaction: control.cancel, retry, pause, resume
+Action = Callable[[Connection, UUID], JobRecord]
 
 
 class Taken(Exception):
@@ -38,18 +41,6 @@ class View:
     def shown(self) -> dict[str, Any]:
         """Return the job as JSON."""
         return views.of(self.job, self.event)
-
-
-@dataclass(frozen=True, slots=True)
-class JobRequest:
-    """A valid job on its way into the store, and how long its sender waits for its end."""
-
-    job: Job
-    job_id: UUID
-    fingerprint: bytes  #: another request under the same id is compared with it
-    nonce: str | None  #: by which it can be withdrawn; None: it is promised to be done
-    wait_s: float
-    workspace: str | None = None  #: must exist, else nothing is recorded
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,18 +133,16 @@ def promise(job_id: UUID, tenant: str) -> View | None:
         return view
 
 
-def act(
-    job_id: UUID, tenant: str, step: Callable[[Connection, UUID], JobRecord]
-) -> tuple[View, View]:
-    """Apply ``step`` to the tenant's job; return the job as it was before and as it is after.
+def act(job_id: UUID, tenant: str, action: Action) -> tuple[View, View]:
+    """Apply ``action`` to the tenant's job; return the job as it was before and as it is after.
 
-    Raises NoSuchJob, and what ``step`` raises.
+    Raises NoSuchJob, and what ``action`` raises.
     """
     with database.transaction() as connection:
         before = _view(connection, job_id, tenant)
         if before is None:
             raise NoSuchJob
-        step(connection, job_id)
+        action(connection, job_id)
         after = _view(connection, job_id, tenant)
     assert after is not None  # it was there a moment ago, in this very transaction  # noqa: S101
     return before, after

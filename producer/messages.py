@@ -1,4 +1,4 @@
-"""A job too long for one message, sent to the broker in packed parts."""
+"""Send a job to the broker: as one message that anybody can read, or in packed parts."""
 
 from __future__ import annotations
 
@@ -6,12 +6,27 @@ from collections.abc import Iterator
 from typing import Any
 from uuid import UUID, uuid4
 
+from tagsweep.producer.spool import MAX_ERRORS
 from tagsweep.worker.broker import names, results, sending
+from tagsweep.worker.errors import InvalidJob
 from tagsweep.worker.models.jobs import Job
 from tagsweep.worker.models.parts import Part
 
 
-def send(
+def check(kind: type[Job], body: dict[str, Any]) -> None:
+    """Raise InvalidJob, with at most MAX_ERRORS errors, if ``body`` is not a valid job."""
+    try:
+        kind.parse(body)
+    except InvalidJob as invalid:
+        raise InvalidJob(invalid.errors[:MAX_ERRORS]) from None
+
+
+def send(sender: Any, job_id: str, kind: type[Job], body: dict[str, Any]) -> None:
+    """Send ``body``, a valid job, as one message; raises BrokerUnavailable."""
+    sending.send(sender, kind.task, body, task_id=job_id)
+
+
+def send_parts(
     sender: Any,
     job_id: str,
     kind: type[Job],
