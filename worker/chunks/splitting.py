@@ -1,7 +1,7 @@
-"""Split a recorded job: find what it acts on, cut its lists into chunks, and open them.
+"""Split a recorded job: find what it acts on, cut its lists into chunks, and store these.
 
-Lists that lie in the store in many parts are merged window by window, however long they are: a
-worker's memory stays flat.
+Lists stored in many parts are merged window by window, however long they are: a worker's memory
+use stays constant.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from sqlalchemy import Connection, and_, delete, func, insert, select
 from tagsweep.worker.chunks import rate_limit, splitting_undo
 from tagsweep.worker.jobs import lifecycle
 from tagsweep.worker.models import sorting
-from tagsweep.worker.models.ids import WIDTH
 from tagsweep.worker.models.jobs import UndoJob
 from tagsweep.worker.models.records import Chunk, JobRecord, Lists
 from tagsweep.worker.models.tables import chunk as chunk_table
@@ -26,7 +25,7 @@ from tagsweep.worker.store import KINDS
 #: rows of chunks sent at once
 _BATCH = 4
 
-#: what reads the sorted lists of a job, by number of the resources' type; 0: names of workspaces
+#: functions that read the sorted lists of a job, by resource type; 0: workspace names
 Runs = dict[int, list[sorting.Read]]
 
 
@@ -38,25 +37,25 @@ def split(
     *,
     at_once: bool = False,
 ) -> tuple[JobRecord, Chunk | None]:
-    """Split a job that the caller holds; its ``lists`` are in hand, or else in the store.
+    """Split a job that the caller has locked; its ``lists`` are given, or else stored.
 
-    Return the job as it is now, ended where nothing matched. ``at_once``: where there is but one
-    chunk nothing is written, and it is returned for the caller to apply in this transaction.
+    Return the job as it is now, ended if nothing matched. ``at_once``: if there is only one chunk,
+    write nothing and return it too, for the caller to apply in this transaction.
     """
+    most_items = rate_limit.most_items()
+    most_of_one = sorting.size(most_resources, 1, most_items)
     if job.kind == UndoJob.kind:
         _forget_parts(connection, job)
-        return splitting_undo.split(connection, job, most_resources), None
+        return splitting_undo.split(connection, job, most_of_one), None
     kind = KINDS[job.kind]
     matched = kind.match(connection, str(job.tenant), job.head)
-    most_items = rate_limit.most_items()
     most = sorting.size(most_resources, len(matched), most_items)
     if not matched:
         _forget_parts(connection, job)
         return lifecycle.begin(connection, job, matched, 0, 0), None
     runs = _stored(connection, job.id) if lists is None else _in_hand(lists)
     lists_cut = _cut(runs, most, len(matched))
-    of_range = sorting.size(most_resources, 1, most_items)
-    selected = kind.cut(connection, replace(job, matched=matched), of_range)
+    selected = kind.cut(connection, replace(job, matched=matched), most_of_one)
     cut = _numbered(lists_cut, selected)
     first = list(islice(cut, 2))
     if at_once and len(first) == 1:
@@ -72,7 +71,7 @@ def _numbered(*some: Iterator[Chunk]) -> Iterator[Chunk]:
 
 
 def _forget_parts(connection: Connection, job: JobRecord) -> None:
-    """Let go of the lists as they came in; not before all of them are cut."""
+    """Delete the lists as they were recorded, once all of them are cut."""
     if job.parts:
         connection.execute(delete(part).where(part.c.job_id == job.id))
 
@@ -80,7 +79,7 @@ def _forget_parts(connection: Connection, job: JobRecord) -> None:
 def _cut(runs: Runs, most: int, targets: int) -> Iterator[Chunk]:
     """Yield the chunks of the lists, unnumbered."""
     for resource_type, lists in sorted(runs.items()):
-        width = _width(resource_type)
+        width = sorting.width(resource_type)
         for packed in sorting.split(lists, most, width):
             items = len(packed) // width * targets
             if resource_type:
@@ -89,21 +88,17 @@ def _cut(runs: Runs, most: int, targets: int) -> Iterator[Chunk]:
                 yield Chunk(0, 0, items, names=sorting.unpack_names(packed))
 
 
-def _width(resource_type: int) -> int:
-    return WIDTH if resource_type else sorting.NAME_WIDTH
-
-
 def _in_hand(lists: Lists) -> Runs:
     packed = {**lists.ids, 0: sorting.pack_names(lists.names)}
     return {
-        number: [sorting.reader(sorting.distinct(some, _width(number)), _width(number))]
-        for number, some in packed.items()
-        if some
+        number: [sorting.reader(sorting.distinct(entries, width), width)]
+        for number, entries in packed.items()
+        if entries and (width := sorting.width(number))
     }
 
 
 def _stored(connection: Connection, job_id: UUID) -> Runs:
-    """Return what reads the parts of a job, each sorted when it came in."""
+    """Return the readers of a job's parts, each of which was sorted when it was stored."""
     keys = select(part.c.number, part.c.resource_type).where(part.c.job_id == job_id)
     runs: dict[int, list[sorting.Read]] = {}
     for number, resource_type in connection.execute(keys.where(part.c.entries.is_not(None))).all():
@@ -116,7 +111,7 @@ def _reader(connection: Connection, job_id: UUID, number: int, resource_type: in
     this = and_(
         part.c.job_id == job_id, part.c.number == number, part.c.resource_type == resource_type
     )
-    width = _width(resource_type)
+    width = sorting.width(resource_type)
 
     def read(start: int, count: int) -> bytes:
         window = func.substr(part.c.entries, start * width + 1, count * width)
@@ -126,7 +121,7 @@ def _reader(connection: Connection, job_id: UUID, number: int, resource_type: in
 
 
 def _open(connection: Connection, job_id: UUID, cut: Iterator[Chunk]) -> tuple[int, int]:
-    """Store the chunks; return how many there are, and their items."""
+    """Store the chunks as open; return their number, and that of their items."""
     opened, total = 0, 0
     while batch := list(islice(cut, _BATCH)):
         connection.execute(insert(chunk_table), [chunk.row(job_id, "open") for chunk in batch])

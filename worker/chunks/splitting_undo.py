@@ -1,7 +1,7 @@
-"""Split a job that undoes another: its chunks are made of what that one recorded, by the server.
+"""Split a job that undoes another: the server makes its chunks from that job's record.
 
-The ids never travel on PostgreSQL. Each chunk is about one tag, or one key, so that it is exactly
-what was changed and not a product of lists.
+On PostgreSQL the ids never leave the server. Each chunk is about one tag, or one key, so that it is
+exactly what was changed and not a product of lists.
 """
 
 from __future__ import annotations
@@ -14,14 +14,9 @@ from uuid import UUID
 
 from sqlalchemy import Connection, bindparam, func, insert, select
 
-from tagsweep.worker.chunks import rate_limit
 from tagsweep.worker.database.statements import Statement
-from tagsweep.worker.errors import (
-    ItemError,
-    NoSuchJob,
-    Rejected,
-)
-from tagsweep.worker.jobs import lifecycle, queries, undoable
+from tagsweep.worker.errors import Rejected
+from tagsweep.worker.jobs import lifecycle, undoable
 from tagsweep.worker.models import sorting
 from tagsweep.worker.models.records import Chunk, JobRecord
 from tagsweep.worker.models.tables import chunk as chunk_table
@@ -74,36 +69,21 @@ GROUP BY target, place
 """).bindparams(bindparam("job_id", type_=Id()), bindparam("undone", type_=Id()))
 
 
-def split(connection: Connection, job: JobRecord, most_resources: int) -> JobRecord:
-    """Split a job that undoes another, and that the caller holds; return it as it is now.
+def split(connection: Connection, job: JobRecord, most: int) -> JobRecord:
+    """Split an undo that the caller has locked, into chunks of ``most`` items; return it as it is.
 
-    It acts on what the other one has changed by now; ended where that is nothing, and
-    ``rejected`` where it cannot be undone.
+    It acts on what the other job has changed by now; it ends if that is nothing, ``rejected`` if it
+    cannot be undone.
     """
     try:
-        undone = _held(connection, job)
+        undone = undoable.lock(connection, job.tenant, UUID(job.head["job"]))
     except Rejected as refusal:
-        return lifecycle.end(connection, job, "rejected", [_error(refusal)])
-    most = sorting.size(most_resources, 1, rate_limit.most_items())
+        return lifecycle.end(connection, job, "rejected", [undoable.error_of(refusal)])
     cut = _split_links if undone.about_links else _split_workspace_tags
     matched = cut(connection, job, undone, most)
     adds = not (undone.kind == "attach" or undone.adds)
     job = lifecycle.change(connection, job, adds=adds, as_of=undone.finished_at)
     return lifecycle.begin(connection, job, matched, *_opened(connection, job.id))
-
-
-def _held(connection: Connection, job: JobRecord) -> JobRecord:
-    """Return the job that is to be undone, held, so that nobody retries or forgets it meanwhile."""
-    undone = UUID(job.head["job"])
-    try:
-        found = queries.lock(connection, undone)
-    except NoSuchJob:
-        found = None
-    return undoable.check(found, job.tenant, undone)
-
-
-def _error(refusal: Rejected) -> ItemError:
-    return {"path": "/job", "code": undoable.CODES[type(refusal)], "reason": str(refusal)}
 
 
 def _split_links(

@@ -1,8 +1,8 @@
-"""What the store refuses is put off: it is noted why, and tried again later and later.
+"""Put off what the store refuses: note why, and retry it after growing pauses.
 
 The note is a transaction of its own, made after the one that was refused. A chunk is put off with
-its job: so a job of many chunks, all of which are refused, is tried no more often than one of one,
-and a job of which a single chunk is refused goes on with all the others after a moment.
+its job: so a job all of whose many chunks are refused is tried no more often than a job of one, and
+a job with a single refused chunk continues with the others after a moment.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 import random
 import time
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection, and_, or_, select, tuple_, update
@@ -29,31 +28,28 @@ from tagsweep.worker.models.tables.types import ago, clock
 from tagsweep.worker.outages import Outage
 from tagsweep.worker.redaction import redacted
 
-#: seconds till the next try: at first, and at first where another transaction was in the way;
-#: doubled each time, up to the last
+#: seconds before the next try: initially, initially if another transaction was in the way, and at
+#: most; doubled each time
 FIRST_S, FIRST_BUSY_S, MOST_S = 1.0, 0.1, 60.0
-#: seconds that a process leaves off such a step at most
+#: seconds that a process pauses a refused step at most
 MOST_PAUSE_S = 5.0
-#: far beyond MOST_S: more of them would be no number any more
+#: far beyond MOST_S: more of them would overflow
 MOST_DOUBLINGS = 20
-#: query_canceled: it may take too long, and less of it may not
+#: query_canceled: the chunk may take too long, and half of it may not
 CANCELLED = "57014"
-#: statements that a chunk is applied by at most
+#: most statements that a chunk is applied by
 MOST_PIECES = 1 << 20
 
 REFUSED = "The store refuses it: {said}."
 BUSY = "Another transaction holds what it needs."
 
-#: what is noted of a job that has got on
-GOT_ON: dict[str, Any] = {"waiting": None, "tries": 0, "retry_at": None}
-
-_outage = Outage(logging.getLogger(__name__), "The store takes again what it refused")
+_outage = Outage(logging.getLogger(__name__), "The store accepts again what it refused")
 
 
 class Pause:
-    """How long this process leaves off a step that the store refuses, and that notes nothing.
+    """How long this process pauses a step that the store refuses and that keeps no note of it.
 
-    For one thread.
+    Not thread-safe.
     """
 
     def __init__(self) -> None:
@@ -65,23 +61,23 @@ class Pause:
         return time.monotonic() >= self._until
 
     def refused(self) -> None:
-        """Take a refusal: the next pause is longer."""
+        """Note a refusal: the next pause is longer."""
         self._tries += 1
         self._until = time.monotonic() + min(pause_s(self._tries), MOST_PAUSE_S)
 
     def taken(self) -> None:
-        """Take a success."""
+        """Note a success: the next pause is the shortest."""
         self._tries, self._until = 0, 0.0
 
 
 def pause_s(tries: int, first: float = FIRST_S) -> float:
-    """Return how long to wait after so many refusals, with jitter."""
+    """Return how many seconds to wait after so many refusals, with jitter."""
     wait: float = min(first * 2.0 ** min(tries - 1, MOST_DOUBLINGS), MOST_S)
-    return wait * random.uniform(0.8, 1)  # noqa: S311  # so that not all are tried at once
+    return wait * random.uniform(0.8, 1)  # noqa: S311  # so that not all are retried at once
 
 
 def reason_of(error: Exception) -> str:
-    """Return why something is put off, in one sentence with the server's own words."""
+    """Return why something is put off: one sentence, with the server's own words."""
     if isinstance(error, StoreRefused):
         code = f" (SQLSTATE {error.code})" if error.code else ""
         return redacted(REFUSED.format(said=error.said.rstrip(".")[:300] + code))
@@ -91,9 +87,9 @@ def reason_of(error: Exception) -> str:
 
 
 def chunk(job_id: UUID, number: int, error: Exception) -> None:
-    """Put a chunk off, and its job; nothing to do where somebody else has it by now.
+    """Put off a chunk and its job; does nothing if another worker has locked the chunk by now.
 
-    Raises what the store says where it takes no note either.
+    Raises StoreRefused and the like if the store does not take the note either.
     """
     reason = reason_of(error)
     _outage.failed(reason)
@@ -116,7 +112,7 @@ def chunk(job_id: UUID, number: int, error: Exception) -> None:
 
 
 def start(connection: Connection, job: JobRecord, error: Exception) -> None:
-    """Put off a job that the caller holds, and that was not split yet."""
+    """Put off a job that the caller has locked and that is not split yet."""
     if job.status == "queued":
         reason = reason_of(error)
         _outage.failed(reason)
@@ -128,18 +124,20 @@ def _job(connection: Connection, job_id: UUID, reason: str, first: float) -> Non
     due = or_(jobs.c.retry_at.is_(None), jobs.c.retry_at <= clock())
     query = select(jobs.c.tries, jobs.c.cancelling, due.label("due")).where(this)
     row = connection.execute(query.with_for_update(key_share=True)).one()
-    tries = row.tries + 1 if row.due else max(row.tries, 1)  # else others were refused with it
-    # one that is cancelled has only to let go of its chunks
+    tries = (
+        row.tries + 1 if row.due else max(row.tries, 1)
+    )  # else refused together with another chunk
+    # a cancelled job only has to drop its chunks
     retry_at = None if row.cancelling else ago(-pause_s(tries, first))
     note = {"waiting": reason, "tries": tries, "retry_at": retry_at}
     connection.execute(update(jobs).where(this).values(note))
 
 
 def got_on(job: JobRecord) -> None:
-    """After the commit: try at once whatever else waits for what ``job`` has waited for."""
+    """After the commit: retry at once whatever waits for the same reason as ``job`` did."""
     _outage.over()
     if job.waiting is None or CANCELLED in job.waiting or job.waiting == BUSY:
-        return  # said of each of them for itself
+        return  # a reason that others do not share
     alike = and_(jobs.c.waiting == job.waiting, or_(jobs.c.open > 0, jobs.c.status == "queued"))
     theirs = chunks.c.job_id.in_(select(jobs.c.id).where(alike))
     put_off = and_(theirs, chunks.c.state == "open", chunks.c.retry_at > clock())
@@ -149,5 +147,5 @@ def got_on(job: JobRecord) -> None:
         with database.transaction() as connection:
             connection.execute(update(chunks).where(these).values(retry_at=None))
             connection.execute(update(jobs).where(alike).values(retry_at=None))
-    except TagsweepError:  # then each has its own time
+    except TagsweepError:  # each is retried at its own time
         return

@@ -82,5 +82,5 @@ def ended(
         started_at=job.accepted_at,
         finished_at=finished_at,
     )
-    completion = report.completion(job, report.Told(told, None, []))
+    completion = report.completion(job, report.Made(told, None, []))
     return Ended(job, chunks, JobCompleted(end=1, completion=completion).envelope())

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, and_, delete, select, update
 
 from tagsweep.worker.broker import results
 from tagsweep.worker.errors import BrokerUnavailable, NothingToRetry, NotRunning
-from tagsweep.worker.jobs import backoff, failures, lifecycle, queries
+from tagsweep.worker.jobs import failures, lifecycle, queries
 from tagsweep.worker.models.records import RETRYABLE, JobRecord
 from tagsweep.worker.models.tables import chunk as chunks
 from tagsweep.worker.models.tables import job as jobs
@@ -49,7 +49,7 @@ def retry(connection: Connection, job_id: UUID) -> JobRecord:
     if job.forgotten_at:
         raise NothingToRetry(f"The record of job {job_id} has expired: send the job again.")
     again: dict[str, Any] = {"finished_at": None, "errors": []}
-    again |= {"cancelling": False, "paused": False, **backoff.GOT_ON}
+    again |= {"cancelling": False, "paused": False, **lifecycle.NOT_WAITING}
     if job.matched is None:
         if not (job.complete and job.parts):
             raise NothingToRetry(
@@ -59,7 +59,7 @@ def retry(connection: Connection, job_id: UUID) -> JobRecord:
         return lifecycle.change(connection, job, status="queued", **again)
     failed = failures.reopen(connection, job)
     this = and_(chunks.c.job_id == job_id, chunks.c.state == "dropped")
-    reopened = {"state": "open", **backoff.GOT_ON}
+    reopened = {"state": "open", **lifecycle.NOT_WAITING}
     dropped = update(chunks).where(this).values(reopened).returning(chunks.c.number)
     opened = failed + len(connection.execute(dropped).all())
     if not opened:

@@ -1,4 +1,4 @@
-"""The items of a job that failed for good: kept, told in the event, opened again for a retry."""
+"""The items of a job that failed for good: stored, reported in the event, reopened by a retry."""
 
 from __future__ import annotations
 
@@ -15,33 +15,33 @@ from tagsweep.worker.models.records import Chunk, Failure, JobRecord
 from tagsweep.worker.models.tables import chunk as chunks
 from tagsweep.worker.models.tables import failure
 
-#: resources of a chunk that is opened for a retry
+#: most resources of a chunk that is opened for a retry
 MOST_IN_CHUNK = 1_000
 
 
 def add(
     connection: Connection, job: JobRecord, chunk: Chunk, failed: list[Failure]
 ) -> dict[str, Any]:
-    """Keep what failed in a chunk; return what is to be noted of it in the job's row."""
+    """Store what failed in a chunk; return the columns to write to the job's row."""
     own = {"job_id": job.id, "chunk": chunk.number, "resource_type": chunk.resource_type}
     rows = [
         {**own, "place": one.place, "target": one.target, "code": one.code, "reason": one.reason}
         for one in failed
     ]
     connection.execute(insert(failure), rows)
-    return noted(job, [_told(one, chunk) for one in failed])
+    return noted(job, [_item_error(one, chunk) for one in failed])
 
 
 def noted(job: JobRecord, errors: list[ItemError]) -> dict[str, Any]:
-    """Return the job's columns of errors with ``errors`` added: the first of them, and how many."""
+    """Return the job's error columns with ``errors`` added: the first errors, and their number."""
     first = [*job.errors, *errors][:MOST_ERRORS]
     return {"errors": first, "errors_total": job.errors_total + len(errors)}
 
 
 def reopen(connection: Connection, job: JobRecord) -> int:
-    """Open chunks of exactly the items that failed, and forget that they did; return how many.
+    """Open chunks of exactly the items that failed, and delete the failures.
 
-    The caller holds the job's row.
+    Return how many chunks. The caller has locked the job's row.
     """
     highest = select(func.coalesce(func.max(chunks.c.number), -1)).where(chunks.c.job_id == job.id)
     number = int(connection.execute(highest).scalar_one())
@@ -56,9 +56,9 @@ def reopen(connection: Connection, job: JobRecord) -> int:
 
 
 def _chunks(connection: Connection, job: JobRecord, number: int) -> Iterator[tuple[int, Chunk]]:
-    """Cut what failed by target and first chunk: a chunk is about all of its resources alike.
+    """Cut what failed by target and original chunk, because all items of a chunk have one target.
 
-    Yield also which that was: receipts tell an item with it.
+    Yield the number of the original chunk too: receipts list an item with it.
     """
     groups: dict[tuple[int, int, int | None], list[str]] = defaultdict(list)
     tried = and_(chunks.c.job_id == failure.c.job_id, chunks.c.number == failure.c.chunk)
@@ -81,12 +81,12 @@ def _chunks(connection: Connection, job: JobRecord, number: int) -> Iterator[tup
 
 
 def _values(connection: Connection, job: JobRecord, number: int) -> dict[str, str]:
-    """Return the value of each workspace in a chunk of an undo; nothing of another job's."""
+    """Return the value of each workspace in a chunk of an undo; empty for other kinds."""
     this = and_(chunks.c.job_id == job.id, chunks.c.number == number)
     row = connection.execute(select(chunks.c.names, chunks.c.own_values).where(this)).one()
     return dict(zip(row.names, row.own_values, strict=True)) if row.own_values else {}
 
 
-def _told(one: Failure, chunk: Chunk) -> ItemError:
+def _item_error(one: Failure, chunk: Chunk) -> ItemError:
     path = f"/{chunk.list_name}"
     return {"path": path, "code": one.code, "reason": f"{one.place}: {one.reason}"}

@@ -1,4 +1,4 @@
-"""Jobs and their chunks: what each of them comes to, and which transaction ends a job.
+"""Start and end jobs and close their chunks.
 
 Locks are always taken in the order chunk, links, job, tags by id, outbox. A job is counted down by
 one UPDATE of its row, never by counting chunks: two last chunks would each see the other one open.
@@ -15,14 +15,15 @@ from uuid import UUID
 from sqlalchemy import Connection, Update, and_, bindparam, insert, select, update
 
 from tagsweep.worker.errors import ItemError
-from tagsweep.worker.events import outbox
-from tagsweep.worker.jobs import backoff, failures, queries, report
-from tagsweep.worker.models.events import JobCompleted
+from tagsweep.worker.jobs import failures, queries, report
 from tagsweep.worker.models.records import Chunk, JobRecord, Outcome
 from tagsweep.worker.models.tables import chunk as chunks
 from tagsweep.worker.models.tables import job as jobs
 from tagsweep.worker.models.tables.types import clock
 from tagsweep.worker.store import KINDS
+
+#: columns of a job, or a chunk, that is not put off (any more)
+NOT_WAITING: dict[str, Any] = {"waiting": None, "tries": 0, "retry_at": None}
 
 _NEW_CHUNK = insert(chunks)
 
@@ -30,18 +31,18 @@ _NEW_CHUNK = insert(chunks)
 def begin(
     connection: Connection, job: JobRecord, matched: list[dict[str, Any]], opened: int, total: int
 ) -> JobRecord:
-    """Let a job run whose ``opened`` chunks hold ``total`` items; without any it has ended."""
+    """Mark a job as running whose ``opened`` chunks hold ``total`` items; end it if it has none."""
     counted: dict[str, Any] = {"matched": matched, "open": opened, "total": total}
     if job.tries:
-        counted |= backoff.GOT_ON
+        counted |= NOT_WAITING
     running = change(connection, job, now=("started_at",), status="running", **counted)
     return running if opened else end(connection, running, apart=job.tries > 0)
 
 
 def complete(connection: Connection, job: JobRecord, chunk: Chunk, outcome: Outcome) -> JobRecord:
-    """End a job whose only ``chunk`` was applied before anything of it was written.
+    """End a job whose only ``chunk`` was applied before anything of the job was written.
 
-    What splitting, beginning, closing and ending it write elsewhere one by one is written at once.
+    Writes at once what is otherwise written when a job is split, started, counted down and ended.
     """
     connection.execute(_NEW_CHUNK, chunk.row(job.id, "done"))
     absent, more = KINDS[job.kind].untouched(connection, job, chunk, outcome)
@@ -58,7 +59,7 @@ def complete(connection: Connection, job: JobRecord, chunk: Chunk, outcome: Outc
 
 
 def prepare(connection: Connection, job: JobRecord) -> JobRecord:
-    """Create what must be there before the job's first chunk is applied."""
+    """Create what must exist before the job's first chunk is applied."""
     prepared = KINDS[job.kind].prepare(connection, job)
     if prepared == job.targets:
         return job
@@ -66,7 +67,7 @@ def prepare(connection: Connection, job: JobRecord) -> JobRecord:
 
 
 def refuse(connection: Connection, job: JobRecord, error: ItemError) -> JobRecord:
-    """End a job ``rejected`` of which no chunk has begun: all its items stay unprocessed."""
+    """End a job ``rejected`` of which no chunk was started: all its items stay unprocessed."""
     this = and_(chunks.c.job_id == job.id, chunks.c.state == "open")
     connection.execute(update(chunks).where(this).values(state="dropped"))
     return end(connection, job, "rejected", [error], apart=True)
@@ -75,15 +76,15 @@ def refuse(connection: Connection, job: JobRecord, error: ItemError) -> JobRecor
 def close(
     connection: Connection, job: JobRecord, chunk: Chunk, outcome: Outcome, *, apart: bool = False
 ) -> JobRecord:
-    """Close a chunk that was applied, count the job down, and end it where this was the last.
+    """Close a chunk that was applied, count the job down, and end it if this was the last chunk.
 
-    ``apart``: as of its report.
+    ``apart``: see ``end``.
     """
     _close_chunk(connection, job, chunk, "done")
     absent, more = KINDS[job.kind].untouched(connection, job, chunk, outcome)
     by = {"open": -1, "changed": outcome.changed, "failed": outcome.failed}
     by |= {"absent": absent, "total": more}
-    noted = _got_on(connection, job) if job.tries or chunk.tries else {}
+    noted = _not_waiting(connection, job) if job.tries or chunk.tries else {}
     counted = change(connection, job, by=by, now=("served_at",), **noted)
     if outcome.failures:
         noted = failures.add(connection, counted, chunk, outcome.failures)
@@ -92,13 +93,13 @@ def close(
 
 
 def drop(connection: Connection, job: JobRecord, chunk: Chunk) -> JobRecord:
-    """Close a chunk of a cancelled job untried; its items stay unprocessed."""
+    """Close a chunk of a cancelled job without applying it; its items stay unprocessed."""
     _close_chunk(connection, job, chunk, "dropped")
     counted = change(connection, job, by={"open": -1})
     return counted if counted.open else end(connection, counted, apart=True)
 
 
-def end(  # noqa: PLR0913  # of which most are seldom given
+def end(  # noqa: PLR0913  # most are rarely given
     connection: Connection,
     job: JobRecord,
     status: str | None = None,
@@ -107,14 +108,14 @@ def end(  # noqa: PLR0913  # of which most are seldom given
     *,
     apart: bool = False,
 ) -> JobRecord:
-    """End the job, and write its completion event in this same transaction.
+    """End the job, and write its completion event in the same transaction.
 
-    The only way in which a job ends: rejection, failure and cancellation take it too. ``begun``:
-    columns of it that are to be written with its end, where it begins and ends in one. ``apart``:
-    what the store refuses of its report is done without (``jobs.report``).
+    Every job ends here, also if it is rejected, fails or is cancelled. ``begun``: more columns to
+    write, of a job that starts and ends at once. ``apart``: the store has refused something of the
+    job before, so its report is made behind a savepoint (``jobs.report``).
     """
-    told = report.of(connection, job, apart=apart)
-    if errors := [*(errors or []), *told.errors]:
+    made = report.of(connection, job, apart=apart)
+    if errors := [*(errors or []), *made.errors]:
         job = change(connection, job, **failures.noted(job, errors))
     status = status or _status(job)
     ended = change(
@@ -122,14 +123,13 @@ def end(  # noqa: PLR0913  # of which most are seldom given
         job,
         now=("finished_at", "served_at") if begun else ("finished_at",),
         by={"ends": 1},
-        remaining=told.remaining,
-        status="partial" if told.errors and status == "succeeded" else status,
+        remaining=made.remaining,
+        status="partial" if made.errors and status == "succeeded" else status,
         open=0,
         waiting=None,
         **(begun or {}),
     )
-    completion = report.completion(ended, told)
-    outbox.append(connection, JobCompleted(end=ended.ends, completion=completion))
+    report.write(connection, ended, made)
     return ended
 
 
@@ -153,20 +153,20 @@ def change(
     by: Mapping[str, int] | None = None,
     **values: Any,
 ) -> JobRecord:
-    """Write ``values`` into the job's row, which stays held, and return the job as it is then.
+    """Write ``values`` into the job's row, which stays locked, and return the job as it is then.
 
-    ``now``: columns that are set to the present; ``by``: columns that are added to, and how much.
+    ``now``: columns to set to the current time; ``by``: columns to increase, and by how much.
     """
     by = by or {}
-    told = {f"to_{name}": value for name, value in values.items()}
-    told |= {f"by_{name}": value for name, value in by.items()}
+    parameters = {f"to_{name}": value for name, value in values.items()}
+    parameters |= {f"by_{name}": value for name, value in by.items()}
     statement = _changing(tuple(values), now, tuple(by))
-    return JobRecord(*connection.execute(statement, {"this": job.id, **told}).one())
+    return JobRecord(*connection.execute(statement, {"this": job.id, **parameters}).one())
 
 
 @cache
 def _changing(values: tuple[str, ...], now: tuple[str, ...], by: tuple[str, ...]) -> Update:
-    """Return the statement of a change: to put one together takes longer than to execute it."""
+    """Return the statement of a change, cached: building it takes longer than executing it."""
     changed: dict[str, Any] = {
         name: bindparam(f"to_{name}", type_=jobs.c[name].type) for name in values
     }
@@ -183,11 +183,11 @@ def _close_chunk(connection: Connection, job: JobRecord, chunk: Chunk, state: st
     connection.execute(update(chunks).where(this).values(state=state))
 
 
-def _got_on(connection: Connection, job: JobRecord) -> dict[str, Any]:
-    """Return what is noted of a job that was put off and got on: other chunks may wait still."""
+def _not_waiting(connection: Connection, job: JobRecord) -> dict[str, Any]:
+    """Return the columns of a job that was put off and made progress; other chunks may wait."""
     this = and_(chunks.c.job_id == job.id, chunks.c.state == "open", chunks.c.waiting.is_not(None))
     others = select(chunks.c.waiting).where(this).limit(1)
-    return {**backoff.GOT_ON, "waiting": connection.execute(others).scalar()}
+    return {**NOT_WAITING, "waiting": connection.execute(others).scalar()}
 
 
 def _status(job: JobRecord) -> str:

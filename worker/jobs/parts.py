@@ -14,7 +14,6 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, update
 
-from tagsweep.worker import settings
 from tagsweep.worker.database.dialects import insert_missing
 from tagsweep.worker.models import sorting
 from tagsweep.worker.models.ids import WIDTH
@@ -94,9 +93,9 @@ def receive(connection: Connection, part: Part) -> bool:
     return row.parts is not None and row.parts_in >= row.parts
 
 
-def to_probe(connection: Connection) -> list[UUID]:
-    """Return the streams that are due for a probe, and note that it will be sent."""
-    silent = ago(settings.load().stream_silence_s)
+def to_probe(connection: Connection, silence_s: float) -> list[UUID]:
+    """Return the streams without a part for ``silence_s`` seconds; note that a probe is sent."""
+    silent = ago(silence_s)
     fresh = or_(jobs.c.probed_parts.is_(None), jobs.c.probed_parts != jobs.c.parts_in)
     due = and_(
         _incomplete(),
@@ -115,14 +114,15 @@ def probed(connection: Connection, job_id: UUID) -> None:
     connection.execute(update(jobs).where(this).values(values))
 
 
-def stopped(connection: Connection) -> list[tuple[UUID, int]]:
-    """Return the streams whose producer has stopped, and how many parts it had sent."""
-    # a part that is redelivered after its worker died arrives within this time
-    patience = max(settings.load().stream_silence_s, 2 * settings.load().visibility_s)
+def stopped(connection: Connection, silence_s: float) -> list[tuple[UUID, int]]:
+    """Return the streams whose producer has stopped, and how many parts it had sent.
+
+    That is: a probe was served, and no part has arrived for ``silence_s`` seconds after it.
+    """
     dead = and_(
         _incomplete(),
         jobs.c.probed_parts == jobs.c.parts_in,
-        jobs.c.probed_at < ago(patience),
+        jobs.c.probed_at < ago(silence_s),
     )
     query = select(jobs.c.id, jobs.c.parts_in).where(dead)
     return [(row.id, row.parts_in) for row in connection.execute(query)]

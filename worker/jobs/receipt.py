@@ -1,6 +1,6 @@
-"""The receipt of a job: what became of each item, read from what was recorded, chunk by chunk.
+"""The receipt of a job: what became of each item, read from the record, chunk by chunk.
 
-Each chunk is read with all that is known of it as it stands at one moment. Nothing is locked, no
+Each chunk is read in one snapshot, with everything recorded of it. Nothing is locked, no
 transaction outlives its chunk, and no more than one chunk is ever in memory.
 """
 
@@ -23,40 +23,37 @@ from tagsweep.worker.models.records import Chunk, JobRecord
 from tagsweep.worker.models.tables import chunk as chunks
 from tagsweep.worker.models.tables import failure, link_change, workspace_tag_change
 from tagsweep.worker.models.views import words
-from tagsweep.worker.store import KINDS
-from tagsweep.worker.store.kinds import Place
+from tagsweep.worker.store import KINDS, Place
 
-#: what a row tells of an item of each sort
+#: the columns of a row, by what the job is about
 OF_LINKS = ("tag", "resource_type", "resource", "outcome", "reason")
 OF_WORKSPACE_TAGS = ("key", "value", "system", "workspace", "outcome", "reason")
 
-FORGOTTEN = (
-    "What job {id} did is kept no longer: TAGSWEEP_KEEP_REMOVALS_DAYS sets for how many days it is."
-)
+FORGOTTEN = "The record of job {id} has expired (TAGSWEEP_KEEP_REMOVALS_DAYS)."
 
 Entry = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Slip:
-    """What is known of the items of one chunk; by place among the job's targets (None: of all)."""
+    """What is known of the items of one chunk, by place among the job's targets (None: all)."""
 
     chunk: Chunk
     closed: bool  #: it was applied
     changed: dict[int, dict[Place, Any]] = field(default_factory=lambda: defaultdict(dict))
     failed: dict[int | None, dict[Place, str]] = field(default_factory=lambda: defaultdict(dict))
-    #: of items that were opened again: whether they were applied then
+    #: of items that were reopened: whether they were applied then
     again: dict[int | None, dict[Place, bool]] = field(default_factory=lambda: defaultdict(dict))
     values: dict[Place, str] = field(default_factory=dict)  #: of an undo: of each workspace
-    #: of items that are there and yet ``absent``: why
+    #: why items that exist are ``absent`` all the same
     younger: dict[tuple[int, Place], str] = field(default_factory=dict)
 
 
 def entries(job_id: UUID, tenant: str | None, wanted: Collection[str]) -> Iterator[Entry]:
-    """Yield a row for each item of the job whose outcome is among ``wanted``, as known now.
+    """Yield a row for each item of the job whose outcome is among ``wanted``, as of now.
 
-    Items of a job that is not split yet are not known. ``tenant``: whose job it must be, None: of
-    anybody. Raises NoSuchJob, and Forgotten where the record is kept no longer, also half-way.
+    The items of a job that is not split yet are not known. ``tenant``: whose job it must be; None:
+    anyone's. Raises NoSuchJob, and Forgotten if the record has expired, even between two chunks.
     """
     number = -1
     while True:
@@ -70,12 +67,12 @@ def entries(job_id: UUID, tenant: str | None, wanted: Collection[str]) -> Iterat
 
 
 def columns(job_id: UUID, tenant: str | None) -> tuple[str, ...]:
-    """Return the names of what a row of the job's receipt tells; errors as above."""
+    """Return the names of the columns of the job's receipt; raises as ``entries`` does."""
     with database.snapshot() as connection:
         job = _kept(connection, job_id, tenant)
-    told = OF_LINKS if job.about_links else OF_WORKSPACE_TAGS
+    basic = OF_LINKS if job.about_links else OF_WORKSPACE_TAGS
     more = {"count": bool(job.selected), "dry_run": job.dry_run}
-    return (*told, *(name for name, applies in more.items() if applies))
+    return (*basic, *(name for name, applies in more.items() if applies))
 
 
 def _kept(connection: Connection, job_id: UUID, tenant: str | None) -> JobRecord:
@@ -88,9 +85,9 @@ def _kept(connection: Connection, job_id: UUID, tenant: str | None) -> JobRecord
 
 
 def _next(connection: Connection, job: JobRecord, number: int) -> Slip | None:
-    """Return the first chunk behind ``number`` into which the job was split; None: there is none.
+    """Return the first chunk after ``number`` that the job was split into; None if there is none.
 
-    Chunks that were opened for a retry repeat items of those: they are told with them.
+    Chunks opened for a retry repeat items of those chunks, and are read with them.
     """
     first = and_(chunks.c.job_id == job.id, chunks.c.number > number, chunks.c.origin.is_(None))
     query = select(chunks).where(first).order_by(chunks.c.number).limit(1)
@@ -119,7 +116,7 @@ def _next(connection: Connection, job: JobRecord, number: int) -> Slip | None:
 
 
 def _read_range(connection: Connection, job: JobRecord, slip: Slip) -> None:
-    """Name what stands in a range that was not applied; not more of it than was counted."""
+    """List what exists in a range that was not applied, but no more than was counted."""
     left = slip.chunk.items
     for one in KINDS[job.kind].listed(connection, job, slip.chunk):
         for target in one.targets or []:
@@ -164,7 +161,7 @@ def _read_workspace_tags(
 
 
 def _fits(wanted: dict[str, Any], gone: Row[Any]) -> bool:
-    """Tell whether a tag of a workspace that was removed is what this target asks for."""
+    """Tell whether a removed tag of a workspace is what this target asks for."""
     same = (wanted["key"], wanted["system"]) == (gone.key, gone.system)
     return same and wanted["value"] in (None, gone.value)
 
@@ -178,7 +175,7 @@ def _failed(slip: Slip, target: int, place: Place) -> str | None:
 
 
 def _closed(slip: Slip, target: int, place: Place) -> bool:
-    """Tell whether the item was applied when it was last opened."""
+    """Tell whether the item was applied the last time that it was open."""
     found = slip.closed
     for which in (None, target):
         if which in slip.again:
@@ -187,14 +184,14 @@ def _closed(slip: Slip, target: int, place: Place) -> bool:
 
 
 def _entries(job: JobRecord, slip: Slip) -> Iterator[Entry]:
-    """Yield the rows of a chunk; of a range, one more for all those of it that nobody can name."""
+    """Yield the rows of a chunk; of a range, one more that counts the items with no known name."""
     option: Entry = {"dry_run": True} if job.dry_run else {}
     single = {"count": 1, **option} if job.selected else option
     number = 0
     for target in slip.chunk.targets or range(len(job.targets)):
         for place in _items(slip, target):
             number += 1
-            yield {**_told(job, slip, target, place), **single}
+            yield {**_entry(job, slip, target, place), **single}
     rest = slip.chunk.items - number
     if slip.chunk.is_range and rest > 0:
         outcome = words(job.kind)[1] if slip.closed else "unprocessed"
@@ -206,7 +203,7 @@ def _entries(job: JobRecord, slip: Slip) -> Iterator[Entry]:
 
 
 def _items(slip: Slip, target: int) -> Iterator[Place]:
-    """Yield the places of a chunk; of a range, those of which anything is known."""
+    """Yield the places of a chunk; of a range, those about which anything is recorded."""
     if not slip.chunk.is_range:
         return _places(slip.chunk)
     known: tuple[dict[Any, Any], ...] = (
@@ -217,7 +214,7 @@ def _items(slip: Slip, target: int) -> Iterator[Place]:
     return iter(sorted({place for some in known for place in some}))
 
 
-def _told(job: JobRecord, slip: Slip, target: int, place: Place) -> Entry:
+def _entry(job: JobRecord, slip: Slip, target: int, place: Place) -> Entry:
     changed, unchanged = words(job.kind, adds=job.adds)
     gone, reason = slip.changed.get(target, {}), None
     if place in gone:
@@ -241,6 +238,6 @@ def _link(wanted: Entry, chunk: Chunk, place: Place | None, _: Any) -> Entry:
 
 
 def _workspace_tag(wanted: Entry, _: Chunk, place: Place | None, value: str | None) -> Entry:
-    """Return the tag that was asked for; where it was removed, with the value that it had."""
+    """Return the wanted tag; if it was removed, with the value that it had."""
     own = wanted["value"] if value is None else value
     return {"key": wanted["key"], "value": own, "system": wanted["system"], "workspace": place}

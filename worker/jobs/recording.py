@@ -14,15 +14,14 @@ from uuid import UUID
 from sqlalchemy import Connection, update
 
 from tagsweep.worker.database import dialects
-from tagsweep.worker.errors import ItemError
-from tagsweep.worker.jobs import lifecycle, parts, queries, undoable
+from tagsweep.worker.jobs import parts, queries, undoable
 from tagsweep.worker.models.fields import identifies
 from tagsweep.worker.models.jobs import Job, UndoJob, fingerprint_of
 from tagsweep.worker.models.parts import Part
 from tagsweep.worker.models.records import JobRecord, Lists
 from tagsweep.worker.models.tables import job as job_table
 
-# put together once: that takes longer than to execute it
+# built once: that takes longer than executing it
 _NEW_JOB = {
     dialect: insert(job_table).on_conflict_do_nothing().returning(*queries.COLUMNS)
     for dialect, insert in dialects.INSERTS.items()
@@ -30,9 +29,9 @@ _NEW_JOB = {
 
 
 def record(connection: Connection, job_id: UUID, job: Job) -> JobRecord | None:
-    """Record ``job`` under ``job_id``, all its lists still in the caller's hands.
+    """Record ``job`` under ``job_id``, without its lists, which the caller applies or stores.
 
-    Return it as it is recorded; None where the id is taken, by the same job or another.
+    Return it as recorded; None if the id is taken, by the same job or another.
     """
     return _insert_job(
         connection,
@@ -47,7 +46,7 @@ def record(connection: Connection, job_id: UUID, job: Job) -> JobRecord | None:
     )
 
 
-def record_with_lists(  # noqa: PLR0913  # of which two are seldom given
+def record_with_lists(  # noqa: PLR0913  # two are rarely given
     connection: Connection,
     job_id: UUID,
     job: Job,
@@ -56,16 +55,15 @@ def record_with_lists(  # noqa: PLR0913  # of which two are seldom given
     fingerprint: bytes | None = None,
     nonce: str | None = None,
 ) -> bool:
-    """Record ``job``, whose long lists are ``lists``, so that any worker can do it.
+    """Record ``job`` with its long ``lists``, so that any worker can run it.
 
-    Committed with the caller's transaction, it runs, with or without a message. ``fingerprint``:
-    the job's own by default, which a message under the same id is compared with. ``nonce``: who
-    may take it back (``jobs.control``). Return False where the id is taken. Raises NoSuchJob,
-    Forgotten or CannotUndo, before anything is recorded, where an undo can be none.
+    Once the caller's transaction is committed it runs, with or without a message. ``fingerprint``:
+    what another request under the same id is compared with; by default the job's own. ``nonce``:
+    with it the job can be withdrawn (``jobs.control``). Return False if the id is taken. Raises
+    NoSuchJob, Forgotten or CannotUndo if it is an undo that is not possible; nothing is recorded.
     """
     if isinstance(job, UndoJob) and queries.find(connection, job_id) is None:
-        undone = UUID(job.job)
-        undoable.check(queries.find(connection, undone), job.tenant, undone)
+        undoable.find(connection, job.tenant, UUID(job.job))
     return record_whole(connection, job_id, job, lists, fingerprint=fingerprint, nonce=nonce)
 
 
@@ -78,7 +76,7 @@ def record_whole(  # noqa: PLR0913  # the same
     fingerprint: bytes | None = None,
     nonce: str | None = None,
 ) -> bool:
-    """Record a job that has been looked at before; return False where the id is taken."""
+    """Record a job that was checked before; return False if the id is taken."""
     created = _insert_job(
         connection,
         {
@@ -100,20 +98,10 @@ def record_whole(  # noqa: PLR0913  # the same
     return True
 
 
-def reject(
-    connection: Connection, job_id: UUID, kind: str, body: object, errors: list[ItemError]
-) -> bool:
-    """Record that ``body`` was no valid job, and end it; False where the id is taken."""
-    created = record_unusable(connection, job_id, kind, body)
-    if created:
-        lifecycle.end(connection, created, "rejected", errors)
-    return created is not None
-
-
 def record_unusable(
     connection: Connection, job_id: UUID, kind: str, body: object
 ) -> JobRecord | None:
-    """Record a message that no job can be made of; None where the id is taken."""
+    """Record a message that is no valid job; return None if the id is taken."""
     tenant = body.get("tenant") if isinstance(body, dict) else None
     return _insert_job(
         connection,
@@ -128,7 +116,7 @@ def record_unusable(
 
 
 def record_stream(connection: Connection, part: Part, job: Job) -> JobRecord:
-    """Record the job that ``part`` belongs to, with the first of its parts; return what stands."""
+    """Record the job that ``part`` belongs to, if it is the first part; return the job."""
     created = _insert_job(
         connection,
         {
@@ -144,7 +132,7 @@ def record_stream(connection: Connection, part: Part, job: Job) -> JobRecord:
 
 
 def is_another(recorded: JobRecord, kind: str, tenant: str | None, fingerprint: bytes) -> bool:
-    """Tell whether what stands under an id is another job than the one that asks for it."""
+    """Tell whether the job recorded under an id is another than the one sent under it."""
     return (recorded.kind, recorded.tenant, recorded.fingerprint) != (kind, tenant, fingerprint)
 
 
@@ -157,10 +145,10 @@ def _insert_job(connection: Connection, row: dict[str, Any]) -> JobRecord | None
 
 
 def let_the_clock_tick(connection: Connection) -> None:
-    """Make sure that a link attached after this transaction bears a later time than its job.
+    """Make sure that a link attached after this transaction is younger than the job.
 
-    SQLite's clock counts milliseconds. While this transaction is open nobody else can write, so
-    the rest of this millisecond is waited for here.
+    SQLite's clock counts milliseconds. No one else can write while this transaction is open, so
+    wait here for the rest of the millisecond.
     """
     if dialects.is_sqlite(connection):
         time.sleep((1_000_000 - time.time_ns() % 1_000_000) / 1e9)

@@ -1,6 +1,6 @@
-"""What is told of a job at its end beside its counts: its tags, and what is left.
+"""The report of a job that ends, its tags and what remains, and the completion event made of it.
 
-That moves the times of the tags, which the store may refuse: then it costs the report, not the end.
+Making it updates the tags' times. If the store refuses that, the report is lost, not the end.
 """
 
 from __future__ import annotations
@@ -11,63 +11,69 @@ from sqlalchemy import Connection
 
 from tagsweep.worker import database
 from tagsweep.worker.errors import ItemError, StoreRefused
+from tagsweep.worker.events import outbox
 from tagsweep.worker.models import views
-from tagsweep.worker.models.events import MOST_ERRORS, Completion
+from tagsweep.worker.models.events import MOST_ERRORS, Completion, JobCompleted
 from tagsweep.worker.models.records import JobRecord, Report
 from tagsweep.worker.store import KINDS
 
-REFUSED = "Its tags are told as they were: the store refuses to write or read their state now ({})."
+REFUSED = "Its tags are reported as they were before: the store refuses their current state ({})."
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """What is told."""
+class Made:
+    """A report, as far as the store let it be made."""
 
     report: Report
     remaining: int | None
-    errors: list[ItemError]  #: that the store refused it, with its own words
+    errors: list[ItemError]  #: the store's refusal, in its own words
 
 
-def of(connection: Connection, job: JobRecord, *, apart: bool) -> Told:
-    """Return what is told of a job that ends here.
+def of(connection: Connection, job: JobRecord, *, apart: bool) -> Made:
+    """Return the report of a job that is about to end.
 
-    ``apart``: the store refused the end before, so what it refuses of this part is done without,
-    behind a savepoint. Raises StoreRefused otherwise.
+    ``apart``: make it behind a savepoint, because the store has refused something of this job
+    before; what it refuses is left out. Otherwise raises StoreRefused.
     """
     if not apart:
-        return _told(connection, job)
+        return _make(connection, job)
     try:
         with database.savepoint(connection):
-            return _told(connection, job)
+            return _make(connection, job)
     except StoreRefused as refused:
         known = Report(views.tags_of(job))
         reason = REFUSED.format(refused.said.rstrip("."))
-        return Told(known, None, [{"path": "", "code": "report_refused", "reason": reason}])
+        return Made(known, None, [{"path": "", "code": "report_refused", "reason": reason}])
 
 
-def completion(job: JobRecord, told: Told) -> Completion:
-    """Return what is told of a job that has ended."""
+def write(connection: Connection, job: JobRecord, made: Made) -> None:
+    """Write the completion event of a job that has just ended."""
+    outbox.append(connection, JobCompleted(end=job.ends, completion=completion(job, made)))
+
+
+def completion(job: JobRecord, made: Made) -> Completion:
+    """Return the data of the completion event of a job that has ended."""
     return Completion(
         job_id=job.id,
         kind=job.kind,
         tenant=job.tenant,
         status=job.status,
-        tags=told.report.tags,
+        tags=made.report.tags,
         counts=views.counts(job),
         accepted_at=job.accepted_at,
         started_at=job.started_at,
         finished_at=job.finished_at or job.accepted_at,
         errors=[dict(error) for error in job.errors],
         errors_total=job.errors_total if job.errors_total > MOST_ERRORS else None,
-        tags_truncated=told.report.truncated,
+        tags_truncated=made.report.truncated,
         undoes=job.head.get("job"),
         dry_run=job.dry_run or None,
         remaining=job.remaining,
     )
 
 
-def _told(connection: Connection, job: JobRecord) -> Told:
+def _make(connection: Connection, job: JobRecord) -> Made:
     if job.matched is None:
-        return Told(Report([]), None, [])
+        return Made(Report([]), None, [])
     kind = KINDS[job.kind]
-    return Told(kind.report(connection, job), kind.remaining(connection, job), [])
+    return Made(kind.report(connection, job), kind.remaining(connection, job), [])

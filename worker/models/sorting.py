@@ -35,6 +35,11 @@ def size(most_resources: int, targets: int, most_items: int | None = None) -> in
     return max(1, min(most_resources, items // max(1, targets)))
 
 
+def width(resource_type: int) -> int:
+    """Return how many bytes an entry of a packed list takes; 0: the type of workspace names."""
+    return WIDTH if resource_type else NAME_WIDTH
+
+
 def distinct(packed: bytes, width: int = WIDTH) -> bytes:
     """Return the distinct entries of ``packed``, sorted."""
     return _sorted(_entries(packed, width)).tobytes()

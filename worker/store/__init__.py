@@ -5,10 +5,10 @@ from __future__ import annotations
 from tagsweep.worker.store.attach import Attach
 from tagsweep.worker.store.delete import Delete
 from tagsweep.worker.store.detach import Detach
-from tagsweep.worker.store.kinds import Kind
+from tagsweep.worker.store.kinds import Kind, Place
 from tagsweep.worker.store.undo import Undo
 
-__all__ = ["KINDS"]
+__all__ = ["KINDS", "Place"]
 
 #: what carries out each kind of job, by its name
 KINDS: dict[str, Kind] = {

@@ -8,7 +8,7 @@ from uuid import UUID
 from tagsweep.worker import database
 from tagsweep.worker.broker.delivery import Delivery, task
 from tagsweep.worker.errors import InvalidJob, JobRevoked, StoreRefused
-from tagsweep.worker.jobs import backoff, dispatch, parts, queries, recording
+from tagsweep.worker.jobs import backoff, dispatch, lifecycle, parts, queries, recording
 from tagsweep.worker.models.jobs import KINDS, Job, fingerprint_of
 from tagsweep.worker.models.records import JobRecord
 from tagsweep.worker.tasks import dead_letters, replies, start
@@ -84,7 +84,9 @@ def _put_off(job: Job, job_id: UUID, delivery: Delivery, refused: StoreRefused) 
 def _reject(kind: type[Job], job_id: UUID, delivery: Delivery, invalid: InvalidJob) -> None:
     body = delivery.body
     with database.transaction() as connection:
-        created = recording.reject(connection, job_id, kind.kind, body, invalid.errors)
+        created = recording.record_unusable(connection, job_id, kind.kind, body)
+        if created:
+            lifecycle.end(connection, created, "rejected", invalid.errors)
         recorded = queries.lock(connection, job_id)
         same = recorded.fingerprint == fingerprint_of(kind.kind, body)
         if same:

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from uuid import UUID
 
-from tagsweep.worker import database
+from tagsweep.worker import database, settings
 from tagsweep.worker.broker import names, sending
 from tagsweep.worker.broker.app import DIED, app
 from tagsweep.worker.broker.delivery import Delivery, task
@@ -123,9 +123,12 @@ def _be_careful(after: str) -> None:
 
 
 def _probe_streams() -> None:
+    config = settings.load()
+    # a part that is redelivered after its worker died arrives within this time
+    patience_s = max(config.stream_silence_s, 2 * config.visibility_s)
     with database.transaction() as connection:
-        to_probe = parts.to_probe(connection)
-        stopped = parts.stopped(connection)
+        to_probe = parts.to_probe(connection, config.stream_silence_s)
+        stopped = parts.stopped(connection, patience_s)
     for job_id in to_probe:
         sending.send(app(), "tags.probe", str(job_id), queue=names.parts())
     for job_id, count in stopped:
