@@ -133,11 +133,11 @@ def test_a_setting_that_is_not_usable_is_named(run: CommandLine, name: str, valu
 @pytest.mark.parametrize(
     "path,words",
     [
-        ("none/tagsweep.db", "there is no such folder. Make it, or set"),
-        ("", "it cannot be opened. See to its folder's permissions, or set"),
-        ("text.db", "the file is no SQLite database. Move it away, or set"),
-        ("locked/tagsweep.db", "it cannot be opened. See to its folder's permissions, or set"),
-        ("read-only.db", "it cannot be written. See to its permissions, or set"),
+        ("none/tagsweep.db", "its folder does not exist. Create it, or set"),
+        ("", "it cannot be opened. Check its folder's permissions, or set"),
+        ("text.db", "the file is not a SQLite database. Move it away, or set"),
+        ("locked/tagsweep.db", "it cannot be opened. Check its folder's permissions, or set"),
+        ("read-only.db", "it cannot be written. Check its permissions, or set"),
     ],
 )
 def test_a_file_that_is_no_store_is_told_with_what_to_do(

@@ -209,7 +209,7 @@ def test_options_of_the_url_are_carried_out_or_refused(
     with configured(database_url=pooler.before(postgres_store.url) + options):
         with pytest.raises(SettingsError) as raised, database.reading():
             pass
-        assert "TAGSWEEP_DATABASE_URL names options (search_path, " in str(raised.value)
+        assert "TAGSWEEP_DATABASE_URL has options (search_path, " in str(raised.value)
         assert "TAGSWEEP_SCHEMA" in str(raised.value)
 
 

@@ -1,4 +1,4 @@
-"""The store's one door: engines and transactions."""
+"""The only access to the store: engines and transactions."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from tagsweep.worker.database import location, write_queue
 from tagsweep.worker.database.errors import renew, translated
 from tagsweep.worker.errors import SettingsError
 
-__all__ = ["Connection"]  # for those who pass it on, and know no SQL
+__all__ = ["Connection"]  # for modules that only pass it on
 
-#: how long SQLite waits for another process's transaction; ours are bounded far below it
+#: how long SQLite waits for another process's transaction; ours are far shorter
 SQLITE_WAIT_S = 120
 
 
 def open_engine(config: settings.Settings) -> Engine:
-    """Return a new engine for the store that ``config`` names; nothing is connected yet."""
+    """Return a new engine for the store that ``config`` names; no connection is opened yet."""
     url = make_url(config.database_url)
     if url.get_backend_name() == "sqlite":
         arguments = {"timeout": SQLITE_WAIT_S, "isolation_level": None, "check_same_thread": False}
@@ -37,7 +37,7 @@ def open_engine(config: settings.Settings) -> Engine:
         "postgresql+psycopg://",
         connect_args=sessions.arguments(config),
         isolation_level=sessions.ISOLATION,
-        use_native_hstore=False,  # or each engine would ask the server for it
+        use_native_hstore=False,  # otherwise each engine would query the server for it
         pool_size=4,
         max_overflow=8,
     )
@@ -48,7 +48,7 @@ def open_engine(config: settings.Settings) -> Engine:
 
 
 def is_pooled(connection: Connection) -> bool:
-    """Tell whether a pooler may stand between this connection and PostgreSQL."""
+    """Return whether a pooler may be between this connection and PostgreSQL."""
     if connection.dialect.name == "sqlite":
         return False
     from tagsweep.worker.database import sessions
@@ -57,7 +57,7 @@ def is_pooled(connection: Connection) -> bool:
 
 
 def is_lent(connection: Connection) -> bool:
-    """Tell whether it was seen that a pooler lends the session, whatever was told of it."""
+    """Return whether a pooler was detected, whatever TAGSWEEP_POOLER says."""
     if connection.dialect.name == "sqlite":
         return False
     from tagsweep.worker.database import sessions
@@ -66,19 +66,19 @@ def is_lent(connection: Connection) -> bool:
 
 
 def is_alone(connection: Connection) -> bool:
-    """Tell whether no second transaction may be waited for while this one is open.
+    """Return whether waiting for a second transaction could deadlock while this one is open.
 
-    SQLite has one writer; and a pooler may have no second session to lend, till this one is back.
+    SQLite has one writer, and a pooler may have no second session until this one is returned.
     """
     return connection.dialect.name == "sqlite" or is_pooled(connection)
 
 
 @contextmanager
 def lent(connection: Connection) -> Iterator[None]:
-    """Teach a connection of the caller's own engine what ours know, and where the tables are.
+    """Let a connection of the caller's own engine execute our statements during the block.
 
-    The caller's own statements are compiled as before. Raises SettingsError where its driver is not
-    one that we know.
+    The caller's own statements are compiled as before. Raises SettingsError if its driver is not
+    supported.
     """
     if connection.dialect.name != "sqlite":
         _adapt(connection)
@@ -88,7 +88,7 @@ def lent(connection: Connection) -> Iterator[None]:
 
 def _adapt(connection: Connection) -> None:
     raw = connection.connection.driver_connection
-    # here and below alone: whoever works on SQLite need not wait till they are imported
+    # imported only here and below: SQLite does not need to wait for it
     import psycopg
 
     from tagsweep.worker.database import uuid_arrays
@@ -116,19 +116,19 @@ def _begin_sqlite(connection: Connection) -> None:
 def engine() -> Engine:
     """Return this process's engine for the store that the environment names.
 
-    Raises SettingsError where it names none, and yet a broker: each machine would have its own.
+    Raises SettingsError if it names none, but names a broker: each machine would have its own.
     """
     config = settings.load()
     if config.lacks_store:
         raise SettingsError(
-            f"TAGSWEEP_DATABASE_URL is not set, but {config.lacks_store} is: name the store that "
-            "all who share that server work on."
+            f"TAGSWEEP_DATABASE_URL is not set, but {config.lacks_store} is: set it to the store "
+            "shared by everything that uses that server."
         )
     return open_engine(config)
 
 
 def forget_engine() -> None:
-    """Let go of the engine: a forked child must neither use nor close its parent's sockets."""
+    """Drop the engine: a forked child must neither use nor close its parent's sockets."""
     if engine.cache_info().currsize:
         engine().dispose(close=False)
         engine.cache_clear()
@@ -139,7 +139,7 @@ os.register_at_fork(after_in_child=forget_engine)
 
 @contextmanager
 def transaction() -> Iterator[Connection]:
-    """Open the one transaction of a step: committed at the end, rolled back on every other way out.
+    """Open the one transaction of a step: committed at the end, rolled back on any exception.
 
     Raises StoreUnavailable, StoreBusy or StoreRefused (nothing was changed; try again).
     """
@@ -149,11 +149,11 @@ def transaction() -> Iterator[Connection]:
 
 
 def plan_for_many(connection: Connection) -> None:
-    """Let the server plan the statements of this transaction for a chunk of many ids.
+    """Make the server plan the statements of this transaction for a chunk of many ids.
 
-    With the values at hand: the plan that is made once for any number of them is the slow one. And
-    so that it visits rows page by page, not one by one in the order of an index. A small job's
-    statements take less time than to plan them again.
+    It plans them with their values: the generic plan, for any number of ids, is the slow one. And
+    it visits rows page by page, not one by one in the order of an index. The statements of a small
+    job take less time than planning them again.
     """
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql(
@@ -163,27 +163,27 @@ def plan_for_many(connection: Connection) -> None:
 
 
 def commit_later(connection: Connection) -> None:
-    """Let the commit of this transaction not wait for the disk, though it keeps its place.
+    """Make the commit of this transaction not wait for the disk; the order of commits is kept.
 
-    For what is done again where a crash of the server takes it back, and is told to nobody: the
-    chunks of a job but its last. The first commit that waits, of any job, saves all before it.
+    For work that is repeated if a server crash undoes it, and that nobody has been told about: all
+    chunks of a job but its last. The next commit that waits, of any job, makes it durable too.
     """
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
 
 
 def commit_now(connection: Connection) -> None:
-    """Let the commit of this transaction wait for the disk after all, as the server is set."""
+    """Make the commit of this transaction wait for the disk again, if the server is set to."""
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql("SET LOCAL synchronous_commit TO DEFAULT")
 
 
 @contextmanager
 def pages_changed(connection: Connection) -> Iterator[None]:
-    """Let the server not read from an index alone, where most rows it points to were just removed.
+    """Disable index-only scans during the block, for a query right after a large removal.
 
-    It would look for each of them in the table after all, one by one; with this it takes them page
-    by page where they are many. Its statistics do not know of the removal yet.
+    Such a scan would visit the table for every removed row, one by one; without it the server goes
+    page by page if there are many. Its statistics do not reflect the removal yet.
     """
     if connection.dialect.name != "postgresql":
         yield
@@ -195,14 +195,14 @@ def pages_changed(connection: Connection) -> Iterator[None]:
 
 @contextmanager
 def reading() -> Iterator[Connection]:
-    """Open a transaction that only reads; on SQLite it waits for nobody. Errors as above."""
+    """Open a transaction that only reads; on SQLite it never waits. Errors as above."""
     with translated(), engine().connect().execution_options(reading=True) as connection:
         yield connection
 
 
 @contextmanager
 def snapshot() -> Iterator[Connection]:
-    """Open a transaction that only reads, all of it the store of one moment. Errors as above."""
+    """Open a transaction that only reads, and sees one snapshot throughout. Errors as above."""
     options: dict[str, Any] = {"reading": True}
     if engine().dialect.name == "postgresql":
         options["isolation_level"] = "REPEATABLE READ"
@@ -212,13 +212,13 @@ def snapshot() -> Iterator[Connection]:
 
 @contextmanager
 def savepoint(connection: Connection) -> Iterator[None]:
-    """Open a part of a transaction that is undone alone where it fails. Errors as above."""
+    """Open a part of a transaction that is rolled back alone if it fails. Errors as above."""
     with translated(), connection.begin_nested():
         yield
 
 
 @contextmanager
 def undone(connection: Connection) -> Iterator[None]:
-    """Open a part of a transaction that is undone in any case. Errors as above."""
+    """Open a part of a transaction that is always rolled back. Errors as above."""
     with translated(), closing(connection.begin_nested()):
         yield

@@ -42,7 +42,7 @@ def is_sqlite(connection: Connection) -> bool:
 
 
 def insert_missing(connection: Connection, table: Table) -> Insert:
-    """Return an INSERT into ``table`` that leaves a row that is there already as it is."""
+    """Return an INSERT into ``table`` that leaves an existing row as it is."""
     return INSERTS[connection.dialect.name](table).on_conflict_do_nothing()
 
 

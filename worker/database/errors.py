@@ -1,4 +1,4 @@
-"""What the drivers of the databases say, in our words: where the store is, and what went wrong."""
+"""Translate the drivers' errors into ours, which say where the store is and what went wrong."""
 
 from __future__ import annotations
 
@@ -31,28 +31,28 @@ from tagsweep.worker.settings import database_url
 BUSY = ("55P03", "40P01", "40001")
 #: connection exceptions, a server that shuts down or starts, too many connections
 AWAY = ("08", "57P", "53300")
-#: classes of SQLSTATE by which constraints, triggers and values of single rows are refused
+#: SQLSTATE classes of refusals by constraints, triggers and values of single rows
 ROWS = ("22", "23", "27", "44", "P0")
-#: what a session may be refused that a new one is not: it became read-only, and stays so however
-#: the server is set by now; prepared statements and plans that are lost or clash; a search_path, or
-#: rights of its role, as they were when it began
+#: refusals that a new session may not meet: the session became read-only and stays so whatever the
+#: server's setting is now; its prepared statements or plans are lost or clash; its search_path or
+#: its role's rights are those of its start
 STALE = ("25006", "26000", "42P05", "0A000", "42P01", "3F000", "42501")
-#: of SQLite, by the last byte of its code: the file is locked
+#: SQLite, by the last byte of its error code: the file is locked
 _LOCKED = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
-#: the same: what is wrong with the file, in words that help
+#: SQLite, likewise: the problem with the file, and what to do
 _FILE_FAULTS = {
-    sqlite3.SQLITE_CANTOPEN: ("it cannot be opened", "See to its folder's permissions"),
-    sqlite3.SQLITE_READONLY: ("it cannot be written", "See to its permissions"),
-    sqlite3.SQLITE_NOTADB: ("the file is no SQLite database", "Move it away"),
+    sqlite3.SQLITE_CANTOPEN: ("it cannot be opened", "Check its folder's permissions"),
+    sqlite3.SQLITE_READONLY: ("it cannot be written", "Check its permissions"),
+    sqlite3.SQLITE_NOTADB: ("the file is not a SQLite database", "Move it away"),
     sqlite3.SQLITE_CORRUPT: ("the file is damaged", "Restore it from a backup"),
-    sqlite3.SQLITE_FULL: ("the disk is full", "Make room"),
-    sqlite3.SQLITE_IOERR: ("the disk cannot be read or written", "See to the disk"),
+    sqlite3.SQLITE_FULL: ("the disk is full", "Free some space"),
+    sqlite3.SQLITE_IOERR: ("the disk cannot be read or written", "Check the disk"),
 }
 _ANOTHER_FILE = "set TAGSWEEP_DATABASE_URL to another file"
 
 
 def describe(url: str) -> str:
-    """Return where the store is, as a person may be told: no password, a file's whole path."""
+    """Return where the store is, without a password; for a file, its absolute path."""
     if url.startswith("sqlite:"):
         file = url.partition(":///")[2]
         return f"sqlite:///{Path(file).resolve()}" if file else url
@@ -61,7 +61,7 @@ def describe(url: str) -> str:
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Raise the drivers' errors as ours, which say what happens next."""
+    """Raise the drivers' errors as ours, whose type says what happens next."""
     try:
         yield
     except DBAPIError as error:
@@ -69,15 +69,18 @@ def translated() -> Iterator[None]:
     except PoolTimeout as error:
         where = describe(settings.load().database_url)
         raise StoreBusy(f"All connections of this process to {where} are in use.") from error
-    except (PendingRollbackError, ResourceClosedError) as error:  # it was lost in the middle
+    except (
+        PendingRollbackError,
+        ResourceClosedError,
+    ) as error:  # the connection was lost in the middle
         raise _away(describe(settings.load().database_url), str(error)) from error
 
 
 def renew(context: ExceptionContext) -> None:
-    """Let no session be used again that may go on refusing what a new one would do.
+    """Discard a session that may keep refusing what a new one would accept.
 
-    Heard by an engine on each error. It is closed once it is given back: what stands in its
-    transaction may go on behind a savepoint.
+    An engine calls this on each error. The session is closed when it returns to the pool: its
+    transaction may continue behind a savepoint.
     """
     state = getattr(context.original_exception, "sqlstate", None)
     if state in STALE and context.connection is not None and not context.is_disconnect:
@@ -109,7 +112,7 @@ def _of_sqlite(error: sqlite3.Error, where: str, cause: str) -> TagsweepError:
 
 
 def _is_away(error: DBAPIError, state: str | None) -> bool:
-    """Tell whether no statement was refused: the server is not there, or goes away."""
+    """Return whether the server is unreachable or shutting down, and refused no statement."""
     if state is not None:
         return state.startswith(AWAY)
     return error.connection_invalidated or isinstance(error, (OperationalError, InterfaceError))
@@ -132,14 +135,14 @@ def _refused(where: str, said: str, state: str | None, *, by_item: bool) -> Stor
 
 
 def _file_fault(where: str, code: int) -> str:
-    """Return what is wrong with SQLite's file, and what to do about it."""
+    """Return the problem with SQLite's file, and what to do about it."""
     folder = Path(where.removeprefix("sqlite:///").partition("?")[0]).parent
     problem, advice = _FILE_FAULTS[code]
     if not folder.is_dir():
-        problem, advice = "there is no such folder", "Make it"
+        problem, advice = "its folder does not exist", "Create it"
     return f"The store at {where} cannot be used: {problem}. {advice}, or {_ANOTHER_FILE}."
 
 
 def _primary(error: DBAPIError) -> str | None:
-    """Return what the server itself said, without where and why; None on SQLite."""
+    """Return the server's primary message; None on SQLite."""
     return getattr(getattr(error.orig, "diag", None), "message_primary", None)

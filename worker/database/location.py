@@ -1,8 +1,8 @@
-"""Where the store's tables are: in a schema of their own, or where an older version made them.
+"""Where the store's tables are: in their own schema, or where an older version created them.
 
-Every statement names the schema, so that no ``search_path`` decides which tables it is about. A
-store that was made before there was a schema of our own stays where it is till it is moved; it is
-told from another project's tables by its columns and by the revision in its version table.
+Every statement names the schema, so that no ``search_path`` decides which tables it uses. A store
+created before there was an own schema stays where it is until it is moved; its columns and the
+revision in its version table tell it apart from another project's tables.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from tagsweep.worker.models.tables import SCHEMA
 
 MIGRATIONS = Path(__file__).parents[1] / "migrations"
 VERSIONS = "tagsweep_version"
-#: what our version table was called before, and what other projects call theirs
+#: the former name of our version table, and the name of other projects'
 OLD_VERSIONS = "alembic_version"
-#: taken by whoever moves the store, and shared by whoever looks where it is
+#: an advisory lock: exclusive to move the store, shared to look it up
 MOVE_LOCK = 7_460_131_209
-#: columns that every revision had, and no other project has
+#: columns that every revision has, and no other project
 _OURS = (
     ("job", "fingerprint"),
     ("job", "probe_sent_at"),
@@ -60,7 +60,7 @@ _lent: WeakKeyDictionary[Engine, str | None] = WeakKeyDictionary()
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """Where a store is."""
+    """The location of a store."""
 
     schema: str | None  #: None on SQLite
     version_table: str
@@ -74,16 +74,16 @@ class Location:
 
 
 def known() -> list[str]:
-    """Return the revisions that this version knows, the newest last: their files are numbered."""
+    """Return the revisions that this version knows, oldest first: their files are numbered."""
     files = (MIGRATIONS / "versions").glob("[0-9]*.py")
     return sorted(file.stem.partition("_")[0] for file in files)
 
 
 def attach(engine: Engine, own: str) -> None:
-    """Let the statements of ``engine`` name the tables where the store is found.
+    """Make the statements of ``engine`` use the schema in which the store is found.
 
-    Looked up with each new connection, in one round trip, so that a store that was moved while
-    there was none is found again. Where there is no store yet it will be in the schema ``own``.
+    Each new connection looks it up, in one round trip, so that a store that was moved while there
+    was none is found again. If there is no store yet, it is going to be in the schema ``own``.
     """
     if engine.dialect.name == "sqlite":
         _name(engine.dialect, None)
@@ -103,12 +103,12 @@ def attach(engine: Engine, own: str) -> None:
 
 
 def schema_of(connection: Connection) -> str | None:
-    """Return the schema that the statements of a connection of ours name; None on SQLite."""
+    """Return the schema that the statements of our own connection use; None on SQLite."""
     return _schemas[connection.dialect]
 
 
 def find(connection: Connection, own: str) -> Location | None:
-    """Return where the store is now; None where there is none yet."""
+    """Return where the store is now; None if there is none yet."""
     if connection.dialect.name == "sqlite":
         return _find_sqlite(connection)
     return _find(lambda query: connection.exec_driver_sql(query).all(), own)
@@ -116,9 +116,9 @@ def find(connection: Connection, own: str) -> Location | None:
 
 @contextmanager
 def lent(connection: Connection, own: str) -> Iterator[None]:
-    """Let our statements on a connection of the caller's own name the tables where the store is.
+    """Make our statements on the caller's own connection use the store's schema during the block.
 
-    What the caller had chosen for its statements holds again afterwards.
+    Afterwards the caller's own schema translation applies again.
     """
     engine = connection.engine
     if engine not in _lent:
@@ -137,7 +137,7 @@ def _missing(connection: Connection, own: str) -> str | None:
 
 
 def _name(dialect: Dialect, schema: str | None) -> None:
-    """Compile what belongs to our tables' schema as if it were ``schema``; nothing else changes."""
+    """Compile the names of our tables' schema as ``schema``; nothing else changes."""
     names: Any = dialect.preparer(dialect)
     names.schema_for_object = lambda one: schema if one.schema == SCHEMA else one.schema
     dialect.identifier_preparer = names
@@ -145,14 +145,14 @@ def _name(dialect: Dialect, schema: str | None) -> None:
 
 
 def _look(connection: Any, own: str) -> str:
-    """Return the schema of the store, as a new connection of psycopg sees it.
+    """Return the schema of the store as seen by ``connection``, a new one of psycopg.
 
-    Waits for whoever moves the store just now: after that it is where it will be.
+    Waits until a move of the store that is under way has ended.
     """
 
     def run(query: str) -> Sequence[Any]:
         cursor = connection.cursor()
-        # as text: several statements in one round trip, each with the catalogue as it is by then
+        # as text: two statements in one round trip, each with its own view of the catalogue
         cursor.execute(f"SELECT pg_advisory_xact_lock_shared({MOVE_LOCK}); {query}", binary=False)
         cursor.nextset()
         rows: Sequence[Any] = cursor.fetchall()
@@ -185,11 +185,11 @@ def _our_revision(old: Location) -> str:
 
 def _find_sqlite(connection: Connection) -> Location | None:
     query = "SELECT name FROM sqlite_master WHERE type = 'table'"
-    there = set(connection.exec_driver_sql(query).scalars())
-    if VERSIONS in there:
+    tables = set(connection.exec_driver_sql(query).scalars())
+    if VERSIONS in tables:
         return Location(None, VERSIONS)
     old = Location(None, OLD_VERSIONS)
-    if {OLD_VERSIONS, *(table for table, _ in _OURS)} <= there and connection.exec_driver_sql(
+    if {OLD_VERSIONS, *(table for table, _ in _OURS)} <= tables and connection.exec_driver_sql(
         _our_revision(old)
     ).first():
         return old
@@ -197,9 +197,9 @@ def _find_sqlite(connection: Connection) -> Location | None:
 
 
 def revision(connection: Connection, found: Location) -> str | None:
-    """Return the revision of the store that was found."""
+    """Return the revision of the store at ``found``."""
     query = f"SELECT version_num FROM {found.versions}"  # noqa: S608  # all names are ours
     if found.version_table == OLD_VERSIONS:
         query = _our_revision(found)
-    found_there: str | None = connection.exec_driver_sql(query).scalar()
-    return found_there
+    number: str | None = connection.exec_driver_sql(query).scalar()
+    return number

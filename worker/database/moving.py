@@ -1,4 +1,4 @@
-"""Move a store that an older version made, often among others' tables, to the schema of our own."""
+"""Move a store that an older version created, often among other tables, to its own schema."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from tagsweep.worker.errors import SchemaMismatch
 from tagsweep.worker.models.tables import metadata
 
 CONNECTED = (
-    "Sessions of tagsweep are connected ({sessions}), so nothing was moved: stop workers, gateways "
-    "and commands first."
+    "Nothing was moved, because sessions of tagsweep are connected ({sessions}): stop workers, "
+    "gateways and commands first."
 )
-CHANGED = "Table {table} in schema {schema} lacks {columns}, so it is not ours; nothing was moved."
+CHANGED = "Nothing was moved: table {table} in schema {schema} lacks {columns}, so it is not ours."
 NOT_OWNER = "Nothing was moved: run this as the owner of the tables in schema {schema} ({owners})."
 
-# what a session is called is shown to every role, and so is a name that the URL chose
+# every role sees the name of a session, also one that the URL chose
 _SESSIONS = """
 SELECT pid, usename FROM pg_catalog.pg_stat_activity
 WHERE datname = current_database() AND pid <> pg_backend_pid()
@@ -38,7 +38,7 @@ JOIN pg_catalog.pg_class AS one ON one.oid = tree.relid
 JOIN pg_catalog.pg_namespace AS space ON space.oid = one.relnamespace
 WHERE tree.level > 0 AND space.nspname = %(schema)s
 """
-# who may use the tables has to be able to reach them
+# the roles that may use the tables need access to the schema
 _ROLES = """
 SELECT DISTINCT CASE granted.grantee WHEN 0 THEN 'PUBLIC'
                 ELSE quote_ident(pg_get_userbyid(granted.grantee)) END
@@ -50,7 +50,7 @@ WHERE space.nspname = %(schema)s AND granted.grantee <> one.relowner
 
 
 def check(connection: Connection) -> None:
-    """Raise SchemaMismatch while sessions of ours are connected, of whatever role."""
+    """Raise SchemaMismatch if sessions of tagsweep are connected, under any role."""
     found = connection.exec_driver_sql(_SESSIONS).all()
     if found:
         shown = ", ".join(f"process {row.pid} of role {row.usename}" for row in found[:5])
@@ -58,10 +58,11 @@ def check(connection: Connection) -> None:
 
 
 def move(connection: Connection, schema: str, own: str) -> None:
-    """Move our tables, of the newest revision, from ``schema`` to ``own``, which is there.
+    """Move our tables, of the newest revision, from ``schema`` to ``own``, which exists.
 
-    Indexes, constraints and the partitions in the same schema go with them. Raises SchemaMismatch,
-    before anything is moved, where a table is not as we made it, or not ours to move.
+    Indexes, constraints and the partitions in the same schema move with them. Raises
+    SchemaMismatch, before anything is moved, if a table is not as we created it, or if this role
+    does not own it.
     """
     _prove(connection, schema)
     for table in (*(one.name for one in metadata.sorted_tables), VERSIONS):
@@ -79,13 +80,13 @@ def _set(connection: Connection, table: str, own: str) -> None:
 
 def _prove(connection: Connection, schema: str) -> None:
     rows = connection.exec_driver_sql(_COLUMNS, {"schema": schema}).all()
-    there = {row.relname: row for row in rows}
+    existing = {row.relname: row for row in rows}
     for table in metadata.sorted_tables:
-        found = there.get(table.name)
+        found = existing.get(table.name)
         missing = {column.name for column in table.columns} - set(found.columns if found else ())
         if missing:
             columns = ", ".join(sorted(missing))
             raise SchemaMismatch(CHANGED.format(table=table.name, schema=schema, columns=columns))
-    ours = [there[table.name] for table in metadata.sorted_tables]
+    ours = [existing[table.name] for table in metadata.sorted_tables]
     if owners := {row.owner for row in ours if not row.owned}:
         raise SchemaMismatch(NOT_OWNER.format(schema=schema, owners=", ".join(sorted(owners))))

@@ -1,10 +1,10 @@
-"""Keep PostgreSQL from tidying up behind every chunk, as long as chunk follows chunk.
+"""Keep PostgreSQL from pruning pages after every chunk while chunks follow each other.
 
-The rows of a chunk lie all over the table, so chunk after chunk visits the same pages; and each
-visit would first prune what the one before has left dead. Nothing is pruned while anybody might
-still see it. So a worker keeps a snapshot open, for a few seconds at a time, and vacuum is held up
-no longer than by any other query of a few seconds (docs/decisions/0011). Behind a pooler none is
-kept: there it would be one of few sessions.
+The rows of a chunk are spread over the table, so chunk after chunk visits the same pages, and each
+visit would first prune the rows that the one before left dead. Nothing is pruned while anybody
+might still see it. So a worker keeps a snapshot open, for a few seconds at a time; it holds up
+vacuum no longer than any other query of a few seconds (docs/decisions/0011). Behind a pooler none
+is kept: it would take one of few sessions.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from tagsweep.worker.errors import TagsweepError
 
 log = logging.getLogger(__name__)
 
-#: how long a snapshot is kept, and how long the server lets a worker keep it that hangs
+#: how long a snapshot is kept, and when the server ends that of a worker that hangs
 KEEP_S, MOST_S = 3.0, 10
 
 _lock = threading.Lock()
@@ -31,7 +31,7 @@ _since = 0.0
 
 
 def keep(connection: Connection) -> None:
-    """Have a snapshot open that is not much older than KEEP_S; ``connection`` is the chunk's."""
+    """Keep a snapshot open, not much older than KEEP_S; ``connection``: the chunk's."""
     global _since  # noqa: PLW0603  # one for the process
     if database.is_alone(connection):
         return
@@ -43,8 +43,8 @@ def keep(connection: Connection) -> None:
             snapshot = _open.enter_context(database.snapshot())
             limit = text("SELECT set_config('idle_in_transaction_session_timeout', :limit, true)")
             snapshot.execute(limit, {"limit": f"{MOST_S}s"})
-        except TagsweepError as error:  # it goes without, a little slower
-            log.warning("No snapshot is kept: %s", error)
+        except TagsweepError as error:  # without one it is a little slower
+            log.warning("No snapshot is kept open: %s", error)
             _let_go()
         _since = time.monotonic()
     ending = threading.Timer(KEEP_S, _end, args=[_since])
@@ -54,7 +54,7 @@ def keep(connection: Connection) -> None:
 
 def _end(since: float) -> None:
     with _lock:
-        if since == _since:  # else another one is kept by now
+        if since == _since:  # otherwise another one is kept by now
             _let_go()
 
 
@@ -64,7 +64,7 @@ def _let_go() -> None:
 
 
 def _forget() -> None:
-    """Begin anew in a forked child: what is open is its parent's."""
+    """Start empty in a forked child: the open snapshot is its parent's."""
     global _lock, _open, _since
     _lock, _open, _since = threading.Lock(), ExitStack(), 0.0
 

@@ -1,4 +1,4 @@
-"""The store's schema: bring it up to date, or say that somebody has to."""
+"""The store's schema: upgrade it, or report that it has to be upgraded."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from tagsweep.worker.models.tables import metadata
 
 __all__ = ["MIGRATIONS", "elsewhere", "known", "move", "ready", "revision", "upgrade", "where"]
 
-#: any number that nobody else takes on the same PostgreSQL database
+#: an advisory lock: a number that nothing else uses on the same PostgreSQL database
 LOCK = 7_460_131_208
 
 
 NO_RIGHT = (
-    "This role may not make tables in schema {schema}. The database's owner runs: {statement}; "
-    "then run `tagsweep migrate` again."
+    "This role may not create tables in schema {schema}. Have the database's owner run: "
+    "{statement}; then run `tagsweep migrate` again."
 )
 ELSEWHERE = (
-    "Its tables are in schema {schema}, where an older version made them, not in {own}: "
-    "`tagsweep migrate --move` moves them, while nothing of tagsweep runs."
+    "Its tables are in schema {schema}, where an older version created them, not in {own}: "
+    "stop everything of tagsweep, then `tagsweep migrate --move` moves them."
 )
 FOREIGN = (
-    "Schema {schema} has tables of others under the names of ours ({tables}): set TAGSWEEP_SCHEMA "
-    "to the name of a schema that is tagsweep's alone."
+    "Schema {schema} has other tables under the names of ours ({tables}): set TAGSWEEP_SCHEMA "
+    "to the name of a schema for tagsweep alone."
 )
 
 
@@ -38,10 +38,10 @@ def where() -> str:
 
 
 def upgrade() -> str:
-    """Create or upgrade the schema, alone; return the revision that it now has.
+    """Create or upgrade the schema, under a lock; return the revision that it now has.
 
-    A store that an older version made stays where it is. Raises SchemaMismatch where this role may
-    not, or where others' tables are in the way.
+    A store that an older version created stays where it is. Raises SchemaMismatch if this role has
+    no right to do so, or if other tables are in the way.
     """
     engine = database.engine()
     with errors.translated():
@@ -55,10 +55,10 @@ def upgrade() -> str:
 
 
 def move() -> str | None:
-    """Move the store to the schema that TAGSWEEP_SCHEMA names, all or nothing, and upgrade it.
+    """Move the store to the schema that TAGSWEEP_SCHEMA names, and upgrade it: all or nothing.
 
-    Return the schema where it was; None where there is nothing to move. Raises SchemaMismatch,
-    which says why, where nothing was changed.
+    Return the schema where it was; None if there is nothing to move. Raises SchemaMismatch, which
+    says why nothing was changed.
     """
     engine, own = database.engine(), settings.load().schema_name
     if engine.dialect.name == "sqlite":
@@ -83,10 +83,10 @@ def move() -> str | None:
 
 
 def ready() -> None:
-    """Make sure that the schema is this version's: an embedded store is upgraded on the spot.
+    """Ensure that the schema is this version's; that of a SQLite file is upgraded if necessary.
 
-    Raises SchemaMismatch for a server's database, which `tagsweep migrate` upgrades, and for a
-    schema newer than this version knows.
+    Raises SchemaMismatch for an outdated schema on a server, which `tagsweep migrate` upgrades, and
+    for a schema newer than this version knows.
     """
     with database.reading() as connection:
         found = revision(connection)
@@ -108,14 +108,14 @@ def ready() -> None:
 
 
 def found(connection: Connection) -> location.Location | None:
-    """Return where the store is; None where there is none yet."""
+    """Return where the store is; None if there is none yet."""
     return location.find(connection, settings.load().schema_name)
 
 
 def elsewhere() -> str | None:
-    """Return where the store is, if not in the schema that TAGSWEEP_SCHEMA names, and what to do.
+    """Return where the store is if it is not in the schema that TAGSWEEP_SCHEMA names.
 
-    None where it is, or where there is none.
+    With what to do. None if it is there, or if there is no store.
     """
     own = settings.load().schema_name
     with database.reading() as connection:
@@ -126,7 +126,7 @@ def elsewhere() -> str | None:
 
 
 def revision(connection: Connection) -> str | None:
-    """Return the revision of the schema; None where there is none yet."""
+    """Return the revision of the schema; None if there is none yet."""
     where = found(connection)
     return location.revision(connection, where) if where else None
 
@@ -137,7 +137,7 @@ def _alone(connection: Connection, lock: int) -> None:
 
 
 def _migrate(connection: Connection) -> None:
-    # here alone: it takes a while to import, and every command asks for the revision
+    # imported here: it takes a while, and every command asks for the revision
     from alembic import command
     from alembic.config import Config
 
@@ -146,7 +146,7 @@ def _migrate(connection: Connection) -> None:
         own = settings.load().schema_name
         if where is None:
             _make(connection, own)
-        # for the migrations alone, whose statements name no schema
+        # only for the migrations, whose statements name no schema
         schema = where.schema if where else own
         connection.exec_driver_sql(f'SET LOCAL search_path TO "{schema}"')
     if where and where.version_table == location.OLD_VERSIONS:
@@ -158,7 +158,7 @@ def _migrate(connection: Connection) -> None:
 
 
 def _make(connection: Connection, schema: str) -> None:
-    """Make the schema if there is none; raises SchemaMismatch where it cannot take our tables."""
+    """Create the schema if it is missing; raises SchemaMismatch if it cannot take our tables."""
     query = text(
         "SELECT quote_ident(current_user) AS role, quote_ident(current_database()) AS base, "
         "has_database_privilege(current_database(), 'CREATE') AS may_create, "
@@ -176,14 +176,14 @@ def _make(connection: Connection, schema: str) -> None:
     rights = "SELECT has_schema_privilege(:name, 'CREATE') AND has_schema_privilege(:name, 'USAGE')"
     if not connection.execute(text(rights), {"name": schema}).scalar():
         raise SchemaMismatch(NO_RIGHT.format(schema=schema, statement=grant))
-    there = set(inspect(connection).get_table_names(schema=schema))
-    if foreign := there & {one.name for one in metadata.sorted_tables}:
-        tables = ", ".join(sorted(foreign))
-        raise SchemaMismatch(FOREIGN.format(schema=schema, tables=tables))
+    tables = set(inspect(connection).get_table_names(schema=schema))
+    if foreign := tables & {table.name for table in metadata.sorted_tables}:
+        shown = ", ".join(sorted(foreign))
+        raise SchemaMismatch(FOREIGN.format(schema=schema, tables=shown))
 
 
 def _adopt(connection: Connection, where: location.Location) -> None:
-    """Move our row out of the version table that we may share with other projects."""
+    """Move our row out of the version table that may be shared with other projects."""
     values = {"revision": location.revision(connection, where)}
     table = (
         f"CREATE TABLE {location.VERSIONS} (version_num VARCHAR(32) NOT NULL, "
@@ -197,10 +197,10 @@ def _adopt(connection: Connection, where: location.Location) -> None:
 
 
 def _write_ahead(engine: Engine) -> None:
-    """Switch a SQLite file to its write-ahead log, once: readers then never wait for a writer.
+    """Switch a SQLite file to write-ahead logging, so that readers never wait for a writer.
 
-    SQLite answers "locked" at once where two processes switch at the same moment, however long
-    the timeout: so this one step asks again until the other has done it.
+    If two processes switch at the same moment SQLite answers "locked" at once, however long the
+    timeout; so this step retries until the other process is done.
     """
     deadline = time.monotonic() + database.SQLITE_WAIT_S
     with engine.connect() as connection:

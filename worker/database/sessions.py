@@ -1,9 +1,9 @@
-"""How each session of ours on PostgreSQL is set, and each transaction where sessions are pooled.
+"""The settings of each session on PostgreSQL, or of each transaction if sessions are pooled.
 
-A pooler in transaction mode gives each transaction any of its sessions: whatever one of ours had
-set, or prepared, would be another's. So behind one nothing is kept by session, and every
-transaction brings its own settings. What a role or a database is set to never wins: the start-up
-parameter ``options`` would do the same, but poolers refuse it or drop it.
+A pooler in transaction mode gives each transaction any of its sessions: whatever one transaction
+set or prepared would affect another client's. So behind a pooler no session keeps state, and every
+transaction sets its own. Defaults of a role or a database never win: the start-up parameter
+``options`` would achieve the same, but poolers refuse or drop it.
 """
 
 from __future__ import annotations
@@ -22,27 +22,27 @@ from tagsweep.worker.settings import Settings, database_url
 
 log = logging.getLogger(__name__)
 
-#: what is rolled back by whoever finds the row of another; the one level at which we work
+#: the only isolation level that our statements are written for
 ISOLATION = "READ COMMITTED"
-#: settings that only newer servers know
+#: settings that only newer servers have
 _NEW = ("transaction_timeout",)
-#: a statement that was prepared in another session: it is not there, it is there already
+#: errors of a statement that was prepared in another session: missing, or already there
 _LOST = ("26000", "42P05")
 _POOLED, _LENT = "pooled", "lent"
 
 NO_OPTIONS = (
-    "TAGSWEEP_DATABASE_URL names options ({names}), which a pooler does not keep: speak to the "
-    "server itself, or take them out: TAGSWEEP_SCHEMA says where the tables are, and ALTER ROLE "
+    "TAGSWEEP_DATABASE_URL has options ({names}), which a pooler does not keep: connect to the "
+    "server directly, or remove them: TAGSWEEP_SCHEMA says where the tables are, and ALTER ROLE "
     "sets the rest."
 )
 FOUND_LATE = (
-    "A pooler of transactions stands before the store, unseen until now: nothing is prepared from "
-    "here on. Set TAGSWEEP_POOLER=transaction, so that this is known from the start."
+    "The store is behind a transaction pooler that was not detected until now: from here on no "
+    "statement is prepared. Set TAGSWEEP_POOLER=transaction, so that this is known from the start."
 )
 
 
 def arguments(config: Settings) -> dict[str, Any]:
-    """Return what psycopg is told: what the URL names wins over what we would choose."""
+    """Return the connection arguments for psycopg; those in the URL override our defaults."""
     return {
         "connect_timeout": config.connect_timeout_s,
         "application_name": "tagsweep",
@@ -57,7 +57,7 @@ def arguments(config: Settings) -> dict[str, Any]:
 
 
 def chosen(config: Settings) -> dict[str, str]:
-    """Return the settings that the statements of tagsweep rely on."""
+    """Return the session settings that the statements of tagsweep rely on."""
     return {
         "jit": "off",  # it starts at a cost that chunks pass, and takes longer than they do
         "lock_timeout": f"{config.lock_timeout_s}s",
@@ -70,27 +70,27 @@ def chosen(config: Settings) -> dict[str, str]:
 
 
 def is_pooled(connection: Connection) -> bool:
-    """Tell whether a pooler may stand between this connection and the server."""
+    """Return whether a pooler may be between this connection and the server."""
     return bool(connection.info.get(_POOLED))
 
 
 def is_lent(connection: Connection) -> bool:
-    """Tell whether it was seen that a pooler has lent the session, whatever was told of it."""
+    """Return whether a pooler was detected, whatever TAGSWEEP_POOLER says."""
     return bool(connection.info.get(_LENT))
 
 
 class Sessions:
-    """The sessions of one engine: each is set when it begins, or at each of its transactions."""
+    """The sessions of one engine: set up when opened, or at the start of each transaction."""
 
     def __init__(self, config: Settings) -> None:
-        self._told = config.pooler
+        self._pooler = config.pooler
         self._options = database_url.target(config.database_url).options
         self._settings = {**chosen(config), **self._options}
         self._each_transaction = _statement(self._settings, local=True)
 
     def attach(self, engine: Engine) -> None:
-        """Set whatever ``engine`` opens from now on."""
-        # before SQLAlchemy itself asks the server anything, and so with our timeouts
+        """Set up every session that ``engine`` opens from now on."""
+        # before SQLAlchemy's own first queries, so that they have our timeouts
         event.listen(engine, "connect", self._connected, insert=True)
         event.listen(engine, "begin", self._begun)
         event.listen(engine, "handle_error", self._failed)
@@ -98,10 +98,10 @@ class Sessions:
     def _connected(self, connection: psycopg.Connection[Any], record: Any) -> None:
         uuid_arrays.adapt(connection)
         uuid_arrays.read_any_time(connection)
-        pooled = self._told == "transaction"
+        pooled = self._pooler == "transaction"
         if not pooled:
             record.info[_LENT] = lent = self._is_lent(connection)
-            pooled = lent and self._told is None
+            pooled = lent and self._pooler is None
         record.info[_POOLED] = pooled
         if pooled and self._options:
             connection.close()
@@ -110,13 +110,14 @@ class Sessions:
             connection.prepare_threshold = None
 
     def _is_lent(self, connection: psycopg.Connection[Any]) -> bool:
-        """Set the session, if it is ours alone, or told to be; tell whether a pooler lends it.
+        """Set up the session if it is this client's alone; return whether a pooler lends it.
 
-        One round trip. A pooler has to answer a client with a number of its own: so the server's
-        tells them apart, and it sets nothing in a session that is not this client's.
+        One round trip. A pooler answers a client with a process id of its own, so the server's
+        reveals it; nothing is set in a session that is not this client's alone, unless
+        TAGSWEEP_POOLER=none says that all are.
         """
         pid = connection.info.backend_pid
-        only = None if self._told == "none" else pid
+        only = None if self._pooler == "none" else pid
         statement, values = _statement(self._settings, local=False, pid=only)
         try:
             connection.autocommit = True
@@ -132,26 +133,26 @@ class Sessions:
             connection.exec_driver_sql(*self._each_transaction)
 
     def _failed(self, context: ExceptionContext) -> None:
-        """Believe in a pooler that was not found out, once statements prepared are another's."""
+        """Assume a pooler once a prepared statement turns out to be another session's."""
         error = context.original_exception
         if isinstance(error, psycopg.Error) and is_lost(error):
-            context.is_disconnect = True  # of all sessions of the engine: they are made anew
-            if self._told != "transaction":
-                self._told = "transaction"
+            context.is_disconnect = True  # all sessions of the engine are reopened
+            if self._pooler != "transaction":
+                self._pooler = "transaction"
                 log.warning(FOUND_LATE)
 
 
 def is_lost(error: psycopg.Error) -> bool:
-    """Tell whether a prepared statement was not there, was there already, or was another one."""
+    """Return whether a prepared statement was missing, already there, or a different one."""
     return error.sqlstate in _LOST or "bind message supplies" in str(error)
 
 
 def _statement(
     settings: Mapping[str, str], *, local: bool, pid: int | None = None
 ) -> tuple[str, dict[str, Any]]:
-    """Return the one statement that sets all of them, and its values; its first column is the pid.
+    """Return one statement that applies all settings, and its values; it returns the pid first.
 
-    ``pid``: only in the session of that number.
+    ``pid``: apply them only in the session with that process id.
     """
     values: dict[str, Any] = {"local": local, "pid": pid}
     columns = ["pg_backend_pid()"]

@@ -1,8 +1,8 @@
-"""How values travel between us and PostgreSQL: packed ids as they are, 16 bytes each; any time.
+"""Convert values between Python and PostgreSQL: packed ids, 16 bytes each, and any timestamp.
 
-PostgreSQL knows times that Python has no number for: ``infinity``, those before the year 1 and
-those after 9999. Whoever set one on a tag need not be able to read a job's end: it is read as the
-nearest that there is.
+PostgreSQL has timestamps that Python cannot represent: ``infinity``, those before the year 1 and
+those after 9999. So that a tag with such a time does not prevent a job from ending, it is read as
+the nearest time that Python has.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from tagsweep.worker.models.ids import WIDTH
 from tagsweep.worker.models.tables.types import EARLIEST, LATEST, UuidArray
 
 UUID_OID, UUID_ARRAY_OID = 2950, 2951
-#: an id in a uuid[] on its way: its length, and itself
+#: an element of a uuid[] on the wire: its length, and the id
 _ELEMENT = np.dtype([("length", ">i4"), ("id", f"V{WIDTH}")])
 _HEADER = struct.Struct("!iiIii")
 _MICROSECONDS = struct.Struct("!q")
@@ -50,7 +50,7 @@ class _PackedLoader(Loader):
 
 
 class _TimeLoader(TimestamptzBinaryLoader):
-    """Reads microseconds since 2000; infinity is the highest, minus infinity the lowest."""
+    """Reads microseconds since 2000; infinity is the highest number, -infinity the lowest."""
 
     def load(self, data: Buffer) -> datetime:
         try:
@@ -61,7 +61,7 @@ class _TimeLoader(TimestamptzBinaryLoader):
 
 
 class Cursor(psycopg.Cursor[Any]):
-    """Lets the server send values as they are: a million ids as text cost a second."""
+    """Lets the server send values in binary: a million ids as text cost a second."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -69,11 +69,11 @@ class Cursor(psycopg.Cursor[Any]):
 
 
 def adapt(connection: psycopg.BaseConnection[Any]) -> None:
-    """Teach a connection to send and to receive packed ids."""
+    """Let a connection send and receive packed ids."""
     connection.adapters.register_dumper(UuidArray, _PackedDumper)
     connection.adapters.register_loader(UUID_ARRAY_OID, _PackedLoader)
 
 
 def read_any_time(connection: psycopg.BaseConnection[Any]) -> None:
-    """Let a connection of ours read each time, those too that Python has no number for."""
+    """Let one of our connections read every timestamp, also those that Python cannot represent."""
     connection.adapters.register_loader("timestamptz", _TimeLoader)

@@ -1,7 +1,7 @@
-"""First come, first served among the threads of one process: for a store with a single writer.
+"""Write transactions of a process's threads in order of arrival, for a store with one writer.
 
-SQLite lets whoever asks first after a commit have its lock: a worker that goes from chunk to chunk
-would have it every time, and a request beside it none for seconds.
+SQLite gives its lock to whoever asks first after a commit: a worker that goes from chunk to chunk
+would get it every time, and a request would wait for seconds.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _waiting: deque[threading.Event] = deque()
 
 @contextmanager
 def turn() -> Iterator[None]:
-    """Hold the one turn of this process during the block; those who wait get it in their order."""
+    """Hold this process's only turn during the block; waiting threads get it in their order."""
     mine = threading.Event()
     with _guard:
         _waiting.append(mine)
@@ -35,7 +35,7 @@ def turn() -> Iterator[None]:
 
 
 def _forget() -> None:
-    """Begin anew in a forked child: the threads that waited are its parent's."""
+    """Start empty in a forked child: the waiting threads are its parent's."""
     global _guard  # noqa: PLW0603  # its parent may have held it at that moment
     _guard = threading.Lock()
     _waiting.clear()

@@ -1,4 +1,4 @@
-"""The settings: one frozen object, read once from the environment; nobody else reads it."""
+"""The settings: one frozen object, read from the environment once, and only here."""
 
 from __future__ import annotations
 
@@ -28,111 +28,111 @@ from tagsweep.worker.settings.urls import (
 
 __all__ = ["AMQP", "MEMORY", "REDIS", "SENTINEL", "Settings", "load", "masked", "scheme"]
 
-#: the first word of all names on a broker, unless told
+#: the default prefix of all names on a broker
 NAMESPACE = "tagsweep"
-#: what results can be given through, beside Redis
+#: result backends other than Redis
 RESULTS = ("rpc", "cache+memory", "disabled")
-#: a setting that cannot be called as its variable is: every model has a method of that name
+#: a setting whose field cannot have the variable's name: pydantic models have a method ``schema``
 _SCHEMA = "TAGSWEEP_SCHEMA"
-#: never shown, not even where they are wrong
+#: never shown, not even if they are invalid
 _SECRET = ("TAGSWEEP_SECRET_KEY", "TAGSWEEP_API_KEY", "TAGSWEEP_SENTINEL_PASSWORD")
 
 
 def _header(key: SecretStr) -> SecretStr:
     if not re.fullmatch(r"[!-~]+", key.get_secret_value()):
-        raise ValueError("must be printable ASCII without blanks")
+        raise ValueError("must be printable ASCII without spaces")
     return key
 
 
 def _schema(name: str) -> str:
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_-]{0,62}", name):
         raise ValueError(
-            "must be a schema of PostgreSQL: up to 63 of the letters a to z, digits, _ and -, "
-            "beginning with a letter or _; capital letters are taken as they are written"
+            "must be the name of a PostgreSQL schema: up to 63 letters a to z, digits, _ and -, "
+            "starting with a letter or _; capital letters are kept"
         )
     if name.startswith("pg_") or name == "information_schema":
-        raise ValueError("is PostgreSQL's own: choose another name")
+        raise ValueError("is reserved by PostgreSQL: choose another name")
     return name
 
 
 class Settings(BaseSettings):
-    """All settings, each named ``TAGSWEEP_…`` in the environment, with its unit in its name."""
+    """All settings; each is ``TAGSWEEP_…`` in the environment and has its unit in its name."""
 
     model_config = SettingsConfigDict(
         env_prefix="TAGSWEEP_", frozen=True, env_ignore_empty=True, populate_by_name=True
     )
 
     database_url: Annotated[str, AfterValidator(normal)] = "sqlite:///tagsweep.db"
-    #: where the tables are on PostgreSQL; SQLite has no schemas
+    #: the schema of the tables on PostgreSQL; SQLite has none
     schema_name: Annotated[str, AfterValidator(_schema)] = Field(
         "tagsweep", validation_alias=_SCHEMA
     )
-    #: whether PostgreSQL is reached through a pooler of transactions; none: it is found out
+    #: whether PostgreSQL is reached through a transaction pooler; None: detected
     pooler: Literal["transaction", "none"] | None = None
     broker_url: Annotated[str, AfterValidator(check(MEMORY, *REDIS, *AMQP))] = "memory://"
     events_url: Annotated[str, AfterValidator(check(*urls.EVENT_SCHEMES))] | None = None
     results_url: Annotated[str, AfterValidator(check(*REDIS, *RESULTS))] | None = None
-    #: installations that share a broker differ in it
+    #: tells apart installations that share a broker
     namespace: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")] = NAMESPACE
-    #: the name by which sentinels know the master; of the URLs that are sentinel://
+    #: the name by which sentinels know the master; for sentinel:// URLs
     sentinel_master: Annotated[str, Field(pattern=r"^[!-~]{1,255}$")] | None = None
-    #: what the sentinels themselves ask for; the password in a URL is their master's
+    #: the password of the sentinels themselves; the one in a URL is their master's
     sentinel_password: SecretStr | None = None
-    #: the gateway that commands go through, where there is a key for it
+    #: the gateway that commands use if there is an API key
     url: Annotated[str, AfterValidator(urls.gateway)] = "http://127.0.0.1:8000"
     api_key: Annotated[SecretStr, AfterValidator(_header)] | None = None
     chunk_size: int = Field(20_000, ge=1, le=1_000_000)
-    #: most items per second, over all workers together; none: as fast as the store takes them
+    #: the most items per second, over all workers together; None: as fast as the store allows
     max_rate: int | None = Field(None, ge=1)
     visibility_s: int = Field(60, ge=1)
-    #: after how long without a part a stream's producer is asked for, twice, before it is given up
+    #: how long a stream may be silent before it is probed, and again before it is given up
     stream_silence_s: int = Field(60, ge=1)
-    #: how long one sweep works before it lets other messages of the queue through
+    #: how long one sweep works before other messages of the queue get their turn
     slice_ms: int = Field(100, ge=1)
-    #: sweeps waiting on the broker at any time, however many jobs are open
+    #: the most sweeps that wait on the broker, however many jobs are open
     sweeps_waiting: int = Field(8, ge=1, le=50)
     #: events kept in the Redis stream; the store keeps its own copy
     events_maxlen: int = Field(1_000_000, ge=1)
-    #: how long a job that has ended is kept, with its events: for so long its id is the same job
+    #: how long an ended job is kept, with its events; until then its id stays taken
     keep_jobs_days: int = Field(90, ge=1)
-    #: how long it is kept what each job removed: for so long there are receipts, retry and undo
+    #: how long the record of a job's changes is kept, for its receipt, retry and undo
     keep_removals_days: int = Field(30, ge=1)
-    #: how long to wait for a server before saying that it does not answer
+    #: how long to wait for a connection to a server
     connect_timeout_s: int = Field(2, ge=2)
     #: how long a statement may wait for a lock before its transaction is rolled back and retried
     lock_timeout_s: int = Field(10, ge=1)
     statement_timeout_s: int = Field(300, ge=1)
     #: encrypts the signing secrets of credentials
     secret_key: SecretStr | None = Field(None, min_length=32)
-    #: most bytes of a request's body
+    #: the most bytes in a request's body
     body_bytes: int = Field(64 << 20, ge=1024)
-    #: most ids of one request, over all its lists
+    #: the most ids in a request, over all its lists
     request_ids: int = Field(2_000_000, ge=1)
-    #: requests of one tenant that one gateway process takes, on average and, twice as many, at once
+    #: requests per tenant and gateway process, on average; twice as many in a burst
     requests_per_s: int = Field(500, ge=1)
-    #: requests that wait for their job's end, and open feeds, in one gateway process: each so many
+    #: the limit, per gateway process, of requests that wait for a job's end, and of open feeds
     waiting_requests: int = Field(1_000, ge=1)
-    #: how long a request waits for its job's end before it is answered without
+    #: how long a request waits for its job's end before it is answered without it
     wait_s: int = Field(30, ge=0, le=110)
-    #: how long a gateway that is told to stop goes on with the requests that it has
+    #: how long a stopping gateway continues the requests that it has
     shutdown_s: int = Field(20, ge=1)
-    #: how long it serves on before that, saying at /readyz that it is not ready: no new requests
-    #: are sent to it any more when it closes its socket
+    #: how long it still accepts requests before that while /readyz says that it is not ready: load
+    #: balancers have stopped sending requests by the time it closes its socket
     drain_s: int = Field(3, ge=0, le=300)
 
     @property
     def embedded(self) -> bool:
-        """Whether the broker lives inside this process: then the store alone is shared."""
+        """Whether the broker runs inside this process, so that only the store is shared."""
         return scheme(self.broker_url) == MEMORY
 
     @property
     def limits_deliveries(self) -> bool:
-        """Whether the broker may count how often a message is given back, and then drop it."""
+        """Whether the broker may drop a message after it was returned too often."""
         return scheme(self.broker_url) in AMQP
 
     @property
     def events_target(self) -> str | None:
-        """Where completion events are published; None: nowhere but the store's own feed."""
+        """Where completion events are published; None: only in the store's own feed."""
         if self.events_url or self.embedded:
             return self.events_url
         return self.broker_url
@@ -148,15 +148,15 @@ class Settings(BaseSettings):
 
     @property
     def recovery_interval_s(self) -> float:
-        """How often a worker looks for what stands open in the store.
+        """How often a worker looks for open work in the store.
 
-        A job that a service records in its own transaction, with no message, waits for that.
+        A job that a service records in its own transaction, without a message, waits for this.
         """
         return 1.0
 
     @property
     def servers(self) -> dict[str, str]:
-        """The URLs that name a server beside the store, by their variables."""
+        """The URLs of all servers except the store, by variable."""
         named = {"BROKER": self.broker_url, "EVENTS": self.events_url, "RESULTS": self.results_url}
         return {
             f"TAGSWEEP_{name}_URL": url
@@ -166,10 +166,10 @@ class Settings(BaseSettings):
 
     @property
     def lacks_store(self) -> str | None:
-        """The variable that names a server although none names the store; None: all is well.
+        """The variable that names a server although none names the store; None if there is none.
 
-        The store's default is right for the embedded default alone: a worker would else take the
-        jobs of all others, and do them on an empty file of its own.
+        The store's default suits only the embedded broker: any other worker would take everybody's
+        jobs and do them on an empty file of its own.
         """
         if "database_url" in self.model_fields_set:
             return None
@@ -177,7 +177,7 @@ class Settings(BaseSettings):
 
     @property
     def sentinel_login(self) -> dict[str, str]:
-        """How sentinels are logged in to, as redis-py takes it."""
+        """The login for sentinels, as redis-py takes it."""
         password = self.sentinel_password
         return {"password": password.get_secret_value()} if password else {}
 
@@ -197,7 +197,7 @@ class Settings(BaseSettings):
 
 
 def _learn(given: Mapping[str, str]) -> None:
-    """Let no secret in these settings be shown by this process, whether they are usable or not."""
+    """Make this process mask the secrets in these settings, whether they are valid or not."""
     for name, value in ((name.upper(), value.strip()) for name, value in given.items()):
         if name in _SECRET:
             redaction.learn(value)
@@ -207,13 +207,13 @@ def _learn(given: Mapping[str, str]) -> None:
 
 @contextmanager
 def _named() -> Iterator[None]:
-    """Raise what is wrong with a setting as a SettingsError that names its variable."""
+    """Raise the error of an invalid setting as a SettingsError that names its variable."""
     try:
         yield
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         problem = first["msg"].removeprefix("Value error, ")
-        if not first["loc"]:  # it names the variables itself
+        if not first["loc"]:  # the message names the variables
             raise SettingsError(problem) from None
         name = f"TAGSWEEP_{first['loc'][0]}".upper()
         if first["loc"][0] in (_SCHEMA, "schema_name"):
@@ -226,7 +226,7 @@ def _named() -> Iterator[None]:
 def load() -> Settings:
     """Return the settings of the environment.
 
-    Raises SettingsError, naming the variable and what it takes.
+    Raises SettingsError, which names the variable and what it accepts.
     """
     redaction.forget()
     _learn(os.environ)

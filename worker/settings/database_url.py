@@ -1,7 +1,7 @@
-"""The URL of the store: which ones are taken, and what a PostgreSQL driver is told of them.
+"""The URL of the store: which URLs are accepted, and what they mean to the PostgreSQL driver.
 
-The forms of libpq and of SQLAlchemy are both read. What a URL names is carried out or refused, and
-no message repeats a part of it that may be a secret.
+Both libpq's and SQLAlchemy's forms are read. Every part of a URL is either honoured or refused, and
+no message repeats a part that may be a secret.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ SQLITE, POSTGRESQL = "sqlite", "postgresql"
 _SCHEMES = f"must start with one of {SQLITE}://, {POSTGRESQL}://"
 _DRIVERS = {SQLITE: "pysqlite", POSTGRESQL: "psycopg"}
 _PORTS = range(1, 65_536)
-#: a raw "/" or "?" in a password, which libpq does not read but SQLAlchemy does
+#: a raw "/" or "?" in a password, which SQLAlchemy accepts and libpq does not
 _RAW = re.compile(r"(?P<user>[^:@/?]*):(?P<password>.*?)@(?P<rest>[^@/?]*(?:[/?].*)?)", re.DOTALL)
 _HOST = re.compile(r"(?:\[(?P<v6>[^\[\]]*)\]|(?P<name>[^:\[\]]*))(?::(?P<port>\d*))?")
 _PAIR = re.compile(r"(?:\[(?P<v6>[^\[\]]+)\]|(?P<name>[^:/@]+)):(?P<port>\d+)")
@@ -28,16 +28,14 @@ _ENCODED = "in a password, / ? # @ and % are written %2F %3F %23 %40 and %25"
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A PostgreSQL server, or several of which one is taken, and how to log in."""
+    """A PostgreSQL server, or several to choose from, and how to log in."""
 
-    hosts: tuple[tuple[str, str], ...] = ()  #: each with its port; either may be empty
-    parameters: Mapping[str, str] = field(default_factory=dict)  #: all others, as libpq calls them
-    options: Mapping[str, str] = field(
-        default_factory=dict
-    )  #: settings that the session is to have
+    hosts: tuple[tuple[str, str], ...] = ()  #: (host, port); either may be empty
+    parameters: Mapping[str, str] = field(default_factory=dict)  #: all others, by libpq's names
+    options: Mapping[str, str] = field(default_factory=dict)  #: settings of the session
 
     def arguments(self) -> dict[str, str]:
-        """Return the parameters of the connection; without ``options``, which no pooler takes."""
+        """Return the connection parameters, without ``options``, which poolers reject."""
         found = {name: text for name, text in self.parameters.items() if name != "options"}
         if any(host for host, _ in self.hosts):
             found["host"] = ",".join(host for host, _ in self.hosts)
@@ -47,7 +45,7 @@ class Target:
 
 
 def normal(url: str) -> str:
-    """Return ``url`` in its one form, without blanks around it; ValueError says what is wrong."""
+    """Return ``url`` stripped and in its canonical form; ValueError says what is wrong."""
     url = url.strip()
     kind, mark, rest = url.partition("://")
     kind, _, driver = kind.lower().partition("+")
@@ -58,17 +56,17 @@ def normal(url: str) -> str:
         named = f"the driver {driver}" if re.fullmatch(r"\w{1,20}", driver) else "a driver"
         raise ValueError(f"names {named}, which tagsweep does not use: write {kind}://")
     if re.search(r"[\x00-\x1f\x7f]", rest):
-        raise ValueError("has a control character in it")
+        raise ValueError("contains a control character")
     return _file(rest) if kind == SQLITE else _rendered(_target(rest))
 
 
 def target(url: str) -> Target:
-    """Return what ``normal`` made of a PostgreSQL URL, in parts."""
+    """Return the parts of a PostgreSQL URL that ``normal`` returned."""
     return _target(url.partition("://")[2])
 
 
 def shown(url: str) -> str:
-    """Return a URL that ``normal`` has made as a person may be told it: where, and as whom."""
+    """Return a URL that ``normal`` returned without its secrets: where, and as which user."""
     if not url.startswith(f"{POSTGRESQL}://"):
         return url
     found = target(url)
@@ -83,7 +81,9 @@ def shown(url: str) -> str:
 
 def _file(rest: str) -> str:
     if not rest.startswith("/") and rest:
-        raise ValueError("has three slashes before a file's name, four before a whole path")
+        raise ValueError(
+            "must have three slashes before a relative path, four before an absolute one"
+        )
     if "?" in rest:
         raise ValueError(f"has parameters, and {SQLITE}:// takes none")
     return f"{SQLITE}://{rest}"
@@ -91,7 +91,7 @@ def _file(rest: str) -> str:
 
 @cache
 def _target(rest: str) -> Target:
-    """Return what stands behind ``://``, in parts."""
+    """Return the parts of what follows ``://``."""
     login, hosts, database, query = _split(rest)
     given = _pairs(query)
     for name, text in zip(libpq.LOGIN, (*login, database), strict=True):
@@ -105,7 +105,7 @@ def _target(rest: str) -> Target:
 
 
 def _split(rest: str) -> tuple[tuple[str, str], str, str, str]:
-    """Return user and password, the hosts, the database and the query, all as they are written."""
+    """Return user and password, hosts, database and query, none of them decoded."""
     login = ("", "")
     authority = re.split(r"[/?]", rest, maxsplit=1)[0]
     if "@" in authority:
@@ -125,22 +125,22 @@ def _are_hosts(text: str) -> bool:
 
 
 def _pairs(query: str) -> defaultdict[str, list[str]]:
-    """Return the parameters of the query: each name with what it was given, in order."""
+    """Return the parameters of the query: all values of each name, in order."""
     found: defaultdict[str, list[str]] = defaultdict(list)
     for pair in filter(None, query.split("&")):
         name, mark, text = pair.partition("=")
         if not mark:
             raise ValueError(f"has a parameter without a value; {_ENCODED}")
-        # a "+" is a blank to SQLAlchemy, itself to libpq; between options only a blank makes sense
+        # a "+" is a space to SQLAlchemy, itself to libpq; between options only a space makes sense
         text = text.replace("+", " ") if name == "options" else text
-        if (name, text) == ("ssl", "true"):  # as JDBC has it; libpq reads it so too
+        if (name, text) == ("ssl", "true"):  # JDBC's form, which libpq accepts too
             name, text = "sslmode", "require"
         found[unquote(name)].append(unquote(text))
     return found
 
 
 def _places(authority: str, hosts: list[str], ports: list[str]) -> tuple[tuple[str, str], ...]:
-    """Return each host with its port, from the authority or from the parameters of the query."""
+    """Return each host with its port, from the authority or from the query."""
     found = [_host(one) for one in authority.split(",")] if authority else []
     named = [_pair(one) for text in hosts for one in text.split(",")]
     if named and any(host for host, _ in found):
@@ -150,14 +150,14 @@ def _places(authority: str, hosts: list[str], ports: list[str]) -> tuple[tuple[s
         port_list = [port for _, port in found]
     found = named or found or ([("", "")] if port_list else [])
     if port_list and len(port_list) not in (1, len(found)):
-        raise ValueError("names more or fewer ports than hosts")
+        raise ValueError("has a different number of ports than hosts")
     if len(port_list) == 1:
         port_list *= len(found)
     if port_list:
         pairs = zip(found, port_list, strict=True)
         found = [(host, own or port) for (host, own), port in pairs]
     if any(port and (not port.isdecimal() or int(port) not in _PORTS) for _, port in found):
-        raise ValueError(f"has a port that is no number from 1 to {_PORTS[-1]}")
+        raise ValueError(f"has a port that is not a number from 1 to {_PORTS[-1]}")
     return tuple(found)
 
 
@@ -165,20 +165,20 @@ def _host(text: str) -> tuple[str, str]:
     match = _HOST.fullmatch(text)
     if match is None:
         raise ValueError(
-            "has a host or port that cannot be read: write host:port or [IPv6]:port, with commas "
+            "has an invalid host or port: write host:port or [IPv6]:port, with commas "
             f"between several; {_ENCODED}"
         )
     return unquote(match["v6"] or match["name"] or ""), match["port"] or ""
 
 
 def _pair(text: str) -> tuple[str, str]:
-    """Return host and port of ``host=a:1``, SQLAlchemy's form; a path or an address is no pair."""
+    """Return host and port of ``host=a:1``, SQLAlchemy's form; paths and addresses have no port."""
     match = _PAIR.fullmatch(text)
     return (match["v6"] or match["name"], match["port"]) if match else (text, "")
 
 
 def _rendered(found: Target) -> str:
-    """Return the one form of a target, which libpq and SQLAlchemy read."""
+    """Return the canonical form of a target, which both libpq and SQLAlchemy read."""
     given = dict(found.parameters)
     user, password, database = (quote(given.pop(name, ""), safe="") for name in libpq.LOGIN)
     login = user + (f":{password}" if password else "")

@@ -1,10 +1,10 @@
-"""The parameters of a connection to PostgreSQL that a URL may name, as libpq calls them."""
+"""The connection parameters that a PostgreSQL URL may have, by libpq's names."""
 
 from __future__ import annotations
 
 import re
 
-#: given in the authority of a URL, or among its parameters
+#: in the authority of a URL, or among its parameters
 LOGIN = ("user", "password", "dbname")
 _TEXTS = (
     "application_name",
@@ -59,7 +59,7 @@ _WORDS = {
         "prefer-standby",
     ),
 }
-#: settings that ``options`` may not name: tagsweep works with its own
+#: settings that ``options`` may not have: tagsweep sets them itself
 _OURS = (
     "client_encoding",
     "default_transaction_isolation",
@@ -69,25 +69,25 @@ _OURS = (
 
 
 def check(name: str, texts: list[str]) -> None:
-    """Raise ValueError where a parameter is not known, is named twice, or is nonsense."""
+    """Raise ValueError if a parameter is unknown, is given twice, or has an invalid value."""
     if name not in {*_TEXTS, *_WORDS, *_NUMBERS, *LOGIN}:
-        told = f" {name}" if re.fullmatch(r"[a-z_]{1,40}", name) else ""
-        raise ValueError(f"has a parameter{told} that tagsweep does not carry out: leave it out")
+        shown = f" {name}" if re.fullmatch(r"[a-z_]{1,40}", name) else ""
+        raise ValueError(f"has a parameter{shown} that tagsweep does not support: remove it")
     if len(texts) > 1:
         raise ValueError(f"names its {name} twice")
     if "\0" in texts[0]:
         raise ValueError(f"has a control character in its {name}")
     words = _WORDS.get(name)
     if words and texts[0] not in words:
-        raise ValueError(f"has a wrong {name}: it is one of {', '.join(words)}")
+        raise ValueError(f"has an invalid {name}: it must be one of {', '.join(words)}")
     if name in _NUMBERS and not re.fullmatch(r"\d{1,9}", texts[0]):
-        raise ValueError(f"has a wrong {name}: it is a number")
+        raise ValueError(f"has an invalid {name}: it must be a number")
 
 
 def settings_in(options: str) -> dict[str, str]:
-    """Return the settings that ``options`` names, as ``-c name=value`` or ``--name=value``.
+    """Return the settings in ``options``, written ``-c name=value`` or ``--name=value``.
 
-    Raises ValueError for anything else in it, and for what tagsweep itself relies on.
+    Raises ValueError for anything else in it, and for settings that tagsweep relies on.
     """
     words = [re.sub(r"\\(.)", r"\1", one) for one in re.findall(r"(?:\\.|[^\s\\])+", options)]
     found: dict[str, str] = {}
@@ -100,6 +100,6 @@ def settings_in(options: str) -> dict[str, str]:
             raise ValueError("has options other than -c name=value")
         name = match[1].replace("-", "_").lower()
         if name in _OURS:
-            raise ValueError(f"has {name} among its options, and tagsweep works with its own")
+            raise ValueError(f"sets {name} in its options, which tagsweep sets itself")
         found[name] = match[2]
     return found

@@ -1,4 +1,4 @@
-"""Settings that are given as a file: ``TAGSWEEP_…_FILE`` names it, the setting is what it holds."""
+"""Settings read from files: ``TAGSWEEP_…_FILE`` is the path, the content is the setting."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tagsweep.worker.errors import SettingsError
 
-#: those that hold secrets, or may
+#: the settings that may hold secrets
 NAMES = (
     "database_url",
     "broker_url",
@@ -17,15 +17,15 @@ NAMES = (
     "api_key",
     "sentinel_password",
 )
-#: no secret is longer; a file that is does not hold one
+#: no secret is longer; a larger file does not hold one
 MOST_BYTES = 64 << 10
 
 
 def read(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the settings that files of ``environment`` hold, without blanks around them.
+    """Return the settings that the files named in ``environment`` hold, stripped.
 
-    Raises SettingsError, naming the variable, where a file cannot be read or its setting is given
-    beside it.
+    Raises SettingsError, which names the variable, if a file cannot be read, or if its setting is
+    also set directly.
     """
     given = {name.upper(): value for name, value in environment.items() if value}
     found = {}
@@ -46,7 +46,7 @@ def _content(variable: str, path: str) -> str:
             raw = file.read(MOST_BYTES + 1)
         text = raw.decode().strip() if len(raw) <= MOST_BYTES else ""
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "it is no text in UTF-8"
+        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
         raise SettingsError(f"{variable}={path!r} cannot be read: {reason}.") from None
     if not text:
         raise SettingsError(f"{variable}={path!r} is empty, or too large to hold a setting.")

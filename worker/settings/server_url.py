@@ -1,6 +1,6 @@
-"""The URLs of broker, events and results: which ones are taken, and what each part may be.
+"""The URLs of broker, events and results: which ones are accepted, and what each part may be.
 
-What a URL names is carried out or refused, and no message repeats a part of it that may be a
+Every part of a URL is either honoured or refused, and no message repeats a part that may be a
 secret.
 """
 
@@ -20,9 +20,9 @@ from tagsweep.worker.settings.urls import (
     scheme,
 )
 
-#: other spellings of a Redis behind a socket
+#: other spellings of a Redis on a socket
 _SOCKETS = {"unix": SOCKET, "redis+unix": SOCKET, SOCKET: SOCKET}
-#: schemes behind which nothing stands
+#: schemes that nothing may follow
 _BARE = ("memory", "cache+memory", "rpc", "disabled")
 _TLS = ["ssl_cert_reqs", "ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "ssl_check_hostname"]
 _PARAMETERS = {"rediss": _TLS, SENTINEL: _TLS, SOCKET: ["virtual_host"]}
@@ -40,13 +40,13 @@ _ENCODED = "in a password, / ? # @ ; and % are written %2F %3F %23 %40 %3B and %
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """One server, as its URL names it."""
+    """One server and how to log in, as in its URL."""
 
     scheme: str
     user: str = ""  #: decoded, like the password
     password: str = ""
     place: str = ""  #: host and port
-    path: str = ""  #: with its first slash
+    path: str = ""  #: with its leading slash
     parameters: tuple[tuple[str, str], ...] = ()
 
     @property
@@ -56,7 +56,7 @@ class Server:
 
     @property
     def port(self) -> int | None:
-        """The port; None where it is the usual one."""
+        """The port; None: the default one."""
         return int(self.place.rpartition(":")[2]) if self._has_port else None
 
     @property
@@ -67,9 +67,9 @@ class Server:
 
     @property
     def tls(self) -> dict[str, Any]:
-        """How TLS is spoken to sentinels and their master, as redis-py takes it; empty: not at all.
+        """The TLS options for sentinels and their master, as redis-py takes them; empty: no TLS.
 
-        Any parameter turns it on. Certificates are verified unless one says otherwise.
+        Any parameter turns TLS on. Certificates are verified unless one says otherwise.
         """
         if scheme(self.scheme) != SENTINEL or not self.parameters:
             return {}
@@ -82,7 +82,7 @@ class Server:
         return re.search(r":\d+$", self.place) is not None
 
     def rendered(self) -> str:
-        """Return the URL, in a form that every library reads alike."""
+        """Return the URL in a form that all libraries read the same way."""
         login = _quoted(self.user) + (f":{_quoted(self.password)}" if self.password else "")
         query = "&".join(f"{name}={quote(text, safe='/')}" for name, text in self.parameters)
         return (
@@ -92,7 +92,10 @@ class Server:
 
 
 def check(*schemes: str) -> Callable[[str], str]:
-    """Return what gives a URL of these ``schemes`` its one form; ValueError says what is wrong."""
+    """Return a function that returns a URL of these ``schemes`` in its canonical form.
+
+    It raises a ValueError that says what is wrong.
+    """
 
     def normal(url: str) -> str:
         url = url.strip()
@@ -102,7 +105,7 @@ def check(*schemes: str) -> Callable[[str], str]:
             raise ValueError(f"must start with one of {shown}")
         if kind in _BARE:
             if url.partition("://")[2]:
-                raise ValueError(f"has nothing after {kind}://")
+                raise ValueError(f"must have nothing after {kind}://")
             return f"{kind}://"
         return ";".join(server.rendered() for server in _servers(url))
 
@@ -110,12 +113,12 @@ def check(*schemes: str) -> Callable[[str], str]:
 
 
 def servers(url: str) -> list[Server]:
-    """Return the servers that a URL names which ``check`` has let through."""
+    """Return the servers in a URL that ``check`` has accepted."""
     return [_server(member) for member in url.split(";")]
 
 
 def plain(url: str) -> str:
-    """Return a URL that ``check`` has let through, without its parameters."""
+    """Return a URL that ``check`` has accepted, without its parameters."""
     return ";".join(replace(one, parameters=()).rendered() for one in servers(url))
 
 
@@ -127,9 +130,9 @@ def _servers(url: str) -> Iterable[Server]:
     kind = _kind(url)
     members = [member.strip() for member in url.split(";")]
     if any("://" not in member for member in members):
-        raise ValueError(f"has a ; and behind it no further {kind}://; {_ENCODED}")
+        raise ValueError(f"has a ; that is not followed by another {kind}://; {_ENCODED}")
     if any(_kind(member) != kind for member in members):
-        raise ValueError("names servers of different kinds: all must start alike")
+        raise ValueError("names servers of different kinds: all must have the same scheme")
     found = [_server(member) for member in members]
     if len(found) > 1 and kind not in (*AMQP, SENTINEL):
         raise ValueError("names several servers: only amqp:// and sentinel:// can")
@@ -137,15 +140,15 @@ def _servers(url: str) -> Iterable[Server]:
 
 
 def _same(found: list[Server]) -> list[Server]:
-    """Let all sentinels lead to the same master: what one of the list names is meant for all."""
+    """Give all sentinels the same master: what one of them names applies to all."""
     parts = ("user", "password", "path", "parameters")
     named = {part: {value for one in found if (value := getattr(one, part))} for part in parts}
     for part, values in named.items():
         if len(values) > 1:
             what = "database" if part == "path" else part
-            raise ValueError(f"names more than one {what} of the one master")
+            raise ValueError(f"names more than one {what} for the same master")
     alike = {part: next(iter(values)) for part, values in named.items() if values}
-    # named in any case: Celery would take the port of a Redis
+    # always explicit: Celery would use the port of a Redis
     places = [one.place if one.port else f"{one.place}:{SENTINEL_PORT}" for one in found]
     pairs = zip(found, places, strict=True)
     return [replace(one, **alike, place=place) for one, place in pairs]
@@ -155,9 +158,9 @@ def _server(url: str) -> Server:
     head, _, rest = url.partition("://")
     kind = _kind(url)
     if re.search(r"[\s\x00-\x1f\x7f]", rest):
-        raise ValueError("has a blank or a control character in it; a blank is written %20")
+        raise ValueError("contains a space or a control character; a space is written %20")
     if "#" in rest:
-        raise ValueError(f"has a # in it; {_ENCODED}")
+        raise ValueError(f"contains a #; {_ENCODED}")
     authority = re.split(r"[/?]", rest, maxsplit=1)[0]
     if "@" in rest[len(authority) :]:
         raise ValueError(f"has an @ after its host; {_ENCODED}")
@@ -178,26 +181,26 @@ def _server(url: str) -> Server:
 def _checked(kind: str, server: Server) -> Server:
     if kind == SOCKET:
         if server.place or len(server.path) < len("/x"):
-            raise ValueError(f"must be {SOCKET}:/// and the whole path of a socket")
+            raise ValueError(f"must be {SOCKET}:/// followed by the absolute path of a socket")
         return server
     if not server.place:
-        raise ValueError("names no host")
+        raise ValueError("has no host")
     match = _HOST.fullmatch(server.place)
     if match is None or int(match["port"] or 1) not in _PORTS:
-        problem = f"has a host or port that cannot be read: host:port, 1 to {_PORTS[-1]}"
+        problem = f"has an invalid host or port: write host:port, 1 to {_PORTS[-1]}"
         raise ValueError(f"{problem}; {_ENCODED}")
     if kind in REDIS and not re.fullmatch(r"/?\d{0,9}", server.path):
-        raise ValueError("ends in the number of a database, as /0")
+        raise ValueError("must end in the number of a database, such as /0")
     return server
 
 
 def _parameters(kind: str, query: str) -> Iterable[tuple[str, str]]:
     known = _PARAMETERS.get(kind, [])
     pairs = parse_qsl(query, keep_blank_values=True)
-    if kind == SOCKET:  # as redis-py calls it
+    if kind == SOCKET:  # redis-py's name for it
         pairs = [("virtual_host" if name == "db" else name, text) for name, text in pairs]
     if len({name for name, _ in pairs}) < len(pairs):
-        raise ValueError("has a parameter twice")
+        raise ValueError("has the same parameter twice")
     for name, text in pairs:
         if name not in known:
             raise ValueError(_unknown(kind, name, known))
@@ -211,12 +214,12 @@ def _parameters(kind: str, query: str) -> Iterable[tuple[str, str]]:
 def _unknown(kind: str, name: str, known: list[str]) -> str:
     shown = name if re.fullmatch(r"\w{1,40}", name) else "of another name"
     if kind == "amqps":
-        hint = "the certificates that it trusts are named by SSL_CERT_FILE"
+        hint = "SSL_CERT_FILE names the certificates to trust"
     elif name in _TLS:
-        hint = "TLS is rediss://, or sentinel:// with such a parameter"
+        hint = "for TLS, use rediss://, or sentinel:// with this parameter"
     else:
-        hint = f"known are {', '.join(known)}" if known else f"{kind}:// has none"
-    return f"has a parameter {shown} that is not carried out; {hint}"
+        hint = f"supported are {', '.join(known)}" if known else f"{kind}:// takes none"
+    return f"has a parameter {shown} that is not supported; {hint}"
 
 
 def _quoted(text: str) -> str:

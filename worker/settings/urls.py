@@ -1,11 +1,11 @@
-"""Which URLs settings take, by how they begin, and where the gateway is."""
+"""The schemes of URLs in settings, and the URL of the gateway."""
 
 from __future__ import annotations
 
 from urllib.parse import urlsplit
 
 SENTINEL, SOCKET = "sentinel", "redis+socket"
-#: all the ways to a Redis
+#: all schemes of Redis
 REDIS = ("redis", "rediss", SENTINEL, SOCKET)
 AMQP = ("amqp", "amqps")
 MEMORY = "memory"
@@ -19,15 +19,15 @@ def scheme(url: str) -> str:
 
 
 def gateway(url: str) -> str:
-    """Return ``url``, where the gateway is, without a slash at its end; raises ValueError."""
+    """Return the gateway's ``url`` without a trailing slash; raises ValueError."""
     url = url.strip()
     try:
         parts = urlsplit(url)
         _ = parts.port
     except ValueError:  # its message may repeat a password
-        raise ValueError("has a host or a port that cannot be read") from None
+        raise ValueError("has an invalid host or port") from None
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError("must be http:// or https:// and a host")
+        raise ValueError("must be http:// or https:// followed by a host")
     if parts.username is not None or parts.query or parts.fragment:
         raise ValueError("must have no user, no query and no fragment")
     return url.rstrip("/")
