@@ -79,7 +79,7 @@ def test_an_id_that_stands_twice_in_a_line_is_one_link(run: CommandLine) -> None
         ),
         (
             lines({"tenant": "a", "workspace": "w", "tags": [{"key": "k"}, {"key": "k"}]}),
-            'tags: The key "k" stands here more than once',
+            'tags: The key "k" is given more than once',
         ),
     ],
 )

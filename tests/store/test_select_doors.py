@@ -16,7 +16,7 @@ from tests.support.stack import ServerStack, Stack, producing
 from tests.support.stores import counts, new_ids
 
 ID = new_ids(1, seed=1)[0]
-NOT_BESIDE = 'The text "*", in place of the list, selects all: with a list, give ids alone.'
+NOT_BESIDE = 'To select everything, give "*" in place of the list; a list holds ids alone.'
 
 
 def test_it_travels_as_any_job(stack: Stack, tenant: str) -> None:

@@ -1,4 +1,4 @@
-"""Statements written as SQL, in which ``@tag`` is the store's table ``tag``, wherever it is."""
+"""Statements written as SQL, in which ``@tag`` stands for the store's table ``tag``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _NAMED = re.compile(r"@(\w+)")
 
 
 class Statement(TextClause):
-    """SQL whose tables are named as the connection's engine names them: by schema, and quoted."""
+    """SQL whose tables are written as the engine names them: quoted, with their schema."""
 
     inherit_cache = True
 

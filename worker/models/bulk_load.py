@@ -1,4 +1,4 @@
-"""What is loaded in bulk: a tag with its links, or a workspace with its tags."""
+"""The entries of a bulk load: a tag with its links, or a workspace with its tags."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def _at_most(length: int) -> AfterValidator:
 
 
 class TagLinks(BaseModel):
-    """A tag, created where it is missing, and resources that are to carry it."""
+    """A tag, created if it is missing, and the resources to put it on."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -48,7 +48,7 @@ class TagLinks(BaseModel):
     volumes: Ids = b""
 
     def packed(self) -> dict[int, bytes]:
-        """Return the ids, packed, by number of their type, of all lists that have any."""
+        """Return the packed ids of all lists that are not empty, by number of their type."""
         lists = ((number_of(name), getattr(self, name)) for name in RESOURCE_TYPES)
         return {number: ids for number, ids in lists if ids}
 
@@ -66,7 +66,7 @@ def _distinct(tags: list[KeyValue]) -> list[KeyValue]:
     seen: set[str] = set()
     for tag in tags:
         if tag.key in seen:
-            words = 'The key "{key}" stands here more than once: a workspace has one value for it.'
+            words = 'The key "{key}" is given more than once: a workspace has one value for it.'
             raise PydanticCustomError("duplicate_key", words, {"key": tag.key})
         seen.add(tag.key)
     return tags
@@ -76,7 +76,7 @@ KeyValues = Annotated[list[KeyValue], AfterValidator(_distinct)]
 
 
 class WorkspaceTags(BaseModel):
-    """A workspace, created where it is missing, and the tags that it is to have."""
+    """A workspace, created if it is missing, and the tags to set on it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -92,9 +92,9 @@ class WorkspaceTags(BaseModel):
 
 
 def parse(entry: object) -> TagLinks | WorkspaceTags:
-    """Return what ``entry``, a decoded JSON value, describes.
+    """Return the entry that ``entry``, a decoded JSON value, describes.
 
-    Raises InvalidJob with an error for each faulty field.
+    Raises InvalidJob with an error for each invalid field.
     """
     is_workspace = isinstance(entry, dict) and "workspace" in entry
     model = WorkspaceTags if is_workspace else TagLinks

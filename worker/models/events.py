@@ -1,4 +1,4 @@
-"""The completion event: what is told when a job has come to an end (CloudEvents 1.0, JSON)."""
+"""The completion event, published when a job has ended (CloudEvents 1.0, JSON)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def stamp(moment: datetime) -> str:
 
 
 def receipt_of(job_id: UUID) -> str:
-    """Return where the gateway has the receipt of a job, relative to its own URL."""
+    """Return the path of a job's receipt, relative to the gateway's URL."""
     return f"/api/v1/jobs/{job_id}/receipt"
 
 
@@ -36,7 +36,7 @@ Moment = Annotated[datetime, PlainSerializer(stamp)]
 
 
 class Completion(BaseModel):
-    """What is told of a job that has ended: the event's data and a Celery caller's result."""
+    """A job that has ended: the event's data, and the result that a Celery caller gets."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -52,19 +52,19 @@ class Completion(BaseModel):
     errors: list[dict[str, Any]]
     errors_total: int | None = None
     tags_truncated: int | None = None
-    undoes: str | None = None  #: the job that was undone
-    dry_run: bool | None = None  #: True: the counts tell what would be changed
-    remaining: int | None = None  #: what carries the tags, where "*" selected, after all
+    undoes: str | None = None  #: the id of the undone job
+    dry_run: bool | None = None  #: True: the counts are what would be changed
+    remaining: int | None = None  #: how many items still match what "*" selected
 
     def data(self) -> dict[str, Any]:
-        """Return this as JSON; what does not apply is left out."""
+        """Return this as JSON, without fields that do not apply."""
         optional = ("errors_total", "tags_truncated", "undoes", "dry_run", "remaining")
         unset = {name for name in optional if getattr(self, name) is None}
         return self.model_dump(mode="json", exclude=unset)
 
 
 class JobCompleted(BaseModel):
-    """The end number ``end`` (from 1) of a job."""
+    """A job's completion number ``end``, from 1."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -73,12 +73,12 @@ class JobCompleted(BaseModel):
 
     @property
     def id(self) -> str:
-        """The event's id: the same each time that it is delivered."""
+        """The event's id: the same for each delivery."""
         return f"{self.completion.job_id}.{self.end}"
 
     @property
     def type(self) -> str:
-        """The event's type, on AMQP its routing key."""
+        """The event's type, which is its routing key on AMQP."""
         return f"tagsweep.{self.completion.kind}.completed"
 
     def envelope(self) -> dict[str, Any]:
@@ -98,9 +98,9 @@ class JobCompleted(BaseModel):
 
 
 def failure(data: dict[str, Any]) -> JobEnded | None:
-    """Return what a waiting caller is to be told where ``data`` is of a job that did not succeed.
+    """Return the error for a waiting caller if ``data`` is of a job that did not succeed.
 
-    None where its caller gets the data itself (``succeeded``, ``partial``).
+    None if the caller gets the data itself (``succeeded``, ``partial``).
     """
     endings = {"failed": JobFailed, "cancelled": JobCancelled, "rejected": JobRejected}
     ending = endings.get(data["status"])

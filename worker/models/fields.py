@@ -1,4 +1,4 @@
-"""The fields that jobs are made of: what each accepts, and what is said where it does not."""
+"""The fields of jobs: what each accepts, and the error if it does not."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ from tagsweep.worker.models import ids as resources
 
 MOST_NAMES = 1_000
 EVERY = "*"
-#: what the store can count
+#: the largest number that the store can hold
 MOST_LIMIT = 2**63 - 1
-NOT_BESIDE = 'The text "*", in place of the list, selects all: with a list, give ids alone.'
+NOT_BESIDE = 'To select everything, give "*" in place of the list; a list holds ids alone.'
 NO_IDENTIFIER = "Must be 1 to 36 letters, digits or hyphens."
 
 _IDENTIFIER = re.compile(r"[A-Za-z0-9-]{1,36}")
 
 
 def text_of(value: object) -> object:
-    """Return the text of what Celery's JSON carries as an object: a UUID, a moment, a day, a time.
+    """Return the text of an object that Celery's JSON carries: a UUID, a datetime, date or time.
 
-    Anything else as it is; bytes are no text.
+    Returns any other value unchanged, but refuses bytes.
     """
     if isinstance(value, UUID):
         return str(value)
@@ -57,7 +57,7 @@ def _not_blank(text: str) -> str:
 
 
 def _listed(value: object) -> list[Any]:
-    """Return ``value`` where it is a list; anything else is refused in the caller's terms."""
+    """Return ``value`` if it is a list; refuse anything else in the caller's terms."""
     if isinstance(value, list):
         return value
     if value is None:
@@ -73,7 +73,7 @@ def _listed(value: object) -> list[Any]:
 
 
 def fault(value: object, code: str, reason: str) -> tuple[str, str]:
-    """Return code and reason of what is wrong with ``value`` in a list: those given, as a rule."""
+    """Return the code and reason of an invalid list entry: those given, but for null and "*"."""
     if value is None:
         return "null", "This field may not be null."
     return ("every_and_ids", NOT_BESIDE) if value == EVERY else (code, reason)
@@ -93,7 +93,7 @@ def _refuse(values: Sequence[object], positions: Iterable[int], code: str, reaso
 
 
 def _pack_ids(value: object) -> bytes:
-    if isinstance(value, bytes):  # packed already, by ourselves: JSON has no bytes
+    if isinstance(value, bytes):  # already packed by ourselves: JSON has no bytes
         return value
     ids = _listed(value)
     try:
@@ -121,7 +121,7 @@ def _workspaces(value: object) -> tuple[str, ...]:
 
 
 def identifies(value: object) -> bool:
-    """Tell whether ``value`` can be the id of a tenant or workspace."""
+    """Return whether ``value`` can be the id of a tenant or workspace."""
     return isinstance(value, str) and _IDENTIFIER.fullmatch(value) is not None
 
 
@@ -151,7 +151,7 @@ def _yes_or_no(value: object) -> bool:
 
 def _limit(value: object) -> int | None:
     if isinstance(value, float) and value.is_integer():
-        value = int(value)  # JSON has one sort of numbers: 3.0 is 3
+        value = int(value)  # JSON has one number type: 3.0 is 3
     if isinstance(value, Decimal) and value.is_finite() and value == value.to_integral_value():
         value = int(value)
     if value is None or (type(value) is int and 0 <= value <= MOST_LIMIT):
@@ -162,7 +162,7 @@ def _limit(value: object) -> int | None:
 Tenant = Annotated[str, BeforeValidator(text_of), AfterValidator(_identifier)]
 Name = Annotated[
     str,
-    # before the objects: around them it would no longer be text whose length is wrong
+    # inside text_of: outside, the value might not be text, and its length error another one
     StringConstraints(strip_whitespace=True, min_length=1, max_length=255),
     BeforeValidator(text_of),
     AfterValidator(_storable),
@@ -171,11 +171,11 @@ Key = Annotated[
     str, BeforeValidator(text_of), AfterValidator(_not_blank), AfterValidator(_storable)
 ]
 Value = Annotated[str, BeforeValidator(text_of), AfterValidator(_storable)]
-#: UUIDs, as a JSON list; held as 16 bytes each
+#: UUIDs, as a JSON list; kept as 16 bytes each
 Ids = Annotated[
     bytes, PlainValidator(_pack_ids), PlainSerializer(lambda ids: list(resources.unpack(ids)))
 ]
-#: the same, or "*": all that carry the tags
+#: the same, or "*": all resources that carry the tags
 SelectedIds = Annotated[
     bytes | str,
     PlainValidator(_select_ids),
@@ -188,9 +188,9 @@ SelectedWorkspaces = Annotated[
     PlainValidator(_select_workspaces),
     PlainSerializer(lambda names: names if names == EVERY else list(names)),
 ]
-#: the id of a job, in its canonical spelling
+#: the id of a job, in canonical form
 JobId = Annotated[str, PlainValidator(_job_id)]
-#: only find out what the job would do
+#: only determine what the job would do
 DryRun = Annotated[bool, PlainValidator(_yes_or_no)]
-#: change nothing at all where more items than that would be changed
+#: change nothing at all if more items than this would be changed
 MaxAffected = Annotated[int | None, PlainValidator(_limit)]

@@ -1,4 +1,4 @@
-"""Rows as text that comes in pieces: one JSON object a line, or comma-separated values."""
+"""Rows as streamed text: one JSON object per line, or comma-separated values."""
 
 from __future__ import annotations
 
@@ -10,27 +10,28 @@ from itertools import islice
 from typing import Any
 
 NDJSON, CSV = "application/x-ndjson", "text/csv"
-#: rows of a piece: some 150 kB
+#: rows in a piece: about 150 kB
 PIECE = 1_000
 
 Written = Callable[[Sequence[str], Iterable[dict[str, Any]]], Iterator[str]]
 
-#: how a formula begins, for one spreadsheet or another; blanks before it are passed over by some
+#: how formulas start in the various spreadsheets; some of them skip leading spaces
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
 def ndjson(columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> Iterator[str]:  # noqa: ARG001  # each row names its own
-    """Yield each row as a line of JSON, plain ASCII; without rows, nothing."""
+    """Yield each row as a line of ASCII JSON; nothing if there are no rows."""
     for some in _pieces(rows):
         yield "".join(_encode(row) + "\n" for row in some)
 
 
 def comma_separated(columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> Iterator[str]:
-    """Yield a line that names the columns, and each row as RFC 4180 has it; null is empty.
+    """Yield a header line, and each row as in RFC 4180; null is empty.
 
-    What a spreadsheet would take for a formula has an apostrophe before it: names are anybody's.
+    Text that a spreadsheet would take for a formula gets a leading apostrophe: anyone can choose
+    names.
     """
     yield _lines([columns])
     for some in _pieces(rows):
@@ -57,5 +58,5 @@ def _cell(value: Any) -> str:
     return "" if value is None else str(value)
 
 
-#: by media type, the usual one first
+#: by media type, the default first
 FORMS: dict[str, Written] = {NDJSON: ndjson, CSV: comma_separated}

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from uuid import UUID
 
-#: in the order of the detach contract; a type's number in the store is its place here, from 1
+#: in the order of the detach contract; a type's number in the store is its position here, from 1
 RESOURCE_TYPES = (
     "sources",
     "transformations",
@@ -22,17 +22,17 @@ RESOURCE_TYPES = (
 )
 WIDTH = 16
 
-#: the length of a canonical spelling and a line's end, and where its hyphens stand
+#: the length of a canonical id with a newline, and the positions of its hyphens
 _SPELT, _HYPHENS = 37, (8, 13, 18, 23)
 _BLOCK = 50_000
 
 
 class UnreadableIds(ValueError):
-    """Some ids are no UUIDs."""
+    """Some ids are not UUIDs."""
 
     def __init__(self, positions: list[int]) -> None:
         self.positions = positions
-        super().__init__(f"{len(positions)} ids are no UUIDs")
+        super().__init__(f"{len(positions)} ids are not UUIDs")
 
 
 def number_of(resource_type: str) -> int:
@@ -46,11 +46,9 @@ def name_of(number: int) -> str:
 
 
 def pack(ids: Sequence[object]) -> bytes:
-    """Return ``ids``, spelt as ``uuid.UUID`` takes them or such objects, as 16 bytes each.
+    """Return ``ids``, UUID objects or any text that ``uuid.UUID`` accepts, as 16 bytes each.
 
-    In their order.
-
-    Raises UnreadableIds with the positions of all that are no UUIDs.
+    The order is kept. Raises UnreadableIds with the positions of all that are not UUIDs.
     """
     packed: list[bytes] = []
     faulty: list[int] = []
@@ -70,10 +68,10 @@ def pack(ids: Sequence[object]) -> bytes:
 
 
 def _pack_canonical(ids: Sequence[object]) -> bytes:
-    """Return the packed ids, all spelt canonically; raises ValueError or TypeError elsewhere.
+    """Return ids in canonical form as packed; raises ValueError or TypeError for any other form.
 
-    The hyphens are looked for where they must be, and nowhere else: what is left, without them, is
-    hexadecimal or refused. A regular expression takes twice as long.
+    Only the positions of hyphens are checked, and their number: the rest must be hexadecimal. A
+    regular expression takes twice as long.
     """
     text = "\n".join(ids) + "\n" if ids else ""  # type: ignore[arg-type]  # a TypeError is the answer
     count = len(ids)
@@ -81,10 +79,10 @@ def _pack_canonical(ids: Sequence[object]) -> bytes:
     ends = text[_SPELT - 1 :: _SPELT] == "\n" * count
     whole = len(text) == _SPELT * count and text.count("-") == len(_HYPHENS) * count
     if not (whole and hyphens and ends and text.isascii()):
-        raise ValueError("not all of them are spelt canonically")
+        raise ValueError("not all ids are in canonical form")
     packed = bytes.fromhex(text.replace("-", ""))
-    if len(packed) != WIDTH * count:  # there was a blank between two digits
-        raise ValueError("not all of them are spelt canonically")
+    if len(packed) != WIDTH * count:  # there was a space between two digits
+        raise ValueError("not all ids are in canonical form")
     return packed
 
 
@@ -103,7 +101,7 @@ def slices(packed: bytes) -> Iterator[bytes]:
 
 
 def unpack(packed: bytes) -> Iterator[str]:
-    """Yield each id of ``packed`` in its canonical spelling."""
+    """Yield each id of ``packed`` in canonical form."""
     return (str(UUID(bytes=one)) for one in slices(packed))
 
 

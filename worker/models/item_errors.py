@@ -1,4 +1,4 @@
-"""What pydantic finds wrong with a request, in the words that clients of the contracts parse."""
+"""Pydantic's errors about a request, in the words that clients of the contracts parse."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tagsweep.worker.models.fields import MOST_NAMES
 
 
 def item_error(detail: ErrorDetails, model: type[BaseModel]) -> ItemError:
-    """Return a fault that pydantic found in a ``model``, in our words."""
+    """Return an error that pydantic found in a ``model``, in our words."""
     path = "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in detail["loc"])
     code, reason = _words(detail, model)
     return {"path": path, "code": code, "reason": reason}

@@ -1,4 +1,4 @@
-"""The jobs, as their senders write them: each kind knows its wire name and its bounds.
+"""Jobs as their senders write them; each kind has its wire name and its limits.
 
 Semantics: the detach contract and the batch delete contract (``docs/semantics.md`` lists all).
 """
@@ -38,18 +38,18 @@ from tagsweep.worker.models.fields import (
 from tagsweep.worker.models.ids import RESOURCE_TYPES, number_of
 from tagsweep.worker.models.item_errors import item_error
 
-#: with the default namespace: else names.py tells it
+#: with the default namespace; ``broker.names`` has it for any other
 QUEUE = "tagsweep"
-_HEAD = "head"  # what is validated is a job without its long lists
+_HEAD = "head"  # validates a job without its long lists
 
 
 class Job(BaseModel):
-    """What every kind of job has: whose it is, and how carefully it is to be done."""
+    """What every kind of job has: its tenant, and its safety options."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: ClassVar[str]
-    task: ClassVar[str]  #: the Celery task that takes it
+    task: ClassVar[str]  #: its Celery task
     lists: ClassVar[frozenset[str]]  #: the fields that may be millions long
 
     tenant: Tenant
@@ -60,13 +60,13 @@ class Job(BaseModel):
     def parse(cls, body: object) -> Self:
         """Return the job that ``body``, a decoded JSON value, describes.
 
-        Raises InvalidJob with an error for each faulty field.
+        Raises InvalidJob with an error for each invalid field.
         """
         return cls._validated(body, None)
 
     @classmethod
     def parse_head(cls, head: Mapping[str, Any]) -> Self:
-        """Return the job of ``head``, whose long lists are elsewhere; errors as above."""
+        """Return the job of ``head``, without its long lists; errors as above."""
         empty: dict[str, Any] = {
             name: [] for name in cls.lists if cls.model_fields[name].is_required()
         }
@@ -81,7 +81,7 @@ class Job(BaseModel):
             raise InvalidJob([item_error(detail, cls) for detail in details]) from None
 
     def head(self) -> dict[str, Any]:
-        """Return all but the long lists, as JSON: what a worker needs beside the ids."""
+        """Return everything except the long lists, as JSON."""
         head = self.model_dump(mode="json", exclude=set(self.lists), exclude_defaults=True)
         return head | {name: EVERY for name in self.lists if getattr(self, name) == EVERY}
 
@@ -94,7 +94,7 @@ class Job(BaseModel):
         return ()
 
     def fingerprint(self) -> bytes:
-        """Return 32 bytes that are the same for two bodies of the same meaning."""
+        """Return 32 bytes that are equal for bodies with the same meaning."""
         digest = hashlib.sha256(fingerprint_of(self.kind, self.head()))
         for number, ids in sorted(self.packed().items()):
             digest.update(b"%d:%d:" % (number, len(ids)))
@@ -119,7 +119,7 @@ class _LinksJob(Job):
     volumes: SelectedIds = b""
 
     def packed(self) -> dict[int, bytes]:
-        """Return the ids of all eight lists that have any."""
+        """Return the ids of all lists that are not empty."""
         lists = ((number_of(name), getattr(self, name)) for name in RESOURCE_TYPES)
         return {number: ids for number, ids in lists if ids and ids != EVERY}
 
@@ -132,7 +132,7 @@ class DetachJob(_LinksJob):
 
 
 class AttachJob(_LinksJob):
-    """Put the tags ``names``, created where they are missing, on each of the listed resources."""
+    """Put the tags ``names``, created if they are missing, on each of the listed resources."""
 
     kind = "attach"
     task = "tags.attach"
@@ -155,7 +155,7 @@ class AttachJob(_LinksJob):
 
 
 class WantedTag(BaseModel):
-    """A tag to delete: by key alone, or only where its value equals ``value``."""
+    """A tag to delete: by key alone, or only if its value equals ``value``."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -164,7 +164,7 @@ class WantedTag(BaseModel):
 
 
 class DeleteJob(Job):
-    """Delete key/value tags from the listed workspaces; system tags are named apart."""
+    """Delete key/value tags from the listed workspaces; system tags are listed separately."""
 
     kind = "delete"
     task = "tags.delete"
@@ -190,7 +190,7 @@ class DeleteJob(Job):
 
 
 class UndoJob(Job):
-    """Take back what ``job``, an earlier one of the same tenant, has changed."""
+    """Revert what ``job``, an earlier one of the same tenant, has changed."""
 
     kind = "undo"
     task = "tags.undo"
@@ -201,7 +201,7 @@ class UndoJob(Job):
 
 KINDS: dict[str, type[Job]] = {job.kind: job for job in (DetachJob, DeleteJob, AttachJob, UndoJob)}
 
-#: the public tasks, each of which takes jobs of one kind
+#: the public tasks, one for each kind
 JOB_TASKS = frozenset(job.task for job in KINDS.values())
 
 
@@ -222,6 +222,6 @@ def parse_job(body: Mapping[str, Any]) -> Job:
 
 
 def fingerprint_of(kind: str, body: object) -> bytes:
-    """Return 32 bytes that stand for ``body``, a JSON value, whatever the order of its keys."""
+    """Return 32 bytes that identify ``body``, a JSON value, whatever the order of its keys."""
     text = json.dumps([kind, body], sort_keys=True, separators=(",", ":"), default=str)
     return hashlib.sha256(text.encode(errors="surrogatepass")).digest()

@@ -54,17 +54,17 @@ class Part(BaseModel):
     task: ClassVar[str] = "tags.part"
 
     job_id: UUID
-    nonce: str = Field(min_length=1, max_length=36)  #: of this producer's run
+    nonce: str = Field(min_length=1, max_length=36)  #: of this run of the producer
     number: int = Field(ge=0)  #: from 0
-    parts: int | None = Field(None, ge=1)  #: how many there are, where that is known
+    parts: int | None = Field(None, ge=1)  #: how many there are, if known
     kind: Annotated[str, _among(KINDS)]
-    head: dict[str, Any]  #: the whole job but its long lists
+    head: dict[str, Any]  #: the job without its long lists
     ids: dict[Annotated[str, _among(RESOURCE_TYPES)], Packed] = {}
     workspaces: Workspaces = ()
 
     @classmethod
     def parse(cls, body: object) -> Part:
-        """Return the part that ``body`` describes; raises InvalidJob where it is none."""
+        """Return the part that ``body`` describes; raises InvalidJob if it is invalid."""
         try:
             return cls.model_validate(body)
         except ValidationError as error:
@@ -72,7 +72,7 @@ class Part(BaseModel):
             raise InvalidJob([{"path": "", "code": "not_a_part", "reason": text}]) from None
 
     def job(self) -> Job:
-        """Return the job without its long lists; raises InvalidJob where its head is not valid."""
+        """Return the job without its long lists; raises InvalidJob if its head is invalid."""
         return KINDS[self.kind].parse_head(self.head)
 
     def packed(self) -> dict[int, bytes]:

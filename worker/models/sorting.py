@@ -1,8 +1,8 @@
-"""Split a job's long lists into chunks: the slices that one transaction each applies.
+"""Split a job's long lists into chunks, each the size of one transaction.
 
 ALL entries of a job are sorted before they are cut: a chunk is then one contiguous range of the
 key, which the database reads once instead of descending the index for each id. Sorting only within
-a chunk gains nothing: its ids would still lie all over the index.
+a chunk gains nothing: its ids would still be spread over the whole index.
 
 Lists are packed: their entries end to end, each ``width`` bytes (16 of an id, 36 of a name).
 """
@@ -17,20 +17,20 @@ from numpy.typing import NDArray
 
 from tagsweep.worker.models.ids import WIDTH
 
-#: most items (tag x resource) of a chunk: a job of 1,000 names stays in small transactions too
+#: the most items (tag x resource) in a chunk, so that jobs of 1,000 names have small ones too
 MOST_ITEMS = 50_000
-#: bytes of a workspace's id; a shorter one is filled up with zeros
+#: bytes of a workspace's id; a shorter one is padded with zeros
 NAME_WIDTH = 36
-#: entries that are in memory at once while sorted lists are merged, and the least of each list
+#: entries in memory while sorted lists are merged: of all lists, and the least of each
 WINDOWS, LEAST_WINDOW = 262_144, 1_024
 
-#: returns so many entries, packed, of a sorted list, from a position on; fewer at its end
+#: reads entries of a sorted list as packed: (position, count); fewer at its end
 Read = Callable[[int, int], bytes]
 Entries = NDArray[np.bytes_]
 
 
 def size(most_resources: int, targets: int, most_items: int | None = None) -> int:
-    """Return how many resources a chunk holds where ``targets`` tags go off each of them."""
+    """Return how many resources fit into a chunk if each has ``targets`` items."""
     items = min(MOST_ITEMS, most_items or MOST_ITEMS)
     return max(1, min(most_resources, items // max(1, targets)))
 
@@ -45,24 +45,24 @@ def distinct(packed: bytes, width: int = WIDTH) -> bytes:
     return _sorted(_entries(packed, width)).tobytes()
 
 
-def split(runs: Sequence[Read], most: int, width: int = WIDTH) -> Iterator[bytes]:
-    """Yield the distinct entries of ``runs``, sorted over all, packed by ``most``.
+def split(runs: Sequence[Read], limit: int, width: int = WIDTH) -> Iterator[bytes]:
+    """Yield the distinct entries of all ``runs``, sorted, in packed lists of ``limit`` each.
 
-    ``runs``: lists that are distinct and sorted each. Only a window of each is in memory.
+    ``runs``: lists, each sorted and distinct. Only a window of each is in memory.
     """
     rest = _entries(b"", width)
     window = max(LEAST_WINDOW, WINDOWS // max(1, len(runs)))
     for stretch in _merged([_Run(read, width, window) for read in runs]):
         rest = np.concatenate([rest, stretch]) if len(rest) else stretch
-        while len(rest) >= most:
-            yield rest[:most].tobytes()
-            rest = rest[most:]
+        while len(rest) >= limit:
+            yield rest[:limit].tobytes()
+            rest = rest[limit:]
     if len(rest):
         yield rest.tobytes()
 
 
 def reader(packed: bytes, width: int = WIDTH) -> Read:
-    """Return what reads a list that is in memory."""
+    """Return a reader of a list that is in memory."""
     return lambda start, count: packed[start * width : (start + count) * width]
 
 
@@ -77,7 +77,7 @@ def unpack_names(packed: bytes) -> list[str]:
 
 
 class _Run:
-    """A sorted list that is read window by window."""
+    """A sorted list, read window by window."""
 
     def __init__(self, read: Read, width: int, size: int) -> None:
         self._read, self._width, self._size, self._at = read, width, size, 0
@@ -91,21 +91,21 @@ class _Run:
             self.more = len(self.window) == self._size
 
     def take(self, bound: Any) -> Entries:
-        """Return the entries of the window up to ``bound``, or all, and be done with them."""
+        """Remove and return the window's entries up to ``bound``; None: all."""
         end = len(self.window) if bound is None else int(self.window.searchsorted(bound, "right"))
         taken, self.window = self.window[:end], self.window[end:]
         return taken
 
 
 def _merged(runs: list[_Run]) -> Iterator[Entries]:
-    """Yield ascending stretches that hold every entry of ``runs`` once."""
+    """Yield ascending stretches that together hold every entry of ``runs`` once."""
     while True:
         for run in runs:
             run.fill()
         runs = [run for run in runs if len(run.window)]
         if not runs:
             return
-        # what a run has beyond its window is behind the window's last entry
+        # entries beyond a run's window are greater than the window's last entry
         bound = min((run.window[-1] for run in runs if run.more), default=None)
         taken = [run.take(bound) for run in runs]
         yield _sorted(np.concatenate(taken)) if len(taken) > 1 else taken[0]

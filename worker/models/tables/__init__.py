@@ -1,4 +1,4 @@
-"""The tables at rest. Those of ``tags``, and ``job``, are public; the rest is our bookkeeping."""
+"""The tables. Those in ``tags``, and ``job``, are public; the others are internal."""
 
 from tagsweep.worker.models.tables.columns import SCHEMA, metadata
 from tagsweep.worker.models.tables.credentials import chunk_time, credential

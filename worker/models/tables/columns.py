@@ -1,4 +1,4 @@
-"""What the tables have in common."""
+"""What the tables share: their schema, and kinds of columns."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from tagsweep.worker.models.tables.types import Id
 
-#: the tables' schema on PostgreSQL, where ``database.location`` does not find them in another
+#: the tables' schema on PostgreSQL, unless ``database.location`` finds them in another
 SCHEMA = "tagsweep"
 
 metadata = MetaData(
@@ -30,5 +30,5 @@ CLUSTERED: dict[str, Any] = {"sqlite_with_rowid": False}
 
 
 def job_id() -> Column[object]:
-    """Return the column by which a row belongs to a job, and goes with it."""
+    """Return the column that refers to a row's job, with which the row is deleted."""
     return Column("job_id", ForeignKey("job.id", ondelete="CASCADE"), type_=Id, nullable=False)

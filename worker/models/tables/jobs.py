@@ -1,4 +1,4 @@
-"""Jobs, the chunks that they are split into, and what each chunk removed."""
+"""Jobs, the chunks that they are split into, and what each chunk changed."""
 
 from __future__ import annotations
 
@@ -34,26 +34,26 @@ job = Table(
     "job",
     metadata,
     Column("id", Id, primary_key=True),
-    Column("tenant", String(36)),  # none where a rejected message named none that is usable
+    Column("tenant", String(36)),  # null if a rejected message had no valid one
     Column("kind", String(16), nullable=False),
     Column("status", String(16), nullable=False, server_default="queued"),
     Column("fingerprint", LargeBinary(32), nullable=False),
-    Column("head", Document, nullable=False),  # the job but its long lists
-    Column("matched", Document),  # what it acts on, as found when it was split
-    Column("nonce", String(36)),  # the producer's run whose parts count; none: not a stream
+    Column("head", Document, nullable=False),  # the job without its long lists
+    Column("matched", Document),  # what it acts on, as of when it was split
+    Column("nonce", String(36)),  # the producer's run whose parts count; null: not a stream
     Column("parts_in", Integer, nullable=False, server_default="0"),
-    Column("parts", Integer),  # how many there are; none: not known yet
-    Column("part_at", Moment),  # when the last part came in
-    Column("probe_sent_at", Moment),  # a probe goes behind the parts of a stream that fell silent
-    Column("probed_at", Moment),  # when it was served
-    Column("probed_parts", Integer),  # how many parts were in by then
+    Column("parts", Integer),  # how many there are; null: not known yet
+    Column("part_at", Moment),  # when the last part arrived
+    Column("probe_sent_at", Moment),  # of a stream that fell silent: a probe follows its parts
+    Column("probed_at", Moment),  # when the probe was served
+    Column("probed_parts", Integer),  # how many parts had arrived by then
     Column("open", Integer, nullable=False, server_default="0"),  # chunks not yet closed
     Column("total", BigInteger, nullable=False, server_default="0"),
-    # of an attach, and of an undo that adds: the items that were added
+    # the items that were removed; of an attach, and of an undo that puts back, added
     Column("removed", BigInteger, key="changed", nullable=False, server_default="0"),
     Column("absent", BigInteger, nullable=False, server_default="0"),
     Column("failed", BigInteger, nullable=False, server_default="0"),
-    Column("remaining", BigInteger),  # what still carried what "*" selected, at its end
+    Column("remaining", BigInteger),  # how many selected items still matched at its end
     Column("errors", Document, nullable=False, server_default="[]"),
     Column("errors_total", Integer, nullable=False, server_default="0"),
     Column("cancelling", Boolean(create_constraint=False), nullable=False, server_default="0"),
@@ -63,14 +63,16 @@ job = Table(
     Column("started_at", Moment),
     Column("finished_at", Moment),
     Column("served_at", Moment),  # when a chunk of it was last applied
-    Column("forgotten_at", Moment),  # when the record of what it removed went; it cannot be undone
+    Column("forgotten_at", Moment),  # when the record of what it changed was deleted
     Column("adds", Boolean(create_constraint=False), nullable=False, server_default="0"),  # an undo
-    Column("as_of", Moment),  # of an undo: what came to be later is not its to take off
+    Column("as_of", Moment),  # of an undo: what was created later is not its to remove
     Column("waiting", Text),  # why it is put off: what the store refuses of it
-    Column("tries", Integer, nullable=False, server_default="0"),  # refused since it last got on
-    Column("retry_at", Moment),  # put off till then
+    Column(
+        "tries", Integer, nullable=False, server_default="0"
+    ),  # refusals since it last progressed
+    Column("retry_at", Moment),  # put off until then
     Index("job_tenant", "tenant", "accepted_at"),
-    # whose turn it is: what stands open, and when each tenant was last served
+    # scheduling: open jobs, and when each tenant was last served
     Index(
         "job_open",
         "accepted_at",
@@ -78,9 +80,9 @@ job = Table(
         sqlite_where=text("open > 0"),
     ),
     Index("job_turn", "tenant", "served_at"),
-    # what is kept too long
+    # retention
     Index("job_finished", "finished_at"),
-    # recorded, not yet split
+    # recorded and not yet split
     Index(
         "job_queued",
         "accepted_at",
@@ -90,7 +92,7 @@ job = Table(
 )
 
 
-#: long lists as they came in, till the job is split; resource_type 0: the part itself, and names
+#: long lists as they arrived, until the job is split; resource_type 0: the part itself, and names
 part = Table(
     "part",
     metadata,
@@ -110,17 +112,15 @@ chunk = Table(
     Column("resource_type", SmallInteger, nullable=False),
     Column("ids", PackedIds),
     Column("names", Names),
-    Column(
-        "span", Document
-    ),  # of a selection, in place of ids or names: the lowest and the highest
-    Column("targets", Document),  # places among the job's targets; none: all of them
+    Column("span", Document),  # of a range, in place of ids or names: the lowest and the highest
+    Column("targets", Document),  # indexes among the job's targets; null: all of them
     Column("items", BigInteger, nullable=False),
-    Column("own_values", Names),  # of an undo, beside the names: the value of each
-    Column("origin", Integer),  # of items that are tried again: the chunk that they were in first
+    Column("own_values", Names),  # of an undo: the value for each of the names
+    Column("origin", Integer),  # of retried items: the chunk that they were in first
     Column("waiting", Text),  # why it is put off: what the store refuses of it
     Column("tries", Integer, nullable=False, server_default="0"),  # how often it was put off
-    Column("retry_at", Moment),  # put off till then
-    Column("pieces", Integer, nullable=False, server_default="1"),  # statements that apply it
+    Column("retry_at", Moment),  # put off until then
+    Column("pieces", Integer, nullable=False, server_default="1"),  # how many statements apply it
     PrimaryKeyConstraint("job_id", "number"),
     Index(
         "chunk_open",
@@ -138,7 +138,7 @@ chunk = Table(
     ),
 )
 
-#: when the next chunk may begin, where there is a ceiling on the rate: one row
+#: when the next chunk may start under the rate limit: one row
 throttle = Table(
     "throttle",
     metadata,
@@ -146,7 +146,7 @@ throttle = Table(
     Column("next_at", Moment, nullable=False, server_default=clock()),
 )
 
-#: till when each step is counted before it is tried, because a worker died of one: one row
+#: until when steps are counted before they are tried, because a worker crashed: one row
 alarm = Table(
     "alarm",
     metadata,
@@ -154,7 +154,7 @@ alarm = Table(
     Column("until", Moment, nullable=False, server_default=clock()),
 )
 
-#: when what is kept too long is looked for next: one row
+#: when expired rows are looked for next: one row
 chore = Table(
     "chore",
     metadata,
@@ -162,12 +162,11 @@ chore = Table(
     Column("due_at", Moment, nullable=False, server_default=clock()),
 )
 
-#: the links that each chunk changed (removed; of an attach, added): what receipts, undo and honest
-#: counts are read from
+#: the links that each chunk removed, or, of an attach, added; read by receipts, undo and counts
 link_change = Table(
     "removal",
     metadata,
-    Column("job_id", Id, nullable=False),  # no foreign key: each row would be checked one by one
+    Column("job_id", Id, nullable=False),  # no foreign key: every row would be checked one by one
     Column("chunk", Integer, nullable=False),
     Column("tag_id", Id, nullable=False),  # no foreign key: it outlives the tag
     Column("resource_type", SmallInteger, nullable=False),
@@ -189,7 +188,7 @@ workspace_tag_change = Table(
     Index("workspace_removal_job", "job_id", "chunk"),
 )
 
-#: the items that failed for good; a retry takes them out again
+#: the items that failed permanently; a retry deletes them
 failure = Table(
     "failure",
     metadata,
@@ -197,7 +196,7 @@ failure = Table(
     Column("chunk", Integer, nullable=False),
     Column("resource_type", SmallInteger, nullable=False),
     Column("place", String(36), nullable=False),  # a resource's UUID, or a workspace's id
-    Column("target", Integer),  # place among the job's targets; none: all of them
+    Column("target", Integer),  # index among the job's targets; null: all of them
     Column("code", String(32), nullable=False),
     Column("reason", Text, nullable=False),
     Index("failure_job", "job_id", "chunk"),

@@ -1,4 +1,4 @@
-"""What goes out, and what came in and was no job: outbox, feed, replies, messages set aside."""
+"""Outbox, feed, replies and callbacks; and messages that were not jobs, set aside."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from sqlalchemy import (
 from tagsweep.worker.models.tables.columns import job_id, metadata
 from tagsweep.worker.models.tables.types import Id, Moment, clock
 
-#: callers on rpc:// who wait for the answer, each as often as it asked: an answer serves one wait
+#: callers on rpc:// who wait for a result, each as often as it asked: a result serves one wait
 reply = Table(
     "reply",
     metadata,
@@ -30,13 +30,13 @@ reply = Table(
     PrimaryKeyConstraint("job_id", "reply_to", "correlation_id"),
 )
 
-#: what callers hang on a job's end (Celery's canvas), each once however often it was sent
+#: what callers attached to a job's end (Celery's canvas), once however often it was sent
 callback = Table(
     "callback",
     metadata,
     job_id(),
     Column("digest", LargeBinary(32), nullable=False),
-    Column("hung", Text, nullable=False),  # JSON, with the types that Celery's has
+    Column("hung", Text, nullable=False),  # JSON, with Celery's types
     Column("carried_out_at", Moment),
     PrimaryKeyConstraint("job_id", "digest"),
 )
@@ -48,7 +48,7 @@ outbox = Table(
     job_id(),
     Column("end", Integer, nullable=False),
     Column("tenant", String(36)),
-    Column("event", Text, nullable=False),  # to the letter as it is published
+    Column("event", Text, nullable=False),  # exactly as published
     Column("created_at", Moment, nullable=False, server_default=clock()),
     Column("position", BigInteger, unique=True),  # in the feed
     Column("published_at", Moment),
@@ -63,26 +63,26 @@ outbox = Table(
     ),
 )
 
-#: the last position given: one row, whose lock puts those that commit in order
+#: the last position assigned: one row, whose lock orders the commits
 feed = Table(
     "feed",
     metadata,
     Column("id", SmallInteger, primary_key=True, autoincrement=False),
     Column("position", BigInteger, nullable=False),
-    Column("gone", BigInteger, nullable=False, server_default="0"),  # the highest that is not kept
-    Column("timeline", Text),  # the store's history in which the last position was given
+    Column("gone", BigInteger, nullable=False, server_default="0"),  # the highest that was deleted
+    Column("timeline", Text),  # the server's timeline at the last position
 )
 
-#: what became of the feed where the store's history changed: positions go on behind a gap
+#: failovers: after each, positions continue behind a gap
 failover = Table(
     "failover",
     metadata,
-    Column("resumed_at", BigInteger, primary_key=True, autoincrement=False),  # and from the next
-    Column("after", BigInteger, nullable=False),  # the last position that the store knew
+    Column("resumed_at", BigInteger, primary_key=True, autoincrement=False),  # the next position
+    Column("after", BigInteger, nullable=False),  # the last position known before
     Column("seen_at", Moment, nullable=False, server_default=clock()),
 )
 
-#: how often a message came again after its worker had died
+#: how often a message was redelivered after its worker crashed
 attempt = Table(
     "attempt",
     metadata,
@@ -92,7 +92,7 @@ attempt = Table(
     Index("attempt_seen", "seen_at"),
 )
 
-#: messages that are no job of ours, or another job under an id that is taken
+#: messages that are not valid jobs, or are another job under an id that is taken
 set_aside = Table(
     "set_aside",
     metadata,
@@ -101,6 +101,6 @@ set_aside = Table(
     Column("task", String(255), nullable=False),
     Column("task_id", String(255), nullable=False),
     Column("reason", Text, nullable=False),
-    Column("body", Text, nullable=False),  # the first 64 KiB of it
+    Column("body", Text, nullable=False),  # its first 64 KiB
     Index("set_aside_received", "received_at"),
 )

@@ -1,4 +1,4 @@
-"""Tags and what carries them: public, other programs may read them (CONTRACT)."""
+"""Tags, and the resources and workspaces that carry them: public (CONTRACT)."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ tag_link = Table(
     Column("resource_type", SmallInteger, nullable=False),
     Column("resource_id", Id, nullable=False),
     Column("created_at", Moment, nullable=False, server_default=clock()),
-    # in this order a chunk, one tag and type and a range of ids, is one stretch of the key
+    # in this order a chunk (one tag, one type, a range of ids) is one stretch of the key
     PrimaryKeyConstraint("tag_id", "resource_type", "resource_id"),
-    # what one resource carries, and the resources of a type in the order of their ids
+    # the tags of a resource, and the resources of a type by id
     Index("tag_link_resource", "resource_type", "resource_id"),
     **CLUSTERED,
 )
