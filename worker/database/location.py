@@ -122,8 +122,8 @@ def lent(connection: Connection, own: str) -> Iterator[None]:
     """
     engine = connection.engine
     if engine not in _lent:
-        found = find(connection, own)
-        _lent[engine] = found.schema if found else _missing(connection, own)
+        where = find(connection, own)
+        _lent[engine] = where.schema if where else _missing(connection, own)
     before = connection.get_execution_options().get("schema_translate_map")
     connection.execution_options(schema_translate_map={SCHEMA: _lent[engine]})
     try:
@@ -139,7 +139,7 @@ def _missing(connection: Connection, own: str) -> str | None:
 def _name(dialect: Dialect, schema: str | None) -> None:
     """Compile the names of our tables' schema as ``schema``; nothing else changes."""
     names: Any = dialect.preparer(dialect)
-    names.schema_for_object = lambda one: schema if one.schema == SCHEMA else one.schema
+    names.schema_for_object = lambda item: schema if item.schema == SCHEMA else item.schema
     dialect.identifier_preparer = names
     _schemas[dialect] = schema
 
@@ -160,13 +160,13 @@ def _look(connection: Any, own: str) -> str:
         return rows
 
     before, connection.autocommit = connection.autocommit, True
-    found = _find(run, own)
+    where = _find(run, own)
     connection.autocommit = before
-    return found.schema or own if found else own
+    return where.schema or own if where else own
 
 
 def _find(run: Run, own: str) -> Location | None:
-    columns = ", ".join(str(one) for one in _OURS)
+    columns = ", ".join(str(pair) for pair in _OURS)
     query = _CANDIDATES.format(own=own, versions=VERSIONS, columns=columns, many=len(_OURS))
     for schema, versioned in run(query):
         if versioned:
@@ -179,7 +179,7 @@ def _find(run: Run, own: str) -> Location | None:
 
 
 def _our_revision(old: Location) -> str:
-    ours = ", ".join(f"'{one}'" for one in known())
+    ours = ", ".join(f"'{number}'" for number in known())
     return f"SELECT version_num FROM {old.versions} WHERE version_num IN ({ours})"  # noqa: S608  # all names are ours
 
 
@@ -196,10 +196,10 @@ def _find_sqlite(connection: Connection) -> Location | None:
     return None
 
 
-def revision(connection: Connection, found: Location) -> str | None:
-    """Return the revision of the store at ``found``."""
-    query = f"SELECT version_num FROM {found.versions}"  # noqa: S608  # all names are ours
-    if found.version_table == OLD_VERSIONS:
-        query = _our_revision(found)
+def revision(connection: Connection, where: Location) -> str | None:
+    """Return the revision of the store at ``where``."""
+    query = f"SELECT version_num FROM {where.versions}"  # noqa: S608  # all names are ours
+    if where.version_table == OLD_VERSIONS:
+        query = _our_revision(where)
     number: str | None = connection.exec_driver_sql(query).scalar()
     return number

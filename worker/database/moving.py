@@ -51,9 +51,9 @@ WHERE space.nspname = %(schema)s AND granted.grantee <> one.relowner
 
 def check(connection: Connection) -> None:
     """Raise SchemaMismatch if sessions of tagsweep are connected, under any role."""
-    found = connection.exec_driver_sql(_SESSIONS).all()
-    if found:
-        shown = ", ".join(f"process {row.pid} of role {row.usename}" for row in found[:5])
+    sessions = connection.exec_driver_sql(_SESSIONS).all()
+    if sessions:
+        shown = ", ".join(f"process {row.pid} of role {row.usename}" for row in sessions[:5])
         raise SchemaMismatch(CONNECTED.format(sessions=shown))
 
 
@@ -65,7 +65,7 @@ def move(connection: Connection, schema: str, own: str) -> None:
     does not own it.
     """
     _prove(connection, schema)
-    for table in (*(one.name for one in metadata.sorted_tables), VERSIONS):
+    for table in (*(ours.name for ours in metadata.sorted_tables), VERSIONS):
         names = {"table": f'"{schema}".{table}', "schema": schema}
         for space, part in connection.exec_driver_sql(_PARTITIONS, names).all():
             _set(connection, f'"{space}"."{part}"', own)
@@ -82,8 +82,8 @@ def _prove(connection: Connection, schema: str) -> None:
     rows = connection.exec_driver_sql(_COLUMNS, {"schema": schema}).all()
     existing = {row.relname: row for row in rows}
     for table in metadata.sorted_tables:
-        found = existing.get(table.name)
-        missing = {column.name for column in table.columns} - set(found.columns if found else ())
+        row = existing.get(table.name)
+        missing = {column.name for column in table.columns} - set(row.columns if row else ())
         if missing:
             columns = ", ".join(sorted(missing))
             raise SchemaMismatch(CHANGED.format(table=table.name, schema=schema, columns=columns))

@@ -66,7 +66,7 @@ def move() -> str | None:
     with errors.translated(), engine.begin() as connection:
         _alone(connection, LOCK)
         _alone(connection, location.MOVE_LOCK)
-        where = found(connection)
+        where = locate(connection)
         if (
             where is None
             or where.schema is None
@@ -89,25 +89,25 @@ def ready() -> None:
     for a schema newer than this version knows.
     """
     with database.reading() as connection:
-        found = revision(connection)
+        current = revision(connection)
     head = known()[-1]
-    if found == head:
+    if current == head:
         return
     where = errors.describe(settings.load().database_url)
-    if found is not None and found not in known():
+    if current is not None and current not in known():
         raise SchemaMismatch(
-            f"The store at {where} has schema {found}, which this version of tagsweep does not "
+            f"The store at {where} has schema {current}, which this version of tagsweep does not "
             f"know: use the newer version that upgraded it."
         )
     if database.engine().dialect.name != "sqlite":
         raise SchemaMismatch(
-            f"The store at {where} has schema {found or 'none'}, this version needs {head}: "
+            f"The store at {where} has schema {current or 'none'}, this version needs {head}: "
             "run `tagsweep migrate`."
         )
     upgrade()
 
 
-def found(connection: Connection) -> location.Location | None:
+def locate(connection: Connection) -> location.Location | None:
     """Return where the store is; None if there is none yet."""
     return location.find(connection, settings.load().schema_name)
 
@@ -119,7 +119,7 @@ def elsewhere() -> str | None:
     """
     own = settings.load().schema_name
     with database.reading() as connection:
-        where = found(connection)
+        where = locate(connection)
     if where is None or where.schema in (None, own):
         return None
     return ELSEWHERE.format(schema=where.schema, own=own)
@@ -127,7 +127,7 @@ def elsewhere() -> str | None:
 
 def revision(connection: Connection) -> str | None:
     """Return the revision of the schema; None if there is none yet."""
-    where = found(connection)
+    where = locate(connection)
     return location.revision(connection, where) if where else None
 
 
@@ -141,7 +141,7 @@ def _migrate(connection: Connection) -> None:
     from alembic import command
     from alembic.config import Config
 
-    where = found(connection)
+    where = locate(connection)
     if connection.dialect.name == "postgresql":
         own = settings.load().schema_name
         if where is None:

@@ -24,4 +24,4 @@ class Statement(TextClause):
 def _compile(statement: Statement, compiler: Any, **options: Any) -> str:
     written: str = compiler.visit_textclause(statement, **options)
     names = compiler.preparer
-    return _NAMED.sub(lambda found: names.format_table(_TABLES[found[1]]), written)
+    return _NAMED.sub(lambda match: names.format_table(_TABLES[match[1]]), written)

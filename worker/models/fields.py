@@ -114,8 +114,8 @@ def _select_workspaces(value: object) -> tuple[str, ...] | str:
 def _workspaces(value: object) -> tuple[str, ...]:
     if isinstance(value, tuple):
         return value
-    ids = [str(one) if isinstance(one, UUID) else one for one in _listed(value)]
-    wrong = [at for at, one in enumerate(ids) if not identifies(one)]
+    ids = [str(item) if isinstance(item, UUID) else item for item in _listed(value)]
+    wrong = [at for at, item in enumerate(ids) if not identifies(item)]
     _refuse(ids, wrong, "invalid_id", NO_IDENTIFIER)
     return tuple(ids)
 

@@ -58,9 +58,9 @@ def pack(ids: Sequence[object]) -> bytes:
             packed.append(_pack_canonical(block))
         except (TypeError, ValueError):
             for position, value in enumerate(block, start):
-                one = _pack_one(value)
-                packed.append(one)
-                if not one:
+                item = _pack_one(value)
+                packed.append(item)
+                if not item:
                     faulty.append(position)
     if faulty:
         raise UnreadableIds(faulty)
@@ -102,7 +102,7 @@ def slices(packed: bytes) -> Iterator[bytes]:
 
 def unpack(packed: bytes) -> Iterator[str]:
     """Yield each id of ``packed`` in canonical form."""
-    return (str(UUID(bytes=one)) for one in slices(packed))
+    return (str(UUID(bytes=item)) for item in slices(packed))
 
 
 def count(packed: bytes) -> int:

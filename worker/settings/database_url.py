@@ -36,12 +36,12 @@ class Target:
 
     def arguments(self) -> dict[str, str]:
         """Return the connection parameters, without ``options``, which poolers reject."""
-        found = {name: text for name, text in self.parameters.items() if name != "options"}
+        given = {name: text for name, text in self.parameters.items() if name != "options"}
         if any(host for host, _ in self.hosts):
-            found["host"] = ",".join(host for host, _ in self.hosts)
+            given["host"] = ",".join(host for host, _ in self.hosts)
         if any(port for _, port in self.hosts):
-            found["port"] = ",".join(port for _, port in self.hosts)
-        return found
+            given["port"] = ",".join(port for _, port in self.hosts)
+        return given
 
 
 def normal(url: str) -> str:
@@ -69,12 +69,12 @@ def shown(url: str) -> str:
     """Return a URL that ``normal`` returned without its secrets: where, and as which user."""
     if not url.startswith(f"{POSTGRESQL}://"):
         return url
-    found = target(url)
-    user = found.parameters.get("user", "")
-    login = user + (":***" if "password" in found.parameters else "")
-    database = f"/{found.parameters['dbname']}" if "dbname" in found.parameters else ""
-    sockets = [host for host, _ in found.hosts if host.startswith(("/", "@"))]
-    where = "" if sockets else ",".join(_place(*one) for one in found.hosts)
+    server = target(url)
+    user = server.parameters.get("user", "")
+    login = user + (":***" if "password" in server.parameters else "")
+    database = f"/{server.parameters['dbname']}" if "dbname" in server.parameters else ""
+    sockets = [host for host, _ in server.hosts if host.startswith(("/", "@"))]
+    where = "" if sockets else ",".join(_place(*pair) for pair in server.hosts)
     more = f"?host={','.join(sockets)}" if sockets else ""
     return f"{POSTGRESQL}://{login + '@' if login else ''}{where}{database}{more}"
 
@@ -121,12 +121,12 @@ def _split(rest: str) -> tuple[tuple[str, str], str, str, str]:
 
 
 def _are_hosts(text: str) -> bool:
-    return all(_HOST.fullmatch(one) for one in text.split(","))
+    return all(_HOST.fullmatch(host) for host in text.split(","))
 
 
 def _pairs(query: str) -> defaultdict[str, list[str]]:
     """Return the parameters of the query: all values of each name, in order."""
-    found: defaultdict[str, list[str]] = defaultdict(list)
+    given: defaultdict[str, list[str]] = defaultdict(list)
     for pair in filter(None, query.split("&")):
         name, mark, text = pair.partition("=")
         if not mark:
@@ -135,30 +135,30 @@ def _pairs(query: str) -> defaultdict[str, list[str]]:
         text = text.replace("+", " ") if name == "options" else text
         if (name, text) == ("ssl", "true"):  # JDBC's form, which libpq accepts too
             name, text = "sslmode", "require"
-        found[unquote(name)].append(unquote(text))
-    return found
+        given[unquote(name)].append(unquote(text))
+    return given
 
 
 def _places(authority: str, hosts: list[str], ports: list[str]) -> tuple[tuple[str, str], ...]:
     """Return each host with its port, from the authority or from the query."""
-    found = [_host(one) for one in authority.split(",")] if authority else []
-    named = [_pair(one) for text in hosts for one in text.split(",")]
-    if named and any(host for host, _ in found):
+    pairs = [_host(host) for host in authority.split(",")] if authority else []
+    named = [_pair(host) for text in hosts for host in text.split(",")]
+    if named and any(host for host, _ in pairs):
         raise ValueError("names its host twice")
-    port_list = [one for text in ports for one in text.split(",")]
-    if named and found and not port_list:
-        port_list = [port for _, port in found]
-    found = named or found or ([("", "")] if port_list else [])
-    if port_list and len(port_list) not in (1, len(found)):
+    port_list = [port for text in ports for port in text.split(",")]
+    if named and pairs and not port_list:
+        port_list = [port for _, port in pairs]
+    pairs = named or pairs or ([("", "")] if port_list else [])
+    if port_list and len(port_list) not in (1, len(pairs)):
         raise ValueError("has a different number of ports than hosts")
     if len(port_list) == 1:
-        port_list *= len(found)
+        port_list *= len(pairs)
     if port_list:
-        pairs = zip(found, port_list, strict=True)
-        found = [(host, own or port) for (host, own), port in pairs]
-    if any(port and (not port.isdecimal() or int(port) not in _PORTS) for _, port in found):
+        both = zip(pairs, port_list, strict=True)
+        pairs = [(host, own or port) for (host, own), port in both]
+    if any(port and (not port.isdecimal() or int(port) not in _PORTS) for _, port in pairs):
         raise ValueError(f"has a port that is not a number from 1 to {_PORTS[-1]}")
-    return tuple(found)
+    return tuple(pairs)
 
 
 def _host(text: str) -> tuple[str, str]:
@@ -177,17 +177,17 @@ def _pair(text: str) -> tuple[str, str]:
     return (match["v6"] or match["name"], match["port"]) if match else (text, "")
 
 
-def _rendered(found: Target) -> str:
+def _rendered(server: Target) -> str:
     """Return the canonical form of a target, which both libpq and SQLAlchemy read."""
-    given = dict(found.parameters)
+    given = dict(server.parameters)
     user, password, database = (quote(given.pop(name, ""), safe="") for name in libpq.LOGIN)
     login = user + (f":{password}" if password else "")
     query = urlencode(given, quote_via=quote, safe="/")
     where = ""
-    if len(found.hosts) == 1 and re.fullmatch(r"[^/@,%]*", found.hosts[0][0]):
-        where = _place(*found.hosts[0])
-    elif found.hosts:
-        arguments = found.arguments()
+    if len(server.hosts) == 1 and re.fullmatch(r"[^/@,%]*", server.hosts[0][0]):
+        where = _place(*server.hosts[0])
+    elif server.hosts:
+        arguments = server.arguments()
         places = [(name, arguments[name]) for name in ("host", "port") if name in arguments]
         query = "&".join(filter(None, (urlencode(places, quote_via=quote, safe="/,"), query)))
     path = f"/{database}" if database or query else ""

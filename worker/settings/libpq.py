@@ -89,8 +89,8 @@ def settings_in(options: str) -> dict[str, str]:
 
     Raises ValueError for anything else in it, and for settings that tagsweep relies on.
     """
-    words = [re.sub(r"\\(.)", r"\1", one) for one in re.findall(r"(?:\\.|[^\s\\])+", options)]
-    found: dict[str, str] = {}
+    words = [re.sub(r"\\(.)", r"\1", word) for word in re.findall(r"(?:\\.|[^\s\\])+", options)]
+    settings: dict[str, str] = {}
     while words:
         word = words.pop(0)
         if word == "-c" and words:
@@ -101,5 +101,5 @@ def settings_in(options: str) -> dict[str, str]:
         name = match[1].replace("-", "_").lower()
         if name in _OURS:
             raise ValueError(f"sets {name} in its options, which tagsweep sets itself")
-        found[name] = match[2]
-    return found
+        settings[name] = match[2]
+    return settings

@@ -28,7 +28,7 @@ def read(environment: Mapping[str, str]) -> dict[str, str]:
     also set directly.
     """
     given = {name.upper(): value for name, value in environment.items() if value}
-    found = {}
+    contents = {}
     for name in NAMES:
         variable = f"TAGSWEEP_{name.upper()}"
         path = given.get(f"{variable}_FILE")
@@ -36,8 +36,8 @@ def read(environment: Mapping[str, str]) -> dict[str, str]:
             continue
         if variable in given:
             raise SettingsError(f"{variable} and {variable}_FILE are both set: unset one of them.")
-        found[name] = _content(f"{variable}_FILE", path)
-    return found
+        contents[name] = _content(f"{variable}_FILE", path)
+    return contents
 
 
 def _content(variable: str, path: str) -> str:

@@ -101,7 +101,7 @@ def check(*schemes: str) -> Callable[[str], str]:
         url = url.strip()
         kind = _kind(url)
         if "://" not in url or kind not in schemes:
-            shown = ", ".join(f"{one}://" for one in schemes)
+            shown = ", ".join(f"{name}://" for name in schemes)
             raise ValueError(f"must start with one of {shown}")
         if kind in _BARE:
             if url.partition("://")[2]:
@@ -119,7 +119,7 @@ def servers(url: str) -> list[Server]:
 
 def plain(url: str) -> str:
     """Return a URL that ``check`` has accepted, without its parameters."""
-    return ";".join(replace(one, parameters=()).rendered() for one in servers(url))
+    return ";".join(replace(server, parameters=()).rendered() for server in servers(url))
 
 
 def _kind(url: str) -> str:
@@ -133,25 +133,27 @@ def _servers(url: str) -> Iterable[Server]:
         raise ValueError(f"has a ; that is not followed by another {kind}://; {_ENCODED}")
     if any(_kind(member) != kind for member in members):
         raise ValueError("names servers of different kinds: all must have the same scheme")
-    found = [_server(member) for member in members]
-    if len(found) > 1 and kind not in (*AMQP, SENTINEL):
+    named = [_server(member) for member in members]
+    if len(named) > 1 and kind not in (*AMQP, SENTINEL):
         raise ValueError("names several servers: only amqp:// and sentinel:// can")
-    return _same(found) if kind == SENTINEL else found
+    return _same(named) if kind == SENTINEL else named
 
 
-def _same(found: list[Server]) -> list[Server]:
+def _same(sentinels: list[Server]) -> list[Server]:
     """Give all sentinels the same master: what one of them names applies to all."""
     parts = ("user", "password", "path", "parameters")
-    named = {part: {value for one in found if (value := getattr(one, part))} for part in parts}
+    named = {
+        part: {value for server in sentinels if (value := getattr(server, part))} for part in parts
+    }
     for part, values in named.items():
         if len(values) > 1:
             what = "database" if part == "path" else part
             raise ValueError(f"names more than one {what} for the same master")
     alike = {part: next(iter(values)) for part, values in named.items() if values}
     # always explicit: Celery would use the port of a Redis
-    places = [one.place if one.port else f"{one.place}:{SENTINEL_PORT}" for one in found]
-    pairs = zip(found, places, strict=True)
-    return [replace(one, **alike, place=place) for one, place in pairs]
+    places = [each.place if each.port else f"{each.place}:{SENTINEL_PORT}" for each in sentinels]
+    pairs = zip(sentinels, places, strict=True)
+    return [replace(server, **alike, place=place) for server, place in pairs]
 
 
 def _server(url: str) -> Server:
