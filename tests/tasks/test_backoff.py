@@ -13,8 +13,7 @@ from tagsweep.worker import database
 from tagsweep.worker.doctor import checks
 from tagsweep.worker.jobs import backoff, queries, scheduling
 from tagsweep.worker.models import views
-from tagsweep.worker.models.tables import chunk, job
-from tagsweep.worker.models.tables.types import ago
+from tagsweep.worker.models.tables import ago, chunk, job
 from tagsweep.worker.store.detach import Detach
 from tagsweep.worker.tasks import recover, start, sweep
 from tests.support import driving

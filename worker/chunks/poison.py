@@ -18,8 +18,7 @@ from sqlalchemy import Connection, delete, select, update
 from tagsweep.worker import database
 from tagsweep.worker.database.dialects import upsert
 from tagsweep.worker.errors import Retryable
-from tagsweep.worker.models.tables import alarm, attempt
-from tagsweep.worker.models.tables.types import ago, clock
+from tagsweep.worker.models.tables import ago, alarm, attempt, clock
 
 #: a step during which so many workers crashed is not tried again
 MOST_TRIES = 5

@@ -12,8 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, select, update
 
 from tagsweep.worker import settings
-from tagsweep.worker.models.tables import throttle
-from tagsweep.worker.models.tables.types import clock
+from tagsweep.worker.models.tables import clock, throttle
 
 #: chunks a second, at the ceiling
 CHUNKS_PER_S = 4

@@ -19,9 +19,8 @@ from tagsweep.worker.errors import Rejected
 from tagsweep.worker.jobs import lifecycle, undoable
 from tagsweep.worker.models import sorting
 from tagsweep.worker.models.records import Chunk, JobRecord
+from tagsweep.worker.models.tables import Id, PackedIds, link_change, workspace_tag_change
 from tagsweep.worker.models.tables import chunk as chunk_table
-from tagsweep.worker.models.tables import link_change, workspace_tag_change
-from tagsweep.worker.models.tables.types import Id, PackedIds
 
 #: rows of chunks sent at once
 _BATCH = 8

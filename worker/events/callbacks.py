@@ -17,8 +17,7 @@ from tagsweep.worker.broker import canvas
 from tagsweep.worker.database.dialects import insert_missing
 from tagsweep.worker.errors import Retryable
 from tagsweep.worker.models.events import failure
-from tagsweep.worker.models.tables import callback
-from tagsweep.worker.models.tables.types import clock
+from tagsweep.worker.models.tables import callback, clock
 
 log = logging.getLogger(__name__)
 

@@ -31,8 +31,7 @@ from sqlalchemy import (
 
 from tagsweep.worker import database
 from tagsweep.worker.errors import TagsweepError
-from tagsweep.worker.models.tables import failover, feed
-from tagsweep.worker.models.tables.types import ago
+from tagsweep.worker.models.tables import ago, failover, feed
 
 #: how far apart the positions of two histories are: more than anybody gives in one
 EPOCH = 1_000_000_000

@@ -31,8 +31,7 @@ from sqlalchemy import (
 from tagsweep.worker.database.dialects import upsert
 from tagsweep.worker.events import feed
 from tagsweep.worker.models.events import JobCompleted
-from tagsweep.worker.models.tables import callback, outbox, reply
-from tagsweep.worker.models.tables.types import clock
+from tagsweep.worker.models.tables import callback, clock, outbox, reply
 
 #: events that are published in one transaction
 MOST_AT_ONCE = 100

@@ -22,9 +22,9 @@ from tagsweep.worker.errors import (
     words,
 )
 from tagsweep.worker.models.records import JobRecord
+from tagsweep.worker.models.tables import ago, clock
 from tagsweep.worker.models.tables import chunk as chunks
 from tagsweep.worker.models.tables import job as jobs
-from tagsweep.worker.models.tables.types import ago, clock
 from tagsweep.worker.outages import Outage
 from tagsweep.worker.redaction import redacted
 

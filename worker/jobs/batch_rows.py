@@ -23,10 +23,10 @@ from tagsweep.worker.jobs.recording import let_the_clock_tick
 from tagsweep.worker.models import ids
 from tagsweep.worker.models.ids import WIDTH
 from tagsweep.worker.models.records import JobRecord
+from tagsweep.worker.models.tables import Moment, PackedIds, clock
 from tagsweep.worker.models.tables import chunk as chunks
 from tagsweep.worker.models.tables import job as jobs
 from tagsweep.worker.models.tables import outbox as outbox_table
-from tagsweep.worker.models.tables.types import Moment, PackedIds, clock
 
 #: how long a statement of a batch waits for a lock: all of its jobs wait with it
 LOCK_WAIT_MS = 50

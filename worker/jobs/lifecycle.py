@@ -18,8 +18,8 @@ from tagsweep.worker.errors import ItemError
 from tagsweep.worker.jobs import failures, queries, report
 from tagsweep.worker.models.records import Chunk, JobRecord, Outcome
 from tagsweep.worker.models.tables import chunk as chunks
+from tagsweep.worker.models.tables import clock
 from tagsweep.worker.models.tables import job as jobs
-from tagsweep.worker.models.tables.types import clock
 from tagsweep.worker.store import KINDS
 
 #: columns of a job, or a chunk, that is not put off (any more)

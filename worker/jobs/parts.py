@@ -20,9 +20,9 @@ from tagsweep.worker.models.ids import WIDTH
 from tagsweep.worker.models.jobs import Job
 from tagsweep.worker.models.parts import Part
 from tagsweep.worker.models.records import Lists
+from tagsweep.worker.models.tables import ago, clock
 from tagsweep.worker.models.tables import job as jobs
 from tagsweep.worker.models.tables import part as parts
-from tagsweep.worker.models.tables.types import ago, clock
 
 #: ids that are recorded as one row
 MOST_IDS = 250_000

@@ -12,9 +12,9 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, func, or
 
 from tagsweep.worker.errors import NoSuchJob
 from tagsweep.worker.models.records import ENDS, JobRecord
+from tagsweep.worker.models.tables import ago
 from tagsweep.worker.models.tables import job as jobs
 from tagsweep.worker.models.tables import set_aside as set_aside_table
-from tagsweep.worker.models.tables.types import ago
 
 COLUMNS = tuple(jobs.c[field.name] for field in fields(JobRecord))
 

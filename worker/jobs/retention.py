@@ -16,15 +16,16 @@ from tagsweep.worker import database, settings
 from tagsweep.worker.events import outbox
 from tagsweep.worker.models.records import ENDS
 from tagsweep.worker.models.tables import (
+    ago,
     attempt,
     chore,
     chunk,
+    clock,
     link_change,
     set_aside,
     workspace_tag_change,
 )
 from tagsweep.worker.models.tables import job as jobs
-from tagsweep.worker.models.tables.types import ago, clock
 
 #: how long it is at work at a time, so that no job waits for it
 SLICE_S = 0.2

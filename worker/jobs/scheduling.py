@@ -11,8 +11,8 @@ from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, true
 from tagsweep.worker.jobs import queries
 from tagsweep.worker.models.records import Chunk, JobRecord
 from tagsweep.worker.models.tables import chunk as chunks
+from tagsweep.worker.models.tables import clock
 from tagsweep.worker.models.tables import job as jobs
-from tagsweep.worker.models.tables.types import clock
 
 
 def claim(connection: Connection) -> tuple[JobRecord, Chunk] | None:

@@ -16,12 +16,14 @@ from tagsweep.worker.database.dialects import (
 )
 from tagsweep.worker.database.statements import Statement
 from tagsweep.worker.models.tables import (
+    Id,
+    PackedIds,
+    clock,
     tag,
     tag_link,
     workspace,
     workspace_tag,
 )
-from tagsweep.worker.models.tables.types import Id, PackedIds, clock
 
 # an existing link stays as it is, and keeps its time
 _LINK_POSTGRESQL = Statement("""

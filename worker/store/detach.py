@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 from tagsweep.worker.database.dialects import UNPACKED_IDS
 from tagsweep.worker.models.records import Chunk, JobRecord, Outcome, Report
-from tagsweep.worker.models.tables.types import Id
+from tagsweep.worker.models.tables import Id
 from tagsweep.worker.store import links, ranges
 from tagsweep.worker.store.kinds import Kind, Place, Targets
 

@@ -24,12 +24,13 @@ from tagsweep.worker.database.statements import Statement
 from tagsweep.worker.models import views
 from tagsweep.worker.models.events import stamp
 from tagsweep.worker.models.records import Chunk, JobRecord, Report
-from tagsweep.worker.models.tables import link_change, tag
-from tagsweep.worker.models.tables.types import (
+from tagsweep.worker.models.tables import (
     Id,
     Moment,
     PackedIds,
     clock,
+    link_change,
+    tag,
 )
 
 # The server itself writes down which links were changed: the ids never travel back.

@@ -15,8 +15,7 @@ from sqlalchemy import Connection, and_, func, select
 
 from tagsweep.worker import database
 from tagsweep.worker.models.records import Chunk, JobRecord
-from tagsweep.worker.models.tables import tag_link
-from tagsweep.worker.models.tables.types import Id, clock
+from tagsweep.worker.models.tables import Id, clock, tag_link
 from tagsweep.worker.store import links
 
 # Steps from the first link of a range to that of the next: the index alone is read. The time at

@@ -10,8 +10,7 @@ from sqlalchemy import Connection, bindparam, func, select
 
 from tagsweep.worker.database.dialects import is_sqlite
 from tagsweep.worker.database.statements import Statement
-from tagsweep.worker.models.tables import tag, tag_link
-from tagsweep.worker.models.tables.types import Id
+from tagsweep.worker.models.tables import Id, tag, tag_link
 from tagsweep.worker.store.links import shown
 
 # Each tag of the tenant contributes its next few resources, one stretch of the primary key each:

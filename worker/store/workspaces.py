@@ -15,8 +15,7 @@ from sqlalchemy import Connection, TextClause, bindparam, select
 from tagsweep.worker.database.dialects import among, is_sqlite
 from tagsweep.worker.database.statements import Statement
 from tagsweep.worker.models.records import Chunk, JobRecord, Outcome
-from tagsweep.worker.models.tables import workspace, workspace_tag_change
-from tagsweep.worker.models.tables.types import Id, Moment
+from tagsweep.worker.models.tables import Id, Moment, workspace, workspace_tag_change
 
 GONE = "There is no such workspace."
 

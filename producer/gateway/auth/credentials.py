@@ -20,7 +20,6 @@ from sqlalchemy import ColumnElement, Connection, bindparam, select, update
 
 from tagsweep.worker.models.events import stamp
 from tagsweep.worker.models.tables import credential as table
-from tagsweep.worker.models.tables.types import Id, Moment, clock
 
 MARK = "ts"
 _ALPHABET = string.ascii_uppercase + string.digits

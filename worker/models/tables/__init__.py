@@ -1,4 +1,7 @@
-"""The tables. Those in ``tags``, and ``job``, are public; the others are internal."""
+"""The tables, with the column types and SQL functions that statements on them need.
+
+Those in ``tags``, and ``job``, are public; the others are internal.
+"""
 
 from tagsweep.worker.models.tables.columns import SCHEMA, metadata
 from tagsweep.worker.models.tables.credentials import chunk_time, credential
@@ -28,15 +31,27 @@ from tagsweep.worker.models.tables.tags import (
     workspace,
     workspace_tag,
 )
+from tagsweep.worker.models.tables.types import (
+    Id,
+    Moment,
+    PackedIds,
+    ago,
+    clock,
+)
 
 __all__ = [
     "SCHEMA",
+    "Id",
+    "Moment",
+    "PackedIds",
+    "ago",
     "alarm",
     "attempt",
     "callback",
     "chore",
     "chunk",
     "chunk_time",
+    "clock",
     "credential",
     "failover",
     "failure",

@@ -13,8 +13,7 @@ from sqlalchemy import Connection, TextClause, bindparam, select, update
 from tagsweep.worker.database.dialects import is_sqlite
 from tagsweep.worker.database.statements import Statement
 from tagsweep.worker.models.ids import WIDTH
-from tagsweep.worker.models.tables import link_change, tag
-from tagsweep.worker.models.tables.types import Moment, PackedIds, clock
+from tagsweep.worker.models.tables import Moment, PackedIds, clock, link_change, tag
 from tagsweep.worker.store import KINDS, bulk_load, links
 from tagsweep.worker.store.batches.work import Changes, Work
 

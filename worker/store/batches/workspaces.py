@@ -10,8 +10,7 @@ from sqlalchemy import Connection, bindparam, select
 
 from tagsweep.worker.database.dialects import among, is_sqlite
 from tagsweep.worker.database.statements import Statement
-from tagsweep.worker.models.tables import workspace
-from tagsweep.worker.models.tables.types import Moment, PackedIds
+from tagsweep.worker.models.tables import Moment, PackedIds, workspace
 from tagsweep.worker.store import KINDS, delete
 from tagsweep.worker.store.batches.work import Changes, Work
 
