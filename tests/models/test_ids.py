@@ -8,11 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tagsweep.worker.models import ids as resources
 from tagsweep.worker.models.ids import (
     RESOURCE_TYPES,
     UnreadableIds,
+    count,
+    name_of,
+    number_of,
     pack,
+    slices,
     unpack,
 )
 
@@ -42,8 +45,8 @@ def test_what_was_packed_comes_back_in_its_order(ids: list[UUID]) -> None:
     packed = pack(texts)
     assert len(packed) == 16 * len(ids)
     assert list(unpack(packed)) == texts
-    assert list(resources.slices(packed)) == [one.bytes for one in ids]
-    assert resources.count(packed) == len(ids)
+    assert list(slices(packed)) == [one.bytes for one in ids]
+    assert count(packed) == len(ids)
 
 
 @pytest.mark.parametrize(
@@ -83,9 +86,9 @@ def test_positions_are_right_beyond_a_block() -> None:
 
 
 def test_the_number_of_a_type_is_its_place_in_the_contract() -> None:
-    numbers = [resources.number_of(name) for name in RESOURCE_TYPES]
+    numbers = [number_of(name) for name in RESOURCE_TYPES]
     assert numbers == list(range(1, 9))
-    assert [resources.name_of(number) for number in numbers] == list(RESOURCE_TYPES)
+    assert [name_of(number) for number in numbers] == list(RESOURCE_TYPES)
     assert (
         *("sources", "transformations", "destinations", "visualizations"),
         *("layers", "folders", "tables", "volumes"),

@@ -18,7 +18,7 @@ from pydantic import (
 )
 from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError
 
-from tagsweep.worker.models import ids as resources
+from tagsweep.worker.models.ids import UnreadableIds, pack, unpack
 
 MOST_NAMES = 1_000
 EVERY = "*"
@@ -97,8 +97,8 @@ def _pack_ids(value: object) -> bytes:
         return value
     ids = _listed(value)
     try:
-        return resources.pack(ids)
-    except resources.UnreadableIds as error:
+        return pack(ids)
+    except UnreadableIds as error:
         _refuse(ids, error.positions, "invalid_uuid", "Must be a valid UUID.")
         raise
 
@@ -172,14 +172,12 @@ Key = Annotated[
 ]
 Value = Annotated[str, BeforeValidator(text_of), AfterValidator(_storable)]
 #: UUIDs, as a JSON list; kept as 16 bytes each
-Ids = Annotated[
-    bytes, PlainValidator(_pack_ids), PlainSerializer(lambda ids: list(resources.unpack(ids)))
-]
+Ids = Annotated[bytes, PlainValidator(_pack_ids), PlainSerializer(lambda ids: list(unpack(ids)))]
 #: the same, or "*": all resources that carry the tags
 SelectedIds = Annotated[
     bytes | str,
     PlainValidator(_select_ids),
-    PlainSerializer(lambda ids: ids if ids == EVERY else list(resources.unpack(ids))),
+    PlainSerializer(lambda ids: ids if ids == EVERY else list(unpack(ids))),
 ]
 #: ids of workspaces, as a JSON list
 Workspaces = Annotated[tuple[str, ...], PlainValidator(_workspaces), PlainSerializer(list)]
