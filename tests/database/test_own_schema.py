@@ -249,7 +249,7 @@ def test_a_role_without_the_right_is_told_what_the_owner_runs(postgres_url: str)
         with pytest.raises(SchemaMismatch) as raised:
             schema.upgrade()
         told = str(raised.value)
-        statements = told.partition("runs: ")[2].partition("; then")[0]
+        statements = told.partition("owner run: ")[2].partition("; then")[0]
         assert statements.startswith('CREATE SCHEMA "tagsweep"; GRANT USAGE, CREATE')
         for one in statements.split("; "):
             ask(postgres_url, one)

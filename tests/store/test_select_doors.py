@@ -105,6 +105,6 @@ def test_what_cannot_be_selected_is_refused(
 
 def test_a_message_with_both_is_rejected(stack: Stack, tenant: str) -> None:
     stack.store.tag(tenant, "a", tables=[ID])
-    with pytest.raises(JobRejected, match="selects all"):
+    with pytest.raises(JobRejected, match="To select everything"):
         stack.detach(tenant, ["a"], tables=["*", ID])
     assert len(stack.store.links(tenant)) == 1
