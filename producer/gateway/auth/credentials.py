@@ -19,6 +19,7 @@ from uuid import UUID, uuid4
 from sqlalchemy import ColumnElement, Connection, bindparam, select, update
 
 from tagsweep.worker.models.events import stamp
+from tagsweep.worker.models.tables import Id, Moment, clock
 from tagsweep.worker.models.tables import credential as table
 
 MARK = "ts"
