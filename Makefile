@@ -10,6 +10,9 @@ DEV := .venv/dev.stamp
 # What a checkout lacks (an image has no tests) is not checked.
 CODE := $(foreach package,tagsweep tests benchmarks,$(if $(wildcard $(package)),-p $(package)))
 
+# PostgreSQL and Redis alone, as the session has them.
+FAST := "not (rabbitmq or sqlite or own_server or chaos or slow)"
+
 # A uv on the PATH is used; else one is put into the clone, where neither venv nor ensurepip nor
 # write access elsewhere is needed.
 BOOTSTRAP := .bootstrap/bin/uv
@@ -38,11 +41,11 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test matrix chaos weather bench check format lock clean
+.PHONY: help demo test test-fast matrix chaos weather bench check format lock clean
 
 help: ## list these targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' $(firstword $(MAKEFILE_LIST)) \
-	| awk -F'|' '{ printf "%-14s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(firstword $(MAKEFILE_LIST)) \
+	| awk -F'|' '{ printf "%-16s %s\n", $$1, $$2 }'
 
 demo: $(RUNTIME) ## run the main job on the embedded default, no server needed
 	@$(BIN)/tagsweep demo
@@ -50,6 +53,9 @@ demo: $(RUNTIME) ## run the main job on the embedded default, no server needed
 test: $(DEV) ## run the whole suite on real servers (TEST_ARGS="-k name" for less)
 	@$(if $(TEST_ARGS),,$(BIN)/python -m tests.matrix --core)
 	@$(BIN)/python -m pytest --numprocesses=2 --dist=worksteal $(TEST_ARGS)
+
+test-fast: $(DEV) ## what one database and one broker tell within two minutes, nothing killed
+	@$(BIN)/python -m pytest --numprocesses=2 --dist=worksteal -m $(FAST) $(TEST_ARGS)
 
 matrix: $(DEV) ## run it in each other configuration too: PgBouncer, ... (ARGS="pgbouncer" for one)
 	@$(BIN)/python -m tests.matrix $(ARGS)

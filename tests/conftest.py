@@ -133,8 +133,21 @@ def own_rabbitmq() -> Iterator[RabbitMQ]:
         yield server
 
 
+#: by marker: a test that uses one of these fixtures, or has one of these parameters, bears it
+MARKERS = {
+    "rabbitmq": {"rabbitmq_server", "own_rabbitmq", "amqp"},
+    "sqlite": {"sqlite_template", "embedded_stack", "sqlite", "embedded", "up"},
+    "own_server": {"own_postgres", "own_redis", "own_rabbitmq"},
+}
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """In another configuration than the default one, leave out what does not meet it."""
+    """Mark each test by the servers it needs; leave out what does not meet the configuration."""
+    for item in items:
+        used = _fixtures(item) | _parameters(item)
+        for name, uses in MARKERS.items():
+            if used & uses:
+                item.add_marker(name)
     configuration = configurations.active()
     if configuration.name == configurations.Configuration.name:
         return
@@ -148,10 +161,16 @@ def _meets(configuration: configurations.Configuration, item: pytest.Item) -> bo
         return False
     if core := item.get_closest_marker("core"):
         return not core.args or configuration.name in core.args
+    return configurations.concerns(configuration, _fixtures(item), _parameters(item))
+
+
+def _fixtures(item: pytest.Item) -> set[str]:
+    return set(getattr(item, "fixturenames", ()))
+
+
+def _parameters(item: pytest.Item) -> set[str]:
     called = getattr(item, "callspec", None)
-    parameters = set(map(str, called.params.values())) if called else set()
-    fixtures = set(getattr(item, "fixturenames", ()))
-    return configurations.concerns(configuration, fixtures, parameters)
+    return set(map(str, called.params.values())) if called else set()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -25,8 +25,7 @@ PLANTED = {
     "modules in the fullest folder": {f"worker/jobs/m{n}.py": "" for n in range(17)},
     "modules flat in worker/": {f"worker/m{n}.py": "" for n in range(7)},
     "lines of a function, p90": {
-        f"producer/m{n}.py": "".join(_function(16, number) for number in range(9))
-        for n in range(3)
+        f"producer/m{n}.py": "".join(_function(16, number) for number in range(9)) for n in range(3)
     },
     "lines of a function, largest": {"producer/m.py": _function(41)},
     "lines of a file, largest": {"producer/m.py": "\n" * 251},
