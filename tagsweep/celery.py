@@ -2,17 +2,17 @@
 
 import sys
 
-from tagsweep.worker.broker.app import app as make
+from tagsweep.worker.broker.app import app as make_app
 from tagsweep.worker.broker.runtime import consumer, lifecycle, logs, node
 from tagsweep.worker.errors import SettingsError
-from tagsweep.worker.jobs import set_aside as kept_strays
+from tagsweep.worker.jobs import set_aside
 
 try:
-    app = make()
+    app = make_app()
 except SettingsError as error:
     sys.exit(f"tagsweep: {error}")
 lifecycle.attach()
 node.name()
 logs.quieten()
 logs.redact()
-consumer.keep_with(kept_strays.keep)
+consumer.Consumer.store = staticmethod(set_aside.keep)

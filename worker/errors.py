@@ -1,4 +1,4 @@
-"""Every error of tagsweep; its type says what happens next, its docstring is its message."""
+"""Every error of tagsweep: its type says what happens next, its docstring is its message."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ class ItemError(TypedDict):
     path: str  #: JSON Pointer into the request, ``""`` for the whole of it
     code: str  #: stable, for programs
     reason: str  #: one sentence, for people
-    would_remove: NotRequired[int]  #: beside the code ``max_affected`` only
-    would_add: NotRequired[int]  #: in its place, where the job is an attach
+    would_remove: NotRequired[int]  #: only with the code ``max_affected``
+    would_add: NotRequired[int]  #: instead, if the job is an attach
 
 
 class TagsweepError(Exception):
     """Something went wrong in tagsweep."""
 
     def __init__(self, message: str | None = None) -> None:
-        # what a library says, and is passed on here, may name the server by its whole URL
+        # a library's message that is passed on may contain a server's whole URL
         super().__init__(redacted(message or (self.__doc__ or "").strip()))
 
 
 class Retryable(TagsweepError):
-    """It did not work this time: the same step is tried again, nothing was changed."""
+    """It did not work this time: nothing was changed, and the same step is tried again."""
 
 
 class Rejected(TagsweepError, ValueError):
-    """It will never work as it stands: it is not tried again, nothing was changed."""
+    """It can never work like this: nothing was changed, and it is not tried again."""
 
 
 class SettingsError(Rejected):
@@ -40,7 +40,7 @@ class SettingsError(Rejected):
 class StoreUnavailable(Retryable):
     """The store does not answer."""
 
-    public = "The store does not answer."  #: what anybody may know
+    public = "The store does not answer."  #: safe to show to anyone
 
 
 class StoreBusy(Retryable):
@@ -48,47 +48,47 @@ class StoreBusy(Retryable):
 
 
 class StoreRefused(Retryable):
-    """The store answers, and refuses the statement."""
+    """The store answers but refuses the statement."""
 
-    public = "The store refuses what it is told at present."
+    public = "The store currently refuses statements."
 
     def __init__(
         self, message: str, *, said: str = "", code: str | None = None, by_item: bool = False
     ) -> None:
         self.said = said or message  #: the server's own words
         self.code = code  #: its SQLSTATE; None on SQLite
-        #: whether the values of some items alone may be what it refuses, if it is those that were
-        #: being applied; of any other statement the whole of it is refused
+        #: whether it may refuse only the values of some items, if a chunk was being applied; any
+        #: other statement is refused as a whole
         self.by_item = by_item
         super().__init__(message)
 
 
 class SchemaMismatch(Rejected):
-    """The store's schema is not the one that this version works with."""
+    """The store's schema is not the one that this version needs."""
 
 
 class BrokerUnavailable(Retryable):
     """The broker does not answer."""
 
-    told = "The {server} does not answer."
+    template = "The {server} does not answer."
 
     def __init__(
         self, message: str | None = None, *, server: str = "broker", words: str | None = None
     ) -> None:
-        self.server = server  #: which it is: the broker, the result backend or the event stream
-        self.words = words or self.public  #: what it says and what to do, without its address
+        self.server = server  #: which one: the broker, the result backend or the event stream
+        self.words = words or self.public  #: its words and the advice, without its address
         super().__init__(message or self.public)
 
     @property
     def public(self) -> str:
-        """What anybody may know: which server it is, and whether it is away."""
-        return self.told.format(server=self.server)
+        """Safe to show to anyone: which server it is, and whether it answers."""
+        return self.template.format(server=self.server)
 
 
 class BrokerRefused(BrokerUnavailable):
-    """The broker answers, and refuses what is asked of it."""
+    """The broker answers but refuses the request."""
 
-    told = "The {server} refuses what is asked of it."
+    template = "The {server} refuses the request."
 
 
 class InvalidJob(Rejected):
@@ -100,7 +100,7 @@ class InvalidJob(Rejected):
 
 
 class JobEnded(TagsweepError):
-    """The job ended without doing what was asked: what a Celery caller's ``get()`` raises."""
+    """The job ended without success: what a Celery caller's ``get()`` raises."""
 
 
 class JobRejected(JobEnded):
@@ -108,15 +108,15 @@ class JobRejected(JobEnded):
 
 
 class JobFailed(JobEnded):
-    """The job was given up."""
+    """The job failed."""
 
 
 class JobCancelled(JobEnded):
-    """Somebody cancelled the job."""
+    """The job was cancelled."""
 
 
 class JobRevoked(JobEnded):
-    """It was revoked, or had expired, before it began; nothing was changed."""
+    """The job was revoked or expired before it began; nothing was changed."""
 
 
 class NoSuchJob(Rejected):
@@ -128,7 +128,7 @@ class NotRecordedYet(Retryable):
 
 
 class Forgotten(Rejected):
-    """What the job did is kept no longer."""
+    """The record of what the job did has expired."""
 
 
 class CannotUndo(Rejected):
@@ -136,18 +136,18 @@ class CannotUndo(Rejected):
 
 
 class NothingToRetry(Rejected):
-    """The job has nothing that could be done again."""
+    """The job has no items to retry."""
 
 
 class NotRunning(Rejected):
-    """The job is not under way."""
+    """The job is not running."""
 
 
 def words(error: BaseException) -> str:
-    """Return an error in one line of some 200 characters, also one that cannot even say itself."""
+    """Return an error in one line of at most 200 characters, even if its ``str`` fails."""
     try:
         said = " ".join(str(error).split())
-    except Exception:  # noqa: BLE001  # whatever it raises
+    except Exception:  # noqa: BLE001  # of any kind
         said = ""
     return f"{type(error).__name__}: {said}"[:200]
 

@@ -1,4 +1,4 @@
-"""What a log says of a server that is away or refuses: once, then rarer and rarer, and its end."""
+"""Logs a server's outage once, then less and less often, and finally its end."""
 
 from __future__ import annotations
 
@@ -7,30 +7,32 @@ import re
 import threading
 import time
 
-#: seconds till the same cause is told again: at first, at most; doubled each time
+#: seconds before the same cause is logged again: at first, at most; doubled each time
 FIRST_S, MOST_S = 10.0, 600.0
-#: causes of one outage that are told apart
+#: how many causes of one outage are distinguished
 MOST_CAUSES = 20
 
 
 class Outage:
-    """What one part of this process meets of one server's outages; for any thread.
+    """One server's outages, as seen by one part of this process; thread-safe.
 
-    The first failure is logged as a warning at once, and so is each other cause; the same cause
-    again only when some time has passed.
+    The first failure is logged as a warning at once, and so is each new cause; the same cause is
+    logged again only after a pause.
     """
 
     def __init__(self, log: logging.Logger, end: str) -> None:
         self._log = log
-        self._end = end  #: what is logged when it is over, as "Redis answers again"
+        self._end = end  #: logged when it is over, for example "Redis answers again"
         self._lock = threading.Lock()
-        self._causes: dict[str, tuple[float, float]] = {}  #: when each is told again, and then
+        self._causes: dict[
+            str, tuple[float, float]
+        ] = {}  #: when each is logged again, and the pause after that
         self._began = 0.0
 
     def failed(self, error: BaseException | str) -> None:
-        """Take a failure; it is logged unless its like was a short while ago."""
+        """Report a failure; it is logged unless the same cause was logged recently."""
         text, now = str(error), time.monotonic()
-        cause = re.sub(r"\d+", "#", text)  # ports and numbers make no other cause
+        cause = re.sub(r"\d+", "#", text)  # a different port or number is not a different cause
         with self._lock:
             if not self._causes:
                 self._began = now
@@ -44,7 +46,7 @@ class Outage:
         self._log.warning("%s%s", text, f" (for {lasts:.0f} s)" if lasts >= 1 else "")
 
     def over(self) -> None:
-        """Take a success; where there was an outage, it is logged that it has ended."""
+        """Report a success; if there was an outage, log its end."""
         if not self._causes:
             return
         with self._lock:

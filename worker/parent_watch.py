@@ -1,4 +1,4 @@
-"""A process that ends with the one that started it, however that ended: also by `kill -9`."""
+"""Ends this process when its parent ends, even by `kill -9`."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import signal
 import threading
 import time
 
-#: how often it is looked whether the parent is there
+#: seconds between checks of the parent
 LOOK_S = 0.5
 
 
 def begin(parent: int) -> None:
-    """End this process, by SIGKILL, soon after ``parent``, its parent's process id, is gone.
+    """From now on, kill this process soon after the process ``parent``, its parent, is gone.
 
-    What it has in hand is rolled back by its servers, as if it had died with its parent.
+    Its servers roll back what it was doing, as if it had died with its parent.
     """
     threading.Thread(target=_watch, args=[parent], name="parent-watch", daemon=True).start()
 

@@ -1,7 +1,7 @@
-"""What may be shown of a text: no password in a URL, and no secret that a setting holds.
+"""Masks secrets in text: passwords in URLs, and the secrets that settings hold.
 
-Secrets are found twice: by their shape, and by what the settings have said of them. A text of a
-library's may hold one decoded, quoted, or in the middle of a sentence.
+Secrets are found both by their form and by value, as learnt from the settings. A library's message
+may contain one decoded, quoted, or in the middle of a sentence.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from typing import Any
 from urllib.parse import quote, unquote, unquote_plus
 
 MASK = "***"
-#: shorter ones are masked where they have the shape alone: they would be found in every word
-LEAST = 3
-#: from this length on a secret is masked in the middle of a word too
+#: shorter secrets are masked only by their form: by value they would match parts of words
+SHORTEST = 3
+#: from this length on, a secret is masked within a word too
 LONG = 8
 _SCHEME = r"[A-Za-z][A-Za-z0-9+.\-]*://"
 #: between the members of a failover list
@@ -33,39 +33,39 @@ _FIELD = re.compile(
 )
 _IN_TEXT = re.compile(rf"{_SCHEME}[^\s\"'<>]+")
 
-#: the secrets that the settings of this process hold, as they may be met
+#: the secrets in this process's settings, in every form in which they may occur
 _secrets: set[str] = set()
 
 
 def masked(url: str) -> str:
-    """Return ``url`` as it may be shown: without any secret, whatever else is wrong with it."""
+    """Return ``url`` without any secret, even if it is malformed."""
     members = _BETWEEN.split(url)
     members[::2] = [_masked(member) for member in members[::2]]
     return "".join(members)
 
 
 def redacted(text: str) -> str:
-    """Return ``text``, which may be any sentence, log line or traceback, without its secrets."""
+    """Return ``text``, any sentence, log line or traceback, without its secrets."""
     pattern = _pattern(frozenset(_secrets))
     if pattern is not None:
         text = pattern.sub(MASK, text)
     if "://" in text:
-        text = _IN_TEXT.sub(lambda found: masked(found[0]), text)
+        text = _IN_TEXT.sub(lambda match: masked(match[0]), text)
     return _FIELD.sub(_without_value, text)
 
 
 def learn(secret: str) -> None:
-    """Let ``secret`` be masked wherever this process shows it."""
+    """From now on, mask ``secret`` in everything that this process shows."""
     for form in _forms(secret):
-        if len(form) >= LEAST:
+        if len(form) >= SHORTEST:
             _secrets.add(form)
 
 
 def learn_url(url: str) -> None:
-    """Let the secrets in ``url`` be masked wherever this process shows them."""
+    """From now on, mask the secrets in ``url`` in everything that this process shows."""
     public = {"tagsweep", *re.split(r"\W+", masked(url))}
     for secret in _secrets_of(url):
-        if secret not in public:  # as in guest:guest: the other one is no secret
+        if secret not in public:  # in guest:guest, the user name is not a secret
             learn(secret)
 
 
@@ -75,19 +75,19 @@ def forget() -> None:
 
 
 class Filter(logging.Filter):
-    """Takes the secrets out of what a log handler writes, tracebacks too."""
+    """Masks secrets in what a log handler writes, including tracebacks."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Change ``record``; it is always written."""
+        """Mask the secrets in ``record``; it is always written."""
         record.msg, record.args = redacted(record.getMessage()), ()
         if record.exc_info and record.exc_info[0] is not None:
-            told = "".join(traceback.format_exception(*record.exc_info)).rstrip("\n")
-            record.exc_text, record.exc_info = redacted(told), None
+            text = "".join(traceback.format_exception(*record.exc_info)).rstrip("\n")
+            record.exc_text, record.exc_info = redacted(text), None
         return True
 
 
 class _Stream:
-    """A stream of text that takes the secrets out of what is written to it."""
+    """A text stream that masks secrets in what is written to it."""
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream
@@ -107,18 +107,18 @@ class _Stream:
 
 
 def guard(*names: str) -> None:
-    """Take the secrets out of what this process writes: ``stdout``, ``stderr``; harmless to repeat.
+    """Mask secrets in what this process writes to ``stdout`` or ``stderr``; safe to repeat.
 
-    Tracebacks come the same way, in one piece: the interpreter would write them bit by bit.
+    Tracebacks are written in one piece, because the interpreter would write them in fragments.
     """
     for name in (form for one in names for form in (one, f"__{one}__")):
         stream = getattr(sys, name)
         if stream is not None and not isinstance(stream, _Stream):
             setattr(sys, name, _Stream(stream))
-    sys.excepthook = _tell
+    sys.excepthook = _print_traceback
 
 
-def _tell(kind: type[BaseException], error: BaseException, where: Any) -> None:
+def _print_traceback(kind: type[BaseException], error: BaseException, where: Any) -> None:
     print("".join(traceback.format_exception(kind, error, where)), file=sys.stderr, end="")  # noqa: T201  # as the interpreter does
 
 
@@ -127,21 +127,21 @@ def _masked(url: str) -> str:
     rest = _PARAMETER.sub(rf"\1{MASK}", rest)
     who, at, where = rest.rpartition("@")
     if not at:
-        # with no host before it, what follows is taken for a password
+        # without a host before it, what follows is treated as a password
         return f"{head}:{MASK}" if head and rest.startswith(":") else f"{head}{rest}"
     return f"{head}{_user(head, who)}@{where}"
 
 
 def _parted(url: str) -> tuple[str, str]:
-    """Return the scheme, with what ends it, and the rest."""
-    found = re.match(_SCHEME, url)
-    return (found[0], url[found.end() :]) if found else ("", url)
+    """Return the scheme, including ``://``, and the rest."""
+    match = re.match(_SCHEME, url)
+    return (match[0], url[match.end() :]) if match else ("", url)
 
 
 def _user(head: str, who: str) -> str:
     """Return the user and, as a mask, the password of a URL.
 
-    A name without a password may be the secret itself; to PostgreSQL it is but a name.
+    A name without a password may itself be the secret; to PostgreSQL it is just a name.
     """
     name, colon, password = who.partition(":")
     if re.search(r"[/?#&=\s]", name):
@@ -155,10 +155,10 @@ def _is_public(head: str) -> bool:
     return re.split(r"[+:]", head)[0].lower() in ("postgresql", "postgres")
 
 
-def _without_value(found: re.Match[str]) -> str:
-    value = found[3]
+def _without_value(match: re.Match[str]) -> str:
+    value = match[3]
     mark = value[0] if value[0] in "'\"" else ""
-    return f"{found[1]}{mark}{MASK}{mark}"
+    return f"{match[1]}{mark}{MASK}{mark}"
 
 
 def _secrets_of(url: str) -> Iterator[str]:
@@ -179,7 +179,7 @@ def _secrets_of(url: str) -> Iterator[str]:
 
 
 def _forms(secret: str) -> Iterator[str]:
-    """Yield how a secret may be met: as it is, decoded, encoded, within quotes."""
+    """Yield the forms in which a secret may occur: as it is, decoded, encoded, quoted."""
     for plain in (secret, unquote(secret)):
         yield plain
         yield quote(plain, safe="")
@@ -191,15 +191,15 @@ def _forms(secret: str) -> Iterator[str]:
 
 @cache
 def _pattern(secrets: frozenset[str]) -> re.Pattern[str] | None:
-    """Return what finds any of ``secrets``, the longest first."""
+    """Return a pattern that matches any of ``secrets``, the longest first."""
     if not secrets:
         return None
-    found = [_alone(secret) for secret in sorted(secrets, key=len, reverse=True)]
-    return re.compile("|".join(found))
+    patterns = [_alone(secret) for secret in sorted(secrets, key=len, reverse=True)]
+    return re.compile("|".join(patterns))
 
 
 def _alone(secret: str) -> str:
-    """Return the expression of a secret; of a short one, where it is a word of its own."""
+    """Return the pattern of a secret; a short one matches only as a whole word."""
     escaped = re.escape(secret)
     if len(secret) >= LONG:
         return escaped

@@ -337,6 +337,6 @@ def test_what_is_no_signature_is_refused_before_anything_is_removed(
 ) -> None:
     nonsense: Any = ["no signature"]
     sent = app.send_task("tags.detach", [job], queue="tagsweep", link=nonsense)
-    with pytest.raises(Exception, match="not as Celery writes it"):
+    with pytest.raises(Exception, match="is not in Celery's format"):
         sent.get(timeout=10)
     assert len(customer.stack.store.links(job["tenant"])) == 1

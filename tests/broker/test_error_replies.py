@@ -73,7 +73,7 @@ def test_what_sentinels_want_is_told_without_their_client_s_whole_state() -> Non
             "No master found for 'm'",
         )
     ]
-    assert "refuses: its sentinels want another password" in told[0]
+    assert "refuses: its sentinels require another password" in told[0]
     assert "Correct TAGSWEEP_SENTINEL_PASSWORD." in told[0]
     assert "does not answer (no sentinel names a master 'm': ConnectionError)." in told[1]
     assert "does not answer (no sentinel names a master 'm' that is up)." in told[2]
@@ -115,7 +115,7 @@ def test_what_a_client_or_a_script_puts_around_the_words_goes() -> None:
 def test_what_anybody_may_know_has_no_address() -> None:
     backend = Server("result backend", "TAGSWEEP_RESULTS_URL", "redis://h:1/0")
     told = error_replies.raised(backend, redis.ReadOnlyError("You can't write."))
-    assert told.public == "The result backend refuses what is asked of it."
+    assert told.public == "The result backend refuses the request."
     assert told.words.startswith("The result backend refuses: READONLY You can't write. ")
     assert "redis://" not in told.words + told.public
     assert "TAGSWEEP_RESULTS_URL" in told.words

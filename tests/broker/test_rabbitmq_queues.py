@@ -211,7 +211,7 @@ def test_where_the_queue_takes_no_copy_either_a_message_waits_in_hand(
     pending = limited.send_to_none(own_postgres)
     limited.limit(**{"delivery-limit": 2, "max-length": 0, "overflow": "reject-publish"})
     time.sleep(AWAY_S)  # the fault itself
-    assert "cannot be sent anew" in worker.log
+    assert "cannot be sent again" in worker.log
     assert limited.in_hand() == 2  # a process each, and the others are anybody's
     limited.limit(**{"delivery-limit": 2})
     own_postgres.start()

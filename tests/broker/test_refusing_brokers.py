@@ -208,7 +208,7 @@ def test_a_message_of_no_job_waits_for_the_store_and_lets_others_follow(
     with stack.store.transaction() as connection:
         connection.exec_driver_sql("ALTER TABLE set_aside RENAME TO elsewhere")
     stray = stack.send("tags.unheard_of", {})
-    eventually(lambda: "waits till it can be set aside" in worker.log)
+    eventually(lambda: "waits until it can be set aside" in worker.log)
     with stack.store.transaction() as connection:
         connection.exec_driver_sql("ALTER TABLE elsewhere RENAME TO set_aside")
     eventually(lambda: stack.store.set_aside(stray.id))

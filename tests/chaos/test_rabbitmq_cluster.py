@@ -188,7 +188,7 @@ def test_classic_queues_whose_node_is_killed_refuse_messages_and_lose_none(
     clear = [
         job_id
         for job_id, words in refused.items()
-        if home.name in words or "no queue that takes" in words
+        if home.name in words or "No queue receives the message" in words
     ]
     assert clear, refused
     home.start()

@@ -80,7 +80,7 @@ def test_a_read_only_store_is_told(postgres_store: Store) -> None:
     with read_only(postgres_store.url):
         eventually(lambda: _problem() == readiness.READ_ONLY)
         (told,) = _wrong()
-        assert "cannot be written to: it is set to be read only" in told
+        assert "cannot be written to: it is set to read-only" in told
     eventually(lambda: _problem() is None)
 
 
@@ -178,11 +178,11 @@ def test_a_gateway_whose_store_is_read_only_is_not_ready_and_refuses_for_now(
         with read_only(url):
             eventually(lambda: _is(gateway, 503))
             told = httpx.get(f"{gateway.url}/readyz").json()["detail"]
-            assert "The store cannot be written to: it is set to be read only" in told
+            assert "The store cannot be written to: it is set to read-only" in told
             body = {"names": ["t"], "tables": new_ids(1)}
             answer = client.post(DETACH, json=body)
             assert (answer.status_code, answer.headers["retry-after"]) == (503, "2")
-            assert "The store refuses" in answer.text
+            assert "The store currently refuses" in answer.text
         eventually(lambda: _is(gateway, 200))
 
 

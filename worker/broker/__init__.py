@@ -1,4 +1,4 @@
-"""The broker's one door: nobody else imports Celery or kombu.
+"""The only package that imports Celery or kombu.
 
-Workers and producers share it, so that a queue or a limit is declared once, alike on both sides.
+Workers and producers share it, so that each queue and limit is declared once for both sides.
 """

@@ -22,29 +22,30 @@ from tagsweep.worker.settings import (
     server_url,
 )
 
-#: what names.py calls them with the default namespace
+#: their names in the default namespace (see names.py)
 SWEEPS, PARTS = "tagsweep.sweep", "tagsweep.parts"
 TASKS = ("accept", "parts", "sweep", "recover", "control")
-#: set while a worker runs in this process: only then does anybody hear what memory:// carries
+#: set while a worker runs in this process; without one, nothing receives from memory://
 embedded_worker = threading.Event()
-#: set when a pool process of this worker has died with a task in hand
+#: set when a pool process of this worker has died while running a task
 process_died = threading.Event()
-#: what has happened to a worker that asks for recovery
+#: why a worker asks for recovery
 BEGAN, DIED = "began", "died"
-#: how a connection is tried: whoever waits is to be told within seconds
+#: connection retries: callers must get an error within seconds
 BRIEF = {"max_retries": 1, "interval_start": 0.2, "interval_step": 0.2, "interval_max": 0.5}
-#: how long a broker that has taken a connection may keep a sender waiting; it is stopped, or gone
+#: seconds that a connected broker may keep a sender waiting; after that it counts as gone
 SILENT_S = 2
-#: how every message is sent to a queue: no word without the broker's, be it that none takes it
+#: options of every message to a queue: sending returns only with the broker's confirmation
 SENDING: dict[str, Any] = {"retry": False, "confirm_timeout": SILENT_S, "mandatory": True}
 #: how long a result is kept for its caller
 RESULT_EXPIRES_S = 24 * 3600
 
 
 class _App(Celery):
-    """Celery, whose workers do not answer for a job when they are told to revoke its task.
+    """Celery, except that its workers store no REVOKED result when a job's task is revoked.
 
-    They would at once, also where it runs: its own task does it, where it has not begun.
+    They would do so at once, even for a job that runs. The job's own task stores it, and only if
+    the job has not begun.
     """
 
     def _get_backend(self) -> Any:
@@ -72,13 +73,13 @@ def create(config: Settings) -> Celery:
         task_ignore_result=True,  # the relay alone stores results
         task_default_queue=names.queue(),
         task_routes=_routes(),
-        # all in turn: a new job never waits behind sweeps, or behind the parts of another
+        # served in turn: a new job never waits behind sweeps, or behind the parts of another
         task_queues=[Queue(name, kombu.Exchange(name), name) for name in _queues()],
         worker_consumer="tagsweep.worker.broker.runtime.consumer:Consumer",
         task_acks_late=True,
         task_reject_on_worker_lost=True,
         worker_prefetch_multiplier=1,
-        # on memory:// a pool of processes would hear nothing of what its children send
+        # on memory:// a parent process would not receive what its children send
         worker_pool="solo" if config.embedded else "prefork",
         worker_redirect_stdouts=False,
         broker_connection_retry_on_startup=True,
@@ -111,8 +112,8 @@ def _queues() -> tuple[str, ...]:
 def _address(url: str) -> str:
     """Return ``url`` as Celery takes it.
 
-    TLS to Redis has to ask for what is meant by itself: verify. That to sentinels is told apart
-    from their URL, see ``_tls``.
+    Celery requires ``rediss://`` to state that certificates are verified. TLS behind sentinels is
+    configured outside the URL, see ``_tls``.
     """
     if scheme(url) == SENTINEL:
         return server_url.plain(url)
@@ -132,13 +133,13 @@ def _transport_options(config: Settings) -> dict[str, Any]:
     kind = scheme(config.broker_url)
     if kind in REDIS:
         return {
-            # JSON is text already: base64 would make it a third longer, and cost time on both sides
+            # JSON is text already: base64 would make it a third longer and cost time on both sides
             "body_encoding": "utf-8",
             "visibility_timeout": config.visibility_s,
             # or redelivery would wait for a scan every 100 s on top
             "unacked_restore_interval": max(1, config.visibility_s // 10),
             "unacked_restore_throttle": 1,
-            # a worker killed while it brings messages back keeps others from it so long, not 300 s
+            # how long a worker killed while restoring messages blocks others from it; default 300 s
             "unacked_mutex_expire": min(10, config.visibility_s),
             "socket_connect_timeout": config.connect_timeout_s,
             "socket_timeout": SILENT_S,
@@ -147,7 +148,7 @@ def _transport_options(config: Settings) -> dict[str, Any]:
             **_sentinel_options(config, config.broker_url),
         }
     if kind in AMQP:
-        return {"confirm_publish": True, **BRIEF}  # or a publish can vanish unseen
+        return {"confirm_publish": True, **BRIEF}  # or a lost publish would go unnoticed
     return {"polling_interval": 0.01}
 
 
@@ -159,7 +160,7 @@ def _result_options(config: Settings) -> dict[str, Any]:
 
 
 def _sentinel_options(config: Settings, url: str) -> dict[str, Any]:
-    """Return what Celery and kombu have to be told beside the URL of sentinels."""
+    """Return the options that Celery and kombu need in addition to the URL of sentinels."""
     if scheme(url) != SENTINEL:
         return {}
     waits = {"socket_timeout": SILENT_S, "socket_connect_timeout": config.connect_timeout_s}

@@ -1,8 +1,8 @@
-"""What a caller hangs on a job's task (Celery's canvas): carried out when the job has ended.
+"""What a caller attaches to a job's task (Celery's canvas): carried out when the job has ended.
 
-Celery acts on it when the task ends, and a job's task ends once the job is accepted. So it is taken
-off the task, kept with the job, and done here as Celery does it, in a worker that has none of the
-caller's tasks.
+Celery acts on callbacks, chains and chords when the task ends, but a job's task ends once the job
+is accepted. So they are taken off the task, stored with the job, and carried out here as Celery
+would, in a worker that has none of the caller's tasks.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from tagsweep.worker.broker.amqp.transport import AMQP
 from tagsweep.worker.broker.app import BRIEF, SENDING, app
 from tagsweep.worker.errors import BrokerUnavailable, JobEnded, JobRevoked
 
-#: what a caller can hang on a task, as its message names it
+#: what a caller can attach to a task, as its message names it
 _HUNG = ("callbacks", "errbacks", "chain", "chord")
-#: what is needed beside it: whose end it is, and its place in a group
+#: what is needed as well: the task's ids and its place in a group
 _PLACE = ("id", "root_id", "group", "group_index")
-#: settings of ours by which the caller's tasks are sent too
+#: our settings that also apply when the caller's tasks are sent
 _SHARED = (
     "accept_content",
     "broker_connection_timeout",
@@ -46,14 +46,14 @@ NO_CHORDS = (
     "A chord, or a group with a task after it, needs a result backend that counts, which {backend} "
     "is not: set TAGSWEEP_RESULTS_URL, and the caller's result backend, to the same Redis."
 )
-UNREADABLE = "What hangs on the task ({names}) is not as Celery writes it: {error}"
+UNREADABLE = "What is attached to the task ({names}) is not in Celery's format: {error}"
 
 
 def take_off(request: Any) -> str | None:
-    """Take off a task's request what hangs on it; return that as JSON, None where nothing does.
+    """Remove what is attached to a task's request; return it as JSON, None if nothing is.
 
-    Celery finds nothing left when the task ends. A copy that it sends has it all the same
-    (``given_back``).
+    Celery then finds nothing when the task ends. A copy of the message that Celery sends still
+    carries it (``given_back``).
     """
     hung = getattr(request, "taken_off", None) or {name: getattr(request, name) for name in _HUNG}
     if not any(hung.values()):
@@ -65,7 +65,7 @@ def take_off(request: Any) -> str | None:
 
 
 def given_back(request: Any) -> dict[str, Any]:
-    """Return, as options of a copy of the task, what was taken off its request."""
+    """Return what was taken off a request, as options for a copy of its task."""
     hung = getattr(request, "taken_off", None)
     if not hung:
         return {}
@@ -74,11 +74,11 @@ def given_back(request: Any) -> dict[str, Any]:
 
 
 def of_message(message: Message) -> str | None:
-    """Return what hangs on a message that reaches no task, as far as it can be read."""
+    """Return what is attached to a message that reaches no task; None if unreadable or nothing."""
     try:
         _, _, embedded = message.payload
         request = Context({**(message.headers or {}), **embedded})
-    except Exception:  # noqa: BLE001  # whatever is wrong with it, there is nothing to be read
+    except Exception:  # noqa: BLE001  # it cannot be read, for whatever reason
         return None
     return take_off(request)
 
@@ -89,7 +89,7 @@ def _written(request: Any, hung: dict[str, Any]) -> str:
 
 
 def refusal(hung: str) -> str | None:
-    """Return why ``hung`` could not be carried out at the job's end; None where it could."""
+    """Return why ``hung`` could not be carried out at the job's end; None if it could."""
     request = json.loads(hung)
     parts = [*(request["callbacks"] or []), *(request["errbacks"] or []), *(request["chain"] or [])]
     try:
@@ -105,7 +105,7 @@ def refusal(hung: str) -> str | None:
 
 
 def _counts(backend: Any) -> bool:
-    """Tell whether chords are possible with this result backend."""
+    """Return whether this result backend supports chords."""
     try:
         backend.ensure_chords_allowed()
     except NotImplementedError:
@@ -114,10 +114,10 @@ def _counts(backend: Any) -> bool:
 
 
 def carry_out(hung: str, owner: str, result: dict[str, Any] | JobEnded) -> None:
-    """Do what hangs on a task whose job has ended with ``result``, which is stored already.
+    """Carry out what is attached to a task whose job has ended with ``result``, already stored.
 
-    Done once more it sends the same tasks under the same ids, which ``owner`` decides. Raises
-    BrokerUnavailable; some of it may have been done then.
+    Repeating it sends the same tasks under the same ids, which derive from ``owner``. Raises
+    BrokerUnavailable; part of it may have been done by then.
     """
     sender = _sender(app())
     request = Context(signatures.identified(json.loads(hung), owner), delivery_info={})
@@ -129,7 +129,7 @@ def carry_out(hung: str, owner: str, result: dict[str, Any] | JobEnded) -> None:
 
 
 def _succeed(sender: Celery, request: Any, data: dict[str, Any]) -> None:
-    """Send callbacks and the next of a chain, with ``data``, and count a chord's member."""
+    """Send callbacks and the next task of a chain with ``data``; count the member of a chord."""
     for one in _together(sender, request.callbacks or [], request):
         _send(sender, one, data, request)
     if request.chain:
@@ -141,22 +141,22 @@ def _succeed(sender: Celery, request: Any, data: dict[str, Any]) -> None:
 
 
 def _fail(sender: Celery, request: Any, error: JobEnded) -> None:
-    """Fail the later results of a chain, count a chord's member, send errbacks with the task's id.
+    """Fail the rest of a chain, count the member of a chord, send errbacks with the task's id.
 
-    As Celery has it, a task that was revoked sends none.
+    As in Celery, a revoked task sends no errbacks.
     """
-    state, told = results.outcome(error)
+    state, value = results.outcome(error)
     if request.chord:
-        _count(sender, request, state, told)
+        _count(sender, request, state, value)
     backend: Any = sender.backend
-    backend._fail_chain(signatures.leaves(request.chain or []), told, state=state)  # noqa: SLF001  # Celery's way
+    backend._fail_chain(signatures.leaves(request.chain or []), value, state=state)  # noqa: SLF001  # Celery's way
     if not isinstance(error, JobRevoked):
         for one in _together(sender, request.errbacks or [], request):
             _send(sender, one, request.id, request)
 
 
 def _together(sender: Celery, callbacks: list[Any], request: Any) -> list[Any]:
-    """Return the signatures to send: several tasks go as a group, as Celery sends them."""
+    """Return the signatures to send: several tasks become a group, as in Celery."""
     found: list[Any] = [canvas.maybe_signature(one, app=sender) for one in callbacks]
     groups = [one for one in found if isinstance(one, canvas.group)]
     tasks = [one for one in found if not isinstance(one, canvas.group)]
@@ -167,20 +167,20 @@ def _together(sender: Celery, callbacks: list[Any], request: Any) -> list[Any]:
 
 def _send(sender: Celery, signature: Any, argument: object, request: Any, **options: Any) -> None:
     place = {"parent_id": request.id, "root_id": request.root_id or request.id}
-    if signature.subtask_type != "chord":  # whose body would keep them
+    if signature.subtask_type != "chord":  # its body would keep them
         options |= {name: SENDING[name] for name in ("confirm_timeout", "mandatory")}
     publish: Any = sender.amqp
     publish._retry_publish(signature.apply_async, (argument,), **place, **options)  # noqa: SLF001  # Celery's way
 
 
 def _count(sender: Celery, request: Any, state: str, result: object) -> None:
-    """Count a member of a chord; whose last one it is sends the chord's body, or fails it.
+    """Count a member of a chord; the last member sends the chord's body, or fails it.
 
-    Celery takes a broker that is away for the body's failure, so it is asked for first. Where
-    another process died while it sent the body, that is done once its claim has run out.
+    Celery would treat an unavailable broker as the body's failure, so the broker is checked first.
+    If another process died while sending the body, it is sent once that process's claim expires.
     """
     backend: Any = sender.backend
-    if not _counts(backend):  # whoever waits for the chord can be told by its errbacks alone
+    if not _counts(backend):  # only its errbacks can report the chord's failure
         body: Any = canvas.maybe_signature(request.chord, app=sender)
         for one in _together(sender, body.options.get("link_error", []), request):
             _send(sender, one, body.id, request)
@@ -188,7 +188,7 @@ def _count(sender: Celery, request: Any, state: str, result: object) -> None:
     sending.check(sender)
     backend.on_chord_part_return(request, state, result)
     if not (request.group and hasattr(backend, "_chord_claim_extend_script")):
-        return  # it does not claim
+        return  # a backend without claims
     claim, size = (backend.get_key_for_group(request.group, key) for key in (".c", ".s"))
     if backend.get(claim) not in (None, b"done") and backend.get(size) is not None:
         raise BrokerUnavailable(f"The body of chord {request.group} is being sent by another.")
@@ -196,7 +196,7 @@ def _count(sender: Celery, request: Any, state: str, result: object) -> None:
 
 @contextmanager
 def _current(sender: Celery) -> Iterator[None]:
-    """Let signatures without an app, which Celery makes on the way, be sent by ``sender``."""
+    """Make ``sender`` the app of signatures that Celery creates without one."""
     before = _state._tls.current_app  # type: ignore[attr-defined]  # noqa: SLF001  # the stubs lack it
     sender.set_current()
     try:
@@ -206,24 +206,25 @@ def _current(sender: Celery) -> Iterator[None]:
 
 
 class _CallersQueues(Queues):
-    """Queues of callers, whatever each of them is."""
+    """The queues of callers, of any type."""
 
     def new_missing(self, name: str) -> Queue:
-        """Return a queue that is only looked at where it is there."""
+        """Return a queue that is only looked up if it exists."""
         return Queue(name, Exchange(name), name)
 
 
 class CallersAMQP(AMQP):
-    """Our connections, to such queues."""
+    """Our connections, with those queues."""
 
     queues_cls = _CallersQueues
 
 
 @cache
 def _sender(ours: Celery) -> Celery:
-    """Return an app that sends a caller's tasks as a worker without any settings would.
+    """Return an app that sends a caller's tasks as a worker with default settings would.
 
-    To the queue that a signature names; else to Celery's default one, or our own tasks to ours.
+    A task goes to the queue that its signature names, otherwise to Celery's default queue; our own
+    tasks go to ours.
     """
     sender = Celery(
         "tagsweep-canvas",

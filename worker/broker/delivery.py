@@ -1,4 +1,4 @@
-"""How a function becomes a Celery task, and what it is given of a message."""
+"""Makes a function a Celery task, called with the message as a Delivery."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from tagsweep.worker.outages import Outage
 
 log = logging.getLogger(__name__)
 
-#: seconds before a message whose step could not be done is sent anew; doubled each time
+#: seconds before a message whose step failed is sent again; doubled each time, up to the limit
 RETRY_S, MOST_RETRY_S = 0.2, 1.0
-#: far beyond MOST_RETRY_S: more of them, after an hour, would be no number any more
+#: far beyond MOST_RETRY_S: without it, the power would overflow after an hour
 MOST_DOUBLINGS = 10
 
-#: what takes a message that an unexpected error stopped: True where it has given it up, which is
-#: then committed; False where it is to be tried again
+#: called with a message that an unexpected error stopped: True if it gave the message up and
+#: committed that; False if the message is to be tried again
 GiveUp = Callable[["Delivery", Exception], bool]
 
 _givers_up: list[GiveUp] = []
@@ -36,7 +36,7 @@ _outages: dict[str, Outage] = {}  #: of each task
 
 
 def give_up_with(give_up: GiveUp) -> None:
-    """Let ``give_up`` take every message that an unexpected error stopped, from now on."""
+    """From now on, call ``give_up`` with every message that an unexpected error stopped."""
     _givers_up[:] = [give_up]
 
 
@@ -48,16 +48,16 @@ class Delivery:
     task_id: str
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
-    redelivered: bool  #: it was given to a worker before, which may have died of it
+    redelivered: bool  #: a worker received it before, and may have crashed on it
     reply_to: str | None  #: the queue of a caller on ``rpc://``
     correlation_id: str | None
-    hung: str | None = None  #: what its caller hangs on the job's end (``messaging.canvas``)
-    revoked: str | None = None  #: why it is not to be begun any more: revoked, or expired
-    retries: int = 0  #: how often it was sent anew because its step could not be done yet
+    hung: str | None = None  #: what its caller attached to the job's end (``canvas``)
+    revoked: str | None = None  #: why it must not begin: revoked, or expired
+    retries: int = 0  #: how often it was sent again because its step failed
 
     @property
     def job_id(self) -> UUID | None:
-        """The id of the job that the message is, which is the task's; None where that is none."""
+        """The job's id, which is the task's; None if that is not a UUID."""
         try:
             return UUID(self.task_id)
         except ValueError:
@@ -65,12 +65,12 @@ class Delivery:
 
     @property
     def body(self) -> Any:
-        """The message's one argument; anything else is no job, and shown as it came."""
+        """The message's only argument; otherwise all arguments, which are not a valid job."""
         if self.kwargs:
             return [*self.args, self.kwargs]
         body = self.args[0] if len(self.args) == 1 else [*self.args]
         if isinstance(body, dict) and any(isinstance(one, bytes) for one in body.values()):
-            # Celery's JSON has bytes, which are no list of ids; ours, packed, never come so
+            # bytes from Celery's JSON are not a list of ids; our packed ids never arrive as bytes
             return {
                 name: bytearray(one) if isinstance(one, bytes) else one
                 for name, one in body.items()
@@ -83,12 +83,12 @@ def task(
 ) -> Callable[[Callable[[Delivery], None]], Any]:
     """Make a function of a Delivery the Celery task ``name``.
 
-    It returns nothing to Celery: results are the relay's (``messaging.strays.Request``). What
-    comes of a message whose step fails says ``_done``; where its process dies, it comes ``again``.
-    Or, where others like it follow anyway, it is dropped.
+    It returns nothing to Celery: the relay stores results (``runtime.consumer.Request``). With
+    ``again``, a message whose process died is delivered again, and one whose step failed is handled
+    as ``_done`` says; without it, such a message is dropped, because others like it follow.
 
-    ``acks_late``: it is acknowledged when it is done, and till then it counts among what its worker
-    may have in hand: over all queues, on RabbitMQ of its own one.
+    ``acks_late``: the message is acknowledged when it is done. Until then it counts against its
+    worker's prefetch limit: of all queues together, or on RabbitMQ of its own queue.
     """
 
     def decorate(step: Callable[[Delivery], None]) -> Any:
@@ -99,11 +99,11 @@ def task(
                 _tried(self, step, args, kwargs)
 
         run.__doc__ = step.__doc__
-        # without end: Celery would give a message up, and drop it, at its third return
+        # no limit: Celery would give a message up, and drop it, at its third retry
         options: Any = {
             "max_retries": None,
             "reject_on_worker_lost": again,
-            # what neither returns nor says what is to come of its message is given back
+            # a message whose task ends in any other way is requeued
             "acks_on_failure": not again,
             "acks_on_timeout": not again,
             "acks_late": acks_late,
@@ -123,17 +123,17 @@ def _done(
 ) -> None:
     """Return once the step is done, or the message was given up: both are committed.
 
-    Otherwise it raises Retry once the broker has taken a copy of the message; or Reject, which
-    gives it back. So in no case is it acknowledged, and lost, whatever the step raises. On AMQP,
-    where giving back uses up a queue's delivery limit, it waits in hand instead for as long as
-    neither store nor broker takes anything.
+    Otherwise raise Retry once the broker has taken a copy of the message, or Reject to requeue it:
+    whatever the step raises, the message is never acknowledged and lost. On AMQP, where requeuing
+    uses up a queue's delivery limit, it stays unacknowledged for as long as neither store nor
+    broker accepts anything.
     """
     tries = self.request.retries or 0
     while True:
         try:
             delivery = _delivery(self, args, kwargs)
             step(delivery)
-        except Exception as error:  # noqa: BLE001  # whatever it is, the message must not be lost
+        except Exception as error:  # noqa: BLE001  # of any kind: the message must not be lost
             why = error
         else:
             _outage(self).over()
@@ -145,7 +145,7 @@ def _done(
         time.sleep(wait * random.uniform(0.5, 1))  # noqa: S311  # so that not all come at once
         tries += 1
         if _sent_anew(self, tries):
-            raise Retry("it could not be done yet, and was sent anew")
+            raise Retry("it could not be done yet and was sent again")
         if not settings.load().limits_deliveries:
             raise Reject("it could not be done yet", requeue=True)
 
@@ -157,21 +157,21 @@ def _given_up(
         return False
     try:
         return any(give_up(_delivery(self, args, kwargs), why) for give_up in _givers_up)
-    except Exception as error:  # noqa: BLE001  # then it is tried again
+    except Exception as error:  # noqa: BLE001  # the message is tried again
         _outage(self).failed(f"{self.name} cannot be given up: {words(error)}")
         return False
 
 
 def _sent_anew(self: celery.Task[Any, Any], retries: int) -> bool:
-    """Tell whether the broker has taken a copy of the message, for whoever takes it up next.
+    """Send a copy of the message; return whether the broker has taken it.
 
-    The wait was here, and is not in the message: another worker would compare the time in it with
-    a clock of its own.
+    The delay is waited for here and not written into the message: another worker would compare
+    that time with its own clock.
     """
     try:
         sending.send_anew(self.signature_from_request(retries=retries))
-    except Exception as error:  # noqa: BLE001  # whatever it is, there is no copy
-        _outage(self).failed(f"{self.name} cannot be sent anew: {words(error)}")
+    except Exception as error:  # noqa: BLE001  # of any kind: there is no copy
+        _outage(self).failed(f"{self.name} cannot be sent again: {words(error)}")
         return False
     return True
 
@@ -182,10 +182,10 @@ def _tried(
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
 ) -> None:
-    """Do the step if it can be done; it is not tried again, for others like it follow."""
+    """Run the step once; it is not tried again, because other messages like it follow."""
     delivery = _delivery(self, args, kwargs)
     if delivery.redelivered:
-        return  # what it was sent for may have killed its worker
+        return  # it may have crashed its worker
     try:
         step(delivery)
         _outage(self).over()

@@ -1,4 +1,4 @@
-"""What the broker tells of itself over its own protocol, and which workers answer."""
+"""What the broker reports about itself, and which workers answer."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tagsweep.worker.broker.app import app
 from tagsweep.worker.broker.sending import depth, server, unavailable
 from tagsweep.worker.settings import AMQP, MEMORY, scheme
 
-#: how long workers, or an alarm of the broker's, may take to be heard
+#: seconds to wait for workers to answer
 PATIENCE_S = 1.5
 
 
@@ -29,18 +29,17 @@ def waiting() -> int:
 
 
 def rabbitmq() -> str | None:
-    """Return the version of a RabbitMQ; None of another broker. Raises BrokerUnavailable."""
+    """Return the version of RabbitMQ; None for another broker. Raises BrokerUnavailable."""
     with unavailable(server(app())), app().connection_for_read() as connection:
         link: Any = connection.connection
-        told: dict[str, Any] = getattr(link, "server_properties", {})
-        return str(told["version"]) if told.get("product") == "RabbitMQ" else None
+        properties: dict[str, Any] = getattr(link, "server_properties", {})
+        return str(properties["version"]) if properties.get("product") == "RabbitMQ" else None
 
 
 def probe() -> None:
-    """Give the broker a message that nobody gets, as a job is given to it.
+    """Send the broker a message that nobody receives, in the way jobs are sent.
 
-    Raises BrokerUnavailable, or BrokerRefused, where it takes none, or where a queue is on a node
-    that is down.
+    Raises BrokerUnavailable or BrokerRefused if it is not accepted, or if a queue's node is down.
     """
     url = str(app().conf.broker_url)
     if scheme(url) in AMQP:
@@ -53,4 +52,4 @@ def probe() -> None:
             return
         with link.default_channel.conn_or_acquire() as client, client.pipeline() as pipe:
             key = f"{names.queue()}.probe"
-            pipe.lpush(key, "").delete(key).execute()  # in one step: it is never seen
+            pipe.lpush(key, "").delete(key).execute()  # in one step: no worker sees it

@@ -1,7 +1,7 @@
-"""What queues, streams, exchanges and keys are called: all begin with the namespace.
+"""The names of queues, streams, exchanges and keys, all of which begin with the namespace.
 
-Only here they are made up. With the default namespace they are what they were before there was one,
-so that workers of both kinds understand each other.
+They are formed only here. In the default namespace they are what they were before namespaces
+existed, so that old and new workers understand each other.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def sweeps() -> str:
 
 
 def parts() -> str:
-    """Return the queue of the parts; in that of the jobs, a small one would wait behind many."""
+    """Return the queue of parts; on the jobs' queue, small jobs would wait behind them."""
     return f"{queue()}.parts"
 
 
@@ -38,12 +38,12 @@ def exchange() -> str:
 
 
 def taken() -> tuple[str, str]:
-    """Return the keys of the messages on their way to a worker, and of when each was taken."""
+    """Return the keys of messages on their way to a worker, and of when each was taken."""
     return f"{queue()}.taken", f"{queue()}.taken_at"
 
 
 def of_control() -> dict[str, str]:
-    """Return Celery's settings of what all its workers on a broker hear."""
+    """Return Celery's settings for its broadcasts to all workers of a broker."""
     name = queue()
     if name == NAMESPACE:
         return {}
@@ -52,7 +52,7 @@ def of_control() -> dict[str, str]:
 
 
 def of_unacknowledged() -> dict[str, Any]:
-    """Return kombu's options of the Redis keys of what workers have in hand."""
+    """Return kombu's options for the Redis keys of unacknowledged messages."""
     name = queue()
     if name == NAMESPACE:
         return {}

@@ -1,4 +1,4 @@
-"""Answers to those who wait in Celery's ``get()``: the relay alone gives them."""
+"""Celery results of jobs, which only the relay stores."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ from tagsweep.worker.broker.error_replies import Server
 from tagsweep.worker.broker.sending import unavailable
 from tagsweep.worker.errors import JobEnded, JobRevoked, TagsweepError
 
-#: how long a worker may take to tell a job's status
+#: seconds that a worker may take to report a job's status
 STATUS_S = 2.0
 
 
 def are_messages() -> bool:
-    """Tell whether results are messages to their callers, not entries that callers look up."""
+    """Return whether results are messages to their callers, not entries that callers look up."""
     return settings.load().results_backend.startswith("rpc")
 
 
 def give(
     job_id: UUID | str, result: dict[str, Any] | JobEnded, replies: list[tuple[str, str]]
 ) -> None:
-    """Give a job's answer to those who wait in Celery's ``get()``: data, or an error to raise.
+    """Store a job's result for callers of Celery's ``get()``: data, or an error to raise.
 
-    Raises BrokerUnavailable where the result backend does not take it.
+    Raises BrokerUnavailable if the result backend does not accept it.
     """
     state, value = outcome(result)
     backend: Any = app().backend
@@ -43,24 +43,26 @@ def give(
             for name in {str(job_id), *(name for _, name in replies)}:
                 backend.store_result(name, value, state)
             return
-        backend.retry_policy = BRIEF  # it would try for a minute, and the relay holds a transaction
+        backend.retry_policy = (
+            BRIEF  # by default it retries for a minute, and the relay holds a transaction
+        )
         for reply_to, name in replies:
             request = SimpleNamespace(reply_to=reply_to, correlation_id=name)
-            # its caller looks for the spelling of the id that it has sent
+            # its caller waits for the id exactly as it spelled it
             backend.store_result(name, value, state, request=request)
 
 
 def outcome(result: dict[str, Any] | JobEnded) -> tuple[str, Any]:
-    """Return the state in which Celery shows ``result``, and what it shows."""
+    """Return Celery's state for ``result``, and the value to store."""
     if isinstance(result, JobRevoked):
         return states.REVOKED, TaskRevokedError(str(result))
     return (states.FAILURE if isinstance(result, Exception) else states.SUCCESS), result
 
 
 def forget(job_id: UUID | str) -> None:
-    """Forget the answer to a job that runs again: Celery ignores whatever comes after a success.
+    """Delete the result of a job that runs again: Celery ignores any result after a success.
 
-    Raises BrokerUnavailable where the result backend does not answer.
+    Raises BrokerUnavailable if the result backend does not answer.
     """
     if not are_messages():
         with unavailable(_server(app())):
@@ -68,7 +70,7 @@ def forget(job_id: UUID | str) -> None:
 
 
 def check() -> None:
-    """Raise BrokerUnavailable where the result backend takes no answers."""
+    """Raise BrokerUnavailable if the result backend accepts no results."""
     name = str(uuid4())  # nobody's
     with unavailable(_server(app())):
         backend: Any = app().backend
@@ -77,7 +79,7 @@ def check() -> None:
 
 
 def expect(sender: Celery, job_id: str) -> None:
-    """Make ready to receive the answer to a job whose own message is not a Celery call."""
+    """Prepare to receive the result of a job that is not sent as a Celery task call."""
 
     def declare() -> None:
         with sender.amqp.producer_pool.acquire(block=True) as producer:
@@ -98,17 +100,17 @@ def wait(sender: Celery, job_id: str, timeout: float | None) -> dict[str, Any]:
         with unavailable(_server(sender)):
             data: dict[str, Any] = asked.get(timeout=timeout)
     except CeleryTimeout:
-        message = f"Job {job_id} has not ended within {timeout} s; it goes on."
+        message = f"Job {job_id} has not ended within {timeout} s; it continues."
         raise TimeoutError(message) from None
     finally:
-        # now, and not when the interpreter shuts down: then there is no network any more
+        # now, because at interpreter shutdown there is no network any more
         asked.backend.remove_pending_result(asked)
         asked.backend = None
     return data
 
 
 def status(sender: Celery, job_id: str) -> str:
-    """Return a job's status as a worker tells it; ``queued`` where none answers in time."""
+    """Return a job's status as a worker reports it; ``queued`` if none answers in time."""
     _require_backend(sender)
     with unavailable(sending.server(sender)):
         options: Any = {"queue": names.queue(), "expires": STATUS_S}
@@ -122,7 +124,7 @@ def status(sender: Celery, job_id: str) -> str:
 
 
 def _server(sender: Celery) -> Server:
-    """Return where answers go: with ``rpc://`` to the broker."""
+    """Return the server that takes results: with ``rpc://``, the broker."""
     url = str(sender.conf.result_backend or "")
     if url.startswith("rpc"):
         return sending.server(sender)

@@ -1,4 +1,4 @@
-"""Send messages, and tell within seconds where the broker does not take them."""
+"""Sends messages, or reports within seconds that the broker does not accept them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tagsweep.worker.broker.amqp.transport import Unrouted
 from tagsweep.worker.broker.app import SENDING, app
 from tagsweep.worker.broker.error_replies import Server
 
-#: what client libraries raise of a server, beside Redis' own
+#: what client libraries raise about a server, besides Redis' own errors
 _ERRORS = (
     OperationalError,
     ConnectionLimitExceeded,
@@ -32,22 +32,22 @@ _ERRORS = (
 def send(sender: Celery, name: str, body: object = None, **options: Any) -> None:
     """Send the task ``name`` with one argument, or none.
 
-    Raises BrokerUnavailable within seconds where the broker does not take it.
+    Raises BrokerUnavailable within seconds if the broker does not accept it.
     """
     args = [] if body is None else [body]
-    # said here, or Celery would spell out the ids for its monitors, which takes as long as sending
-    told = {"argsrepr": "(…)" if args else "()", "kwargsrepr": "{}"}
-    options = {"queue": names.queue(), **SENDING, **told, **options}
+    # or Celery would format all ids for its monitors, which takes as long as sending them
+    shown = {"argsrepr": "(…)" if args else "()", "kwargsrepr": "{}"}
+    options = {"queue": names.queue(), **SENDING, **shown, **options}
     with unavailable(server(sender)):
         step = partial(sender.send_task, name, args, **options)
         try:
             replies.renewed(sender, step)
-        except Unrouted:  # deleted since it was declared: on another connection it is anew
+        except Unrouted:  # deleted since it was declared: another connection declares it again
             replies.renewed(sender, step)
 
 
 def send_anew(signature: Any) -> None:
-    """Send a task that a worker has in hand once more, as it came; raises BrokerUnavailable.
+    """Send a copy of a task that a worker holds, as it came; raises BrokerUnavailable.
 
     Returns once the broker has it.
     """
@@ -59,7 +59,7 @@ def send_anew(signature: Any) -> None:
 
 
 def connect(sender: Celery) -> None:
-    """Open the connection that ``send`` takes; the first message need not wait for it then.
+    """Open the connection that ``send`` uses, so that the first message need not wait for it.
 
     Raises BrokerUnavailable.
     """
@@ -68,10 +68,10 @@ def connect(sender: Celery) -> None:
 
 
 def wake(wanted: int = 1) -> None:
-    """Make sure that sweeps are under way: up to ``wanted`` more, while only few wait.
+    """Ensure that sweeps are queued: send up to ``wanted`` more while few are waiting.
 
-    A sweep is an empty token: what it does, the store decides. So there need never be more of
-    them than workers can hold, however many jobs are open.
+    A sweep is an empty token: the store decides what it does. So there need never be more of them
+    than workers can hold, however many jobs are open.
     """
     missing = min(wanted, settings.load().sweeps_waiting - sweeps_waiting())
     for _ in range(missing):
@@ -86,32 +86,32 @@ def sweeps_waiting() -> int:
 
 
 def depth(connection: Any, channel: Any, name: str) -> int:
-    """Return how many messages wait in a queue; a channel that AMQP finds none on is lost then."""
+    """Return how many messages wait in a queue; if it is missing, AMQP closes the channel."""
     try:
         return int(channel.queue_declare(name, passive=True).message_count)
-    except connection.channel_errors:  # nobody has declared it yet
+    except connection.channel_errors:  # not declared yet
         return 0
 
 
 def check(sender: Celery) -> None:
-    """Raise BrokerUnavailable, within seconds, where the broker does not answer."""
+    """Raise BrokerUnavailable, within seconds, if the broker does not answer."""
     with unavailable(server(sender)), sender.connection_for_write() as connection:
-        # a second try only where the first was refused at once
+        # a second attempt only if the first was refused at once
         connection.ensure_connection(max_retries=1, interval_start=0, timeout=1)
 
 
 def server(sender: Celery) -> Server:
-    """Return which broker the app sends to."""
+    """Return the broker to which the app sends."""
     return Server("broker", "TAGSWEEP_BROKER_URL", str(sender.conf.broker_url))
 
 
 @contextmanager
 def unavailable(about: Server) -> Iterator[None]:
-    """Raise what client libraries raise of a server as BrokerUnavailable, or BrokerRefused."""
+    """Turn client libraries' errors into BrokerUnavailable or BrokerRefused."""
     try:
         yield
     except Exception as error:
-        # the last: what Celery raises where a result backend on Redis does not answer
+        # the last: Celery's error if a result backend on Redis does not answer
         if not (
             isinstance(error, _ERRORS)
             or error_replies.code_of(error)

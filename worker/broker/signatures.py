@@ -1,4 +1,4 @@
-"""Signatures as messages carry them: JSON objects, which Celery's canvas makes tasks of."""
+"""Signatures as messages carry them: JSON objects from which Celery's canvas makes tasks."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from celery import canvas
 
 
 def identified(request: dict[str, Any], owner: str) -> dict[str, Any]:
-    """Return ``request`` with an id for each task that hangs on it, the same for the same owner.
+    """Return ``request`` with an id for each attached task, the same for the same owner.
 
-    What has an id keeps it: its caller waits for it.
+    A task that has an id keeps it, because its caller waits for it.
     """
     named = {
         name: _all_identified(request[name] or [], f"{owner}/{name}")
         for name in ("callbacks", "errbacks", "chain")
     }
     chord = request["chord"]
-    if chord:  # Celery itself sends its errbacks, where it fails
+    if chord:  # Celery itself sends its errbacks if it fails
         chord = _identified(chord, f"{owner}/chord")
         errbacks = _all_identified(chord["options"].get("link_error") or [], f"{owner}/failed")
         chord["options"]["link_error"] = errbacks
@@ -45,7 +45,7 @@ def _identified(signature: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 def _all_identified(signatures: Any, name: str) -> list[dict[str, Any]]:
-    """Return several signatures with their ids; one may stand alone, or be a group."""
+    """Return signatures with their ids; ``signatures`` may also be a single one, or a group."""
     if isinstance(signatures, dict):
         is_group = signatures.get("subtask_type") == "group"
         signatures = signatures["kwargs"]["tasks"] if is_group else [signatures]
@@ -53,9 +53,9 @@ def _all_identified(signatures: Any, name: str) -> list[dict[str, Any]]:
 
 
 def needs_chord(signature: Any) -> bool:
-    """Tell whether sending ``signature`` takes a chord.
+    """Return whether sending ``signature`` needs a chord.
 
-    Celery makes one of a group with a task after it.
+    Celery makes one from a group that is followed by a task.
     """
     kind = signature.get("subtask_type")
     tasks = signature["kwargs"].get("tasks", []) if kind in ("chain", "group") else []
@@ -65,7 +65,7 @@ def needs_chord(signature: Any) -> bool:
 
 
 def leaves(chain: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the tasks whose results somebody may wait for, of a chain that is not gone on with."""
+    """Return the tasks of a discontinued chain whose results a caller may wait for."""
     return [leaf for one in chain for leaf in _leaves(one)]
 
 

@@ -1,4 +1,4 @@
-"""What a look at one thing has found."""
+"""The result of one check."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at."""
+    """What one check found."""
 
     about: str
     what: str
-    advice: str | None = None  #: what to do; None: nothing is wrong
+    advice: str | None = None  #: what to do; None if nothing is wrong
 
     @property
     def is_wrong(self) -> bool:
-        """Whether somebody has to do something."""
+        """Whether something has to be done."""
         return self.advice is not None

@@ -1,4 +1,4 @@
-"""Whether the store can be worked on: a job is recorded for a try, and never committed."""
+"""Whether the store accepts jobs: one is inserted and rolled back."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tagsweep.worker.models.tables import (
     throttle,
 )
 
-#: what workers, gateways and commands do with a table; with these, which have one row, less
+#: the rights that workers, gateways and commands need on a table; fewer on those in ``_LESS``
 RIGHTS = ("SELECT", "INSERT", "UPDATE", "DELETE")
 _LESS = {
     alarm: ("SELECT", "UPDATE"),
@@ -29,9 +29,9 @@ _LESS = {
     feed: ("SELECT", "UPDATE"),
     throttle: ("SELECT", "UPDATE"),
 }
-#: how long the try waits for a lock
+#: seconds that the attempt waits for a lock
 LOCK_S = 1
-#: the tables that are not there, and the rights that are not given
+#: the tables that are missing, and the rights that are not granted
 _MISSING = text("""
 SELECT name, wanted, to_regclass(name) IS NULL AS gone
 FROM unnest(CAST(:names AS text[]), CAST(:rights AS text[])) AS needed (name, wanted)
@@ -39,15 +39,16 @@ WHERE to_regclass(name) IS NULL OR NOT has_table_privilege(to_regclass(name), wa
 """)
 _MODE = text("SELECT pg_is_in_recovery(), current_setting('transaction_read_only')")
 
-STANDBY = "it is a standby, which can only be read"
+STANDBY = "it is a standby, which is read-only"
 LOCKED = "another transaction locks its tables"
-READ_ONLY = "it is set to be read only (default_transaction_read_only)"
+READ_ONLY = "it is set to read-only (default_transaction_read_only)"
 
 
 def problem() -> str | None:
-    """Return why no job can be recorded in the store, in a few words; None where one can.
+    """Return in a few words why no job can be recorded in the store; None if one can.
 
-    They do not say where it is: anybody may read them. Raises StoreUnavailable.
+    The words do not contain the store's address and are safe to show to anyone. Raises
+    StoreUnavailable.
     """
     try:
         with database.reading() as connection, _impatient(connection):
@@ -57,19 +58,19 @@ def problem() -> str | None:
     except StoreRefused as error:
         return error.said
     except StoreBusy:
-        if database.engine().dialect.name == "sqlite":  # somebody writes
+        if database.engine().dialect.name == "sqlite":  # another process is writing
             return None
         return LOCKED
     return None
 
 
 def rights_on(table: Table | None) -> tuple[str, ...]:
-    """Return the rights that are needed on a table of ours; None: on that of its version."""
+    """Return the rights needed on a table of ours; None stands for the table of the version."""
     return ("SELECT",) if table is None else _LESS.get(table, RIGHTS)
 
 
 def missing() -> list[str]:
-    """Return what the role that we work as lacks, as ``DELETE on tag_link``, or a table's name."""
+    """Return what our role lacks, as ``DELETE on tag_link``, and which tables are missing."""
     with database.reading() as connection:
         if connection.dialect.name == "sqlite":
             return []
@@ -87,7 +88,7 @@ def missing() -> list[str]:
 
 @contextmanager
 def _impatient(connection: Connection) -> Iterator[None]:
-    """Wait no longer than LOCK_S for another transaction, on SQLite for none."""
+    """Wait at most LOCK_S for another transaction, on SQLite not at all."""
     if connection.dialect.name != "sqlite":
         limit = text("SELECT set_config('lock_timeout', :limit, true)")
         connection.execute(limit, {"limit": f"{LOCK_S}s"})
@@ -110,5 +111,5 @@ def _mode(connection: Connection) -> str | None:
 
 
 def _tried() -> dict[str, object]:
-    """Return the least row of a job."""
+    """Return the smallest possible row of a job."""
     return {"id": uuid4(), "kind": "detach", "fingerprint": b"", "head": {}}

@@ -1,1 +1,1 @@
-"""What RabbitMQ needs beside Celery: timeouts, queues as they are, reply queues."""
+"""RabbitMQ: timeouts on every reply, existing queues used as declared, reply queues."""

@@ -1,4 +1,4 @@
-"""Whether an AMQP broker takes messages: tried with one that no queue takes."""
+"""Whether an AMQP broker accepts messages: a probe sent to no queue."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from tagsweep.worker.broker import error_replies, names
 from tagsweep.worker.broker.amqp.transport import ERRORS, Link
 from tagsweep.worker.broker.error_replies import Server
 
-#: how long a broker may take to confirm a message to nobody
+#: how long a broker may take to confirm the probe
 PROBE_S = 1.0
 
 
 class _Alarm(Exception):
-    """The broker takes no messages: its memory or disk is short."""
+    """The broker blocks publishers: it is short of memory or disk."""
 
 
 def probe(server: Server, queues: Sequence[str] = ()) -> None:
-    """Give an AMQP broker a message that no queue takes, and look whether these queues are up.
+    """Publish a message that no queue receives, and check that these queues are up.
 
-    Raises BrokerUnavailable, or BrokerRefused, in its own words. A queue that nobody has declared
-    yet is no fault.
+    Raises BrokerUnavailable, or BrokerRefused with the broker's own words. A queue that has not
+    been declared yet is not an error.
     """
     wait = settings.load().connect_timeout_s
-    # a connection of its own: to one that publishes, a broker says why it takes nothing
+    # a connection of its own: a broker reports why it blocks only to a connection that publishes
     link = Link(server.url, connect_timeout=wait, transport_options={"confirm_publish": True})
     try:
         raw: Any = link.connection
@@ -39,11 +39,11 @@ def probe(server: Server, queues: Sequence[str] = ()) -> None:
     except ERRORS as error:
         raise error_replies.raised(server, error) from error
     finally:
-        link.collect()  # a broker that is blocked does not answer to a proper good-bye
+        link.collect()  # a broker that blocks does not answer a regular close
 
 
 def _stop(reason: str) -> None:
-    """Wait for nothing more: a broker with an alarm confirms nothing."""
+    """Stop waiting: a broker with an alarm confirms nothing."""
     raise _Alarm(reason)
 
 
@@ -53,6 +53,6 @@ def _look(link: Link, queues: Sequence[str]) -> None:
         try:
             channel.queue_declare(queue, passive=True)
         except NotFound as error:
-            if "down" in str(error):  # it is there, and the node that it is on is not
+            if "down" in str(error):  # the queue exists, but its node is down
                 raise
-            channel = link.channel()  # the error has closed the other
+            channel = link.channel()  # the error closed the previous one

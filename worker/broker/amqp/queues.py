@@ -1,7 +1,7 @@
-"""Queues as the broker has them: declared plainly where there is none, else taken as they are.
+"""Queues as the broker has them: declared without arguments if missing, otherwise used as they are.
 
-Whoever declares a queue first decides what it is: its type, its time to live, its limits. To
-declare it once more in other words is refused, so it is only looked at.
+Whoever declares a queue first decides its type, time to live and limits. Declaring it again with
+other arguments is refused, so an existing queue is only looked up.
 """
 
 from __future__ import annotations
@@ -19,16 +19,17 @@ log = logging.getLogger(__name__)
 
 
 class Queue(kombu.Queue):
-    """A queue of whatever type and arguments; a new one is what its virtual host makes by default.
+    """A queue of any type and arguments; a new one gets the defaults of its virtual host.
 
-    No argument is ever sent: a service that declares the queue plainly would be refused then.
+    No argument is ever sent: a service that declares the queue without arguments would then be
+    refused.
     """
 
     def declare(self, nowait: bool = False, channel: Any = None) -> str:  # noqa: FBT001, FBT002  # kombu's
-        """Let there be the queue; raises NotFound where it is there and its node is down.
+        """Ensure that the queue exists; raises NotFound if it does but its node is down.
 
-        Which rights are wanting for the exchange and the binding does not matter: messages come
-        through the default exchange.
+        Missing rights on the exchange or the binding do not matter: messages are sent through the
+        default exchange.
         """
         channel = channel or self.channel
         if not isinstance(channel, pyamqp.Channel):
@@ -45,9 +46,9 @@ class Queue(kombu.Queue):
 
 
 def _have(link: Any, declare: Callable[[Any, bool], object]) -> None:
-    """Declare where there is none; each try on a channel of its own, for a refusal closes it.
+    """Declare it if it is missing; each attempt on its own channel, since an error closes it.
 
-    The third: somebody else was faster, and in other words.
+    The third attempt is for when another client declared it in between, with other arguments.
     """
     refused: ChannelError | None = None
     for passive in (True, False, True):
@@ -58,11 +59,11 @@ def _have(link: Any, declare: Callable[[Any, bool], object]) -> None:
             raise
         except ChannelError as error:
             if isinstance(refused, NotFound) and not passive and isinstance(error, NotFound):
-                raise  # of a queue that is there, but whose node is down
+                raise  # the queue exists, but its node is down
             refused = error
         else:
             return
-    assert refused is not None  # else one of them was right  # noqa: S101
+    assert refused is not None  # otherwise an attempt succeeded  # noqa: S101
     raise refused
 
 

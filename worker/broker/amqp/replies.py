@@ -1,4 +1,4 @@
-"""The queue on which a sender hears the answers to its messages, with ``rpc://``."""
+"""The queue on which a sender receives its replies with ``rpc://``."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ Result = TypeVar("Result")
 
 
 def renewed(sender: Celery, step: Callable[[], Result]) -> Result:
-    """Do ``step``, which declares that queue; again, with another one, where its node is down.
+    """Run ``step``, which declares that queue; if its node is down, run it again with another one.
 
-    Its name is reserved till the node is back: whoever went on with it could send nothing. Answers
-    that were on their way to it are heard by nobody.
+    The old name stays reserved until the node is back, so a sender that kept it could not send.
+    Replies that were on their way to the old queue are lost.
     """
     try:
         return step()
@@ -25,7 +25,7 @@ def renewed(sender: Celery, step: Callable[[], Result]) -> Result:
         backend: Any = sender.backend
         if not isinstance(sender.backend, RPCBackend):
             raise
-        local: Any = sender._local  # type: ignore[attr-defined]  # noqa: SLF001  # Celery has no other way
+        local: Any = sender._local  # type: ignore[attr-defined]  # noqa: SLF001  # Celery has no public way
         local.oid = backend.oid = str(uuid4())
-        backend.result_consumer.on_after_fork()  # it forgets the old queue, and connects anew
+        backend.result_consumer.on_after_fork()  # forgets the old queue and reconnects
         return step()

@@ -1,7 +1,7 @@
-"""Connections to an AMQP broker on which nobody waits for ever for what the broker does not say.
+"""AMQP connections with a timeout on every reply.
 
-A broker with an alarm (memory, disk) goes on listening to nobody who publishes, and confirms,
-declares and closes nothing: by itself py-amqp would wait till the alarm is over.
+A broker with an alarm (memory, disk) stops reading from publishers, and confirms, declares and
+closes nothing: py-amqp by itself would wait until the alarm is over.
 """
 
 from __future__ import annotations
@@ -16,34 +16,34 @@ from kombu.connection import ConnectionPool, PooledConnection
 from kombu.exceptions import KombuError
 from kombu.transport import pyamqp
 
-#: whatever a connection, or a step on it, may end with
+#: what a connection, or an operation on it, may raise
 ERRORS: tuple[type[Exception], ...] = (KombuError, OSError, AMQPError, MessageNacked)
-#: how long a broker may take to answer a step; a publish has its own, shorter, time
+#: seconds that a broker may take to reply; a publish has its own, shorter timeout
 ANSWER_S = 5
 
 
 class _Patient:
-    """What channels and connections do alike: wait for an answer of the broker's."""
+    """The wait for a reply, common to channels and connections."""
 
     connection: Any
 
     def wait(self, method: Any, callback: Any = None, timeout: Any = None, **options: Any) -> Any:
-        """Wait for an answer; raises RecoverableConnectionError, and hangs up, where none comes.
+        """Wait for a reply; without one, close the connection and raise RecoverableConnectionError.
 
-        An answer that came later would be taken for the one to the next question.
+        A reply that came later would be taken for the reply to the next request.
         """
         try:
-            return super().wait(method, callback, timeout or ANSWER_S, **options)  # type: ignore[misc]  # of what it is mixed into
+            return super().wait(method, callback, timeout or ANSWER_S, **options)  # type: ignore[misc]  # of the class it is mixed into
         except TimeoutError as error:
             if self.connection is not None:
-                with suppress(AttributeError):  # its socket has gone meanwhile
+                with suppress(AttributeError):  # its socket is gone already
                     self.connection.collect()
-            message = f"it has said nothing for {timeout or ANSWER_S} s"
+            message = f"it has not replied for {timeout or ANSWER_S} s"
             raise RecoverableConnectionError(message) from error
 
 
 class Unrouted(ChannelError):
-    """A message came back: there is no queue that takes it."""
+    """A message was returned: no queue receives it."""
 
 
 class Unwanted(ChannelError):
@@ -51,18 +51,18 @@ class Unwanted(ChannelError):
 
 
 class Channel(_Patient, pyamqp.Channel):  # type: ignore[misc]  # its wait has no types
-    """A channel that waits for a while, and tells of each message what has become of it."""
+    """A channel with a timeout on every reply, and with a confirmation of every message."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._returned: list[str] = []
-        events: Any = self.events  # type: ignore[attr-defined]  # of what has no types
+        events: Any = self.events  # type: ignore[attr-defined]  # it has no types
         events["basic_return"].add(self._take_back)
 
     def basic_publish_confirm(self, *args: Any, **options: Any) -> Any:
-        """Publish, and return once it is confirmed.
+        """Publish, and return once the message is confirmed.
 
-        Raises Unrouted where it came back, Unwanted where its queue refused it.
+        Raises Unrouted if it was returned, Unwanted if its queue refused it.
         """
         self._returned.clear()
         try:
@@ -74,21 +74,21 @@ class Channel(_Patient, pyamqp.Channel):  # type: ignore[misc]  # its wait has n
         return done
 
     def _take_back(self, error: Exception, _: str, routing_key: str, __: object) -> None:
-        """Note it: what comes back is confirmed next, and that must not confirm another."""
+        """Note it: a returned message is confirmed next, which must not be taken for a success."""
         self._returned.append(f"{error}: {routing_key}")
 
 
 class _Connection(_Patient, pyamqp.Connection):  # type: ignore[misc]  # the same
-    """A connection that waits for a while."""
+    """A connection with a timeout on every reply."""
 
     Channel = Channel
 
 
 class Link(kombu.Connection):
-    """A connection to any broker; to an AMQP broker, one that waits for a while."""
+    """A connection to any broker; to an AMQP broker, one with a timeout on every reply."""
 
     def create_transport(self) -> Any:
-        """Return what speaks to the broker."""
+        """Return the transport, with our connection class on AMQP."""
         transport = super().create_transport()
         if isinstance(transport, pyamqp.Transport):
             transport.Connection = _Connection
@@ -96,9 +96,9 @@ class Link(kombu.Connection):
 
     @property
     def qos_semantics_matches_spec(self) -> bool:
-        """Whether limits of messages in hand are each consumer's, so that Celery asks for such.
+        """Whether prefetch limits apply per consumer, so that Celery sets them so.
 
-        Quorum queues know no others, and what a queue is only the broker knows.
+        Quorum queues support no others, and only the broker knows a queue's type.
         """
         return True
 
@@ -108,18 +108,18 @@ class Link(kombu.Connection):
 
 
 class _Pooled(PooledConnection, Link):  # type: ignore[misc]  # as kombu has it
-    """One of a pool."""
+    """A connection from the pool."""
 
 
 class _Pool(ConnectionPool):
     """A pool of such connections."""
 
     def new(self) -> Any:
-        """Return one more."""
+        """Return a new connection."""
         return _Pooled(self, **dict(self.connection._info(resolve=False)))  # noqa: SLF001  # as kombu does
 
 
 class AMQP(celery_amqp.AMQP):
-    """Celery's own, on such connections."""
+    """Celery's AMQP, on these connections."""
 
     Connection = Link

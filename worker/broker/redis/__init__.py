@@ -1,1 +1,1 @@
-"""What Redis needs beside Celery: reliable fetch, sentinels, a client of our own."""
+"""Redis: reliable fetch, Sentinel, and a client of our own."""

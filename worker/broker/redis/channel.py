@@ -1,6 +1,6 @@
-"""kombu's channel to Redis: with one client, and at work also where Redis is full.
+"""kombu's channel to Redis, with a single client, and working even if Redis is full.
 
-At `maxmemory` Redis refuses each command of a MULTI, also one that would only read or free memory.
+At `maxmemory` Redis refuses every command of a MULTI, even one that only reads or frees memory.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ _Channel: Any = redis.Channel  # it has no types
 
 
 class Channel(_Channel):  # type: ignore[misc]
-    """A way to queues on Redis."""
+    """A channel to queues on Redis."""
 
     _sender: Any = None
 
     def _create_client(self, asynchronous: bool = False) -> Any:  # noqa: FBT001, FBT002  # kombu's
-        """Return one client for all commands.
+        """Return the one client for all commands.
 
-        Kombu makes one for each, which takes longer than the command.
+        Kombu creates one for each command, which takes longer than the command itself.
         """
         if asynchronous:
             return super()._create_client(asynchronous)
@@ -35,9 +35,9 @@ class Channel(_Channel):  # type: ignore[misc]
         return self._sender
 
     def _queue_bind(self, *args: Any) -> None:
-        """Note that a queue is bound; a full Redis, which refuses that, is worked off all the same.
+        """Record a queue's binding; a full Redis refuses that, and is consumed from all the same.
 
-        Jobs go to their queue by its name, and what is told to all by PUBLISH: neither looks it up.
+        Jobs are sent to a queue by its name and broadcasts use PUBLISH: neither needs a binding.
         """
         try:
             super()._queue_bind(*args)
@@ -46,14 +46,14 @@ class Channel(_Channel):  # type: ignore[misc]
                 raise
 
     def maybe_refresh_binding_expiry(self) -> None:
-        """Keep what is written down of expiring queues; where that is refused, it can wait.
+        """Refresh the bindings of expiring queues; a refusal is ignored.
 
-        Kombu would warn of it every second; whatever else is refused is told.
+        Kombu would log a warning every second, and any lasting refusal is reported elsewhere.
         """
         try:
             super().maybe_refresh_binding_expiry()
         except _REFUSED as error:
-            log.debug("Bindings are not kept up: %s", error)
+            log.debug("Bindings are not refreshed: %s", error)
 
     def _size(self, queue: str) -> int:
         """Return how many messages wait in a queue."""

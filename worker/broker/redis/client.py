@@ -1,4 +1,4 @@
-"""A client of the Redis that a URL names: a server, a socket, or the master that sentinels know."""
+"""A client of the Redis that a URL names: a server, a socket, or a master behind sentinels."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tagsweep.worker.settings.urls import SENTINEL, SOCKET, scheme
 if TYPE_CHECKING:
     import redis
 
-# It takes a tenth of a second to import, and most commands never speak to a Redis.
+# Importing redis takes a tenth of a second, and most commands never use it.
 
 
 def connect(url: str, **options: Any) -> redis.Redis:
@@ -26,43 +26,44 @@ def connect(url: str, **options: Any) -> redis.Redis:
 
 
 def tls(url: str) -> dict[str, Any]:
-    """Return how TLS is spoken behind sentinels, as redis-py takes it; empty: it is not."""
+    """Return redis-py's TLS options of a URL of sentinels; empty without TLS."""
     return server_url.servers(url)[0].tls if scheme(url) == SENTINEL else {}
 
 
 def of_sentinels(url: str, config: Settings) -> dict[str, Any]:
-    """Return how the sentinels of a URL are connected to: what they ask for, and TLS."""
-    spoken = tls(url)
-    return {**config.sentinel_login, **({"ssl": True, **spoken} if spoken else {})}
+    """Return the options for connecting to the sentinels of a URL: password and TLS."""
+    tls_options = tls(url)
+    return {**config.sentinel_login, **({"ssl": True, **tls_options} if tls_options else {})}
 
 
 def sentinels(url: str, **options: Any) -> dict[str, redis.Redis]:
     """Return a client of each sentinel of a URL, by its host and port; nothing is connected yet."""
     import redis
 
-    asked = {**of_sentinels(url, settings.load()), **options}
-    return {one.place: redis.Redis(*_of(one), **asked) for one in server_url.servers(url)}
+    merged = {**of_sentinels(url, settings.load()), **options}
+    servers = server_url.servers(url)
+    return {server.place: redis.Redis(*_address(server), **merged) for server in servers}
 
 
 def _master(url: str, options: dict[str, Any]) -> redis.Redis:
     import redis
 
     kind: Any = redis.Sentinel  # it has no types
-    found = server_url.servers(url)
+    sentinels = server_url.servers(url)
     config = settings.load()
-    spoken = found[0].tls
-    known = kind(
-        [_of(one) for one in found],
+    tls_options = sentinels[0].tls
+    sentinel_client = kind(
+        [_address(sentinel) for sentinel in sentinels],
         sentinel_kwargs={**of_sentinels(url, config), **options},
-        db=found[0].database,
-        username=found[0].user or None,
-        password=found[0].password or None,
-        **({"ssl": True, **spoken} if spoken else {}),
+        db=sentinels[0].database,
+        username=sentinels[0].user or None,
+        password=sentinels[0].password or None,
+        **({"ssl": True, **tls_options} if tls_options else {}),
         **options,
     )
-    master: redis.Redis = known.master_for(str(config.sentinel_master))
+    master: redis.Redis = sentinel_client.master_for(str(config.sentinel_master))
     return master
 
 
-def _of(sentinel: server_url.Server) -> tuple[str, int]:
+def _address(sentinel: server_url.Server) -> tuple[str, int]:
     return sentinel.host, sentinel.port or server_url.SENTINEL_PORT

@@ -1,8 +1,8 @@
-"""The Redis scripts that pass a message from hand to hand, each in one step.
+"""The Redis scripts that move a message, each atomically.
 
-Steps of a script are not undone where a later one is refused. So a message is written down before
-it is taken away: a missing right loses none. And the first write is one that frees memory (HDEL, of
-nothing): after it Redis lets the others through at `maxmemory`, and a full one can be worked off.
+The commands of a script are not undone if a later one is refused. So a message is stored before it
+is popped: a missing right loses none. And the first write is one that frees memory (HDEL, of
+nothing): after it Redis admits the others even at `maxmemory`, so that a full one can be drained.
 """
 
 _NOW = "local clock = redis.call('TIME') local now = clock[1] + clock[2] / 1000000 "
@@ -25,7 +25,7 @@ for at = 1, #KEYS - 2 do
 end
 return false
 """
-# what kombu keeps is [message, exchange, routing key]: made here, the message does not travel back
+# kombu stores [message, exchange, routing key]: built here, the message is not sent back to Redis
 NOTE = f"""{_NOW}
 local kept = redis.call('HGET', KEYS[3], ARGV[2])
 if kept then

@@ -1,4 +1,4 @@
-"""Redis behind sentinels: messages are kept as with a single Redis, on whichever is the master."""
+"""Reliable fetch behind Redis Sentinel, on whichever server is the master."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from typing import Any
 
 from kombu.transport import redis
 
-from tagsweep.worker.broker.redis import transport as custody
+from tagsweep.worker.broker.redis import transport
 
 _Channel: Any = redis.SentinelChannel  # it has no types
 
 
-class Channel(custody.Channel, _Channel):  # type: ignore[misc]
-    """The way to the queues of the master that the sentinels name."""
+class Channel(transport.Channel, _Channel):  # type: ignore[misc]
+    """A channel to the queues on the master that the sentinels name."""
 
 
 def attach() -> None:
-    """Let this process, a worker, take its messages so."""
-    transport: Any = redis.SentinelTransport
-    transport.Channel = Channel
+    """Make this process, a worker, use this channel."""
+    sentinel_transport: Any = redis.SentinelTransport
+    sentinel_transport.Channel = Channel

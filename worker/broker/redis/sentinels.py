@@ -1,4 +1,4 @@
-"""What the sentinels before a Redis tell at the moment: the master, as each of them knows it."""
+"""What the sentinels of a Redis currently report: the master, as each of them knows it."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from tagsweep.worker import settings
-from tagsweep.worker.broker.redis import client as redis_client
+from tagsweep.worker.broker.redis.client import sentinels
 
 
 @dataclass(frozen=True, slots=True)
 class Sentinels:
-    """The answers of all, each sentinel as host and port."""
+    """The answers of all sentinels, each named by host and port."""
 
     masters: dict[str, str]  #: by sentinel: the master that it names
     unaware: tuple[str, ...]  #: those that know no master of that name
-    refusing: dict[str, str]  #: by sentinel: its own words where it wants another password
-    silent: dict[str, str]  #: by sentinel: why it cannot be asked
+    refusing: dict[str, str]  #: by sentinel: its own words if it requires another password
+    silent: dict[str, str]  #: by sentinel: why it cannot be reached
 
     @property
     def number(self) -> int:
@@ -25,25 +25,25 @@ class Sentinels:
 
 
 def ask(url: str) -> Sentinels:
-    """Ask each sentinel of ``url`` for the master; each may keep us waiting for some seconds."""
-    import redis  # it takes a tenth of a second
+    """Ask each sentinel of ``url`` for the master; each may take a few seconds to answer."""
+    import redis  # takes a tenth of a second
 
     config = settings.load()
     wait = config.connect_timeout_s
-    found = Sentinels({}, (), {}, {})
+    answers = Sentinels({}, (), {}, {})
     unaware = []
     options: dict[str, Any] = {"socket_connect_timeout": wait, "socket_timeout": wait}
-    for place, client in redis_client.sentinels(url, decode_responses=True, **options).items():
+    for place, client in sentinels(url, decode_responses=True, **options).items():
         try:
             with client:
-                told: Any = client.sentinel_get_master_addr_by_name(str(config.sentinel_master))
+                address: Any = client.sentinel_get_master_addr_by_name(str(config.sentinel_master))
         except (redis.AuthenticationError, redis.ResponseError) as error:
-            found.refusing[place] = " ".join(str(error).split())
+            answers.refusing[place] = " ".join(str(error).split())
         except redis.RedisError as error:
-            found.silent[place] = " ".join(str(error).split())
+            answers.silent[place] = " ".join(str(error).split())
         else:
-            if told:
-                found.masters[place] = f"{told[0]}:{told[1]}"
+            if address:
+                answers.masters[place] = f"{address[0]}:{address[1]}"
             else:
                 unaware.append(place)
-    return Sentinels(found.masters, tuple(unaware), found.refusing, found.silent)
+    return Sentinels(answers.masters, tuple(unaware), answers.refusing, answers.silent)

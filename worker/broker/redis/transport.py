@@ -1,9 +1,8 @@
-"""Redis: a message on its way to a worker is kept there till the worker has noted that it has it.
+"""Reliable fetch on Redis: a message stays stored there until its worker has registered it.
 
-Celery's transport takes messages by BRPOP: what Redis hands to a worker that is killed at that
-moment is in nobody's hands, and lost. Here a script takes it and writes it down in one step. And
-when it comes back, the clock of Redis decides: by its own, a worker whose clock is ahead would
-bring back at once whatever all others are working on.
+Celery's transport fetches messages by BRPOP: one that Redis hands to a worker killed at that moment
+is lost. Here a script pops and stores it atomically. Redis' own clock decides when it is restored:
+otherwise a worker whose clock is ahead would at once restore whatever all others are working on.
 """
 
 from __future__ import annotations
@@ -29,30 +28,30 @@ from tagsweep.worker.outages import Outage
 
 log = logging.getLogger(__name__)
 
-#: seconds between two looks at the queues: at least, at most, as a share of how long all was quiet
+#: seconds between polls of the queues: minimum, maximum, and share of the time without messages
 LEAST_S, MOST_S, SHARE = 0.002, 0.05, 0.02
-#: after so many quiet seconds Redis is asked to tell of a job, so many seconds at a time: a sweep,
-#: or a part, which does not end that wait, is seen at its end
+#: after LONG_S without messages, block on Redis for a job, WAIT_S at a time; a sweep or a part does
+#: not end that wait and is seen after it
 LONG_S, WAIT_S = 2, 0.1
-#: so many jobs are taken before a sweep or a part gets its turn: small ones take about a time slice
+#: how many jobs are fetched before a sweep or a part: small ones take about a time slice together
 MOST_IN_A_ROW = 20
-#: what comes every few seconds, though all is quiet
+#: sent every few seconds, also without any job
 RECOVER = "tags.recover"
 
 _LOST, _REFUSED = redis.get_redis_error_classes()
 
-_unrestored = Outage(log, "Messages of workers that died come back again")
+_unrestored = Outage(log, "Messages of dead workers are restored again")
 
-# neither has types
+# these have no types
 _QoS: Any = redis.QoS
 _Channel: Any = channel.Channel
 
 
 class QoS(_QoS):  # type: ignore[misc]
-    """What this worker has in hand."""
+    """The messages that this worker has not acknowledged."""
 
     def append(self, message: Any, delivery_tag: str) -> None:
-        """Note that the message is in hand: from here on, Celery's own keeping has it."""
+        """Register the message: from here on it is in Celery's own unacknowledged set."""
         if not self.channel.taken:
             super().append(message, delivery_tag)
             return
@@ -64,21 +63,21 @@ class QoS(_QoS):  # type: ignore[misc]
         VirtualQoS.append(self, message, delivery_tag)
 
     def ack(self, delivery_tag: str) -> None:
-        """Acknowledge a message; one whose connection is gone comes back by itself."""
+        """Acknowledge a message; one whose connection is gone is restored later."""
         self._settle(delivery_tag, super().ack)
 
     def reject(self, delivery_tag: str, requeue: bool = False) -> None:  # noqa: FBT001, FBT002  # kombu's
-        """Give a message back, or let it go; where its connection is gone, as in ``ack``."""
+        """Requeue or drop a message; one whose connection is gone is restored later."""
         self._settle(delivery_tag, partial(super().reject, requeue=requeue))
 
     def _settle(self, delivery_tag: str, step: Callable[[str], None]) -> None:
-        """Do ``step`` with a message in hand; where that fails, the connection is lost with it.
+        """Run ``step`` on an unacknowledged message; if it fails, give up the connection.
 
-        Kombu would go on and count it as in hand for ever, and on a missing connection take the
-        worker with it.
+        Kombu would continue and count the message as unacknowledged for ever, and on a missing
+        connection end the worker.
         """
         transport = self.channel.connection
-        if transport is None or transport.client is None:  # the one is closed without the other
+        if transport is None or transport.client is None:  # either may be closed first
             return
         try:
             step(delivery_tag)
@@ -87,9 +86,9 @@ class QoS(_QoS):  # type: ignore[misc]
             self.channel.lost = error
 
     def _remove_from_indices(self, delivery_tag: str, pipe: Any = None) -> Any:
-        """Prepare to remove a message that was in hand; not by MULTI, which a full Redis refuses.
+        """Queue the removal of a message; without MULTI, which a full Redis refuses.
 
-        In this order what is done by half is harmless: a number in the index without a message.
+        In this order a half-done removal is harmless: an entry of the index without a message.
         """
         if pipe is None:
             with self.channel.conn_or_acquire() as client:
@@ -97,11 +96,11 @@ class QoS(_QoS):  # type: ignore[misc]
         return pipe.hdel(self.unacked_key, delivery_tag).zrem(self.unacked_index_key, delivery_tag)
 
     def restore_visible(self, *args: Any, **kwargs: Any) -> None:
-        """Bring back what workers had in hand, or nearly, that have died."""
+        """Requeue the messages of dead workers, registered or on their way."""
         try:
             self._restore(*args, **kwargs)
         except _REFUSED as error:
-            _unrestored.failed(f"What workers had in hand that died stays there: {error}")
+            _unrestored.failed(f"Messages of dead workers cannot be restored: {error}")
         else:
             _unrestored.over()
 
@@ -110,19 +109,19 @@ class QoS(_QoS):  # type: ignore[misc]
         with self.channel.conn_or_acquire() as client:
             seconds, microseconds = client.time()
             client.eval(scripts.BRING_BACK, 2, *names.taken(), patience)
-        # compared with this process's clock
+        # how far this process's clock is ahead of Redis'
         ahead = time.time() - (seconds + microseconds / 1e6)
         self.visibility_timeout = patience + ahead
         super().restore_visible(*args, **kwargs)
 
 
 class Channel(_Channel):  # type: ignore[misc]
-    """The way to the queues; where jobs come in, no message leaves Redis unnoted."""
+    """A channel to the queues with reliable fetch on those of jobs."""
 
     QoS = QoS
-    lost: Exception | None = None  #: why this connection is to be given up
-    taken = ""  #: under which name the last message was kept; none: it was not
-    _taking = True  # else it waits
+    lost: Exception | None = None  #: why this connection must be given up
+    taken = ""  #: the key of the last message fetched; empty if it was not stored
+    _taking = True  # False: it blocks until there is a job
     _in_a_row = 0
     _can_wait = True
     _resting = False
@@ -138,7 +137,7 @@ class Channel(_Channel):  # type: ignore[misc]
             return
         self._in_poll = connection = self.client.connection
         self._brpop_sent_at = time.monotonic()
-        if not self._taking:  # the last message is moved to where it is: nothing is in our hands
+        if not self._taking:  # moves the last message onto its own place: nothing is fetched
             connection.send_command(
                 "BLMOVE", names.queue(), names.queue(), "RIGHT", "RIGHT", WAIT_S
             )
@@ -166,7 +165,7 @@ class Channel(_Channel):  # type: ignore[misc]
             self._flush_brpop_reauth()
 
     def _answer(self) -> Any:
-        """Return queue and message that were taken; nothing where none was, or was to be."""
+        """Return the queue and the message fetched; None if there was none, or it only blocked."""
         taking, self._taking = self._taking, True
         try:
             found = self.client.parse_response(self.client.connection, "EVAL")
@@ -191,14 +190,14 @@ class Channel(_Channel):  # type: ignore[misc]
             if payload["headers"].get("task") != RECOVER:
                 self._quiet_since = time.monotonic()
             self.connection._deliver(payload, queue)  # noqa: SLF001  # as kombu does
-        elif consumer.set_aside(raw):  # or it comes back, till it can be
+        elif consumer.set_aside(raw):  # otherwise it is restored until that succeeds
             with self.conn_or_acquire() as client:
                 taken, taken_at = names.taken()
                 client.hdel(taken, self.taken)
                 client.zrem(taken_at, self.taken)
 
     def _read(self, raw: bytes) -> Any:
-        """Return the message as kombu takes it; None where it would end the worker."""
+        """Return the message as kombu expects it; None if malformed, which would end the worker."""
         try:
             payload = loads(bytes_to_str(raw))
             message = self.Message(payload, channel=self)
@@ -209,10 +208,10 @@ class Channel(_Channel):  # type: ignore[misc]
         return payload if whole else None
 
     def _rest(self) -> None:
-        """Let a while pass till the next look.
+        """Pause before the next poll.
 
-        Soon after the last message by the event loop's timer, for Redis itself is not exact: idle,
-        it ends such a wait up to 100 ms late.
+        Soon after a message this uses the event loop's timer, because Redis itself is not exact:
+        when idle, it ends a blocking command up to 100 ms late.
         """
         hub = get_event_loop()
         quiet = time.monotonic() - self._quiet_since
@@ -230,6 +229,6 @@ class Channel(_Channel):  # type: ignore[misc]
 
 
 def attach() -> None:
-    """Let this process, a worker, take its messages so."""
+    """Make this process, a worker, fetch its messages this way."""
     transport: Any = redis.Transport
     transport.Channel = Channel

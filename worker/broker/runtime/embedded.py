@@ -1,4 +1,4 @@
-"""A worker in a thread of this process: what makes ``memory://`` work without any server."""
+"""A worker in a thread of this process, so that ``memory://`` works without any server."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from tagsweep.worker.broker.app import app, embedded_worker
 from tagsweep.worker.broker.runtime import lifecycle
 from tagsweep.worker.errors import TagsweepError
 
-#: how long a worker may take to start, or to finish the chunk in hand
+#: seconds that a worker may take to start, or to finish its current chunk
 PATIENCE_S = 30
 
 
 class _Worker(WorkController):
-    """Celery's worker without its command line: no banner, no signal handlers."""
+    """Celery's worker without its command line: no banner and no signal handlers."""
 
     ready: threading.Event
     hostname: str  # as Celery completes it
@@ -35,12 +35,12 @@ class _Worker(WorkController):
 
 @contextmanager
 def worker() -> Iterator[None]:
-    """Run a worker beside the caller's block; at its end the step in hand is finished.
+    """Run a worker during the caller's block; at its end the current step is finished.
 
-    It works on whatever stands open in the store, also what other processes recorded.
+    It processes every open job in the store, including those that other processes recorded.
     """
     celery_app = app()
-    celery_app.set_default()  # or results would go to another app, and vanish
+    celery_app.set_default()  # or results would go to another app and be lost
     celery_app.finalize()
     celery_app.loader.import_default_modules()
     logging.getLogger("celery").setLevel(logging.ERROR)

@@ -1,7 +1,7 @@
-"""What a worker does beside its tasks: look at the store when it starts, and ask for recovery.
+"""A worker's start and stop: it checks the store, then asks for recovery until it ends.
 
-Every worker sends itself ``tags.recover`` every few seconds, from a thread that touches nothing
-but the broker: no extra process, and no timer of the broker's, decides whether jobs go on.
+Every worker sends ``tags.recover`` every few seconds, from a thread that uses only the broker: jobs
+continue without an extra scheduler process or a timer of the broker's.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ from tagsweep.worker.settings import REDIS, scheme
 
 log = logging.getLogger(__name__)
 
-#: how long a worker that is asked to stop goes on with what it has in hand
+#: seconds that a worker has to finish its current work when asked to stop
 PATIENCE_S = 5
 
 
 def attach() -> None:
-    """Let every worker that this process runs check its store and recover what stands open."""
+    """Make every worker in this process check its store and ask for the recovery of open jobs."""
     stops: list[threading.Event] = []
 
     def start(**_: Any) -> None:
@@ -48,7 +48,7 @@ def attach() -> None:
         for stop in stops:
             stop.set()
         if how == "Warm":
-            threading.Thread(target=_insist, name="tagsweep-end", daemon=True).start()
+            threading.Thread(target=_force_end, name="tagsweep-end", daemon=True).start()
 
     pool_process.attach()
     if scheme(settings.load().broker_url) in REDIS:
@@ -59,17 +59,17 @@ def attach() -> None:
     signals.worker_shutting_down.connect(end, weak=False)
 
 
-def _insist() -> None:
-    """End the worker where what it has in hand is not finished in time: that is rolled back."""
+def _force_end() -> None:
+    """End the worker if its current work is not finished in time; that work is rolled back."""
     time.sleep(PATIENCE_S)
-    log.warning("What is in hand takes too long: it is rolled back, and done by another worker.")
+    log.warning("The current work takes too long: it is rolled back and left to another worker.")
     os.kill(os.getpid(), signal.SIGQUIT)
 
 
 def begin() -> threading.Event:
     """Ask for recovery now and every few seconds, until the returned event is set."""
     stop = threading.Event()
-    beat = threading.Thread(target=_beat, args=[stop], name="tagsweep-heart", daemon=True)
+    beat = threading.Thread(target=_beat, args=[stop], name="tagsweep-recovery", daemon=True)
     beat.start()
     return stop
 
@@ -80,25 +80,25 @@ def _check_store(**_: Any) -> None:
     except TagsweepError as error:
         sys.exit(f"tagsweep: {error}")
     finally:
-        database.forget_engine()  # pool processes are forked from here: they open their own
+        database.forget_engine()  # pool processes are forked from here and open their own
 
 
 def _beat(stop: threading.Event) -> None:
     interval = settings.load().recovery_interval_s
-    happened: str | None = BEGAN
+    reason: str | None = BEGAN
     outage = Outage(log, "The broker takes messages again")
     while not stop.is_set():
         if process_died.is_set():
             process_died.clear()
-            happened = DIED
-        # one after the other would do the same again; only what has happened must be told
-        expires = None if happened else interval
+            reason = DIED
+        # requests that pile up would do the same again; only one with a reason must arrive
+        expires = None if reason else interval
         try:
-            sending.send(app(), "tags.recover", happened, queue=names.sweeps(), expires=expires)
-            happened = None
+            sending.send(app(), "tags.recover", reason, queue=names.sweeps(), expires=expires)
+            reason = None
             outage.over()
         except BrokerUnavailable as error:
-            outage.failed(f"Recovery cannot be asked for. {error}")
-        except Exception:  # the heart of a worker must not stop
-            log.exception("Recovery could not be asked for.")
+            outage.failed(f"Recovery cannot be requested. {error}")
+        except Exception:  # this thread must not end
+            log.exception("Recovery could not be requested.")
         stop.wait(interval)

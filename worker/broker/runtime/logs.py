@@ -1,6 +1,6 @@
-"""Keep out of Celery's log what says nothing of any job, and secrets.
+"""Filters for Celery's log: no routine messages, and no secrets.
 
-The relay logs each job's end.
+The relay logs the end of each job.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from celery import signals
 
 from tagsweep.worker import redaction
 
-#: how begins what Celery says of each try to come back to its broker: our own words say it once
+#: how Celery's messages on each attempt to reconnect begin: we log an outage once
 _RETRIES = ("consumer: Connection to broker lost.", "Skipping prefetch count reduction")
 
-#: each worker runs these many times a minute, and they say nothing of any job
+#: each worker runs these many times a minute
 UNREMARKABLE = frozenset({"tags.sweep", "tags.recover"})
 
 
 def quieten() -> None:
-    """Drop Celery's "received", "succeeded" and "discarding" of our housekeeping."""
+    """Drop Celery's "received", "succeeded" and "discarding" for our internal tasks."""
     for name in ("celery.worker.strategy", "celery.worker.request", "celery.app.trace"):
         logging.getLogger(name).addFilter(_remarkable)
     logging.getLogger("celery.worker.consumer.consumer").addFilter(_is_no_retry)
@@ -32,7 +32,7 @@ def _is_no_retry(record: logging.LogRecord) -> bool:
 
 
 def redact() -> None:
-    """Take the secrets out of what a worker of this process writes: banner, log, tracebacks."""
+    """Mask secrets in what a worker of this process writes: banner, log, tracebacks."""
     signals.celeryd_init.connect(_guard, weak=False)
     signals.after_setup_logger.connect(_redact, weak=False)
     signals.after_setup_task_logger.connect(_redact, weak=False)
@@ -50,10 +50,10 @@ def _redact(logger: logging.Logger, **_: Any) -> None:
 def _remarkable(record: logging.LogRecord) -> bool:
     fields = record.args
     if isinstance(fields, Mapping) and fields.get("description") == "rejected":
-        return not str(fields.get("name")).startswith("tags.")  # the task has said why, once
+        return not str(fields.get("name")).startswith("tags.")  # the task has logged why, once
     if record.levelno > logging.INFO:
         return True
-    if isinstance(fields, tuple):  # "Discarding revoked task": a look for recovery came too late
+    if isinstance(fields, tuple):  # "Discarding revoked task": a request for recovery expired
         return not fields or fields[0] not in UNREMARKABLE
     if not isinstance(fields, Mapping):
         return True

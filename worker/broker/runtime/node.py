@@ -1,8 +1,8 @@
-"""A worker as a node among all that share its broker: its name, and how it ended.
+"""A worker as a node among those that share its broker: its name and its exit status.
 
-Celery's own name, ``celery@host``, is the same for all workers of a host: behind RabbitMQ the
-second does not start, and on Redis both answer to one name. A process id is the same in many
-containers.
+Celery's default name, ``celery@host``, is the same for all workers of a host: on RabbitMQ the
+second does not start, and on Redis both answer to one name. A process id would not do: it is the
+same in many containers.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from celery.platforms import EX_FAILURE
 
 
 def name() -> None:
-    """Let ``celery worker`` without ``-n`` give this process a name of its own."""
+    """Make ``celery worker`` without ``-n`` use a unique name."""
     own = f"celery-{uuid4().hex[:8]}@{socket.gethostname()}"
     for option in command.params:
         if option.name == "hostname":
@@ -25,7 +25,7 @@ def name() -> None:
 
 
 def run(app: Celery, arguments: list[str]) -> int:
-    """Run ``celery`` with these arguments, ``worker`` the first; return its exit status."""
+    """Run ``celery`` with these arguments, the first being ``worker``; return its exit status."""
     started: list[Any] = []
 
     def note(instance: Any, **_: Any) -> None:

@@ -1,8 +1,8 @@
 """What a pool process does first and last.
 
-First it lets go of the connections that its parent has. While a child holds them, the broker does
-not notice that the parent was killed: Redis hands further messages to the dead, where they are
-lost, and RabbitMQ gives nobody else those it had.
+First it closes the connections inherited from its parent. While a child holds them, the broker does
+not notice that the parent was killed: Redis hands further messages to the dead worker, where they
+are lost, and RabbitMQ does not requeue those that it had.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ _INTERNET = (socket.AF_INET, socket.AF_INET6)
 in_pool = threading.Event()
 #: the process id of the worker whose pool processes are forked from here
 _workers: list[int] = []
-#: what a pool process does last
+#: called when a pool process ends
 at_end: list[Callable[[], object]] = []
 
 
 def attach() -> None:
-    """Let every pool process of this worker do it."""
+    """Make every pool process of this worker do so."""
     signals.worker_init.connect(_note_worker, weak=False)
     signals.worker_process_init.connect(_begin, weak=False)
     signals.worker_process_shutdown.connect(_end, weak=False)
@@ -42,10 +42,10 @@ def _note_worker(**_: Any) -> None:
 
 
 def _begin(**_: Any) -> None:
-    worker = _workers[-1] if _workers else os.getppid()  # not forked, it has no list
-    if worker != os.getpid():  # a worker without processes says this of itself
+    worker = _workers[-1] if _workers else os.getppid()  # if not forked, the list is empty
+    if worker != os.getpid():  # the solo pool runs in the worker itself
         parent_watch.begin(worker)
-    _let_go()
+    _close_inherited()
     in_pool.set()
 
 
@@ -54,26 +54,26 @@ def _end(**_: Any) -> None:
         last()
 
 
-def _let_go() -> None:
-    """Put nothing in the place of each connection to a server: its number stays taken.
+def _close_inherited() -> None:
+    """Replace each inherited connection to a server by /dev/null, so that its number stays taken.
 
-    Closed, it would be given to a connection of this process's own, which the parent's object
-    would close when it is collected here.
+    If the number were free, a new connection could get it, and the parent's object would close that
+    one when it is collected here.
     """
     nothing = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
     for entry in Path("/dev/fd").iterdir():
-        with suppress(OSError):  # the listing's own is closed by now
-            if _leads_to_a_server(int(entry.name)):
+        with suppress(OSError):  # the listing's own descriptor is closed by now
+            if _is_connection(int(entry.name)):
                 os.dup2(nothing, int(entry.name), inheritable=False)
     os.close(nothing)
 
 
-def _leads_to_a_server(number: int) -> bool:
+def _is_connection(number: int) -> bool:
     if not stat.S_ISSOCK(os.fstat(number).st_mode):
         return False
     with socket.socket(fileno=os.dup(number)) as found:
         if found.type != socket.SOCK_STREAM:
             return False
-        # a server's own socket has a name, those between parent and child have none
+        # a socket to a server has a peer name, a pair between parent and child has none
         is_named = found.family == socket.AF_UNIX and bool(found.getpeername())
         return is_named or found.family in _INTERNET

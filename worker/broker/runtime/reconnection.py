@@ -1,8 +1,8 @@
-"""A worker's connection to its broker: lost, or refused, it is tried again, later and later.
+"""A worker's connection to its broker: if lost or refused, it is retried with growing pauses.
 
-What a broker answers that is no success (a Redis that became a replica or is full, a queue that is
-not there, a missing right) is for the worker a lost connection: it drops it, waits, and begins
-anew. It ends for none of that.
+Any error reply of a broker (a Redis that became a replica or is full, a missing queue or right) is
+treated as a lost connection: the worker drops it, waits and reconnects. It never ends because of
+one.
 """
 
 from __future__ import annotations
@@ -26,28 +26,28 @@ from tagsweep.worker.outages import Outage
 
 log = logging.getLogger(__name__)
 
-#: seconds before a broker that refused is tried again: at first, at most; doubled, with jitter
+#: seconds before the next attempt: initially, at most; doubled each time, with jitter
 PAUSE_S, MOST_PAUSE_S = 0.2, 5.0
-#: after so long without another failure it serves: the next one is tried again soon
+#: seconds without a failure after which the pause starts small again
 SERVED_S = 5.0
-#: seconds between the tries to reach a broker that went away: from, growing by, at most
+#: seconds between attempts to reach a broker that went away: first, growing by, at most
 _RECONNECT = {"interval_start": 0.2, "interval_step": 0.4, "interval_max": 2}
-#: how often a worker that waits looks whether it is asked to stop
+#: how often a waiting worker checks whether it is asked to stop
 LOOK_S = 0.1
 
 
 def _of_redis(driver: str) -> tuple[type[Exception], ...]:
-    """Return what a client of Redis raises beside what kombu expects of it."""
+    """Return the errors of the Redis client that kombu does not expect."""
     if driver != "redis":
         return ()
-    from kombu.transport import redis  # the transport is that already
+    from kombu.transport import redis  # already loaded by the transport
 
     client: Any = redis
     return (client.exceptions.RedisError,)
 
 
 class Consumer(CeleryConsumer):
-    """Celery's consumer, which outlives whatever its broker answers."""
+    """Celery's consumer, except that no reply of its broker ends it."""
 
     connection: Any  # the stubs lack these
     controller: Any
@@ -56,8 +56,8 @@ class Consumer(CeleryConsumer):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        # Celery ends its worker for what is in neither of the first two, and on most transports
-        # for what is not in the first
+        # Celery ends its worker on errors in neither of the first two, and on most transports on
+        # any that is not in the first
         errors: Any = self.connection_errors  # type: ignore[has-type]  # the stubs lack it
         self.connection_errors = (
             *errors,
@@ -69,10 +69,10 @@ class Consumer(CeleryConsumer):
         )
         self._outage = Outage(log, "The broker serves this worker again")
         self._failures = 0
-        self._serves: Any = None  #: the timer's entry after which it does
+        self._serves: Any = None  #: the timer's entry that resets the pause
 
     def start(self) -> None:
-        """Consume until the worker ends; where it ends itself, not asked to, its status says so."""
+        """Consume until the worker ends; set a failure status if it was not asked to end."""
         try:
             super().start()
         except WorkerTerminate:
@@ -81,30 +81,30 @@ class Consumer(CeleryConsumer):
             raise
 
     def connection_for_write(self, url: Any = None, heartbeat: Any = None) -> Any:
-        """Connect for Celery's events, which nobody waits for: none is confirmed."""
+        """Connect for Celery's events, which are not confirmed because nobody waits for them."""
         unconfirmed = {"confirm_publish": False}
         return self.ensure_connected(
             self.app.connection_for_write(url, heartbeat=heartbeat, transport_options=unconfirmed)
         )
 
     def ensure_connected(self, conn: Any) -> Any:
-        """Connect, however long that takes; Celery would ask only every 30 s after a while."""
+        """Connect, however long that takes; Celery's own pauses would grow to 30 s."""
         conn = conn.ensure_connection(self._unreachable, callback=maybe_shutdown, **_RECONNECT)
         self.first_connection_attempt = False
         return conn
 
     def on_ready(self) -> None:
-        """Note that messages come; that they keep coming shows only after a while."""
+        """Reset the pause once the connection has lasted SERVED_S seconds."""
         super().on_ready()
         self._serves = self.timer.call_after(SERVED_S, self._note_service)
 
     def on_connection_error_before_connected(self, exc: Exception) -> None:
-        """Wait a while before the next try."""
+        """Pause before the next attempt."""
         self._wait(exc)
 
     def on_connection_error_after_connected(self, exc: Exception) -> None:
-        """Let go of the connection, and wait a while before the next try."""
-        with warnings.catch_warnings():  # each time, of a default that another version will change
+        """Drop the connection and pause before the next attempt."""
+        with warnings.catch_warnings():  # warns each time of a default that a later version changes
             warnings.simplefilter("ignore")
             super().on_connection_error_after_connected(exc)
         self._wait(exc)
@@ -117,13 +117,13 @@ class Consumer(CeleryConsumer):
         self._outage.over()
 
     def _wait(self, exc: Exception) -> None:
-        """Wait before the next try; raises what ends a worker that is asked to stop."""
+        """Pause before the next attempt; raises what ends a worker that is asked to stop."""
         self._unreachable(exc, 0)
         if self._serves is not None:
             self._serves.cancel()
         pause = min(MOST_PAUSE_S, PAUSE_S * 2 ** min(self._failures, 10))
         self._failures += 1
-        pause *= random.uniform(0.5, 1)  # noqa: S311  # so that not all workers come at once
+        pause *= random.uniform(0.5, 1)  # noqa: S311  # so that not all workers reconnect at once
         until = time.monotonic() + pause
         while time.monotonic() < until:
             maybe_shutdown()
