@@ -152,7 +152,7 @@ def test_the_doctor_says_which_pooler_it_sees(
 ) -> None:
     words = {
         None: checks.POOLED,
-        "transaction": checks.TOLD,
+        "transaction": checks.SET,
         "none": checks.UNUSED,
     }
     setting: dict[str, Any] = {"pooler": told} if told else {}
