@@ -25,10 +25,8 @@ from celery.app.trace import trace_task
 from sqlalchemy import text
 
 from tagsweep.worker import database, errors
-from tagsweep.worker.broker import app as messaging
-from tagsweep.worker.broker import delivery as tasks
-from tagsweep.worker.broker import sending
-from tagsweep.worker.broker.delivery import Delivery
+from tagsweep.worker.broker import app, sending
+from tagsweep.worker.broker.delivery import Delivery, give_up_with, task
 from tagsweep.worker.broker.runtime import consumer
 from tagsweep.worker.database import errors as database_errors
 from tagsweep.worker.errors import (
@@ -104,7 +102,7 @@ class Worker:
         self.raised: Callable[[], None] = lambda: None
         monkeypatch.setattr(time, "sleep", lambda _: None)
         monkeypatch.setattr(sending, "send_anew", self._send_anew)
-        self.task = tasks.task("tags.tried")(lambda _: self.raised())
+        self.task = task("tags.tried")(lambda _: self.raised())
 
     def _send_anew(self, _: Any) -> None:
         if not self.copies_taken():
@@ -122,7 +120,7 @@ class Worker:
         message = Message()
         request = consumer.Request(
             message,
-            app=messaging.app(),
+            app=app.app(),
             task=self.task,
             on_ack=lambda *_: self.fate.append("acknowledged"),
             on_reject=lambda _, __, requeue: self.fate.append(f"requeue={requeue}"),
@@ -137,7 +135,7 @@ class Worker:
 
     def _traced(self, request: Any) -> None:
         found, info, runtime, said = trace_task(
-            self.task, request.id, (1,), {}, request.request_dict, app=messaging.app()
+            self.task, request.id, (1,), {}, request.request_dict, app=app.app()
         )
         result = (1, found, runtime) if info else (0, said, runtime)
         request.on_success(pickle.loads(pickle.dumps(result)))  # noqa: S301  # as billiard does
@@ -184,7 +182,7 @@ def test_whatever_is_raised_a_copy_is_confirmed_before_the_message_is_acknowledg
 def test_where_the_broker_takes_no_copy_the_message_is_given_back_or_waits_in_hand(
     worker: Worker,
 ) -> None:
-    limited = messaging.app().conf.broker_url.startswith("amqp")
+    limited = app.app().conf.broker_url.startswith("amqp")
     for error in _errors():
         if not isinstance(error, Exception):
             continue
@@ -211,7 +209,7 @@ def test_an_unexpected_error_is_acknowledged_once_it_is_given_up(worker: Worker)
         told.append(error)
         return len(told) == 3
 
-    tasks.give_up_with(give_up)
+    give_up_with(give_up)
     for fate in (["copied", "acknowledged"], ["copied", "acknowledged"], ["acknowledged"]):
         assert worker.take(KeyError("a bug")) == fate
     assert worker.take(Retryable("later")) == ["copied", "acknowledged"]
@@ -222,14 +220,14 @@ def test_where_it_cannot_be_given_up_the_message_is_sent_anew(worker: Worker) ->
     def refused(_: Delivery, __: Exception) -> bool:
         raise StoreRefused("read-only")
 
-    tasks.give_up_with(refused)
+    give_up_with(refused)
     assert worker.take(KeyError("a bug")) == ["copied", "acknowledged"]
 
 
 def test_a_caller_does_not_decide_how_long_a_step_may_take(worker: Worker) -> None:
     message = Message()
     message.headers["timelimit"] = [0.1, 0.1]
-    request = consumer.Request(message, app=messaging.app(), task=worker.task)
+    request = consumer.Request(message, app=app.app(), task=worker.task)
     assert request.time_limits == (None, None)
 
 
@@ -240,7 +238,7 @@ def test_a_call_whose_arguments_are_no_arguments_reaches_no_task(
     message = Message()
     message.payload = payload
     with pytest.raises(celery.exceptions.InvalidTaskError):
-        consumer.Request(message, app=messaging.app(), task=worker.task)
+        consumer.Request(message, app=app.app(), task=worker.task)
 
 
 def _translated(original: Exception, base: type[Exception]) -> Exception:

@@ -14,8 +14,7 @@ import pytest
 import redis
 
 from tagsweep.worker import settings
-from tagsweep.worker.broker import app as messaging
-from tagsweep.worker.broker import names
+from tagsweep.worker.broker import app, names
 from tagsweep.worker.errors import SettingsError
 from tests.servers import Postgres
 from tests.support.fixtures import configured
@@ -102,7 +101,7 @@ def test_the_default_names_are_as_ever() -> None:
             "tagsweep.events",
         ]
         assert names.taken() == ("tagsweep.taken", "tagsweep.taken_at")
-        conf = messaging.app().conf
+        conf = app.app().conf
         assert (conf.control_exchange, conf.event_exchange) == ("celery", "celeryev")
 
 

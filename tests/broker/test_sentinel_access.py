@@ -13,7 +13,7 @@ import pytest
 
 from tagsweep import TagSweep
 from tagsweep.worker import settings
-from tagsweep.worker.broker import app as messaging
+from tagsweep.worker.broker import app
 from tagsweep.worker.doctor import checks
 from tagsweep.worker.errors import BrokerUnavailable
 from tagsweep.worker.events import redis_stream
@@ -149,7 +149,7 @@ def test_tls_is_verified_unless_the_url_says_otherwise() -> None:
 def test_results_alone_may_be_behind_sentinels_with_tls() -> None:
     url = "sentinel://h:1/0?ssl_ca_certs=/ca.pem"
     with configured(broker_url="redis://h/0", results_url=url, sentinel_master="m"):
-        conf = messaging.create(settings.load()).conf
+        conf = app.create(settings.load()).conf
     assert conf.redis_backend_use_ssl["ssl_ca_certs"] == "/ca.pem"
     assert conf.result_backend_transport_options["sentinel_kwargs"]["ssl"] is True
     assert not conf.broker_use_ssl

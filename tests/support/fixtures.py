@@ -13,8 +13,7 @@ import pytest
 
 from tagsweep import TagSweep
 from tagsweep.worker import database, settings
-from tagsweep.worker.broker import app as messaging
-from tagsweep.worker.broker import canvas
+from tagsweep.worker.broker import app, canvas
 from tagsweep.worker.database import schema
 from tagsweep.worker.events import amqp_exchange, redis_stream
 from tests.servers import NamedRabbitMQ, Postgres, RabbitMQ, Redis
@@ -29,10 +28,10 @@ def forget() -> None:
     if database.engine.cache_info().currsize:
         database.engine().dispose()
     database.engine.cache_clear()
-    if messaging.app.cache_info().currsize:
-        messaging.app().close()
+    if app.app.cache_info().currsize:
+        app.app().close()
         canvas._sender.cache_clear()
-    messaging.app.cache_clear()
+    app.app.cache_clear()
     redis_stream._client.cache_clear()
     for url in list(amqp_exchange._producers):
         amqp_exchange._drop(url)

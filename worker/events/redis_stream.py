@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tagsweep.worker import settings
 from tagsweep.worker.broker import error_replies, names
 from tagsweep.worker.broker.error_replies import Server
-from tagsweep.worker.broker.redis import client as redis_client
+from tagsweep.worker.broker.redis.client import connect
 
 if TYPE_CHECKING:
     import redis
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @cache
 def _client(url: str) -> redis.Redis:
     wait = settings.load().connect_timeout_s
-    return redis_client.connect(url, socket_connect_timeout=wait, socket_timeout=wait)
+    return connect(url, socket_connect_timeout=wait, socket_timeout=wait)
 
 
 os.register_at_fork(after_in_child=_client.cache_clear)
@@ -58,7 +58,7 @@ def follow(url: str) -> Iterator[str | None]:
 
     options = {"socket_connect_timeout": settings.load().connect_timeout_s, "socket_timeout": 5}
     try:
-        with redis_client.connect(url, **options) as client:
+        with connect(url, **options) as client:
             newest: Any = client.xrevrange(names.stream(), count=1)
             last = newest[0][0] if newest else b"0"
             yield None  # from here on no event is missed
