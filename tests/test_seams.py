@@ -1,4 +1,4 @@
-"""What CONTRIBUTING says a new kind, event sink or route costs: each is added in a copy of the tree."""
+"""What CONTRIBUTING says that additions cost: each is made in a copy of the tree."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ from celery.app.trace import trace_task
 from sqlalchemy import text
 
 from tagsweep.worker import database, errors
-from tagsweep.worker.broker import app, sending
+from tagsweep.worker.broker import app, delivery, sending
 from tagsweep.worker.broker.delivery import Delivery, give_up_with, task
 from tagsweep.worker.broker.runtime import consumer
 from tagsweep.worker.database import errors as database_errors
@@ -152,7 +152,7 @@ def _info(error: BaseException) -> Any:
 def worker(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Worker]:
     """A worker on either kind of broker, which nobody connects to."""
     with configured(broker_url=request.param, database_url="sqlite:///nowhere.db"):
-        monkeypatch.setattr(tasks, "_givers_up", [])
+        monkeypatch.setattr(delivery, "_givers_up", [])
         yield Worker(monkeypatch)
 
 
@@ -197,7 +197,7 @@ def test_what_celery_itself_raises_around_a_step_gives_the_message_back(
     def broken(*_: Any, **__: Any) -> None:
         raise RuntimeError("in Celery")
 
-    monkeypatch.setattr(tasks, "_done", broken)
+    monkeypatch.setattr(delivery, "_done", broken)
     assert worker.take(None) == ["requeue=True"]
 
 
