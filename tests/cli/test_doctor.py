@@ -168,7 +168,7 @@ def test_an_event_that_waits_for_long_is_wrong(
         with postgres_store.transaction() as connection:
             connection.execute(update(outbox).values(created_at=_in(minutes=-5)))
         (finding,) = _wrong("events")
-    assert "waits for 30" in finding.what
+    assert "been waiting for 30" in finding.what
 
 
 def test_messages_set_aside_today_are_wrong(store: Store) -> None:
