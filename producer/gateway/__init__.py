@@ -1,8 +1,8 @@
-"""The HTTP gateway: two public contracts, jobs, lists and the event feed. One module per contract.
+"""The HTTP gateway: two public contracts, jobs, lists and the event feed.
 
-A request walks through these modules in this order:
+A request enters a route, which calls the others in this order (``access_log`` is around it all):
 
-    access ─▶ callers ─▶ bodies ─▶ a contract ─▶ submission ─▶ waiting
-    log       who        to a      what it       record,       one subscription
-              calls      bound     asks for      nudge         for all
+    routes ─▶ auth ─────▶ requests ─▶ submission
+    one per   who calls   the body,   job_request ─▶ transactions ─▶ notifier
+    contract              to a job    its id         record, view    wake who waits
 """

@@ -1,4 +1,4 @@
-"""Around every request: its id, its one line in the log, its metrics, and no traceback outside."""
+"""Around every request: its id, its line in the log, its metrics; no traceback gets out."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from tagsweep.producer.gateway.metrics import Metrics
 from tagsweep.producer.gateway.requests.bodies import Gone
 
-#: the status logged of a request whose client had gone
+#: the status that is logged if the client left before the answer
 CLIENT_GONE = 499
 
 
 @dataclass(slots=True)
 class Account:
-    """What is told of one request."""
+    """What is logged of a request."""
 
     request_id: str = field(default_factory=lambda: uuid4().hex)
     tenant: str | None = None
@@ -58,12 +58,12 @@ class Access:
             await self._app(scope, receive, noting)
         except Gone:
             pass
-        except Exception as error:  # noqa: BLE001  # the answer is sent already: by the handler of refusals
+        except Exception as error:  # noqa: BLE001  # the error handler has sent the answer already
             self._log.exception("fault", request_id=account.request_id, error=type(error).__name__)
         finally:
-            self._tell(scope, account, time.monotonic() - start)
+            self._log_request(scope, account, time.monotonic() - start)
 
-    def _tell(self, scope: Scope, account: Account, seconds: float) -> None:
+    def _log_request(self, scope: Scope, account: Account, seconds: float) -> None:
         route = getattr(scope.get("route"), "path", "none")
         status = str(account.status)
         self._metrics.requests.labels(route, _method(scope), status).inc()
@@ -81,6 +81,6 @@ class Access:
 
 
 def _method(scope: Scope) -> str:
-    """Return the method; one that nobody has heard of is not kept: there is no end of them."""
+    """Return the method, or OTHER if unknown: metrics need a bounded set of labels."""
     known = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
     return scope["method"] if scope["method"] in known else "OTHER"

@@ -1,4 +1,4 @@
-"""Metrics for Prometheus: of this process's requests, and of the jobs in the store."""
+"""Metrics for Prometheus: of the requests of this process, and of the jobs in the store."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from tagsweep.worker.events import outbox
 from tagsweep.worker.jobs import queries
 from tagsweep.worker.models.views import words
 
-#: how old the numbers of the store may be: to count jobs reads them all
+#: how old the numbers of the store may be: counting jobs reads all of them
 FRESH_S = 5.0
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
 
 @dataclass(frozen=True, slots=True)
 class Stock:
-    """What the store knows."""
+    """The numbers of the store."""
 
     totals: list[Any]
     open_chunks: int
@@ -37,7 +37,7 @@ class Stock:
 
 
 class Metrics:
-    """Counts requests, and shows all there is to show."""
+    """Counts requests, and renders all metrics."""
 
     def __init__(self, store: Threads, waiting: Places, feeds: Places) -> None:
         self._store = store
@@ -66,7 +66,7 @@ class Metrics:
         self._up = Gauge("tagsweep_store_up", "Whether the store answers.", registry=own)
 
     async def shown(self) -> bytes:
-        """Return all metrics in Prometheus' text format; without the store, what is known here."""
+        """Return all metrics in Prometheus' format; without the store, those of this process."""
         read_at, stock = self._stock
         if time.monotonic() - read_at > FRESH_S:
             try:
@@ -88,7 +88,7 @@ class _StockCollector(Collector):
         self._stock = stock
 
     def collect(self) -> Iterable[Any]:
-        """Yield what the store knows."""
+        """Yield the numbers of the store."""
         stock = self._stock
         jobs = GaugeMetricFamily("tagsweep_jobs", "Jobs kept.", labels=["kind", "status"])
         ended: dict[tuple[str, str], int] = {}
@@ -113,12 +113,12 @@ class _StockCollector(Collector):
 
 
 def _changed(numbers: dict[tuple[str, bool], int]) -> Iterator[GaugeMetricFamily]:
-    """Yield what jobs of each kind have changed, under what their kind calls that."""
+    """Yield how many items jobs of each kind have changed, in the word of that kind."""
     families: dict[str, GaugeMetricFamily] = {}
     for (kind, adds), number in numbers.items():
         word = words(kind, adds=adds)[0]
-        told = f"tagsweep_items_{word}", f"Items {word} by the jobs kept."
-        family = families.setdefault(word, GaugeMetricFamily(*told, labels=["kind"]))
+        named = f"tagsweep_items_{word}", f"Items {word} by the jobs kept."
+        family = families.setdefault(word, GaugeMetricFamily(*named, labels=["kind"]))
         family.add_metric([kind], number)
     yield from families.values()
 

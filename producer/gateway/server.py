@@ -1,4 +1,4 @@
-"""The HTTP server: uvicorn, told how long to go on, and what to say of what is no HTTP."""
+"""The HTTP server: uvicorn, with a drain time and our own answer to what is not HTTP."""
 
 from __future__ import annotations
 
@@ -23,31 +23,31 @@ from tagsweep.producer.gateway.state import Gateway
 from tagsweep.worker import settings
 from tagsweep.worker.errors import TagsweepError
 
-#: longest head of a request: a token may have 65,534 characters
-MOST_HEAD = 128 << 10
-#: bytes of a refused body that are read and thrown away, so that its sender can read the answer
-MOST_IGNORED = 256 << 20
+#: bytes in the head of a request: a token may have 65,534 characters
+MAX_HEAD = 128 << 10
+#: bytes of a refused body that are read and discarded, so that its sender can read the answer
+MAX_IGNORED = 256 << 20
 
 
 class Protocol(H11Protocol):
-    """HTTP/1.1 as uvicorn speaks it, with our words for what cannot be read."""
+    """HTTP/1.1 as uvicorn speaks it, with our own answer to what cannot be parsed."""
 
     _ignored = 0
 
     def data_received(self, data: bytes) -> None:
-        """Take bytes; of a body that was refused only so many, then the connection ends."""
+        """Take bytes; after too many of a refused body, close the connection."""
         cycle: RequestResponseCycle | None = self.cycle  # none before the first request
         if cycle is not None and self.conn.their_state is h11.SEND_BODY:
             self._ignored = self._ignored + len(data) if cycle.response_complete else 0
-            if self._ignored > MOST_IGNORED:
+            if self._ignored > MAX_IGNORED:
                 self.transport.close()
                 return
         super().data_received(data)
 
     def send_400_response(self, msg: str) -> None:
-        """Answer what is no HTTP."""
+        """Answer what is not HTTP."""
         if self.conn.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
-            self.transport.close()  # in the middle of an answer there is nothing left to say
+            self.transport.close()  # in the middle of an answer nothing can be said any more
             return
         response = errors.problem(Refusal(400, msg))
         headers = [*response.raw_headers, (b"connection", b"close")]
@@ -61,10 +61,10 @@ class Protocol(H11Protocol):
 
 
 class Server(uvicorn.Server):
-    """uvicorn, whose gateway learns first that it is told to stop.
+    """uvicorn, which tells the gateway first that it has to stop.
 
-    At SIGTERM it goes on for ``drain_s`` seconds, and says that it is not ready, so that nobody is
-    sent to it any more when it closes its socket. A second signal ends it at once.
+    After SIGTERM it serves for another ``drain_s`` seconds and reports that it is not ready, so
+    that no request is routed to it when it closes its socket. A second signal ends it at once.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class Server(uvicorn.Server):
         self._closes_at: float | None = None
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Take a signal to stop."""
+        """Handle a signal to stop."""
         if self.should_exit:
             signal.signal(sig, signal.SIG_DFL)
             signal.raise_signal(sig)
@@ -91,24 +91,24 @@ class Server(uvicorn.Server):
         super().handle_exit(sig, frame)
 
     async def on_tick(self, counter: int) -> bool:
-        """Tell whether it is time to close; until then requests are served."""
+        """Return whether it is time to close; until then requests are served."""
         ends = await super().on_tick(counter)
         return ends and (self._closes_at is None or time.monotonic() >= self._closes_at)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Begin to serve, then say so."""
+        """Start to serve, then report it."""
         await super().startup(sockets)
         if self.started:
             self._ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Finish what was begun."""
+        """Finish the requests that have begun."""
         self._gateway.stop()
         await super().shutdown(sockets)
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Return a socket that is bound; raises TagsweepError where that cannot be."""
+    """Return a bound socket; raises TagsweepError if the address cannot be bound."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     bound = socket.socket(family, socket.SOCK_STREAM)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -121,9 +121,9 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def run(bound: socket.socket, ready: Callable[[], None], *, drain_s: float = 0) -> None:
-    """Serve until SIGINT or SIGTERM; return when what was begun is finished.
+    """Serve until SIGINT or SIGTERM; return when the requests that have begun are finished.
 
-    ``drain_s``: how long it serves on after SIGTERM, while it says that it is not ready.
+    ``drain_s``: how long it still serves after SIGTERM, reporting that it is not ready.
     """
     _write_logs()
     gateway = Gateway(settings.load())
@@ -138,15 +138,15 @@ def run(bound: socket.socket, ready: Callable[[], None], *, drain_s: float = 0) 
         backlog=2048,
         timeout_keep_alive=15,
         timeout_graceful_shutdown=settings.load().shutdown_s,
-        h11_max_incomplete_event_size=MOST_HEAD,
+        h11_max_incomplete_event_size=MAX_HEAD,
     )
-    # uvicorn raises the signal anew once it has ended in good order
+    # uvicorn raises the signal again once it has shut down
     with contextlib.suppress(KeyboardInterrupt):
         Server(config, gateway, ready, drain_s).run(sockets=[bound])
 
 
 def _write_logs() -> None:
-    """Write one JSON a line to stderr, our own lines and those of the libraries."""
+    """Log one JSON object a line to stderr, for our own messages and those of libraries."""
     steps: list[Any] = [
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -164,5 +164,5 @@ def _write_logs() -> None:
             processor=structlog.processors.JSONRenderer(),
         )
     )
-    logging.getLogger("kombu").setLevel(logging.ERROR)  # memory:// has no host: it warns of that
+    logging.getLogger("kombu").setLevel(logging.ERROR)  # it warns that memory:// has no host
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)

@@ -1,4 +1,4 @@
-"""The gateway as a whole: what all requests share, from its start to its end."""
+"""The state of the gateway: what all requests share, from start to shutdown."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ from tagsweep.worker.settings import Settings, scheme
 #: no more than the engine has connections
 STORE_THREADS = 10
 BROKER_THREADS = 4
-#: for receipts alone, which may be long: the rest of the store's threads never wait for them
+#: for receipts alone, which may be long: no other request waits for them
 READER_THREADS = 2
 MOST_RECEIPTS = 20
 
 NO_KEY = "Authentication credentials were not provided."
 WRONG_KEY = "Invalid API key."
-BUSY = "Too many requests wait at once."
+BUSY = "Too many requests are waiting."
 
 
 class Gateway:
@@ -55,22 +55,22 @@ class Gateway:
         self.places = Places(settings.waiting_requests, BUSY)
         self.feeds = Places(settings.waiting_requests, "Too many feeds are open at once.")
         self.metrics = Metrics(self.store, self.places, self.feeds)
-        self.readiness = (float("-inf"), "")  #: when it was asked for, and what was wrong then
-        self.draining = False  #: whether it is told to stop, and serves on for a while
+        self.readiness = (float("-inf"), "")  #: when it was checked, and what was wrong then
+        self.draining = False  #: whether it is stopping, but still serves
         self._later: set[asyncio.Task[None]] = set()
 
     @cached_property
     def submission(self) -> Submission:
-        """The way of a request's job."""
+        """Takes the jobs of requests."""
         return Submission(self.store, self.broker, self.notifier, self.places)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Follow what happens to jobs, and write down who called, during the block."""
+        """Follow what happens to jobs, and record the use of credentials, during the block."""
         tasks = [
-            asyncio.create_task(self._meet_the_broker()),
+            asyncio.create_task(self._connect_to_broker()),
             asyncio.create_task(self.notifier.run()),
-            asyncio.create_task(self._note_use_now_and_then()),
+            asyncio.create_task(self._note_use_regularly()),
         ]
         try:
             yield
@@ -81,13 +81,13 @@ class Gateway:
             await self._note_use()
             self.close()
 
-    async def _meet_the_broker(self) -> None:
-        """Connect before anybody waits: what cannot be told to a worker at once is refused."""
-        with suppress(TagsweepError):  # then the first request tries
+    async def _connect_to_broker(self) -> None:
+        """Connect before the first request: one whose job no worker can be told of is refused."""
+        with suppress(TagsweepError):  # the first request tries again
             await self.broker.run(sending.connect, app())
 
     def later(self, step: Coroutine[Any, Any, None]) -> None:
-        """Do ``step`` beside the answer; recovery does what it leaves undone."""
+        """Run ``step`` in the background; recovery does what it leaves undone."""
         task = asyncio.create_task(self._quietly(step))
         self._later.add(task)
         task.add_done_callback(self._later.discard)
@@ -99,18 +99,18 @@ class Gateway:
             self.log.warning("left_to_recovery", reason=str(error))
 
     def stop(self) -> None:
-        """Let those who wait be answered soon, and feeds end now: the gateway is told to stop."""
+        """Answer waiting requests soon and end feeds now: the gateway is stopping."""
         self.notifier.close(self.settings.shutdown_s / 2)
 
     def close(self) -> None:
-        """Let go of threads and processes."""
+        """Release threads and processes."""
         self.bodies.close()
         self.store.close()
         self.readers.close()
         self.broker.close()
 
     async def caller_by_key(self, request: Request) -> Caller:
-        """Return who calls with an x-api-key; raises Refusal (401, 429)."""
+        """Return the caller with this x-api-key; raises Refusal (401, 429)."""
         key = one_key(request.headers, "x-api-key")
         if not key:
             raise Refusal(401, NO_KEY)
@@ -121,11 +121,11 @@ class Gateway:
         return caller
 
     def admit(self, request: Request, caller: Caller) -> None:
-        """Note whose request this is; raises Refusal (429) where its tenant sends too many."""
+        """Note whose request this is; raises Refusal (429) if the tenant sends too many."""
         request.state.account.tenant = caller.tenant
         self.rates.take(caller.tenant)
 
-    async def _note_use_now_and_then(self) -> None:
+    async def _note_use_regularly(self) -> None:
         while True:
             await asyncio.sleep(callers.NOTED_EVERY_S)
             await self._note_use()

@@ -1,4 +1,4 @@
-"""Blocking steps in threads, with a time after which nobody waits for them any more."""
+"""Blocking steps in threads, with a timeout after which nobody waits for them."""
 
 from __future__ import annotations
 
@@ -14,34 +14,35 @@ from tagsweep.worker.errors import Retryable, StoreUnavailable
 P = ParamSpec("P")
 T = TypeVar("T")
 
-#: how long a step may take that reads or writes little; "down" is to be told within two seconds
+#: how long a step may take that reads or writes little: that a server is down must be known within
+#: two seconds
 PATIENCE_S = 1.5
-#: the same for a store that is a file: it is never down, but a big job's step may hold it for long
+#: the same for a store that is a file: it is never down, but a big job may lock it for long
 PATIENCE_WITH_FILE_S = 20.0
 SLOW = "The store has not answered in time."
 
 
 class Abandoned(Exception):
-    """Nobody waits for this step any more: it is not to be committed."""
+    """Nobody waits for this step any more: it must not be committed."""
 
 
 class Gate:
-    """Decides once whether a step commits, or whoever waits for it has given it up."""
+    """Decides once whether a step commits, or is abandoned by whoever waited for it."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._closed = False
-        self.passed = False  #: the commit has begun: what becomes of it is seen only afterwards
+        self.passed = False  #: the commit has begun: its outcome is known only afterwards
 
     def commit(self) -> None:
-        """Go on to the commit; raises Abandoned where nobody waits for it."""
+        """Allow the commit; raises Abandoned if nobody waits for it any more."""
         with self._lock:
             if self._closed:
                 raise Abandoned
             self.passed = True
 
     def close(self) -> bool:
-        """Give the step up; False where it is being committed already."""
+        """Abandon the step; False if it is already being committed."""
         with self._lock:
             self._closed = not self.passed
             return self._closed
@@ -50,8 +51,8 @@ class Gate:
 class Threads:
     """A bounded pool of threads.
 
-    A step's time counts from when a thread takes it: many at once make a queue, not a failure.
-    Where all threads hang nobody queues any more: so a server looks that is down.
+    A step's timeout starts when a thread takes it: many at once make a queue, not a failure. If all
+    threads hang, no step queues any more: that is how a server that is down looks.
     """
 
     def __init__(
@@ -61,7 +62,7 @@ class Threads:
         patience_s: float = PATIENCE_S,
         slow: type[Retryable] = StoreUnavailable,
     ) -> None:
-        self._slow = slow  #: what is raised of a server that is too slow
+        self._slow = slow  #: what is raised if the server is too slow
         self.patience_s = patience_s
         self._pool = ThreadPoolExecutor(size, thread_name_prefix=name)
         self._free = asyncio.Semaphore(size)
@@ -72,7 +73,7 @@ class Threads:
     async def run(self, step: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Return what ``step`` returns; raises StoreUnavailable after ``patience_s``.
 
-        A step that finds a connection dead is done again, once: it read, or did nothing yet.
+        A step that finds its connection dead is repeated once: it only read, or did nothing yet.
         """
         start = time.monotonic()
         try:
@@ -86,7 +87,7 @@ class Threads:
     async def patiently(
         self, seconds: float, step: Callable[P, T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        """Return what ``step`` returns; raises that its server is slow ``seconds`` after."""
+        """Return what ``step`` returns; after ``seconds``, raises that its server is too slow."""
         await self._take_turn()
         future = asyncio.wrap_future(self._pool.submit(step, *args, **kwargs))
         try:
@@ -104,7 +105,7 @@ class Threads:
         raise self._too_slow()
 
     def close(self) -> None:
-        """Let no further step begin; those that hang are not waited for."""
+        """Start no further step; those that hang are not waited for."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     async def _take_turn(self) -> None:

@@ -48,7 +48,7 @@ def test_it_serves_on_for_a_while_and_says_that_it_is_not_ready(gateway: Gateway
         told_at = time.monotonic()
         gateway.process.terminate()
         eventually(lambda: _ready(gateway) == 503, seconds=DRAIN_S)
-        assert "told to stop" in client.get("/readyz").json()["detail"]
+        assert "is stopping" in client.get("/readyz").json()["detail"]
         answer = client.post("/api/v1/tags/detach/", json={"names": ["n"], "tables": new_ids(1)})
         assert answer.status_code == 200
     assert gateway.process.wait(DRAIN_S + 10) == -signal.SIGTERM

@@ -46,7 +46,7 @@ def test_a_near_miss_is_named(redis_gateway: Gateway, tenant: str) -> None:
         detail = 'Unknown query parameter "staus". Did you mean "status"?'
         assert answer.json()["detail"] == detail
         detach = client.post("/api/v1/tags/detach/?wait=1", json={"names": []})
-        assert detach.json() == {"detail": 'Unknown query parameter "wait". There is none here.'}
+        assert detach.json() == {"detail": 'Unknown query parameter "wait". There are none here.'}
         assert client.get(JOBS, params={"cursor": "bm9uZQ"}).status_code == 404
 
 

@@ -1,4 +1,4 @@
-"""Who calls: credentials, found by key and cached for a moment: revoking takes only seconds."""
+"""Who calls: credentials, found by key and cached so briefly that revoking takes seconds."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from tagsweep.producer.gateway.auth.credentials import Credential
 from tagsweep.producer.gateway.threadpool import Threads
 from tagsweep.worker import database
 
-#: how long a revoked key may go on being valid
+#: how long a revoked key may remain valid
 CACHED_S = 2.0
-MOST_CACHED = 10_000
-#: how often the last use of credentials is written down
+MAX_CACHED = 10_000
+#: how often the last use of credentials is recorded
 NOTED_EVERY_S = 30.0
 
 Finder = Callable[[Connection, str], Credential | None]
@@ -27,7 +27,7 @@ Finder = Callable[[Connection, str], Credential | None]
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who calls, proved."""
+    """Who calls, authenticated."""
 
     tenant: str
     operator: bool
@@ -43,7 +43,7 @@ class Callers:
         self._used: dict[UUID, datetime] = {}
 
     async def by_key(self, key: str) -> Caller | None:
-        """Return who has this key; None where nobody has, or has it no more."""
+        """Return the caller with this key; None if the key is unknown or revoked."""
         prefix = credentials.prefix_of(key)
         if prefix is None:
             return None
@@ -51,22 +51,22 @@ class Callers:
         return self.used(found) if found and found.fits(key) else None
 
     async def by_access_key(self, access_key: str) -> Credential | None:
-        """Return the valid credential that signs with ``access_key``: nothing is proved yet."""
+        """Return the valid credential that signs with ``access_key``; nothing is verified yet."""
         found = await self._find("access", access_key, credentials.find_by_access_key)
         return found if found and found.revoked_at is None else None
 
     async def still_valid(self, caller: Caller) -> bool:
-        """Tell whether the caller's credential has not been revoked in the meantime."""
+        """Return whether the caller's credential has not been revoked since."""
         found = await self._find("id", str(caller.credential), credentials.find)
         return found is not None and found.revoked_at is None
 
     def used(self, credential: Credential) -> Caller:
-        """Return the caller whose credential was proved, and note that it was used."""
+        """Return the caller whose credential was verified, and note that it was used."""
         self._used[credential.id] = datetime.now(UTC)
         return Caller(credential.tenant, credential.operator, credential.id)
 
     def take_used(self) -> dict[UUID, datetime]:
-        """Return, and forget, when credentials were last used."""
+        """Return when credentials were last used, since the last call."""
         taken, self._used = self._used, {}
         return taken
 
@@ -79,29 +79,29 @@ class Callers:
         if found is not None and found.revoked_at is not None:
             self._forget(found.id)
         self._cache.pop((by, value), None)
-        if len(self._cache) >= MOST_CACHED:
+        if len(self._cache) >= MAX_CACHED:
             del self._cache[next(iter(self._cache))]
         self._cache[by, value] = (now, found)
         return found
 
     def _forget(self, revoked: UUID) -> None:
-        """Let nobody go on with a credential that one of its ways in has shown to be revoked."""
+        """Drop a credential from the cache under every key, once it is known to be revoked."""
         known = self._cache.items()
         self._cache = {
-            way: (seen, found)
-            for way, (seen, found) in known
+            key: (seen, found)
+            for key, (seen, found) in known
             if found is None or found.id != revoked
         }
 
 
 def one_key(headers: Headers, name: str) -> str | None:
-    """Return the header ``name``; None where it is missing, or repeated with another value."""
+    """Return the header ``name``; None if it is missing, or repeated with another value."""
     given = set(headers.getlist(name))
     return given.pop().strip() if len(given) == 1 else None
 
 
 def note_use(used: dict[UUID, datetime]) -> None:
-    """Write down when credentials were last used."""
+    """Record when credentials were last used."""
     if used:
         with database.transaction() as connection:
             credentials.note_use(connection, used)

@@ -1,7 +1,7 @@
-"""Credentials of the gateway's callers: made, found, listed and revoked.
+"""Credentials of the gateway's callers: created, found, listed and revoked.
 
-A key is 256 random bits, so its plain SHA-256 is a safe thing to keep: nobody can try them all, and
-a slow hash would only slow down every request.
+A key is 256 random bits, so storing its plain SHA-256 is safe: nobody can try them all, and a slow
+hash would only slow down every request.
 """
 
 from __future__ import annotations
@@ -41,20 +41,20 @@ class Credential:
 
     id: UUID
     tenant: str
-    operator: bool  #: may name system tags
+    operator: bool  #: may change system tags
     key_hash: bytes
     access_key: str | None
     sealed_secret: bytes | None
     revoked_at: datetime | None
 
     def fits(self, key: str) -> bool:
-        """Tell whether ``key`` is this credential's own; takes as long either way."""
+        """Return whether ``key`` is this credential's, in constant time, and not revoked."""
         return hmac.compare_digest(self.key_hash, _hash(key)) and self.revoked_at is None
 
 
 @dataclass(frozen=True, slots=True)
 class Created:
-    """A new credential with its secrets, which nobody can read again."""
+    """A new credential with its secrets, which cannot be read again."""
 
     id: UUID
     tenant: str
@@ -71,9 +71,9 @@ class Created:
 
 
 def create(connection: Connection, tenant: str, *, operator: bool, signing: bool) -> Created:
-    """Make a credential for ``tenant``; with ``signing`` also a pair of keys that sign requests.
+    """Create a credential for ``tenant``; if ``signing``, with a pair of keys to sign requests.
 
-    Raises SettingsError where a signing secret cannot be encrypted.
+    Raises SettingsError if a signing secret cannot be encrypted.
     """
     prefix, credential_id = secrets.token_hex(6), uuid4()
     key = f"{MARK}_{prefix}_{secrets.token_urlsafe(32)}"
@@ -93,7 +93,7 @@ def create(connection: Connection, tenant: str, *, operator: bool, signing: bool
 
 
 def prefix_of(key: str) -> str | None:
-    """Return the part of ``key`` that finds its row; None where it is no key of ours."""
+    """Return the part of ``key`` by which its row is found; None if it is not a key of ours."""
     mark, _, rest = key.partition("_")
     prefix, separator, secret = rest.partition("_")
     whole = mark == MARK and separator and secret and len(prefix) == 12  # noqa: PLR2004  # as made
@@ -101,7 +101,7 @@ def prefix_of(key: str) -> str | None:
 
 
 def find_by_prefix(connection: Connection, prefix: str) -> Credential | None:
-    """Return the credential whose key begins so, revoked or not."""
+    """Return the credential whose key has this prefix, revoked or not."""
     return _find(connection, table.c.prefix == prefix)
 
 
@@ -116,7 +116,7 @@ def find(connection: Connection, credential_id: str) -> Credential | None:
 
 
 def any_that_signs(connection: Connection) -> bool:
-    """Tell whether any credential signs its requests."""
+    """Return whether any valid credential signs its requests."""
     valid = table.c.access_key.is_not(None) & table.c.revoked_at.is_(None)
     return connection.execute(select(table.c.id).where(valid).limit(1)).first() is not None
 
@@ -145,18 +145,18 @@ def _shown(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def revoke(connection: Connection, credential_id: UUID) -> bool:
-    """Let the credential be valid no more; False where there is none, or it was revoked before."""
+    """Revoke the credential; False if there is none, or it was revoked before."""
     this = (table.c.id == credential_id) & table.c.revoked_at.is_(None)
     statement = update(table).where(this).values(revoked_at=clock()).returning(table.c.id)
     return connection.execute(statement).first() is not None
 
 
 def note_use(connection: Connection, used: Mapping[UUID, datetime]) -> None:
-    """Note when credentials were last used: many requests' worth in one statement."""
+    """Record when credentials were last used, many in one statement."""
     this = bindparam("credential", type_=Id())
     statement = update(table).where(table.c.id == this)
     statement = statement.values(last_used_at=bindparam("moment", type_=Moment()))
-    rows = [{"credential": one, "moment": moment} for one, moment in sorted(used.items())]
+    rows = [{"credential": id_, "moment": moment} for id_, moment in sorted(used.items())]
     connection.execute(statement, rows)
 
 

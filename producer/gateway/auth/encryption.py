@@ -1,4 +1,4 @@
-"""Secrets at rest: encrypted with a key that the environment alone holds."""
+"""Secrets at rest: encrypted with a key that only the environment holds."""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ MISSING = (
     "`openssl rand -hex 32`, and give the same to every gateway."
 )
 WRONG = (
-    "TAGSWEEP_SECRET_KEY is not the one with which the signing secret of credential {id} was "
-    "encrypted."
+    "TAGSWEEP_SECRET_KEY is not the key that the signing secret of credential {id} was "
+    "encrypted with."
 )
 
 
 def ready() -> None:
-    """Raise SettingsError where there is no key to open secrets with."""
+    """Raise SettingsError if there is no key to decrypt secrets with."""
     _cipher()
 
 
 def seal(secret: str, owner: UUID) -> bytes:
     """Return ``secret`` encrypted for the credential ``owner``; raises SettingsError without a key.
 
-    Moved to another credential's row it opens no more.
+    Moved to another credential's row, it cannot be decrypted.
     """
     nonce = os.urandom(NONCE)
     return nonce + _cipher().encrypt(nonce, secret.encode(), owner.bytes)
 
 
 def unseal(sealed: bytes, owner: UUID) -> str:
-    """Return the secret; raises SettingsError without the key that it was encrypted with."""
+    """Return the secret; raises SettingsError without the key it was encrypted with."""
     try:
         return _cipher().decrypt(sealed[:NONCE], sealed[NONCE:], owner.bytes).decode()
     except InvalidTag:

@@ -1,4 +1,4 @@
-"""Requests signed with a pair of keys (``SDK-HMAC-SHA256``), as the official SDK always signs them.
+"""Requests signed with a pair of keys (``SDK-HMAC-SHA256``), as the official SDK signs them.
 
 A signature covers method, path, query, the headers that it names, and the body.
 """
@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl, quote, unquote
 from starlette.requests import Request
 
 ALGORITHM = "SDK-HMAC-SHA256"
-#: how far the signer's clock may be off; as long as a signature may be used
+#: how far the signer's clock may be off, and so how long a signature may be used
 WINDOW = timedelta(minutes=15)
 
 _AUTHORIZATION = re.compile(
@@ -24,30 +24,30 @@ _AUTHORIZATION = re.compile(
     r"SignedHeaders=([a-z0-9;-]{1,2048}),\s*Signature=([0-9a-f]{64})"
 )
 _DATE = re.compile(r"\d{8}T\d{6}Z")
-#: what every signature must cover, or it could be moved to another server, or another day
+#: what every signature must cover, or it could be replayed to another server or on another day
 _NEEDED = frozenset({"host", "x-sdk-date"})
 
 
 class NotSigned(ValueError):
-    """The request bears no signature that can be looked at."""
+    """The request has no usable signature."""
 
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """What the header Authorization says."""
+    """The contents of the header Authorization."""
 
     access_key: str
-    headers: tuple[str, ...]  #: those that are covered, in lower case, in this order
+    headers: tuple[str, ...]  #: the covered headers, in lower case, in this order
     value: str  #: 64 hexadecimal digits
     date: str  #: X-Sdk-Date
 
     def covers(self, name: str) -> bool:
-        """Tell whether the header ``name`` is part of what was signed."""
+        """Return whether the header ``name`` is part of what was signed."""
         return name in self.headers
 
 
 def read(request: Request) -> Signature:
-    """Return the request's signature, not yet compared; raises NotSigned."""
+    """Return the request's signature, not yet verified; raises NotSigned."""
     given = request.headers.getlist("authorization")
     match = _AUTHORIZATION.fullmatch(given[0]) if len(given) == 1 else None
     if match is None:
@@ -57,12 +57,12 @@ def read(request: Request) -> Signature:
         raise NotSigned("The signature must cover the headers host and x-sdk-date.")
     dates = request.headers.getlist("x-sdk-date")
     if len(dates) != 1 or not _DATE.fullmatch(dates[0]):
-        raise NotSigned("X-Sdk-Date must be given once, as 20260131T120000Z.")
+        raise NotSigned("X-Sdk-Date must be given once, like 20260131T120000Z.")
     return Signature(match[1], names, match[3], dates[0])
 
 
 def in_time(signature: Signature, now: datetime | None = None) -> bool:
-    """Tell whether the signature was made within WINDOW of ``now``."""
+    """Return whether the signature was made within WINDOW of ``now``."""
     try:
         made = datetime.strptime(signature.date, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
     except ValueError:  # the 31st of February

@@ -17,11 +17,11 @@ _MOMENT = {"type": "string", "format": "date-time"}
 _UUID = {"type": "string", "format": "uuid"}
 _NUMBER = {"type": "integer", "minimum": 0}
 _LIMIT = {**_NUMBER, "maximum": MOST_LIMIT}
-#: something that is seen, and no NUL
-_SPOKEN = r"^[^\u0000]*[^\s\u0000][^\u0000]*$"
-_NAME = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": _SPOKEN}
+#: something visible, and no NUL
+_VISIBLE = r"^[^\u0000]*[^\s\u0000][^\u0000]*$"
+_NAME = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": _VISIBLE}
 _LISTS = {name: {"type": "array", "items": _UUID} for name in RESOURCE_TYPES}
-_KEY = {"type": "string", "pattern": _SPOKEN}
+_KEY = {"type": "string", "pattern": _VISIBLE}
 _VALUE = {"type": "string", "pattern": r"^[^\u0000]*$"}
 
 
@@ -67,11 +67,11 @@ _OWN = {
     "tenant": {"type": "string", "pattern": "^[A-Za-z0-9-]{1,36}$"},
     "dry_run": _nullable({"type": "boolean", "description": "Only find out what would change."}),
     "max_affected": _nullable(
-        {**_LIMIT, "description": "Change nothing at all where more items would be changed."}
+        {**_LIMIT, "description": "Change nothing at all if more items would be changed."}
     ),
 }
 _COUNTS = dict.fromkeys(("total", "failed", "unprocessed"), _NUMBER)
-#: which two of them, the kind of the job decides
+#: the kind of the job decides which two of them
 _WORDS = dict.fromkeys(word for kind in KINDS for word in views.words(kind))
 _PROGRESS = {"done": _NUMBER, "total": _NUMBER, "rate": {"type": "number", "minimum": 0}}
 _JOB = {
@@ -118,7 +118,7 @@ SCHEMAS: dict[str, Any] = {
     "Tags": _array("Tag"),
     "DetachError": _object(
         {"detail": _TEXT},
-        description="`detail`, or the faulty fields, the items of a list by their index.",
+        description="`detail`, or the invalid fields, the items of a list by their index.",
     ),
     "WantedTag": _object({"key": _KEY, "value": _nullable(_VALUE)}, "key", closed=True),
     "BatchDelete": _object(

@@ -1,4 +1,4 @@
-"""The schema that the gateway shows of itself: components, and what operations have in common."""
+"""The OpenAPI schema of the gateway: what operations have in common."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ _IDEMPOTENCY_KEY = {
     "description": "The same key of the same tenant is the same job.",
     "schema": {"type": "string", "pattern": "^[!-~]([ -~]{0,253}[!-~])?$"},
 }
-#: the headers of what is done as a job
+#: the headers of operations that are done as a job
 ASYNCHRONOUS = (_PREFER, _IDEMPOTENCY_KEY)
 
 _HEADERS: dict[int, dict[str, str]] = {
-    202: {"Location": "Where the job is."},
+    202: {"Location": "The job."},
     401: {"WWW-Authenticate": "How to authenticate."},
-    405: {"Allow": "The methods that there are."},
-    408: {"Location": "Where the job is, which goes on."},
+    405: {"Allow": "The methods that exist."},
+    408: {"Location": "The job, which continues."},
     429: {"Retry-After": "Seconds."},
     503: {"Retry-After": "Seconds. Nothing was done, and nothing will be."},
 }
@@ -51,11 +51,11 @@ def operation(  # noqa: PLR0913  # the parts of an operation
     query: Mapping[str, Mapping[str, Any]] | None = None,
     security: str | None = "apiKey",
 ) -> dict[str, Any]:
-    """Return what a route says of itself: names of components, statuses, parameters."""
+    """Return the schema of a route: names of components, statuses, parameters."""
     responses: dict[int | str, Any] = {}
     for status, name in answers.items():
         responses[status] = _answer(status, name)
-    for status in sorted({400, *refused}):  # 400: a query parameter that nobody knows
+    for status in sorted({400, *refused}):  # 400: an unknown query parameter
         responses[status] = _answer(status, shape, PROBLEM if shape == "Problem" else _JSON)
     placed = [(name, "path", one) for name, one in (path or {}).items()]
     placed += [(name, "query", one) for name, one in (query or {}).items()]
@@ -74,13 +74,13 @@ def operation(  # noqa: PLR0913  # the parts of an operation
 
 
 def accepted(view: View, headers: Mapping[str, str]) -> Response:
-    """Return 202: the job is in the store, and will be done."""
+    """Return 202: the job is in the store and will be done."""
     location = {"Location": f"/api/v1/jobs/{view.job.id}"}
     return document(view.shown(), 202, {**headers, **location})
 
 
 def complete(schema: dict[str, Any]) -> dict[str, Any]:
-    """Return the whole document: FastAPI's of the routes, with our components."""
+    """Return the whole document: FastAPI's, with our components."""
     schema["components"] = COMPONENTS
     for item in schema["paths"].values():
         for one in item.values():
@@ -104,8 +104,8 @@ def _answer(status: int, name: str | None, media_type: str = "application/json")
     answer["headers"] = {
         "X-Request-Id": {"schema": {"type": "string"}},
         **{
-            header: {"description": told, "schema": {"type": "string"}}
-            for header, told in _HEADERS.get(status, {}).items()
+            header: {"description": text, "schema": {"type": "string"}}
+            for header, text in _HEADERS.get(status, {}).items()
         },
     }
     if name in _PLAIN:
@@ -116,7 +116,7 @@ def _answer(status: int, name: str | None, media_type: str = "application/json")
 
 
 _DONE = {200: "OK", 202: "Accepted: the job is recorded and will be done", 204: "No Content"}
-#: answers that are no JSON
+#: answers that are not JSON
 _PLAIN = {
     "Events": ("text/event-stream",),
     "Metrics": ("text/plain",),

@@ -1,4 +1,4 @@
-"""Bodies of requests: read to a bound, kept on disk where they are long, parsed beside the loop."""
+"""Bodies of requests: bounded, kept on disk if long, and then parsed in another process."""
 
 from __future__ import annotations
 
@@ -26,23 +26,23 @@ from tagsweep.worker import parent_watch
 from tagsweep.worker.errors import InvalidJob
 from tagsweep.worker.models.jobs import Job
 
-#: up to here a body is parsed at once: a millisecond or two
+#: bytes up to which a body is parsed at once, in a millisecond or two
 SMALL = 16 << 10
-#: from here on a body goes to disk as it comes
+#: bytes from which on a body is written to disk as it arrives
 MEMORY = 1 << 20
-#: how long a client may be silent in the middle of a body, and take for the whole of it
+#: how long a client may pause within a body, and take for the whole of it
 IDLE_S, WHOLE_S = 15.0, 300.0
-#: long bodies that are read or parsed at once
-MOST_LONG = 16
+#: long bodies that are read or parsed at a time
+MAX_LONG = 16
 PARSERS = 2
 
 
 class Gone(Exception):
-    """The client has gone before its request was complete: nobody is to be answered."""
+    """The client left before its request was complete: there is nobody to answer."""
 
 
 class Body:
-    """What a request has sent."""
+    """The body of a request, as far as it has arrived."""
 
     def __init__(self) -> None:
         self._memory = bytearray()
@@ -50,7 +50,7 @@ class Body:
         self.size = 0
 
     def add(self, some: bytes) -> None:
-        """Take more of it."""
+        """Append ``some``."""
         self.size += len(some)
         if self._file is None and self.size > MEMORY:
             self._file = tempfile.NamedTemporaryFile(prefix="tagsweep-body-")  # noqa: SIM115  # see close
@@ -74,7 +74,7 @@ class Body:
         return content if isinstance(content, bytes) else content.read_bytes()
 
     def close(self) -> None:
-        """Let go of it."""
+        """Discard it."""
         self._memory.clear()
         if self._file is not None:
             self._file.close()
@@ -84,16 +84,16 @@ class Bodies:
     """Reads and parses bodies; long ones in processes of their own."""
 
     def __init__(self) -> None:
-        self._long = Places(MOST_LONG, "Too many long requests at once.")
+        self._long = Places(MAX_LONG, "Too many long requests at once.")
         self._pool: ProcessPoolExecutor | None = None
 
     @asynccontextmanager
-    async def receive(self, request: Request, most: int) -> AsyncIterator[Body]:
+    async def receive(self, request: Request, limit: int) -> AsyncIterator[Body]:
         """Read the request's body; raises Refusal (400, 413, 415, 503), Gone."""
-        _check_headers(request, most)
+        _check_headers(request, limit)
         body = Body()
         try:
-            await _fill(body, request, most)
+            await _fill(body, request, limit)
             yield body
         finally:
             body.close()
@@ -120,7 +120,9 @@ class Bodies:
         try:
             return await loop.run_in_executor(self._pool, parsing.parse, content, form)
         except BrokenProcessPool:
-            self._pool = None  # one was killed, out of memory perhaps: the next request has others
+            self._pool = (
+                None  # one was killed, perhaps out of memory: the next request starts new ones
+            )
             raise errors.unavailable("The body could not be read.") from None
 
     def close(self) -> None:
@@ -130,18 +132,18 @@ class Bodies:
 
 
 def _begin(gateway: int) -> None:
-    """End with the gateway, and let it go first till then."""
+    """End with the gateway, and until then let it run first."""
     parent_watch.begin(gateway)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is meant for the gateway
     os.nice(5)
 
 
-def too_large(most: int) -> Refusal:
-    """Return the refusal of a body of more than ``most`` bytes."""
-    return Refusal(413, f"The body of a request may have at most {most} bytes.")
+def too_large(limit: int) -> Refusal:
+    """Return the refusal of a body of more than ``limit`` bytes."""
+    return Refusal(413, f"The body of a request may have at most {limit} bytes.")
 
 
-async def _fill(body: Body, request: Request, most: int) -> None:
+async def _fill(body: Body, request: Request, limit: int) -> None:
     chunks = aiter(request.stream())
     try:
         async with asyncio.timeout(WHOLE_S):
@@ -151,8 +153,8 @@ async def _fill(body: Body, request: Request, most: int) -> None:
                 if chunk is None:
                     return
                 body.add(chunk)
-                if body.size > most:
-                    raise too_large(most)
+                if body.size > limit:
+                    raise too_large(limit)
     except TimeoutError:
         detail = "The body of the request did not arrive in time."
         raise Refusal(400, detail, headers={"Connection": "close"}) from None
@@ -160,12 +162,12 @@ async def _fill(body: Body, request: Request, most: int) -> None:
         raise Gone from None
 
 
-def _check_headers(request: Request, most: int) -> None:
+def _check_headers(request: Request, limit: int) -> None:
     length = request.headers.get("content-length", "0")
-    if length.isdecimal() and int(length[:20]) > most:
-        raise too_large(most)
+    if length.isdecimal() and int(length[:20]) > limit:
+        raise too_large(limit)
     if length == "0" and "transfer-encoding" not in request.headers:
-        return  # what is not there has no type
+        return  # there is no body
     media_types = request.headers.getlist("content-type")
     media_type, _, parameters = ", ".join(media_types).partition(";")
     charset = parameters.strip().lower().replace('"', "").replace(" ", "")
@@ -181,7 +183,7 @@ _CHARSETS = ("", "charset=utf-8", "charset=utf8")
 
 def _refusal(faulty: Faulty) -> Refusal:
     if faulty.foreign_tenant:
-        return Refusal(403, "The credential is another tenant's.")
+        return Refusal(403, "The credential belongs to another tenant.")
     if faulty.unreadable is not None:
         return Refusal(400, f"JSON parse error - {faulty.unreadable}")
     return errors.invalid(InvalidJob(faulty.errors))

@@ -1,8 +1,8 @@
 """Long lists, a page at a time: ``{count, next, previous, results}``, linked by opaque cursors.
 
-A cursor names the last row of a page, not how many rows there are before: pages stay right while
-rows come and go, and the thousandth costs what the first does. Whoever asks for pages by their
-number (``page``, as Django REST Framework has it) gets links to numbers, with neither promise.
+A cursor names the last row of a page, not how many rows precede it: pages stay correct while rows
+come and go, and the thousandth costs what the first does. A client that asks for pages by number
+(``page``, as in Django REST Framework) gets links to numbers, without either promise.
 """
 
 from __future__ import annotations
@@ -18,43 +18,43 @@ from starlette.requests import Request
 
 from tagsweep.producer.gateway.errors import Refusal
 
-MOST = 1_000
-#: digits of a page's number
-MOST_DIGITS = 9
+MAX_PAGE = 1_000
+#: digits of a page number
+MAX_DIGITS = 9
 T = TypeVar("T")
 
-#: what a list takes to be read page by page
+#: the query parameters of a paged list
 QUERY: dict[str, Any] = {
     "cursor": {"type": "string"},
-    "page": {"type": "integer", "minimum": 1, "maximum": 10**MOST_DIGITS - 1},
-    "page_size": {"type": "integer", "minimum": 1, "maximum": MOST},
+    "page": {"type": "integer", "minimum": 1, "maximum": 10**MAX_DIGITS - 1},
+    "page_size": {"type": "integer", "minimum": 1, "maximum": MAX_PAGE},
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """Where a page begins: behind, or before, the row at ``place``."""
+    """Where a page begins: after, or before, the row at ``place``."""
 
-    place: str | None = None  #: None: at the beginning
+    place: str | None = None  #: None: the beginning
     back: bool = False
 
     def text(self) -> str:
-        """Return it as it stands in a link."""
+        """Return the cursor as it is in a link."""
         marked = ("<" if self.back else ">") + (self.place or "")
         return base64.urlsafe_b64encode(marked.encode()).decode().rstrip("=")
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Which page of a list is asked for."""
+    """The page of a list that is requested."""
 
     cursor: Cursor
     size: int
-    number: int | None = None  #: None: the page is the one behind, or before, its cursor
+    number: int | None = None  #: None: the cursor decides
 
     @property
     def offset(self) -> int:
-        """How many rows are passed over first."""
+        """How many rows are skipped."""
         return (self.number - 1) * self.size if self.number else 0
 
     def answer(
@@ -62,9 +62,9 @@ class Page:
     ) -> dict[str, Any]:
         """Return the page as JSON.
 
-        ``rows``: one more than the page has, if there are so many, in the order in which they were
-        read; ``place`` and ``shown`` make of a row its place in the list and its JSON. Raises
-        Refusal (404) for the number of a page that there is not.
+        ``rows``: one more than fits the page, if there are so many, in the order in which they were
+        read; ``place`` and ``shown`` return a row's place in the list and its JSON. Raises Refusal
+        (404) if there is no page of this number.
         """
         more = len(rows) > self.size
         kept = list(rows[: self.size])
@@ -82,7 +82,7 @@ class Page:
     ) -> tuple[str | None, str | None]:
         number = self.number or 1
         if empty and number > 1:
-            raise Refusal(404, "Invalid page: there are fewer.")
+            raise Refusal(404, "Invalid page: there are fewer pages.")
         after = _link(request, "page", str(number + 1)) if more else None
         return after, _link(request, "page", str(number - 1)) if number > 1 else None
 
@@ -98,28 +98,28 @@ class Page:
 
 
 def read(request: Request) -> Page:
-    """Return the page that the request asks for; raises Refusal (400, or 404 where it is none)."""
-    size = one(request, "page_size")
+    """Return the requested page; raises Refusal (400; 404 if it is not a page)."""
+    size = parameter(request, "page_size")
     if size is None:
-        size = str(MOST)
-    if not size.isascii() or not size.isdecimal() or not 1 <= int(size[:9]) <= MOST:
-        raise Refusal(400, f"page_size must be a number from 1 to {MOST}.")
-    number, cursor = one(request, "page"), one(request, "cursor")
+        size = str(MAX_PAGE)
+    if not size.isascii() or not size.isdecimal() or not 1 <= int(size[:9]) <= MAX_PAGE:
+        raise Refusal(400, f"page_size must be a number from 1 to {MAX_PAGE}.")
+    number, cursor = parameter(request, "page"), parameter(request, "cursor")
     if number is not None and cursor:
-        # no schema can say that two parameters exclude each other: so as for a page that is none
+        # no schema can say that two parameters exclude each other: so this is 404, not 400
         raise Refusal(404, "Invalid page: give page or cursor, not both.")
     return Page(_cursor(cursor), int(size), None if number is None else _number(number))
 
 
 def _number(text: str) -> int:
-    usable = text.isascii() and text.isdecimal() and len(text) <= MOST_DIGITS
+    usable = text.isascii() and text.isdecimal() and len(text) <= MAX_DIGITS
     if not usable or int(text) < 1:
         raise Refusal(404, "Invalid page: pages are numbered from 1.")
     return int(text)
 
 
-def one(request: Request, name: str) -> str | None:
-    """Return the query parameter ``name``; raises Refusal (400) where it is repeated."""
+def parameter(request: Request, name: str) -> str | None:
+    """Return the query parameter ``name``; raises Refusal (400) if it is repeated."""
     given = request.query_params.getlist(name)
     if len(given) > 1:
         raise Refusal(400, f"{name} may be given only once.")
@@ -140,7 +140,7 @@ def _cursor(text: str | None) -> Cursor:
 
 
 def invalid_cursor() -> Refusal:
-    """Return the refusal of a cursor that we have not made."""
+    """Return the refusal of a cursor that is not ours."""
     return Refusal(404, "Invalid cursor: follow the links next and previous.")
 
 

@@ -1,7 +1,7 @@
-"""From the bytes of a body to a valid job: pure functions, done in this process or in another.
+"""From the bytes of a body to a valid job: pure functions, called in this process or another.
 
-JSON is decoded in C without ever letting other threads run: a million ids take half a second in
-which an event loop in the same process stands still. So long bodies are decoded elsewhere.
+The JSON decoder is C code that lets no other thread run: a million ids take half a second, in which
+an event loop in the same process stands still. So long bodies are decoded in another process.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from tagsweep.worker.models.jobs import (
     parse_job,
 )
 
-#: more members than that has no object of any contract
-MOST_MEMBERS = 100
-#: of the batch delete contract
-MOST_TAGS, MOST_SYS_TAGS = 20, 1
+#: no object of any contract has more members
+MAX_MEMBERS = 100
+#: limits of the batch delete contract
+MAX_TAGS, MAX_SYS_TAGS = 20, 1
 
 
 @dataclass(frozen=True, slots=True)
 class Faulty:
-    """Why a body is no job: it is no JSON, or these of its parts are wrong."""
+    """Why a body is not a job: it is not JSON, or these parts of it are wrong."""
 
     unreadable: str | None
     errors: list[ItemError]
@@ -40,20 +40,20 @@ class Faulty:
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """What a body has to look like, and what is known of its job already."""
+    """What a body must look like, and what is already known of its job."""
 
     door: str  #: ``detach``, ``attach``, ``batch_delete`` or ``job``
     tenant: str
-    most_ids: int
+    max_ids: int
     workspace: str | None = None
 
 
 class NotJson(ValueError):
-    """The body is not JSON that can mean only one thing."""
+    """The body is not unambiguous JSON."""
 
 
 def parse(body: bytes | Path, form: Form) -> Job | Faulty:
-    """Return the job in ``body``, or in the file of this name; or what is wrong with it."""
+    """Return the job in ``body``, or in the file of that name; or what is wrong with it."""
     try:
         value = decode(body if isinstance(body, bytes) else body.read_bytes())
     except NotJson as error:
@@ -64,18 +64,18 @@ def parse(body: bytes | Path, form: Form) -> Job | Faulty:
             return Faulty(None, [], foreign_tenant=True)
     try:
         job = _DOORS[form.door](value, form)
-        _within(job, form.most_ids)
+        _within(job, form.max_ids)
     except InvalidJob as invalid:
         return Faulty(None, invalid.errors)
     return job
 
 
 def decode(body: bytes) -> Any:
-    """Return the JSON value that ``body`` is; raises NotJson.
+    """Return the JSON value of ``body``; raises NotJson.
 
-    Refused: other encodings than UTF-8, NaN and Infinity, a name twice in one object, numbers of
-    thousands of digits, nesting that no stack holds. An empty body is an empty object; a byte order
-    mark before it is passed over.
+    Refused: encodings other than UTF-8, NaN and Infinity, a name twice in an object, numbers of
+    thousands of digits, nesting too deep for the stack. An empty body is an empty object; a byte
+    order mark is skipped.
     """
     body = body.removeprefix(codecs.BOM_UTF8)
     if not body:
@@ -93,8 +93,8 @@ def decode(body: bytes) -> Any:
 
 
 def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    if len(pairs) > MOST_MEMBERS:
-        raise NotJson(f"an object has more than {MOST_MEMBERS} members")
+    if len(pairs) > MAX_MEMBERS:
+        raise NotJson(f"an object has more than {MAX_MEMBERS} members")
     members = dict(pairs)
     if len(members) < len(pairs):
         names = [name for name, _ in pairs]
@@ -104,7 +104,7 @@ def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _refuse_constant(name: str) -> Any:
-    raise NotJson(f"{name} is no JSON value")
+    raise NotJson(f"{name} is not a JSON value")
 
 
 def _tagging(value: Any, form: Form) -> Job:
@@ -114,22 +114,22 @@ def _tagging(value: Any, form: Form) -> Job:
 def _batch_delete(value: Any, form: Form) -> Job:
     if not isinstance(value, dict):
         return DeleteJob.parse(value)
-    # null is as good as not given for these two; a field that is not the contract's stays refused
+    # null is the same as absent for these two; a field that is not in the contract is still refused
     lists = ("tags", "sys_tags")
     given = {name: one for name, one in value.items() if one is not None or name not in lists}
-    faults = _out_of_bounds(given, "tags", MOST_TAGS)
-    faults += _out_of_bounds(given, "sys_tags", MOST_SYS_TAGS)
+    faults = _out_of_bounds(given, "tags", MAX_TAGS)
+    faults += _out_of_bounds(given, "sys_tags", MAX_SYS_TAGS)
     if faults:
         raise InvalidJob(faults)
     known = {"tenant": form.tenant, "workspaces": [form.workspace]}
     return _build(DeleteJob, given, known, {"tags", "sys_tags"})
 
 
-def _out_of_bounds(given: Mapping[str, Any], name: str, most: int) -> list[ItemError]:
+def _out_of_bounds(given: Mapping[str, Any], name: str, limit: int) -> list[ItemError]:
     tags = given.get(name)
-    if not isinstance(tags, list) or 1 <= len(tags) <= most:
+    if not isinstance(tags, list) or 1 <= len(tags) <= limit:
         return []
-    wanted = "exactly 1" if most == 1 else f"1 to {most}"
+    wanted = "exactly 1" if limit == 1 else f"1 to {limit}"
     reason = f"There must be {wanted} in {name}, not {len(tags)}."
     return [{"path": f"/{name}", "code": "length", "reason": reason}]
 
@@ -144,10 +144,10 @@ _DOORS = {"detach": _tagging, "attach": _tagging, "batch_delete": _batch_delete,
 
 
 def _build(model: type[Job], value: Any, known: Mapping[str, Any], fields: Collection[str]) -> Job:
-    """Return the job in ``value``, which may have only ``fields``; the rest of it is ``known``."""
+    """Return the job in ``value``, which may have only ``fields``; the rest is ``known``."""
     if not isinstance(value, dict):
         return model.parse(value)
-    # a field of the job that is not the contract's is unknown here, like any other
+    # a field that jobs have, but not this contract, is unknown here like any other
     hidden = (set(model.model_fields) & value.keys()) - set(fields)
     faults: list[ItemError] = [
         {"path": f"/{name}", "code": "unknown_field", "reason": "Unknown field."}
@@ -163,8 +163,8 @@ def _build(model: type[Job], value: Any, known: Mapping[str, Any], fields: Colle
     return job
 
 
-def _within(job: Job, most: int) -> None:
+def _within(job: Job, limit: int) -> None:
     ids = sum(count(packed) for packed in job.packed().values()) + len(job.workspace_ids())
-    if ids > most:
-        reason = f"Ensure all lists together have no more than {most} ids; these have {ids}."
+    if ids > limit:
+        reason = f"Ensure all lists together have no more than {limit} ids; these have {ids}."
         raise InvalidJob([{"path": "", "code": "max_length", "reason": reason}])

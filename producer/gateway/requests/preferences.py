@@ -11,31 +11,31 @@ from tagsweep.producer.gateway.errors import Refusal
 
 _PREFERENCE = re.compile(r'\s*([A-Za-z-]+)\s*(?:=\s*"?([^";,]*)"?)?\s*(?:;[^,]*)?')
 _KEY = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,253}[\x21-\x7e])?")
-MOST_WAIT_DIGITS = 6
+MAX_WAIT_DIGITS = 6
 
 
 @dataclass(frozen=True, slots=True)
 class Preference:
-    """How long to wait for a job's end, and what to answer where it has not come by then."""
+    """How long to wait for a job to end, and what to answer if it has not ended by then."""
 
     respond_async: bool
     wait_s: float
     applied: str | None  #: the header Preference-Applied
 
     def accepted(self, *, ended: bool) -> bool:
-        """Tell whether 202 is to be answered of a job that has, or has not, ended."""
+        """Return whether to answer 202, depending on whether the job has ended."""
         return self.respond_async and not (self.wait_s and ended)
 
     @property
     def headers(self) -> dict[str, str]:
-        """What tells the client which of its preferences were honoured."""
+        """The headers that say which preferences were applied."""
         return {"Preference-Applied": self.applied} if self.applied else {}
 
 
 def read(headers: Headers, wait_s: int) -> Preference:
-    """Return what the client prefers (RFC 7240); without a word of it, to wait ``wait_s``.
+    """Return what the client prefers (RFC 7240); by default, to wait ``wait_s``.
 
-    What is not understood is ignored, as that RFC has it; of one preference the first counts.
+    What is not understood is ignored, as the RFC says; of repeated preferences the first counts.
     """
     given: dict[str, str] = {}
     for part in ",".join(headers.getlist("prefer")).split(","):
@@ -44,20 +44,20 @@ def read(headers: Headers, wait_s: int) -> Preference:
             given.setdefault(match[1].lower(), (match[2] or "").strip())
     respond_async = given.get("respond-async") == ""
     wait = given.get("wait", "")
-    seconds = int(wait) if wait.isdecimal() and len(wait) <= MOST_WAIT_DIGITS else None
+    seconds = int(wait) if wait.isdecimal() and len(wait) <= MAX_WAIT_DIGITS else None
     if seconds is not None and seconds > wait_s:
-        seconds = None  # longer than anybody waits here: not honoured, and not said to be
+        seconds = None  # longer than the gateway waits: not applied, and not reported as applied
     applied = ["respond-async"] if respond_async else []
     if seconds is not None:
         applied.append(f"wait={seconds}")
-    unsaid = 0 if respond_async else wait_s
+    default = 0 if respond_async else wait_s
     return Preference(
-        respond_async, unsaid if seconds is None else seconds, ", ".join(applied) or None
+        respond_async, default if seconds is None else seconds, ", ".join(applied) or None
     )
 
 
 def idempotency_key(headers: Headers) -> str | None:
-    """Return the request's Idempotency-Key; raises Refusal (400) where it is not usable."""
+    """Return the request's Idempotency-Key; raises Refusal (400) if it is not usable."""
     given = headers.getlist("idempotency-key")
     if not given:
         return None

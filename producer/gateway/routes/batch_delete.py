@@ -1,4 +1,4 @@
-"""The contract *Batch Deleting Resource Tags* of a workspace, with its errors as documented."""
+"""The contract *Batch Deleting Resource Tags* of a workspace, with its documented errors."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ from tagsweep.worker.models.jobs import DeleteJob
 
 PREFIX = "/v1/"
 #: 20 tags need no more
-MOST_BODY = 1 << 20
+MAX_BODY = 1 << 20
 
 FORBIDDEN = "X-Auth-Token is invalid in the request"
 UNAUTHORIZED = "Incorrect token or token resolution failed"
 INVALID = "failed to read http request, please check your input, code: 400, reason: {reason}"
 MISMATCH = "Type mismatch., cause: TypeMismatchException"
-#: error_code and error_msg of each status; what the page does not list has a code like those
+#: error_code and error_msg of each status; those that the page does not list follow its pattern
 DOCUMENTED = {
     401: ("APIG.1002", UNAUTHORIZED),
     404: ("common.01000001", "response status exception, code: 404"),
@@ -45,7 +45,7 @@ DOCUMENTED = {
     500: ("common.00000500", "internal error"),
     503: ("common.00000503", "service unavailable"),
 }
-#: codes of ours that the page calls a type mismatch
+#: our codes for what the page calls a type mismatch
 _MISMATCHES = frozenset({"invalid", "not_a_list", "not_an_object", "null"})
 
 router = query_parameters.router()
@@ -53,7 +53,7 @@ router = query_parameters.router()
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """How a request proves who sends it: by a token, or by a signature over its body too."""
+    """How a request authenticates: by a token, or by a signature that covers its body too."""
 
     caller: Caller | None
     signature: Signature | None = None
@@ -83,8 +83,8 @@ async def batch_delete(request: Request) -> Response:
     gateway = state.of(request)
     proof = await _prove(gateway, request)
     preference = preferences.read(request.headers, gateway.settings.wait_s)
-    most = min(MOST_BODY, gateway.settings.body_bytes)
-    async with gateway.bodies.receive(request, most) as body:
+    limit = min(MAX_BODY, gateway.settings.body_bytes)
+    async with gateway.bodies.receive(request, limit) as body:
         caller = proof.caller or _signer(gateway, request, proof, body.in_memory())
         form = _form(gateway, request, caller)
         job = await gateway.bodies.job(body, form)
@@ -105,7 +105,7 @@ async def batch_delete(request: Request) -> Response:
 
 
 async def _prove(gateway: Gateway, request: Request) -> Proof:
-    """Find out who says to call, as far as that goes before the body is read."""
+    """Authenticate the request as far as possible before its body is read."""
     if "x-auth-token" in request.headers:
         token = one_key(request.headers, "x-auth-token")
         caller = await gateway.callers.by_key(token) if token else None
@@ -119,7 +119,7 @@ async def _prove(gateway: Gateway, request: Request) -> Proof:
     if not signatures.in_time(signature):
         raise Refusal(401, "X-Sdk-Date must be within 15 minutes of the server's time.")
     if "idempotency-key" in request.headers and not signature.covers("idempotency-key"):
-        # or whoever overhears a request could make another job of it
+        # or whoever intercepts a request could make another job of it
         raise Refusal(400, "Idempotency-Key must be among the signed headers.")
     credential = await gateway.callers.by_access_key(signature.access_key)
     if credential is None:
@@ -128,7 +128,7 @@ async def _prove(gateway: Gateway, request: Request) -> Proof:
 
 
 def _signer(gateway: Gateway, request: Request, proof: Proof, body: bytes) -> Caller:
-    """Return who signed the request; raises Refusal (401), or 503 where that cannot be checked."""
+    """Return who signed the request; raises Refusal (401; 503 if that cannot be checked)."""
     credential, signature = proof.credential, proof.signature
     if credential is None or signature is None or credential.sealed_secret is None:
         raise Refusal(401, UNAUTHORIZED)
@@ -143,11 +143,11 @@ def _signer(gateway: Gateway, request: Request, proof: Proof, body: bytes) -> Ca
 
 
 def _form(gateway: Gateway, request: Request, caller: Caller) -> Form:
-    """Return what the body has to be, once the caller may act for this project."""
+    """Return what the body must be, once the caller may act for this project."""
     gateway.admit(request, caller)
     project, workspace = (request.path_params[name] for name in ("project_id", "workspace_id"))
     if project != caller.tenant:
-        raise Refusal(403, "The credential is another project's.")
+        raise Refusal(403, "The credential belongs to another project.")
     if not identifies(workspace):
         raise Refusal(400, "workspace_id must be 1 to 36 letters, digits or hyphens.")
     return Form("batch_delete", caller.tenant, gateway.settings.request_ids, workspace)
@@ -162,20 +162,20 @@ def _answer(view: View, headers: dict[str, str]) -> Response:
     job = view.job
     if not job.ended:
         raise Refusal(
-            408, "The job goes on.", headers={**headers, "Location": f"/api/v1/jobs/{job.id}"}
+            408, "The job continues.", headers={**headers, "Location": f"/api/v1/jobs/{job.id}"}
         )
     if job.status == "cancelled":
-        raise Refusal(409, "The job was cancelled before its end.")
+        raise Refusal(409, "The job was cancelled before it ended.")
     if job.status == "succeeded":
         return Response(status_code=204, headers=headers)
     if any(error["code"] == "unknown_workspace" for error in job.errors):
         raise Refusal(404, "There is no such workspace.")
-    raise Refusal(500, f"Job {job.id} was given up.")
+    raise Refusal(500, f"Job {job.id} failed.")
 
 
 def refuse(refusal: Refusal) -> Response:
-    """Return ``refusal`` as the page of this contract documents it."""
-    if refusal.status == 403:  # noqa: PLR2004  # the one that is documented unlike all others
+    """Return ``refusal`` as the page of the contract documents it."""
+    if refusal.status == 403:  # noqa: PLR2004  # documented unlike all others
         body: dict[str, Any] = {
             "error": {"code": "403", "message": FORBIDDEN, "title": "Forbidden"},
             "error_code": 403,
@@ -200,6 +200,6 @@ def _invalid(refusal: Refusal) -> str:
 
 
 def _solution(refusal: Refusal) -> str:
-    """Return what to do about it, which the page leaves open."""
-    told = [f"{error['path'] or '/'}: {error['reason']}" for error in refusal.errors[:20]]
-    return " ".join(told or [refusal.detail])[:4096]
+    """Return what to do about it, which the contract leaves open."""
+    reasons = [f"{error['path'] or '/'}: {error['reason']}" for error in refusal.errors[:20]]
+    return " ".join(reasons or [refusal.detail])[:4096]

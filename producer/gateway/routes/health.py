@@ -1,4 +1,4 @@
-"""For those who run the gateway: liveness, readiness, metrics, and the schema."""
+"""Operation of the gateway: liveness, readiness, metrics."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tagsweep.worker.broker import inspection
 from tagsweep.worker.doctor.readiness import problem
 from tagsweep.worker.errors import BrokerUnavailable, TagsweepError
 
-#: how long an answer of /readyz is good for: many probes ask the servers once
+#: how long an answer of /readyz is reused: many probes check the servers once
 FRESH_S = 0.5
 BROKER_S = 1.5
 
@@ -26,8 +26,8 @@ _OPEN = operations.operation(answers={200: "Health"}, refused=(500,), security=N
 
 @router.get("/healthz", summary="Liveness", operation_id="health", **_OPEN)
 @router.get("/healthz/", include_in_schema=False)
-async def health(request: Request) -> Response:  # noqa: ARG001  # it needs nothing
-    """Tell that this process serves requests."""
+async def health(request: Request) -> Response:  # noqa: ARG001  # nothing of it is needed
+    """Report that this process serves requests."""
     return document({"status": "ok"})
 
 
@@ -39,10 +39,10 @@ async def health(request: Request) -> Response:  # noqa: ARG001  # it needs noth
 )
 @router.get("/readyz/", include_in_schema=False)
 async def readiness(request: Request) -> Response:
-    """Tell whether database and broker answer, and take what is given to them."""
+    """Report whether store and broker answer, and accept what is sent to them."""
     gateway = state.of(request)
     if gateway.draining:
-        raise unavailable("The gateway is told to stop.")
+        raise unavailable("The gateway is stopping.")
     checked_at, problem = gateway.readiness
     if time.monotonic() - checked_at > FRESH_S:
         problem = await _problem(gateway)
@@ -60,7 +60,7 @@ async def readiness(request: Request) -> Response:
 )
 @router.get("/metrics/", include_in_schema=False)
 async def metrics(request: Request) -> Response:
-    """Show the metrics of this process and of the store."""
+    """Return the metrics of this process and of the store."""
     return Response(
         await state.of(request).metrics.shown(),
         media_type="text/plain; version=0.0.4; charset=utf-8",
@@ -68,27 +68,27 @@ async def metrics(request: Request) -> Response:
 
 
 async def _problem(gateway: Gateway) -> str:
-    """Return which of the servers do not answer, in one line; empty: all do."""
+    """Return which servers do not answer, in one line; empty if all do."""
     store, messages = await asyncio.gather(
         gateway.store.run(_ask_store),
         gateway.broker.patiently(BROKER_S, _ask_broker),
         return_exceptions=True,
     )
-    told = []
+    problems = []
     if isinstance(store, BaseException):
-        told.append("The store does not answer.")
+        problems.append("The store does not answer.")
     elif store:
-        told.append(f"The store cannot be written to: {store.rstrip('.')}.")
+        problems.append(f"The store cannot be written to: {store.rstrip('.')}.")
     if isinstance(messages, BrokerUnavailable):
-        told.append(messages.words)
+        problems.append(messages.words)
     for error in (store, messages):
         if isinstance(error, BaseException) and not isinstance(error, TagsweepError):
             raise error
-    return " ".join(told)
+    return " ".join(problems)
 
 
 def _ask_store() -> str | None:
-    """Return why the store takes nothing; None where it does."""
+    """Return why the store accepts no changes; None if it does."""
     return problem()
 
 

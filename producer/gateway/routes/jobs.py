@@ -151,7 +151,9 @@ async def show(request: Request) -> Response:
 
 
 def _wanted(request: Request, caller: Caller) -> Wanted:
-    kind, status, since = (pagination.one(request, name) for name in ("kind", "status", "since"))
+    kind, status, since = (
+        pagination.parameter(request, name) for name in ("kind", "status", "since")
+    )
     if kind is not None and kind not in KINDS:
         raise Refusal(400, f"kind must be one of {', '.join(KINDS)}.")
     if status is not None and status not in STATUSES:

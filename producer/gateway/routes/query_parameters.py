@@ -1,4 +1,4 @@
-"""A route that refuses query parameters that it does not know: a misspelt filter would be none."""
+"""A route that refuses unknown query parameters: a misspelt filter must not be ignored."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from fastapi.routing import APIRoute
 
 from tagsweep.producer.gateway.errors import Refusal
 
-#: by endpoint: a path with a slash at its end and one without serve the same parameters
+#: by endpoint: a path with a trailing slash and one without have the same parameters
 _known: dict[Callable[..., Any], frozenset[str]] = {}
 
 
 class Route(APIRoute):
-    """A route whose query parameters are those that its part of the schema names."""
+    """A route whose query parameters are those in its part of the schema."""
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
         super().__init__(path, endpoint, **options)
@@ -49,7 +49,7 @@ def _check(request: Request, known: frozenset[str]) -> None:
 
 def _advice(name: str, known: frozenset[str]) -> str:
     if not known:
-        return "There is none here."
+        return "There are none here."
     near = difflib.get_close_matches(name, known, n=1)
     if near:
         return f'Did you mean "{near[0]}"?'

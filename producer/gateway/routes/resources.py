@@ -1,4 +1,4 @@
-"""The resources of a type that carry tags: what the example of the detach page reads."""
+"""The resources of a type that carry tags, as the example of the detach page reads them."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ async def show_all(request: Request) -> Response:
     caller = await gateway.caller_by_key(request)
     name = request.url.path.strip("/").rpartition("/")[2]
     expanded, page = _expanded(request), pagination.read(request)
-    place = (caller.tenant, number_of(name), _beside(page.cursor.place), page.size + 1)
+    place = (caller.tenant, number_of(name), _cursor(page.cursor.place), page.size + 1)
     count, ids, tags = await gateway.store.patiently(
         PATIENCE_S, _page, *place, back=page.cursor.back, offset=page.offset, expanded=expanded
     )
 
-    def shown(one: UUID) -> dict[str, Any]:
-        return {"id": str(one), "tags": tags[one]} if expanded else {"id": str(one)}
+    def shown(id_: UUID) -> dict[str, Any]:
+        return {"id": str(id_), "tags": tags[id_]} if expanded else {"id": str(id_)}
 
     return document(page.answer(request, count, ids, str, shown))
 
@@ -47,30 +47,30 @@ def _expanded(request: Request) -> bool:
     return bool(given)
 
 
-def _beside(text: str | None) -> UUID | None:
+def _cursor(text: str | None) -> UUID | None:
     try:
         return None if text is None else UUID(text)
     except ValueError:
         raise pagination.invalid_cursor() from None
 
 
-def _page(  # noqa: PLR0913  # whose, of what, from where on, with what
+def _page(  # noqa: PLR0913  # a page has so many parts
     tenant: str,
     number: int,
-    beside: UUID | None,
-    most: int,
+    cursor: UUID | None,
+    limit: int,
     *,
     back: bool,
     offset: int,
     expanded: bool,
 ) -> tuple[int, list[UUID], dict[UUID, list[dict[str, Any]]]]:
     with database.reading() as connection:
-        ids = resources.page(connection, tenant, number, beside, most, back=back, offset=offset)
+        ids = resources.page(connection, tenant, number, cursor, limit, back=back, offset=offset)
         count = resources.count(connection, tenant, number)
         if not expanded:
             return count, ids, {}
         tags = resources.tags_of(connection, tenant, number, sorted(ids))
-    return count, [one for one in ids if one in tags], tags
+    return count, [id_ for id_ in ids if id_ in tags], tags
 
 
 for _name in RESOURCE_TYPES:
