@@ -23,12 +23,12 @@ def is_every(values: object) -> bool:
 
 def plain(values: Iterable[Any], name: str) -> list[Any]:
     """Return the list ``name``, whose mappings are dicts as JSON needs them."""
-    return [dict(one) if isinstance(one, Mapping) else one for one in _iterable(values, name)]
+    return [dict(item) if isinstance(item, Mapping) else item for item in _iterable(values, name)]
 
 
 def texts(values: Ids, name: str) -> Iterator[Any]:
     """Return an iterator over the list ``name``, whose UUIDs are text as in a message."""
-    return (str(one) if isinstance(one, UUID) else one for one in _iterable(values, name))
+    return (str(item) if isinstance(item, UUID) else item for item in _iterable(values, name))
 
 
 def take(lists: Mapping[str, Iterator[Any]], limit: int) -> dict[str, list[Any]]:

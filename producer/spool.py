@@ -18,7 +18,7 @@ from tagsweep.worker.models.ids import WIDTH, UnreadableIds, pack
 #: ids in one message: 2.1 MB, well below what AMQP takes; on its way it is copied several times
 IDS_PER_PART = 100_000
 NAMES_PER_PART = 50_000
-#: errors that are reported: nobody reads a million of them
+#: errors that are reported of a list
 MAX_ERRORS = 100
 #: ids validated and packed at a time
 _BLOCK = 20_000

@@ -82,7 +82,7 @@ class Gateway:
             self.close()
 
     async def _connect_to_broker(self) -> None:
-        """Connect before the first request: one whose job no worker can be told of is refused."""
+        """Connect in advance: the first request need not wait for the connection."""
         with suppress(TagsweepError):  # the first request tries again
             await self.broker.run(sending.connect, app())
 

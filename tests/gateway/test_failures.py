@@ -86,12 +86,30 @@ def test_without_the_broker_a_call_that_waits_is_refused_and_never_done(
             answer, seconds = _timed(client, json=body)
             own_redis.restart()
         assert answer.status_code == 503
+        assert "The broker" in answer.json()["detail"]
         assert int(answer.headers["retry-after"]) > 0
         assert seconds < 2
         later = client.post(DETACH, json={"names": ["legacy"], "sources": ids[:1]})
         assert later.status_code == 200
         assert client.get("/api/v1/jobs/").json()["count"] == 2
     assert own_gateway.store.links(tenant) == {("legacy", "sources", one) for one in ids[1:]}
+
+
+def test_without_the_broker_a_job_is_cancelled_and_retried_all_the_same(
+    own_gateway: Gateway, own_redis: Redis, tenant: str
+) -> None:
+    ids = new_ids(3)
+    own_gateway.store.tag(tenant, "legacy", sources=ids)
+    with own_gateway.client(tenant) as client:
+        own_redis.kill()
+        body = {"kind": "detach", "names": ["legacy"], "sources": ids}
+        path = client.post("/api/v1/jobs/", json=body).headers["location"]
+        assert client.post(f"{path}/cancel").json()["status"] == "cancelled"
+        retried = client.post(f"{path}/retry")
+        assert (retried.status_code, retried.json()["status"]) == (202, "queued")
+        own_redis.restart()
+        assert ended(client, path)["status"] == "succeeded"
+    assert own_gateway.store.links(tenant) == set()
 
 
 def test_without_the_broker_a_job_that_nobody_waits_for_is_taken_and_done_later(

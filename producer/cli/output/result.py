@@ -44,8 +44,8 @@ def _lines(data: dict[str, Any]) -> list[str]:
         f"{data['status']}: {what}{_duration(data)}",
         f"  {counted(counts['total'], 'item')}: {parts}",
         *_remaining(data),
-        *_first("tag", [tag(one) for one in data["tags"]], data.get("tags_truncated", 0)),
-        *_first("error", [_error(one) for one in data["errors"]], _hidden_errors(data)),
+        *_first("tag", [tag(shown) for shown in data["tags"]], data.get("tags_truncated", 0)),
+        *_first("error", [_error(error) for error in data["errors"]], _hidden_errors(data)),
     ]
 
 

@@ -47,18 +47,18 @@ class Callers:
         prefix = credentials.prefix_of(key)
         if prefix is None:
             return None
-        found = await self._find("prefix", prefix, credentials.find_by_prefix)
-        return self.used(found) if found and found.fits(key) else None
+        credential = await self._find("prefix", prefix, credentials.find_by_prefix)
+        return self.used(credential) if credential and credential.fits(key) else None
 
     async def by_access_key(self, access_key: str) -> Credential | None:
         """Return the valid credential that signs with ``access_key``; nothing is verified yet."""
-        found = await self._find("access", access_key, credentials.find_by_access_key)
-        return found if found and found.revoked_at is None else None
+        credential = await self._find("access", access_key, credentials.find_by_access_key)
+        return credential if credential and credential.revoked_at is None else None
 
     async def still_valid(self, caller: Caller) -> bool:
         """Return whether the caller's credential has not been revoked since."""
-        found = await self._find("id", str(caller.credential), credentials.find)
-        return found is not None and found.revoked_at is None
+        credential = await self._find("id", str(caller.credential), credentials.find)
+        return credential is not None and credential.revoked_at is None
 
     def used(self, credential: Credential) -> Caller:
         """Return the caller whose credential was verified, and note that it was used."""
@@ -72,25 +72,25 @@ class Callers:
 
     async def _find(self, by: str, value: str, finder: Finder) -> Credential | None:
         now = time.monotonic()
-        seen, found = self._cache.get((by, value), (-CACHED_S, None))
+        seen, credential = self._cache.get((by, value), (-CACHED_S, None))
         if now - seen < CACHED_S:
-            return found
-        found = await self._threads.run(_read, finder, value)
-        if found is not None and found.revoked_at is not None:
-            self._forget(found.id)
+            return credential
+        credential = await self._threads.run(_read, finder, value)
+        if credential is not None and credential.revoked_at is not None:
+            self._forget(credential.id)
         self._cache.pop((by, value), None)
         if len(self._cache) >= MAX_CACHED:
             del self._cache[next(iter(self._cache))]
-        self._cache[by, value] = (now, found)
-        return found
+        self._cache[by, value] = (now, credential)
+        return credential
 
     def _forget(self, revoked: UUID) -> None:
         """Drop a credential from the cache under every key, once it is known to be revoked."""
         known = self._cache.items()
         self._cache = {
-            key: (seen, found)
-            for key, (seen, found) in known
-            if found is None or found.id != revoked
+            key: (seen, credential)
+            for key, (seen, credential) in known
+            if credential is None or credential.id != revoked
         }
 
 

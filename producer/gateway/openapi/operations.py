@@ -57,8 +57,8 @@ def operation(  # noqa: PLR0913  # the parts of an operation
         responses[status] = _answer(status, name)
     for status in sorted({400, *refused}):  # 400: an unknown query parameter
         responses[status] = _answer(status, shape, PROBLEM if shape == "Problem" else _JSON)
-    placed = [(name, "path", one) for name, one in (path or {}).items()]
-    placed += [(name, "query", one) for name, one in (query or {}).items()]
+    placed = [(name, "path", schema) for name, schema in (path or {}).items()]
+    placed += [(name, "query", schema) for name, schema in (query or {}).items()]
     parameters = [
         {"name": name, "in": where, "required": where == "path", "schema": schema}
         for name, where, schema in placed
@@ -83,10 +83,10 @@ def complete(schema: dict[str, Any]) -> dict[str, Any]:
     """Return the whole document: FastAPI's, with our components."""
     schema["components"] = COMPONENTS
     for item in schema["paths"].values():
-        for one in item.values():
-            one["responses"] = {
+        for operation_ in item.values():
+            operation_["responses"] = {
                 status: answer
-                for status, answer in one["responses"].items()
+                for status, answer in operation_["responses"].items()
                 if answer.get("description") != "Successful Response" or "content" not in answer
             }
     return schema
@@ -109,7 +109,7 @@ def _answer(status: int, name: str | None, media_type: str = "application/json")
         },
     }
     if name in _PLAIN:
-        answer["content"] = {one: {"schema": {"type": "string"}} for one in _PLAIN[name]}
+        answer["content"] = {media: {"schema": {"type": "string"}} for media in _PLAIN[name]}
     elif name:
         answer["content"] = {media_type: {"schema": _reference(name)}}
     return answer

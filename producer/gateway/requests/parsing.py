@@ -116,7 +116,7 @@ def _batch_delete(value: Any, form: Form) -> Job:
         return DeleteJob.parse(value)
     # null is the same as absent for these two; a field that is not in the contract is still refused
     lists = ("tags", "sys_tags")
-    given = {name: one for name, one in value.items() if one is not None or name not in lists}
+    given = {name: field for name, field in value.items() if field is not None or name not in lists}
     faults = _out_of_bounds(given, "tags", MAX_TAGS)
     faults += _out_of_bounds(given, "sys_tags", MAX_SYS_TAGS)
     if faults:
@@ -153,7 +153,7 @@ def _build(model: type[Job], value: Any, known: Mapping[str, Any], fields: Colle
         {"path": f"/{name}", "code": "unknown_field", "reason": "Unknown field."}
         for name in sorted(hidden)
     ]
-    visible = {name: one for name, one in value.items() if name not in hidden}
+    visible = {name: field for name, field in value.items() if name not in hidden}
     try:
         job = model.parse({**visible, **known})
     except InvalidJob as invalid:

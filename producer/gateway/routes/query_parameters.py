@@ -21,7 +21,7 @@ class Route(APIRoute):
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
         super().__init__(path, endpoint, **options)
         described = (self.openapi_extra or {}).get("parameters", [])
-        names = frozenset(one["name"] for one in described if one["in"] == "query")
+        names = frozenset(each["name"] for each in described if each["in"] == "query")
         _known[endpoint] = _known.get(endpoint, frozenset()) | names
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
