@@ -24,7 +24,7 @@ from tagsweep.worker.settings import (
 
 #: their names in the default namespace (see names.py)
 SWEEPS, PARTS = "tagsweep.sweep", "tagsweep.parts"
-TASKS = ("accept", "parts", "sweep", "recover", "control")
+TASKS = ("accept", "parts", "start", "sweep", "recover", "control")
 #: set while a worker runs in this process; without one, nothing receives from memory://
 embedded_worker = threading.Event()
 #: set when a pool process of this worker has died while running a task

@@ -16,11 +16,13 @@ from celery.exceptions import Reject, Retry
 from tagsweep.worker import settings
 from tagsweep.worker.broker import canvas, sending
 from tagsweep.worker.broker.app import app
-from tagsweep.worker.errors import Retryable, words
+from tagsweep.worker.errors import InvalidJob, Retryable, words
 from tagsweep.worker.models.jobs import JOB_TASKS
 from tagsweep.worker.outages import Outage
 
 log = logging.getLogger(__name__)
+
+NO_JOB = "It names no job: it must be the id of one, a UUID."
 
 #: seconds before a message whose step failed is sent again; doubled each time, up to the limit
 RETRY_S, MOST_RETRY_S = 0.2, 1.0
@@ -62,6 +64,14 @@ class Delivery:
             return UUID(self.task_id)
         except ValueError:
             return None
+
+    @property
+    def named_job(self) -> UUID:
+        """The job whose id is the message's one argument; raises InvalidJob if that is no UUID."""
+        try:
+            return UUID(self.body)
+        except (AttributeError, TypeError, ValueError):
+            raise InvalidJob([{"path": "", "code": "invalid", "reason": NO_JOB}]) from None
 
     @property
     def body(self) -> Any:

@@ -1,7 +1,7 @@
-"""The guard of a job: nothing at all is changed where more than so many items would be.
+"""The guard of a job: if more items than its limit would be changed, none is.
 
-It is counted over the whole job, by the conditions of the statements that change, in the
-transaction that splits it: before the first change.
+The items are counted over the whole job, under the conditions of the statements that change them,
+in the transaction that splits the job: before the first change.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ CODE = "max_affected"
 
 
 def check(connection: Connection, job: JobRecord) -> JobRecord:
-    """Return a job that was just split, ended ``rejected`` where it would change too much."""
+    """Return a job that was just split, ended ``rejected`` if it would change too many items."""
     if job.ended or job.max_affected is None:
         return job
     database.plan_for_many(connection)
@@ -38,7 +38,7 @@ def _error(job: JobRecord, would: int) -> ItemError:
         "path": f"/{CODE}",
         "code": CODE,
         "reason": f"{items} would be {changed}, and at most {job.max_affected} may be: nothing was "
-        "changed. Look at it with a dry run, then narrow the job or raise the limit.",
+        "changed. Inspect it with a dry run, then narrow the job or raise the limit.",
     }
     if changed == "added":
         error["would_add"] = would

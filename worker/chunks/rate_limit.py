@@ -1,7 +1,7 @@
-"""The ceiling on items per second, over all workers together: kept in the store as one moment.
+"""The limit on items per second over all workers (TAGSWEEP_MAX_RATE): one timestamp in the store.
 
-Each chunk moves the moment at which the next may begin by the time that its items may take. Chunks
-are cut smaller under a ceiling, so that it holds within a fraction of a second.
+Each chunk advances the time at which the next may start by as long as its items may take. Under a
+limit chunks are cut smaller, so that it holds within a fraction of a second.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from sqlalchemy import Connection, Row, select, update
 from tagsweep.worker import settings
 from tagsweep.worker.models.tables import clock, throttle
 
-#: chunks a second, at the ceiling
+#: chunks per second at the limit
 CHUNKS_PER_S = 4
 
 
 def most_items() -> int | None:
-    """Return the most items of a chunk under the ceiling; None where there is no ceiling."""
+    """Return the most items that a chunk may have under the limit; None without a limit."""
     rate = settings.load().max_rate
     return None if rate is None else max(1, rate // CHUNKS_PER_S)
 
 
 def wait_s(connection: Connection) -> float:
-    """Return in how many seconds the next chunk may begin; 0: now."""
+    """Return in how many seconds the next chunk may start; 0: now."""
     if settings.load().max_rate is None:
         return 0.0
     row = _row(connection, hold=False)
@@ -33,7 +33,7 @@ def wait_s(connection: Connection) -> float:
 
 
 def note(connection: Connection, items: int) -> None:
-    """Count the ``items`` of a chunk; the last statement of its transaction, for it holds a row."""
+    """Count the ``items`` of a chunk; locks a row, so call it last in the transaction."""
     rate = settings.load().max_rate
     if rate is None:
         return

@@ -1,7 +1,7 @@
-"""How long chunks take: counted in each worker, added up in the store every few seconds.
+"""How long chunks take: counted in each worker, added to the store every few seconds.
 
-Each chunk of its own would make all workers wait for one row. What a killed worker had not yet
-handed in, a few seconds' worth, is lost: these are measurements, not accounts.
+Adding each chunk on its own would make all workers wait for one row. What a killed worker had not
+added yet, a few seconds' worth, is lost: these are metrics, not accounts.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _handed_in_at = float("-inf")
 
 @contextmanager
 def timed(kind: str) -> Iterator[None]:
-    """Count the block as one chunk of a job of this kind, with the time it took, if it succeeds."""
+    """Count the block as one chunk of a job of this kind, with its duration, if it succeeds."""
     start = time.monotonic()
     yield
     count(kind, time.monotonic() - start)
@@ -49,7 +49,7 @@ def count(kind: str, seconds: float) -> None:
 
 
 def hand_in() -> None:
-    """Add to the store what was counted here, unless that was done a moment ago."""
+    """Add to the store what this process counted, unless that was done a moment ago."""
     global _handed_in_at  # noqa: PLW0603  # one clock a process
     with _lock:
         if not _counted or time.monotonic() - _handed_in_at < EVERY_S:
@@ -60,7 +60,7 @@ def hand_in() -> None:
     try:
         with database.transaction() as connection:
             add(connection, taken)
-    except TagsweepError as error:  # no reason to stop whoever works
+    except TagsweepError as error:  # no reason to stop working
         log.warning("Chunk times of the last seconds are lost: %s", error)
 
 
@@ -76,7 +76,7 @@ def add(connection: Connection, counted: dict[tuple[str, int], tuple[int, float]
 
 
 def read(connection: Connection) -> dict[str, tuple[list[int], float]]:
-    """Return for each kind the chunks in each bucket, and their seconds in all."""
+    """Return for each kind the chunks in each bucket, and their seconds in total."""
     found: dict[str, tuple[list[int], float]] = {}
     for row in connection.execute(select(table)):
         buckets, seconds = found.setdefault(row.kind, ([0] * (len(BOUNDS) + 1), 0.0))
@@ -85,5 +85,5 @@ def read(connection: Connection) -> dict[str, tuple[list[int], float]]:
     return found
 
 
-# a forked child would hand in once more what its parent has counted
+# a forked child would add what its parent has counted once more
 os.register_at_fork(after_in_child=_counted.clear)

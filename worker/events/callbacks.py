@@ -1,7 +1,7 @@
-"""What callers hang on the ends of jobs: kept with the job, carried out at its first end.
+"""Celery callbacks on the ends of jobs: stored with the job, run at its first end.
 
-At least once: it is carried out in the transaction that notes it, and a crash takes back the note
-alone.
+At least once: a callback is run in the transaction that records this, and a crash undoes only the
+record.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ log = logging.getLogger(__name__)
 
 
 def keep(connection: Connection, job_id: UUID, hung: str) -> None:
-    """Keep what hangs on the job's end; the same once more changes nothing."""
+    """Store the callbacks of a message with its job; storing them again changes nothing."""
     row = {"job_id": job_id, "digest": hashlib.sha256(hung.encode()).digest(), "hung": hung}
     connection.execute(insert_missing(connection, callback), row)
 
 
 def carry_out(connection: Connection, data: dict[str, Any]) -> None:
-    """Carry out what hangs on a job that has ended, and note that it was; ``data``: of its end.
+    """Run the callbacks of a job that has ended, and record that; ``data``: its completion data.
 
-    The job's result must be stored already. What another process carries out just now is passed
-    over. Raises Retryable, where some of it may have been done.
+    The job's result must be stored already. Callbacks that another process is running are skipped.
+    Raises Retryable, when some of them may have been run.
     """
     job_id = UUID(data["job_id"])
     waiting = select(callback.c.digest, callback.c.hung).where(
@@ -43,7 +43,7 @@ def carry_out(connection: Connection, data: dict[str, Any]) -> None:
             canvas.carry_out(hung, f"{job_id}/{digest.hex()}", failure(data) or data)
         except Retryable:
             raise
-        except Exception:  # it was looked at when it came; the jobs behind it must be told too
-            log.exception("What hangs on job %s cannot be carried out: %s", job_id, hung[:1_000])
+        except Exception:  # checked when it was stored; it must not hold up other jobs
+            log.exception("A callback of job %s cannot be run: %s", job_id, hung[:1_000])
         this = (callback.c.job_id == job_id) & (callback.c.digest == digest)
         connection.execute(update(callback).where(this).values(carried_out_at=clock()))

@@ -1,10 +1,10 @@
-"""The feed's one row: the position of the latest event, and which history of the store gave it.
+"""The feed's one row: the position of the latest event, and the store's history that it is from.
 
-A standby that is promoted, or a backup that is restored, may not know the last positions that were
-given. It would give them once more, to other events, and a reader that has seen the first ones
-would pass over these. So the row names its history, by PostgreSQL's own words: the system's
-identifier and its timeline. In a new one, positions go on behind a gap that nobody has seen any of,
-and a reader that stands in the gap can be told that what it has seen last is gone.
+A standby that is promoted, or a backup that is restored, may not know the latest positions. It
+would assign them again, to other events, and a reader that has seen the first ones would skip
+these. So the row names its history in PostgreSQL's own terms: system identifier and timeline. In a
+new history, positions continue after a gap that no reader has seen any of, and a reader whose
+position is in the gap can be told that the last events it has seen are gone.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ from tagsweep.worker import database
 from tagsweep.worker.errors import TagsweepError
 from tagsweep.worker.models.tables import ago, failover, feed
 
-#: how far apart the positions of two histories are: more than anybody gives in one
+#: distance between the positions of two histories: more than one history ever assigns
 EPOCH = 1_000_000_000
 
-#: servers that speak PostgreSQL's protocol, but are another thing inside, may lack these functions
+#: servers that only speak PostgreSQL's protocol may lack these functions
 _HISTORY: ColumnElement[str] = literal_column(
     "(CASE WHEN NOT pg_is_in_recovery() THEN "
     "(SELECT system_identifier FROM pg_control_system())::text || '/' || "
@@ -53,24 +53,24 @@ _STEP_IN_HISTORY = _STEP.where(or_(feed.c.timeline.is_(None), feed.c.timeline ==
     timeline=_HISTORY
 )
 
-#: whether a store tells its history
+#: whether a store can name its history
 _tells: WeakKeyDictionary[Engine, bool] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """Which positions a reader can resume behind."""
+    """Which positions a reader can resume after."""
 
-    first: int  #: all events behind it are kept
-    last: int  #: the last that was given
-    #: between these two positions, exclusive and inclusive, are those that a lost history gave
+    first: int  #: all events after it are kept
+    last: int  #: the last one assigned
+    #: pairs of positions, exclusive and inclusive, between which a lost history assigned them
     gaps: tuple[tuple[int, int], ...]
-    moved: bool  #: the store has a new history, in which no position has been given yet
+    moved: bool  #: the store has a new history, in which no position is assigned yet
 
     def known_before(self, position: int) -> int | None:
-        """Return the last position before a lost one that the store knows; None: it is not lost.
+        """Return the last known position before a lost one; None if ``position`` is not lost.
 
-        Lost is what was given in a history that the store does not have.
+        A position is lost if it was assigned in a history that the store does not have.
         """
         for after, resumed in self.gaps:
             if after < position <= resumed:
@@ -82,14 +82,14 @@ class Bounds:
 class Failover:
     """A change of the store's history."""
 
-    seen_at: datetime | None  #: None: no event has ended in the new one yet
-    after: int  #: the last position that the store knew then
+    seen_at: datetime | None  #: None: the new one has no event yet
+    after: int  #: the last position that the store knew at that time
 
 
 def advance(connection: Connection, count: int) -> int:
-    """Give the next ``count`` positions, and return the last of them.
+    """Assign the next ``count`` positions, and return the last of them.
 
-    The row stays locked till the commit.
+    The row stays locked until the commit.
     """
     if not _tells_history(connection):
         return int(connection.execute(_STEP, {"count": count}).scalar_one())
@@ -101,7 +101,7 @@ def advance(connection: Connection, count: int) -> int:
 
 
 def bounds(connection: Connection) -> Bounds:
-    """Return which positions a reader can resume behind."""
+    """Return which positions a reader can resume after."""
     moved = _moved() if _tells_history(connection) else ~true()
     row = connection.execute(select(feed.c.gone, feed.c.position, moved.label("moved"))).one()
     gaps = connection.execute(select(failover.c.after, failover.c.resumed_at)).all()
@@ -109,12 +109,12 @@ def bounds(connection: Connection) -> Bounds:
 
 
 def forget(connection: Connection, position: int) -> None:
-    """Note that the events up to ``position`` are not all kept any more."""
+    """Note that some events up to ``position`` are deleted."""
     connection.execute(update(feed).where(feed.c.gone < position).values(gone=position))
 
 
 def failovers(connection: Connection, seconds: float) -> Sequence[Failover]:
-    """Return the changes of history that were seen within so many seconds, newest first."""
+    """Return the changes of history seen within the last ``seconds``, newest first."""
     query = select(failover.c.seen_at, failover.c.after).order_by(failover.c.after.desc())
     rows = connection.execute(query.where(failover.c.seen_at > ago(seconds)))
     found = [Failover(*row) for row in rows]
@@ -127,7 +127,7 @@ def _moved() -> ColumnElement[bool]:
 
 
 def _begin_history(connection: Connection) -> None:
-    """Let positions go on behind a gap; whoever comes second finds it done."""
+    """Continue the positions after a gap, unless another process just has."""
     query = select(feed.c.position).where(_moved()).with_for_update()
     row = connection.execute(query).one_or_none()
     if row is None:
@@ -138,7 +138,7 @@ def _begin_history(connection: Connection) -> None:
 
 
 def _tells_history(connection: Connection) -> bool:
-    """Tell whether the store can be asked which history it has; tried once."""
+    """Tell whether the store can name its history; tried once per engine."""
     if connection.dialect.name != "postgresql":
         return False
     engine = connection.engine
@@ -147,7 +147,7 @@ def _tells_history(connection: Connection) -> bool:
             with database.savepoint(connection):
                 connection.execute(select(_HISTORY))
         except TagsweepError:
-            if connection.invalidated:  # that says nothing of the functions
+            if connection.invalidated:  # this says nothing about the functions
                 raise
             _tells[engine] = False
         else:

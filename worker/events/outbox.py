@@ -1,6 +1,6 @@
-"""The outbox: one event for each end of a job, written in the transaction that ended it.
+"""The outbox: one event for each end of a job, written in the transaction that ends it.
 
-What is written here is published at least once, the same event each time (``events.relay``).
+Each is published at least once, the same event each time (``events.relay``).
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from tagsweep.worker.events import feed
 from tagsweep.worker.models.events import JobCompleted
 from tagsweep.worker.models.tables import callback, clock, outbox, reply
 
-#: events that are published in one transaction
+#: most events published in one transaction
 MOST_AT_ONCE = 100
 
 
@@ -41,7 +41,7 @@ _APPEND = outbox.insert()
 
 
 def append(connection: Connection, event: JobCompleted) -> None:
-    """Write ``event`` down: once the caller's transaction is committed, it will be published."""
+    """Store ``event``: once the caller's transaction is committed, it will be published."""
     row = {
         "job_id": event.completion.job_id,
         "end": event.end,
@@ -57,7 +57,7 @@ def text(envelope: dict[str, Any]) -> str:
 
 
 def latest(connection: Connection, job_id: UUID) -> dict[str, Any] | None:
-    """Return the event of the job's latest end; None where it has not ended."""
+    """Return the event of the job's latest end; None if it has not ended."""
     query = select(outbox.c.event).where(outbox.c.job_id == job_id).order_by(outbox.c.end.desc())
     event = connection.execute(query.limit(1)).scalar()
     return json.loads(event) if event else None
@@ -68,7 +68,7 @@ def _waiting() -> ColumnElement[bool]:
     return or_(*(column.is_(None) for column in columns))
 
 
-#: whether anything that callers hung on the job waits for its end
+#: whether callbacks of the job are still to be run
 _HUNG_ON = exists().where(callback.c.job_id == outbox.c.job_id, callback.c.carried_out_at.is_(None))
 _OLDEST = (
     select(outbox, _HUNG_ON.label("hung_on"))
@@ -83,9 +83,9 @@ _CLAIM_OF = _CLAIM.where(outbox.c.job_id.in_(bindparam("job_ids", expanding=True
 def claim(
     connection: Connection, job_ids: Collection[UUID] = (), most: int = MOST_AT_ONCE
 ) -> Sequence[Row[Any]]:
-    """Hold the rows that wait to be published, oldest first: those of these jobs, or of all.
+    """Lock and return the rows that wait to be published, oldest first: of these jobs, or of all.
 
-    A row that somebody else publishes just now is passed over.
+    Rows that another process is publishing are skipped.
     """
     if job_ids:
         return connection.execute(_CLAIM_OF, {"job_ids": list(job_ids), "most": most}).all()
@@ -105,10 +105,10 @@ def mark(
     published: Collection[Row[Any]],
     answered: Collection[Row[Any]],
 ) -> None:
-    """Note what was done with rows that are held, and give each its position in the feed.
+    """Record what was done with locked rows, and give each its position in the feed.
 
-    The feed's one row stays locked till the commit: positions become visible in their order, and
-    a reader that has seen n has seen all before n. A sequence would leave gaps that fill later.
+    The feed's one row stays locked until the commit: positions become visible in order, so a reader
+    that has seen n has seen all before n. A sequence would leave gaps that are filled later.
     """
     new = [row for row in rows if row.position is None]
     last = feed.advance(connection, len(new)) if new else 0
@@ -127,7 +127,7 @@ def mark(
 
 
 def _when(done: str, column: ColumnElement[Any]) -> ColumnElement[Any]:
-    """Return now, for a column that is still empty, where the step ``done`` was done."""
+    """Return the current time if the step ``done`` was done and the column is still empty."""
     return case((and_(bindparam(done, type_=Boolean), column.is_(None)), clock()), else_=column)
 
 
@@ -143,9 +143,9 @@ _MARK = (
 
 
 def remember_reply(connection: Connection, job_id: UUID, reply_to: str, correlation: str) -> None:
-    """Note that a caller waits for the job's answer, on ``rpc://`` or under an id of its own.
+    """Record that a caller waits for the job's result, on ``rpc://`` or under another id.
 
-    ``reply_to`` is empty where the answer is to be stored under another spelling of the job's id.
+    ``reply_to`` is empty if the result is to be stored under another spelling of the job's id.
     """
     row = {"job_id": job_id, "reply_to": reply_to, "correlation_id": correlation}
     connection.execute(upsert(connection, reply, {"times": reply.c.times + 1}), row)
@@ -159,7 +159,7 @@ _TAKE_REPLIES = (
 def take_replies(
     connection: Connection, job_ids: Collection[UUID]
 ) -> dict[UUID, list[tuple[str, str]]]:
-    """Return, and forget, who waits for these jobs: pairs of reply_to and correlation id."""
+    """Delete and return who waits for these jobs: pairs of reply_to and correlation id."""
     found: dict[UUID, list[tuple[str, str]]] = {}
     for row in connection.execute(_TAKE_REPLIES, {"job_ids": list(job_ids)}):
         some = found.setdefault(row.job_id, [])
@@ -168,20 +168,20 @@ def take_replies(
 
 
 def after(connection: Connection, position: int, most: int = 100) -> Sequence[Row[Any, Any]]:
-    """Return the events behind ``position`` in the feed, in its order, as far as published."""
+    """Return the published events after ``position`` in the feed, in its order."""
     query = select(outbox.c.position, outbox.c.event).where(outbox.c.position > position)
     return connection.execute(query.order_by(outbox.c.position).limit(most)).all()
 
 
 def position_at(connection: Connection, moment: object) -> int:
-    """Return the position behind which the events written since ``moment`` stand."""
+    """Return the position after which the events written since ``moment`` begin."""
     query = select(outbox.c.position).where(outbox.c.created_at < moment)
     query = query.where(outbox.c.position.is_not(None)).order_by(outbox.c.position.desc())
     return connection.execute(query.limit(1)).scalar() or 0
 
 
 def moved(connection: Connection, position: int, most: int) -> Sequence[Row[Any, Any, Any]]:
-    """Return position, job and tenant of the events behind ``position``, without the events."""
+    """Return position, job and tenant of the events after ``position``, without the events."""
     query = select(outbox.c.position, outbox.c.job_id, outbox.c.tenant)
     query = query.where(outbox.c.position > position)
     return connection.execute(query.order_by(outbox.c.position).limit(most)).all()
@@ -190,26 +190,26 @@ def moved(connection: Connection, position: int, most: int) -> Sequence[Row[Any,
 def of_tenant(
     connection: Connection, tenant: str, position: int, most: int = 100
 ) -> Sequence[Row[Any, Any, Any]]:
-    """Return the tenant's events behind ``position`` in the feed, in its order."""
+    """Return the tenant's events after ``position`` in the feed, in its order."""
     query = select(outbox.c.position, outbox.c.job_id, outbox.c.event)
     query = query.where(outbox.c.tenant == tenant, outbox.c.position > position)
     return connection.execute(query.order_by(outbox.c.position).limit(most)).all()
 
 
 def drop(connection: Connection, job_id: UUID) -> None:
-    """Keep the events of a job no longer; the feed knows up to where some are missing."""
+    """Delete the events of a job, and note in the feed up to where some are missing."""
     gone = delete(outbox).where(outbox.c.job_id == job_id).returning(outbox.c.position)
     positions = [row.position for row in connection.execute(gone)]
     if positions:
         feed.forget(connection, max(positions))
 
 
-def is_told(job_id: ColumnElement[UUID]) -> ColumnElement[bool]:
+def is_published(job_id: ColumnElement[UUID]) -> ColumnElement[bool]:
     """Return the condition that no event of the job waits to be published."""
     return ~select(outbox.c.job_id).where(outbox.c.job_id == job_id, _waiting()).exists()
 
 
 def oldest_unpublished(connection: Connection) -> datetime | None:
-    """Return when the oldest event was written that waits to be published."""
+    """Return when the oldest event that waits to be published was written."""
     query = select(func.min(outbox.c.created_at)).where(_waiting())
     return connection.execute(query).scalar()

@@ -1,6 +1,6 @@
-"""Publish what the outbox holds, and answer those who wait: after the commit, at least once.
+"""Publish the events in the outbox and answer waiting callers: after the commit, at least once.
 
-What a crash leaves behind, recovery publishes. A row is held while it is published, so that two
+What a crash leaves behind, recovery publishes. A row is locked while it is published, so that two
 relays never publish it at the same time.
 """
 
@@ -30,24 +30,23 @@ from tagsweep.worker.outages import Outage
 log = logging.getLogger(__name__)
 
 STAYS = "{error} It stays in the outbox and is tried again."
-#: how long a pool process that ends may take to publish what has ended in it
+#: seconds that a pool process may take at its end to publish the ends of its jobs
 END_S = 2
-#: in a flood of small jobs: how long their ends gather till the next batch of them
+#: seconds between two batches of ends in a flood of small jobs
 GATHER_S = 0.05
 
 _unpublished = Outage(log, "Events are published again")
-_uncalled = Outage(log, "Callbacks are taken again")
-_unanswered = Outage(log, "Answers are taken again")
+_uncalled = Outage(log, "Callbacks are sent again")
+_unanswered = Outage(log, "Results are delivered again")
 _ended: queue.SimpleQueue[UUID | None] = queue.SimpleQueue()
-_thread = threading.Event()  #: set once this process has the thread that publishes
-_ending = threading.Event()  #: set once this process ends
+_thread = threading.Event()  #: set once this process has a publishing thread
+_ending = threading.Event()  #: set once this process is about to exit
 
 
-def tell(job_id: UUID) -> None:
-    """Let the end of a job be published: in a pool process together with those of other jobs.
+def publish(job_id: UUID) -> None:
+    """Publish the end of a job: in a pool process soon, by a thread; elsewhere here and now.
 
-    In a flood of small jobs ends gather for a moment, so that they are not one round trip each.
-    Elsewhere it is published here and now.
+    In a flood of small jobs the thread gathers ends for a moment and publishes them in batches.
     """
     if not pool_process.in_pool.is_set():
         deliver(job_id)
@@ -67,31 +66,30 @@ def _finish(serving: threading.Thread) -> None:
 
 
 def _serve() -> None:
-    going_on = True
-    while going_on:
-        told = [_ended.get()]
+    running = True
+    while running:
+        gathered = [_ended.get()]
         with suppress(queue.Empty):
-            while len(told) < outbox.MOST_AT_ONCE:
-                told.append(_ended.get_nowait())
-        going_on = None not in told
-        job_ids = [job_id for job_id in told if job_id is not None]
-        if not job_ids:  # without any, those of all would be meant
+            while len(gathered) < outbox.MOST_AT_ONCE:
+                gathered.append(_ended.get_nowait())
+        running = None not in gathered
+        job_ids = [job_id for job_id in gathered if job_id is not None]
+        if not job_ids:  # an empty list would mean all jobs
             return
         try:
             deliver(*job_ids)
         except TagsweepError as error:
-            log.warning("Recovery will publish what has ended: %s", error)
-        except Exception:  # what others have ended must be published too
-            log.exception("Recovery will publish what has ended.")
-        if going_on and len(job_ids) > 1:
+            log.warning("The ends of jobs are left to recovery: %s", error)
+        except Exception:  # the ends of later jobs must be published too
+            log.exception("The ends of jobs are left to recovery.")
+        if running and len(job_ids) > 1:
             _ending.wait(GATHER_S)
 
 
 def deliver(*job_ids: UUID) -> int:
-    """Publish the events that wait, of these jobs or of all; return how many there were.
+    """Publish the waiting events, of these jobs or of all; return how many there were.
 
-    Where a server does not take them they stay in the outbox; the feed of the store has them
-    all the same.
+    Events that a server does not take stay in the outbox; the store's own feed has them anyway.
     """
     with database.transaction() as connection:
         rows = outbox.claim(connection, job_ids)
@@ -106,7 +104,7 @@ def deliver(*job_ids: UUID) -> int:
 
 
 def _published(rows: list[Row[Any]]) -> list[Row[Any]]:
-    """Publish the events of ``rows``; return those that were: all, or none."""
+    """Publish the events of ``rows``; return the rows that were published: all, or none."""
     if not rows:
         return []
     try:
@@ -119,10 +117,7 @@ def _published(rows: list[Row[Any]]) -> list[Row[Any]]:
 
 
 def _answered(connection: Connection, rows: list[Row[Any]]) -> list[Row[Any]]:
-    """Answer those who wait for the jobs of ``rows``, and carry out what hangs on their ends.
-
-    Return the rows that are done.
-    """
+    """Answer the callers of the jobs of ``rows`` and run their callbacks; return the rows done."""
     if not rows:
         return []
     replies = outbox.take_replies(connection, [row.job_id for row in rows])
@@ -145,24 +140,24 @@ def _answered(connection: Connection, rows: list[Row[Any]]) -> list[Row[Any]]:
 
 
 def _carried_out(connection: Connection, data: dict[str, Any]) -> bool:
-    """Carry out what hangs on a job's end; False where a queue of its caller's takes nothing.
+    """Run the callbacks of a job; return False if a queue that they go to refuses them.
 
-    Raises BrokerUnavailable where the whole broker is away: then the others need not be tried.
+    Raises BrokerUnavailable if the whole broker is unreachable: other jobs need not be tried then.
     """
     try:
         callbacks.carry_out(connection, data)
     except BrokerUnavailable as error:
-        _uncalled.failed(STAYS.format(error=f"What hangs on job {data['job_id']}: {error}"))
+        _uncalled.failed(STAYS.format(error=f"The callbacks of job {data['job_id']}: {error}"))
         sending.check(app())
         return False
     return True
 
 
 def republish(position: int) -> Iterator[str]:
-    """Publish once more the events behind ``position`` in the feed; yield each that was.
+    """Publish again the events after ``position`` in the feed; yield each one published.
 
-    For readers that have lost some, or a stream that was wiped: its reader knows by the id what it
-    has seen. Raises BrokerUnavailable.
+    For readers that lost some, or a stream that was wiped: a reader recognizes by its id an event
+    that it has seen. Raises BrokerUnavailable.
     """
     while True:
         with database.reading() as connection:
@@ -176,12 +171,12 @@ def republish(position: int) -> Iterator[str]:
 
 
 def answer(data: dict[str, Any], replies: list[tuple[str, str]]) -> None:
-    """Give an ended job's completion data, or its failure, to its Celery callers."""
+    """Send an ended job's completion data, or its failure, to its Celery callers."""
     results.give(data["job_id"], failure(data) or data, replies)
 
 
 def _answer(end: int, data: dict[str, Any], replies: list[tuple[str, str]]) -> None:
-    if end > 1:  # or the one before would stand
+    if end > 1:  # the result of the previous end would stay
         results.forget(data["job_id"])
     answer(data, replies)
 
@@ -198,5 +193,5 @@ def _log_end(data: dict[str, Any]) -> None:
     log.info(words, data["job_id"], data["tenant"], data["kind"], data["status"], counts)
 
 
-# a forked child has no such thread, whatever its parent had
+# a forked child does not inherit its parent's thread
 os.register_at_fork(after_in_child=_thread.clear)

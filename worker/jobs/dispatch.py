@@ -32,7 +32,7 @@ def after_commit(job: JobRecord) -> None:
     """
     with suppress(Retryable):
         if job.ended:
-            relay.tell(job.id)
+            relay.publish(job.id)
         elif job.paused:
             return
         elif job.open:

@@ -1,4 +1,4 @@
-"""Read jobs: one, locked or not; lists of them; numbers. Nothing here changes a row."""
+"""Read jobs: one, locked or not; lists; counts. Nothing here changes a row."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def _existing(job: JobRecord | None, job_id: UUID) -> JobRecord:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which of a tenant's jobs are asked for."""
+    """A filter on a tenant's jobs."""
 
     tenant: str
     kind: str | None = None
@@ -55,7 +55,7 @@ class Wanted:
     since: datetime | None = None  #: accepted then or later
 
     def condition(self) -> ColumnElement[bool]:
-        """Return this as SQL."""
+        """Return the filter as SQL."""
         conditions = [jobs.c.tenant == self.tenant]
         if self.kind is not None:
             conditions.append(jobs.c.kind == self.kind)
@@ -67,7 +67,7 @@ class Wanted:
 
 
 def count(connection: Connection, wanted: Wanted) -> int:
-    """Return how many jobs are wanted."""
+    """Return how many jobs match the filter."""
     query = select(func.count()).select_from(jobs).where(wanted.condition())
     return int(connection.execute(query).scalar_one())
 
@@ -81,10 +81,10 @@ def page(  # noqa: PLR0913  # of what, and from where on
     back: bool = False,
     offset: int = 0,
 ) -> list[JobRecord]:
-    """Return the wanted jobs, newest first, that follow the place ``beside``.
+    """Return matching jobs, newest first, after the place ``beside`` (accepted at, id).
 
-    ``back``: those before it, in the opposite order, nearest first. ``offset``: so many of them
-    are passed over.
+    ``back``: those before it, in the opposite order, nearest first. ``offset``: how many of them to
+    skip.
     """
     query = select(*COLUMNS).where(wanted.condition()).limit(most).offset(offset)
     if beside is not None:
@@ -97,7 +97,7 @@ def page(  # noqa: PLR0913  # of what, and from where on
 def latest(
     connection: Connection, tenant: str | None, status: str | None, most: int
 ) -> list[JobRecord]:
-    """Return the newest jobs, of one tenant and in one status where given."""
+    """Return the newest jobs, of one tenant and in one status if given."""
     query = select(*COLUMNS).order_by(jobs.c.accepted_at.desc(), jobs.c.id).limit(most)
     if tenant is not None:
         query = query.where(jobs.c.tenant == tenant)
@@ -107,7 +107,7 @@ def latest(
 
 
 def running(connection: Connection, tenants: Collection[str], most: int = 200) -> list[JobRecord]:
-    """Return jobs of these tenants that have chunks open."""
+    """Return jobs of these tenants that have open chunks."""
     query = select(*COLUMNS).where(jobs.c.open > 0, jobs.c.tenant.in_(tenants))
     rows = connection.execute(query.order_by(jobs.c.accepted_at).limit(most))
     return [JobRecord(*row) for row in rows]
@@ -121,15 +121,15 @@ def totals(connection: Connection) -> list[Row[Any]]:
 
 
 def open_chunks(connection: Connection) -> int:
-    """Return how many chunks wait for a worker."""
+    """Return how many chunks are open."""
     query = select(func.coalesce(func.sum(jobs.c.open), 0)).where(jobs.c.open > 0)
     return int(connection.execute(query).scalar_one())
 
 
 def stuck(connection: Connection, seconds: float, most: int = 20) -> list[JobRecord]:
-    """Return jobs to which nothing has happened for so long, although nobody has paused them.
+    """Return unpaused jobs that made no progress for ``seconds``.
 
-    A stream waits for its producer, and what the store refuses for the store: none of these.
+    Without streams, which wait for their producer, and jobs that are put off.
     """
     moved = func.coalesce(jobs.c.served_at, jobs.c.started_at, jobs.c.part_at, jobs.c.accepted_at)
     whole = and_(jobs.c.status == "queued", jobs.c.parts_in >= jobs.c.parts)
@@ -144,7 +144,7 @@ def stuck(connection: Connection, seconds: float, most: int = 20) -> list[JobRec
 
 
 def waiting(connection: Connection) -> tuple[int, JobRecord | None]:
-    """Return how many jobs wait because the store refuses something of them, and the oldest."""
+    """Return how many jobs are put off because the store refuses them, and the oldest of them."""
     these = and_(jobs.c.waiting.is_not(None), or_(jobs.c.open > 0, jobs.c.status == "queued"))
     oldest = select(*COLUMNS).where(these).order_by(jobs.c.accepted_at, jobs.c.id).limit(1)
     row = connection.execute(oldest).first()
@@ -155,14 +155,14 @@ def waiting(connection: Connection) -> tuple[int, JobRecord | None]:
 
 
 def paused(connection: Connection, most: int = 20) -> list[JobRecord]:
-    """Return jobs that somebody has paused."""
+    """Return paused jobs."""
     query = select(*COLUMNS).where(jobs.c.paused, jobs.c.status.not_in(ENDS))
     rows = connection.execute(query.order_by(jobs.c.accepted_at).limit(most))
     return [JobRecord(*row) for row in rows]
 
 
 def set_aside(connection: Connection, seconds: float) -> tuple[int, list[str]]:
-    """Return how many messages were set aside within so many seconds, and the commonest reasons."""
+    """Return how many messages were set aside within ``seconds``, and the commonest reasons."""
     number = func.count().label("number")
     query = select(set_aside_table.c.reason, number).group_by(set_aside_table.c.reason)
     query = query.where(set_aside_table.c.received_at > ago(seconds)).order_by(number.desc())

@@ -15,8 +15,7 @@ from sqlalchemy import Connection, update
 
 from tagsweep.worker.database import dialects
 from tagsweep.worker.jobs import parts, queries, undoable
-from tagsweep.worker.models.fields import identifies
-from tagsweep.worker.models.jobs import Job, UndoJob, fingerprint_of
+from tagsweep.worker.models.jobs import Job, UndoJob, fingerprint_of, tenant_of
 from tagsweep.worker.models.parts import Part
 from tagsweep.worker.models.records import JobRecord, Lists
 from tagsweep.worker.models.tables import job as job_table
@@ -102,12 +101,11 @@ def record_unusable(
     connection: Connection, job_id: UUID, kind: str, body: object
 ) -> JobRecord | None:
     """Record a message that is no valid job; return None if the id is taken."""
-    tenant = body.get("tenant") if isinstance(body, dict) else None
     return _insert_job(
         connection,
         {
             "id": job_id,
-            "tenant": tenant if identifies(tenant) else None,
+            "tenant": tenant_of(body),
             "kind": kind,
             "fingerprint": fingerprint_of(kind, body),
             "head": {},

@@ -1,7 +1,7 @@
-"""Retention: what is kept too long goes, in short transactions, a little at a time.
+"""Retention: delete expired records and jobs, a little at a time, in short transactions.
 
-First the record of what a job removed, later the job itself. However many workers look, one does
-it; killed half-way, the next one goes on.
+First the record of what a job changed expires, later the job itself. However many workers look, one
+of them deletes; if it is killed half-way, the next one continues.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from tagsweep.worker.models.tables import (
 )
 from tagsweep.worker.models.tables import job as jobs
 
-#: how long it is at work at a time, so that no job waits for it
+#: seconds that it works at a time, so that no job waits for it
 SLICE_S = 0.2
-#: seconds till the next look: where all is done, and where more is left
+#: seconds until the next look: if everything is done, and if more is left
 EVERY_S, SOON_S = 60, 1
 #: rows deleted in one transaction
 MOST_ROWS = 200
@@ -37,7 +37,7 @@ DAY_S = 86_400
 
 
 def keep() -> None:
-    """Delete what is kept too long, unless somebody has looked within the last minute."""
+    """Delete what has expired, unless a worker has looked within the last minute."""
     if not _is_due():
         return
     until = time.monotonic() + SLICE_S
@@ -51,7 +51,7 @@ def keep() -> None:
 
 
 def _is_due() -> bool:
-    """Tell whether it is time, and see to it that nobody else does it now."""
+    """Tell whether it is time to look, and reserve the turn for this worker."""
     due = chore.c.due_at <= clock()
     with database.reading() as connection:
         if connection.execute(select(chore.c.id).where(due)).first() is None:
@@ -62,13 +62,13 @@ def _is_due() -> bool:
 
 
 def _forget() -> bool:
-    """Forget what one job removed; False where there is none to forget."""
+    """Delete the record of what one job changed; return False if none has expired."""
     days = min(settings.load().keep_removals_days, settings.load().keep_jobs_days)
     with database.transaction() as connection:
         job_id = _oldest(connection, days, jobs.c.forgotten_at.is_(None))
         if job_id is None:
             return False
-        # first: nobody may undo, or do again, what is known only in part
+        # first: a job must not be undone or retried from half a record
         forgotten = change(jobs).where(jobs.c.id == job_id).values(forgotten_at=clock())
         connection.execute(forgotten)
     _empty(job_id)
@@ -76,9 +76,9 @@ def _forget() -> bool:
 
 
 def _delete() -> bool:
-    """Delete one job with all that belongs to it; False where there is none to delete."""
+    """Delete one job with everything that belongs to it; return False if none has expired."""
     days = settings.load().keep_jobs_days
-    old = jobs.c.forgotten_at.is_not(None) & outbox.is_told(jobs.c.id)
+    old = jobs.c.forgotten_at.is_not(None) & outbox.is_published(jobs.c.id)
     with database.reading() as connection:
         job_id = _oldest(connection, days, old, hold=False)
     if job_id is None:
@@ -94,7 +94,7 @@ def _delete() -> bool:
 def _oldest(
     connection: Connection, days: int, condition: ColumnElement[bool], *, hold: bool = True
 ) -> UUID | None:
-    """Return the job that ended longest ago, if that is so many days; one held is passed over."""
+    """Return the job that ended first, if at least ``days`` ago; locked jobs are skipped."""
     ended = jobs.c.status.in_(ENDS) & (jobs.c.finished_at < ago(days * DAY_S))
     query = select(jobs.c.id).where(ended, condition).order_by(jobs.c.finished_at).limit(1)
     found: UUID | None = connection.execute(
@@ -104,14 +104,14 @@ def _oldest(
 
 
 def _empty(job_id: UUID) -> None:
-    """Delete what a job removed and its chunks, so many rows at a time."""
+    """Delete a job's chunks and the record of what it changed, MOST_ROWS rows at a time."""
     for table in (link_change, workspace_tag_change, chunk):
         while _delete_some(table, table.c.job_id == job_id) == MOST_ROWS:
             pass
 
 
 def _drop(seen_at: Column[object]) -> bool:
-    """Delete some old rows of the table of ``seen_at``; False where there are none."""
+    """Delete some old rows of the table of ``seen_at``; return False if there are none."""
     old = seen_at < ago(settings.load().keep_jobs_days * DAY_S)
     return _delete_some(seen_at.table, old) > 0
 

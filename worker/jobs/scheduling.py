@@ -1,4 +1,4 @@
-"""Whose turn it is: which chunk is applied next, and what waits to be."""
+"""Which chunk is applied next, and which jobs wait for a worker."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from tagsweep.worker.models.tables import job as jobs
 
 
 def claim(connection: Connection) -> tuple[JobRecord, Chunk] | None:
-    """Take the chunk whose turn it is, and hold it; None where nobody has one to give.
+    """Lock and return the next chunk, with its job; None if none is open.
 
-    That is the next open one of the tenant served longest ago, of that tenant's job served
-    longest ago. A chunk that another worker holds is passed over, so no one waits for another;
-    so is what is put off.
+    That is the first open chunk of the tenant served longest ago, of that tenant's job served
+    longest ago. Chunks that are put off, or locked by another worker, are skipped: no worker waits
+    for another.
     """
     other = jobs.alias("other")
     tenants_turn = select(func.max(other.c.served_at)).where(other.c.tenant == jobs.c.tenant)
@@ -30,7 +30,7 @@ def claim(connection: Connection) -> tuple[JobRecord, Chunk] | None:
         jobs.c.accepted_at,
     )
     waiting = select(jobs.c.id).where(_open()).order_by(*order)
-    if connection.dialect.name == "sqlite":  # there, nobody else has anything
+    if connection.dialect.name == "sqlite":  # it has no other worker at the same time
         waiting = waiting.where(_has_chunk()).limit(1)
     turn = waiting.subquery("turn")
     first = select(chunks).where(chunks.c.job_id == turn.c.id, _due_chunk())
@@ -52,7 +52,7 @@ def claim(connection: Connection) -> tuple[JobRecord, Chunk] | None:
 def claim_again(
     connection: Connection, job_id: UUID, number: int
 ) -> tuple[JobRecord, Chunk] | None:
-    """Take a certain chunk, and hold it; None where it is closed, or somebody else's meanwhile."""
+    """Lock and return the given chunk, with its job; None if it is closed, or locked, by now."""
     this = and_(chunks.c.job_id == job_id, chunks.c.number == number, chunks.c.state == "open")
     held = select(chunks).where(this).with_for_update(skip_locked=True)
     row = connection.execute(held).one_or_none()
@@ -60,7 +60,7 @@ def claim_again(
 
 
 def open_chunks(connection: Connection, job: JobRecord) -> Iterator[Chunk]:
-    """Yield the open chunks of a job that the caller holds, one at a time."""
+    """Yield the open chunks of a job that the caller has locked, reading one at a time."""
     this = and_(chunks.c.job_id == job.id, chunks.c.state == "open")
     next_one = select(chunks).where(this).order_by(chunks.c.number).limit(1)
     number = -1
@@ -70,19 +70,19 @@ def open_chunks(connection: Connection, job: JobRecord) -> Iterator[Chunk]:
 
 
 def any_open(connection: Connection) -> bool:
-    """Tell whether any chunk waits for a worker, and is not put off."""
+    """Tell whether any chunk is open and not put off."""
     query = select(jobs.c.id).where(_open(), _has_chunk()).limit(1)
     return connection.execute(query).first() is not None
 
 
 def any_incomplete(connection: Connection) -> bool:
-    """Tell whether any streamed job still waits for parts."""
+    """Tell whether any streamed job waits for parts."""
     waiting = select(jobs.c.id).where(jobs.c.status == "queued", jobs.c.nonce.is_not(None))
     return connection.execute(waiting.limit(1)).first() is not None
 
 
 def ready_to_split(connection: Connection, most: int = 100) -> list[UUID]:
-    """Return jobs that are recorded whole, not yet split, and not put off, oldest first."""
+    """Return jobs that are complete, not split and not put off, oldest first."""
     whole = and_(jobs.c.status == "queued", jobs.c.parts.is_not(None), _due(jobs.c.retry_at))
     query = select(jobs.c.id).where(whole, jobs.c.parts_in >= jobs.c.parts)
     return list(connection.execute(query.order_by(jobs.c.accepted_at).limit(most)).scalars())

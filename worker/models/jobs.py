@@ -34,6 +34,7 @@ from tagsweep.worker.models.fields import (
     SelectedWorkspaces,
     Tenant,
     Value,
+    identifies,
 )
 from tagsweep.worker.models.ids import RESOURCE_TYPES, number_of
 from tagsweep.worker.models.item_errors import item_error
@@ -219,6 +220,12 @@ def parse_job(body: Mapping[str, Any]) -> Job:
         reason = f"Must be one of {', '.join(KINDS)}."
         raise InvalidJob([{"path": "/kind", "code": "invalid_choice", "reason": reason}])
     return KINDS[kind].parse(fields)
+
+
+def tenant_of(body: object) -> str | None:
+    """Return the tenant that ``body``, perhaps no valid job, names; None if it names none."""
+    tenant = body.get("tenant") if isinstance(body, dict) else None
+    return tenant if identifies(tenant) else None
 
 
 def fingerprint_of(kind: str, body: object) -> bytes:

@@ -1,34 +1,22 @@
-"""The tasks that act on a recorded job: start it, cancel it, report its status."""
+"""The tasks that act on a recorded job: cancel it, report its status."""
 
 from __future__ import annotations
-
-from contextlib import suppress
-from uuid import UUID
 
 from tagsweep.worker import database
 from tagsweep.worker.broker import results
 from tagsweep.worker.broker.delivery import Delivery, task
 from tagsweep.worker.chunks import poison
-from tagsweep.worker.errors import InvalidJob, NoSuchJob, NotRecordedYet
+from tagsweep.worker.errors import NoSuchJob, NotRecordedYet
 from tagsweep.worker.jobs import control, dispatch, queries
-from tagsweep.worker.tasks.start import start_recorded
 
 #: how often a cancellation looks for a job whose own message may be on its way: over some 20 s
 MOST_LOOKS = 25
-NO_JOB = "It names no job: it must be the id of one, a UUID."
-
-
-@task("tags.start")
-def start(delivery: Delivery) -> None:
-    """Split a job that was recorded in the store; recovery would do it a little later."""
-    with suppress(NoSuchJob):  # withdrawn before this message arrived
-        start_recorded(_job_id(delivery))
 
 
 @task("tags.cancel")
 def cancel(delivery: Delivery) -> None:
     """Let no further chunk of a job start, even of one that is still being split."""
-    job_id = _job_id(delivery)
+    job_id = delivery.named_job
     try:
         with database.transaction() as connection:
             job = control.cancel(connection, job_id)
@@ -44,14 +32,7 @@ def cancel(delivery: Delivery) -> None:
 def status(delivery: Delivery) -> None:
     """Report a job's status to a caller that has only the broker."""
     with database.reading() as connection:
-        job = queries.find(connection, _job_id(delivery))
+        job = queries.find(connection, delivery.named_job)
     known = "queued" if job is None else job.status
     replies = [(delivery.reply_to, delivery.task_id)] if delivery.reply_to else []
     results.give(delivery.task_id, {"status": known}, replies)
-
-
-def _job_id(delivery: Delivery) -> UUID:
-    try:
-        return UUID(delivery.body)
-    except (AttributeError, TypeError, ValueError):
-        raise InvalidJob([{"path": "", "code": "invalid", "reason": NO_JOB}]) from None

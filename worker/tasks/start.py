@@ -1,20 +1,29 @@
-"""Split a recorded job, and apply it at once if it has only one chunk.
+"""The task ``tags.start``: split a recorded job, and apply it if it has only one chunk.
 
 What the store refuses of that is put off and tried again: the job stays recorded.
 """
 
 from __future__ import annotations
 
+from contextlib import suppress
 from uuid import UUID
 
 from tagsweep.worker import database, settings
+from tagsweep.worker.broker.delivery import Delivery, task
 from tagsweep.worker.chunks import applying, guard, poison, rate_limit, splitting
 from tagsweep.worker.database import Connection
-from tagsweep.worker.errors import StoreRefused
+from tagsweep.worker.errors import NoSuchJob, StoreRefused
 from tagsweep.worker.jobs import backoff, dispatch, lifecycle, queries
 from tagsweep.worker.models.records import JobRecord, Lists
 
 POISON = "Workers crashed {tries} times while starting this job; it was failed."
+
+
+@task("tags.start")
+def start_job(delivery: Delivery) -> None:
+    """Split a job that is recorded in the store; otherwise recovery does it a little later."""
+    with suppress(NoSuchJob):  # withdrawn before this message arrived
+        start_recorded(delivery.named_job)
 
 
 def start(
