@@ -5,7 +5,7 @@ import sys
 from tagsweep.worker.broker.app import app as make_app
 from tagsweep.worker.broker.runtime import consumer, lifecycle, logs, node
 from tagsweep.worker.errors import SettingsError
-from tagsweep.worker.jobs import set_aside
+from tagsweep.worker.jobs import dead_letters
 
 try:
     app = make_app()
@@ -15,4 +15,4 @@ lifecycle.attach()
 node.name()
 logs.quieten()
 logs.redact()
-consumer.Consumer.store = staticmethod(set_aside.keep)
+consumer.Consumer.store = staticmethod(dead_letters.keep)

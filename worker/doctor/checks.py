@@ -195,7 +195,7 @@ def _jobs() -> Iterator[Finding]:
 
 def _messages() -> Iterator[Finding]:
     with database.reading() as connection:
-        recent, reasons = queries.set_aside(connection, DAY_S)
+        recent, reasons = queries.dead_letters(connection, DAY_S)
     if recent:
         what = f"{recent:,} messages of the last day were not jobs and were set aside: "
         what += " ".join(reasons)

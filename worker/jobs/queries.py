@@ -161,7 +161,7 @@ def paused(connection: Connection, most: int = 20) -> list[JobRecord]:
     return [JobRecord(*row) for row in rows]
 
 
-def set_aside(connection: Connection, seconds: float) -> tuple[int, list[str]]:
+def dead_letters(connection: Connection, seconds: float) -> tuple[int, list[str]]:
     """Return how many messages were set aside within ``seconds``, and the commonest reasons."""
     number = func.count().label("number")
     query = select(set_aside_table.c.reason, number).group_by(set_aside_table.c.reason)

@@ -16,7 +16,7 @@ from tagsweep.worker.broker import results
 from tagsweep.worker.broker.delivery import Delivery
 from tagsweep.worker.chunks import poison
 from tagsweep.worker.errors import InvalidJob, JobRejected, Rejected, Retryable, words
-from tagsweep.worker.jobs import dispatch, lifecycle, recording, set_aside
+from tagsweep.worker.jobs import dead_letters, dispatch, lifecycle, recording
 from tagsweep.worker.models.jobs import JOB_TASKS
 from tagsweep.worker.models.parts import Part
 from tagsweep.worker.redaction import redacted
@@ -57,7 +57,7 @@ def refuse(delivery: Delivery, reason: str) -> None:
     """
     with database.transaction() as connection:
         body = delivery.body
-        set_aside.put(connection, delivery.task, delivery.task_id, body, reason)
+        dead_letters.put(connection, delivery.task, delivery.task_id, body, reason)
     result = reason != TAKEN or results.are_messages()
     replies.answer(delivery, JobRejected(reason), result=result)
 
