@@ -39,7 +39,7 @@ def record(
     valid = job if isinstance(job, Job) else parse_job(job)
     job_id = job_id or uuid4()
     fingerprint = valid.fingerprint()
-    with database.lent(connection):
+    with database.borrowed(connection):
         created = recording.record_with_lists(
             connection, job_id, valid, parts.parts_of(valid), fingerprint=fingerprint
         )

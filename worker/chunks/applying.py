@@ -40,7 +40,7 @@ def apply(
     with timings.timed(job.kind):
         if not job.dry_run:
             return _apply(connection, job, chunk, careful=careful)
-        with database.undone(connection):
+        with database.rolled_back(connection):
             prepared = replace(job, matched=KINDS[job.kind].prepare(connection, job))
             outcome = _apply(connection, prepared, chunk, careful=careful)
             changed = changes.of(connection, job, chunk)

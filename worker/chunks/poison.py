@@ -78,7 +78,7 @@ def counted(connection: Connection, step: str) -> Iterator[bool]:
     if not _is_alert(connection):
         yield False
         return
-    separately = not database.is_alone(connection)
+    separately = not database.has_single_session(connection)
     tries = count(step) if separately else _counted_before(step)
     try:
         yield tries > MOST_TRIES

@@ -56,16 +56,16 @@ def is_pooled(connection: Connection) -> bool:
     return sessions.is_pooled(connection)
 
 
-def is_lent(connection: Connection) -> bool:
+def pooler_detected(connection: Connection) -> bool:
     """Return whether a pooler was detected, whatever TAGSWEEP_POOLER says."""
     if connection.dialect.name == "sqlite":
         return False
     from tagsweep.worker.database import sessions
 
-    return sessions.is_lent(connection)
+    return sessions.pooler_detected(connection)
 
 
-def is_alone(connection: Connection) -> bool:
+def has_single_session(connection: Connection) -> bool:
     """Return whether waiting for a second transaction could deadlock while this one is open.
 
     SQLite has one writer, and a pooler may have no second session until this one is returned.
@@ -74,7 +74,7 @@ def is_alone(connection: Connection) -> bool:
 
 
 @contextmanager
-def lent(connection: Connection) -> Iterator[None]:
+def borrowed(connection: Connection) -> Iterator[None]:
     """Let a connection of the caller's own engine execute our statements during the block.
 
     The caller's own statements are compiled as before. Raises SettingsError if its driver is not
@@ -82,7 +82,7 @@ def lent(connection: Connection) -> Iterator[None]:
     """
     if connection.dialect.name != "sqlite":
         _adapt(connection)
-    with location.lent(connection, settings.load().schema_name):
+    with location.borrowed(connection, settings.load().schema_name):
         yield
 
 
@@ -218,7 +218,7 @@ def savepoint(connection: Connection) -> Iterator[None]:
 
 
 @contextmanager
-def undone(connection: Connection) -> Iterator[None]:
+def rolled_back(connection: Connection) -> Iterator[None]:
     """Open a part of a transaction that is always rolled back. Errors as above."""
     with translated(), closing(connection.begin_nested()):
         yield

@@ -55,7 +55,7 @@ ORDER BY space.nspname = '{own}' DESC, array_position(current_schemas(false), sp
 #: runs one statement and returns its rows
 Run = Callable[[str], Sequence[Any]]
 _schemas: WeakKeyDictionary[Dialect, str | None] = WeakKeyDictionary()
-_lent: WeakKeyDictionary[Engine, str | None] = WeakKeyDictionary()
+_borrowed: WeakKeyDictionary[Engine, str | None] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,17 +115,17 @@ def find(connection: Connection, own: str) -> Location | None:
 
 
 @contextmanager
-def lent(connection: Connection, own: str) -> Iterator[None]:
+def borrowed(connection: Connection, own: str) -> Iterator[None]:
     """Make our statements on the caller's own connection use the store's schema during the block.
 
     Afterwards the caller's own schema translation applies again.
     """
     engine = connection.engine
-    if engine not in _lent:
+    if engine not in _borrowed:
         where = find(connection, own)
-        _lent[engine] = where.schema if where else _missing(connection, own)
+        _borrowed[engine] = where.schema if where else _missing(connection, own)
     before = connection.get_execution_options().get("schema_translate_map")
-    connection.execution_options(schema_translate_map={SCHEMA: _lent[engine]})
+    connection.execution_options(schema_translate_map={SCHEMA: _borrowed[engine]})
     try:
         yield
     finally:

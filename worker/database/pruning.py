@@ -33,7 +33,7 @@ _since = 0.0
 def keep(connection: Connection) -> None:
     """Keep a snapshot open, not much older than KEEP_S; ``connection``: the chunk's."""
     global _since  # noqa: PLW0603  # one for the process
-    if database.is_alone(connection):
+    if database.has_single_session(connection):
         return
     with _lock:
         if time.monotonic() - _since < KEEP_S:

@@ -28,7 +28,7 @@ ISOLATION = "READ COMMITTED"
 _NEW = ("transaction_timeout",)
 #: errors of a statement that was prepared in another session: missing, or already there
 _LOST = ("26000", "42P05")
-_POOLED, _LENT = "pooled", "lent"
+_POOLED, _DETECTED = "pooled", "detected"
 
 NO_OPTIONS = (
     "TAGSWEEP_DATABASE_URL has options ({names}), which a pooler does not keep: connect to the "
@@ -74,9 +74,9 @@ def is_pooled(connection: Connection) -> bool:
     return bool(connection.info.get(_POOLED))
 
 
-def is_lent(connection: Connection) -> bool:
+def pooler_detected(connection: Connection) -> bool:
     """Return whether a pooler was detected, whatever TAGSWEEP_POOLER says."""
-    return bool(connection.info.get(_LENT))
+    return bool(connection.info.get(_DETECTED))
 
 
 class Sessions:
@@ -100,8 +100,8 @@ class Sessions:
         uuid_arrays.read_any_time(connection)
         pooled = self._pooler == "transaction"
         if not pooled:
-            record.info[_LENT] = lent = self._is_lent(connection)
-            pooled = lent and self._pooler is None
+            record.info[_DETECTED] = detected = self._detect(connection)
+            pooled = detected and self._pooler is None
         record.info[_POOLED] = pooled
         if pooled and self._options:
             connection.close()
@@ -109,7 +109,7 @@ class Sessions:
         if pooled:
             connection.prepare_threshold = None
 
-    def _is_lent(self, connection: psycopg.Connection[Any]) -> bool:
+    def _detect(self, connection: psycopg.Connection[Any]) -> bool:
         """Set up the session if it is this client's alone; return whether a pooler lends it.
 
         One round trip. A pooler answers a client with a process id of its own, so the server's

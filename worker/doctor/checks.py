@@ -98,7 +98,7 @@ def _database() -> Iterator[Finding]:
 def _pooler(connection: Connection) -> str | None:
     """Return a sentence about a pooler in front of the store; None if there is none."""
     if not database.is_pooled(connection):
-        return UNUSED if database.is_lent(connection) else None
+        return UNUSED if database.pooler_detected(connection) else None
     return POOLED if settings.load().pooler is None else SET
 
 
