@@ -19,6 +19,7 @@ from tagsweep.producer.gateway.metrics import Metrics
 from tagsweep.producer.gateway.requests.bodies import Bodies
 from tagsweep.producer.gateway.requests.limits import Places, Rates
 from tagsweep.producer.gateway.submission.notifier import Notifier
+from tagsweep.producer.gateway.submission.publishing import Publisher
 from tagsweep.producer.gateway.submission.submitting import Submission
 from tagsweep.producer.gateway.threadpool import Threads
 from tagsweep.worker.broker import sending
@@ -57,12 +58,20 @@ class Gateway:
         self.metrics = Metrics(self.store, self.places, self.feeds)
         self.readiness = (float("-inf"), "")  #: when it was checked, and what was wrong then
         self.draining = False  #: whether it is stopping, but still serves
+        self.publisher = Publisher(self.log)
         self._later: set[asyncio.Task[None]] = set()
 
     @cached_property
     def submission(self) -> Submission:
         """Takes the jobs of requests."""
-        return Submission(self.store, self.broker, self.notifier, self.places)
+        return Submission(
+            self.store,
+            self.broker,
+            self.notifier,
+            self.places,
+            publisher=self.publisher,
+            item_limit=self.settings.inline_items,
+        )
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -78,6 +87,7 @@ class Gateway:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, *self._later, return_exceptions=True)
+            await self.publisher.close()
             await self._note_use()
             self.close()
 

@@ -239,7 +239,8 @@ def test_a_retry_works_while_redis_is_down(
     try:
         worker = stack.start_worker()
         stack.wait()
-        with serving(stack) as gateway, gateway.client(tenant := new_tenant()) as client:
+        serving_alone = serving(stack, inline_items=0)
+        with serving_alone as gateway, gateway.client(tenant := new_tenant()) as client:
             body = {"tenant": tenant, "workspaces": ["none"], "tags": [{"key": "env"}]}
             job_id = stack.run("tags.delete", body)["job_id"]
             worker.kill()

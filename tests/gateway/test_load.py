@@ -26,7 +26,7 @@ def _memory(gateway: Gateway) -> int:
 
 
 def test_five_hundred_requests_wait_at_once(idle_stack: ServerStack, tenant: str) -> None:
-    with serving(idle_stack, wait_s=100) as gateway:
+    with serving(idle_stack, wait_s=100, inline_items=0) as gateway:
         key = gateway.credential(tenant).key
         gateway.store.tag(tenant, "legacy", sources=new_ids(500, seed=1))
         before = _memory(gateway)

@@ -41,7 +41,8 @@ class Pair:
     def state(self, tenant: str) -> tuple[Any, ...]:
         """Return all that a tenant has, and every job and event of it."""
         tags = {(tag.id, tag.updated_at) for tag in self.store.tags(tenant).values()}
-        events = [row.event for row in self.store.outbox() if row.tenant == tenant]
+        # sorted: an event gets its place in the feed a moment after the answer
+        events = sorted(row.event for row in self.store.outbox() if row.tenant == tenant)
         return self.store.links(tenant), self.store.workspace_tags(tenant), tags, events
 
 

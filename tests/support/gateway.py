@@ -155,8 +155,8 @@ def idle_stack(
 
 @pytest.fixture
 def idle_gateway(idle_stack: ServerStack) -> Iterator[Gateway]:
-    """A gateway with no worker behind it yet."""
-    with serving(idle_stack) as gateway:
+    """A gateway that leaves all to workers, with none behind it yet."""
+    with serving(idle_stack, inline_items=0) as gateway:
         yield gateway
 
 

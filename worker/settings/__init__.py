@@ -112,6 +112,8 @@ class Settings(BaseSettings):
     requests_per_s: int = Field(500, ge=1)
     #: the limit, per gateway process, of requests that wait for a job's end, and of open feeds
     waiting_requests: int = Field(1_000, ge=1)
+    #: most items of a synchronous request that the gateway does itself; 0: workers do all
+    inline_items: int = Field(1_000, ge=0)
     #: how long a request waits for its job's end before it is answered without it
     wait_s: int = Field(30, ge=0, le=110)
     #: how long a stopping gateway continues the requests that it has

@@ -17,8 +17,10 @@ from tagsweep.producer.gateway import errors
 from tagsweep.producer.gateway.errors import Refusal
 from tagsweep.producer.gateway.requests.limits import Places
 from tagsweep.producer.gateway.submission import transactions
+from tagsweep.producer.gateway.submission.batching import Batches
 from tagsweep.producer.gateway.submission.job_request import JobRequest
 from tagsweep.producer.gateway.submission.notifier import Notifier
+from tagsweep.producer.gateway.submission.publishing import Publisher
 from tagsweep.producer.gateway.submission.transactions import Recorded, View
 from tagsweep.producer.gateway.threadpool import (
     PATIENCE_S,
@@ -44,11 +46,21 @@ UNKNOWN = (
 class Submission:
     """Takes jobs from requests, and waits until they have ended."""
 
-    def __init__(self, store: Threads, broker: Threads, notifier: Notifier, places: Places) -> None:
+    def __init__(  # noqa: PLR0913  # all that its requests share
+        self,
+        store: Threads,
+        broker: Threads,
+        notifier: Notifier,
+        places: Places,
+        *,
+        publisher: Publisher,
+        item_limit: int,
+    ) -> None:
         self._store = store
         self._broker = broker
         self._notifier = notifier
         self._places = places
+        self._batches = Batches(store, item_limit, publisher.publish, self._settle)
 
     async def submit(self, request: Request, wanted: JobRequest) -> View:
         """Return the job once it has ended, or as it is when its sender has waited long enough.
@@ -58,9 +70,13 @@ class Submission:
         """
         if not wanted.wait_s:
             return (await self._begin(request, wanted)).view
-        with self._places.one(), self._notifier.job(wanted.job_id) as woken:
-            recorded = await self._begin(request, wanted)
-            return await self._until_ended(request, wanted, recorded, woken)
+        with self._places.one():
+            if self._batches.takes(wanted) and (done := await self._batches.do(wanted)):
+                request.state.account.job = wanted.job_id
+                return done
+            with self._notifier.job(wanted.job_id) as woken:
+                recorded = await self._begin(request, wanted)
+                return await self._until_ended(request, wanted, recorded, woken)
 
     async def _begin(self, request: Request, wanted: JobRequest) -> Recorded:
         """Record the job and ask a worker to start it; withdraw it if no worker can be asked."""

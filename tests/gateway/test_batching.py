@@ -1,0 +1,51 @@
+"""Whose request is in the next batch."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID, uuid4
+
+from tagsweep.producer.gateway.submission.batching import MOST_ITEMS, MOST_JOBS, Queue, Waiter
+from tagsweep.producer.gateway.submission.job_request import JobRequest
+from tests.support import driving
+
+_NEVER: Any = None  # nobody waits for these
+
+
+def _add(queue: Queue, tenant: str, items: int = 1, job_id: UUID | None = None) -> None:
+    job = driving.detach_job(tenant, ["n"])
+    wanted = JobRequest(job, job_id or uuid4(), b"", "nonce", 1.0)
+    queue.add(Waiter(wanted, items, _NEVER))
+
+
+def _tenants(queue: Queue) -> list[str]:
+    return [waiter.wanted.job.tenant for waiter in queue.take()]
+
+
+def test_tenants_take_turns_and_one_with_many_leaves_room_for_all() -> None:
+    queue = Queue()
+    for _ in range(1_000):
+        _add(queue, "many")
+    for tenant in ("a", "b", "a"):
+        _add(queue, tenant)
+    batch = _tenants(queue)
+    assert batch[:5] == ["many", "a", "b", "many", "a"]
+    assert len(batch) == MOST_JOBS
+    assert len(queue.take_all()) == 1_003 - MOST_JOBS
+    assert queue.take() == []
+
+
+def test_a_batch_has_only_so_many_items_but_at_least_one_job() -> None:
+    queue = Queue()
+    for tenant, items in (("a", MOST_ITEMS * 2), ("b", 1), ("c", MOST_ITEMS), ("b", 2)):
+        _add(queue, tenant, items)
+    assert [_tenants(queue), _tenants(queue), _tenants(queue)] == [["a"], ["b", "b"], ["c"]]
+
+
+def test_of_two_requests_under_one_id_the_second_waits_for_the_first() -> None:
+    queue, same = Queue(), uuid4()
+    for job_id in (same, same, uuid4()):
+        _add(queue, "a", job_id=job_id)
+    _add(queue, "b")
+    assert _tenants(queue) == ["a", "b"]
+    assert _tenants(queue) == ["a", "a"]
