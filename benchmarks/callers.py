@@ -1,7 +1,8 @@
 """The process that calls the gateway over many connections at once.
 
-python -m benchmarks.callers PORT KEY WORK: each line of stdin is an order in JSON, answered by one
-line. The client is as small as HTTP/1.1 allows: it shares the machine with what is measured.
+python -m benchmarks.callers PORT KEYS WORK: each line of stdin is an order in JSON, answered by one
+line. The keys, separated by commas, take turns. The client is as small as HTTP/1.1 allows: it
+shares the machine with what is measured.
 """
 
 from __future__ import annotations
@@ -24,10 +25,10 @@ OK = b"HTTP/1.1 200 "
 class Callers:
     """Connections that each send a small job, wait for its answer, and send the next."""
 
-    def __init__(self, work: Work, port: int, key: str) -> None:
+    def __init__(self, work: Work, port: int, keys: list[str]) -> None:
         self._work = work
         self._port = port
-        self._key = key
+        self._keys = keys
         self._at = 0
 
     def post(self, connections: int, times: int) -> dict[str, Any]:
@@ -57,23 +58,24 @@ class Callers:
 
     def _request(self) -> bytes:
         ids = self._work.ids[self._at : self._at + FEW]
+        key = self._keys[self._at // FEW % len(self._keys)]
         self._at += FEW
         body = json.dumps({"names": self._work.names, LIST: ids}).encode()
         lines = (
             f"POST {PATH} HTTP/1.1",
             "host: 127.0.0.1",
-            f"x-api-key: {self._key}",
+            f"x-api-key: {key}",
             "content-type: application/json",
             f"content-length: {len(body)}",
         )
         return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
 
 
-def main(port: str, key: str, path: str) -> None:
+def main(port: str, keys: str, path: str) -> None:
     """Obey one line after the other."""
     work = works.load(path)
     _ = work.ids  # read before anything is timed
-    callers = Callers(work, int(port), key)
+    callers = Callers(work, int(port), keys.split(","))
     for line in sys.stdin:
         order = json.loads(line)
         answer = getattr(callers, order.pop("do"))(**order)

@@ -31,7 +31,8 @@ def environment(**settings: object) -> dict[str, str]:
     """Return the environment of a process that is measured: these settings and no others."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
     ours = {f"TAGSWEEP_{name.upper()}": str(value) for name, value in settings.items()}
-    return {**kept, **ours, "PYTHONPATH": str(ROOT)}
+    bench = {name: os.environ[name] for name in os.environ if name.startswith("BENCH_")}
+    return {**kept, **bench, **ours, "PYTHONPATH": str(ROOT)}
 
 
 def finish(arguments: Sequence[str], **settings: object) -> str:

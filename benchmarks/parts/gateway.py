@@ -1,60 +1,71 @@
-"""Small jobs over HTTP, each waiting for its end; next to the same jobs straight to the broker."""
+"""Small jobs over HTTP, each waiting for its end; next to what people would write themselves."""
 
 from __future__ import annotations
 
 import json
+import os
 import time
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from statistics import median
-from typing import Any
 
 from benchmarks import ground, machine, processes
 from benchmarks.bench import Bench
-from benchmarks.contenders import OURS
-from benchmarks.ground import TENANT, Ground
+from benchmarks.contenders import NOBODY, OURS, Contender
+from benchmarks.ground import Ground
 from benchmarks.parts.small import check, published, staged, wait, warm_up
-from benchmarks.racing import Stage
+from benchmarks.racing import Stage, Wrong
 from benchmarks.results import Figure, Part, Table, percentile, shown, spread
 from benchmarks.trickle import FEW
 from benchmarks.work import Work
 from tests.servers.processes import free_port
 
 METHOD = (
-    "One gateway process, two worker processes. *HTTP*: 32 connections, each of which sends a "
-    "small detach, waits for its answer 200 (the job has ended), and sends the next. *Broker*: "
-    "one process sends the same jobs as fast as it can, timed to the last event. Every job's row, "
-    "every event and the number of links left are checked."
+    "One gateway process, two worker processes, eight tenants with a key each, all limits as by "
+    "default. *Gateway*: 32 connections, each of which sends a small detach, waits for its answer "
+    "200 (the job has ended), and sends the next; then one connection alone. *Plain endpoint*: the "
+    "same calls to FastAPI and SQLAlchemy that select the tags, delete the links, move the tags' "
+    "times and commit: no job, no receipt, no event, no undo. *Broker*: one process sends the same "
+    "jobs as fast as it can, timed to the last event. Any answer but 200 fails the run; every "
+    "job's row, every event and the number of links left are checked."
 )
 CONNECTIONS = 32
+TENANTS = [f"tenant-{number}" for number in range(8)]
+
+_SHARE = """
+WITH own AS (INSERT INTO tagsweep.tag (tenant, name) VALUES (%s, %s) RETURNING id)
+INSERT INTO tagsweep.tag_link (tag_id, resource_type, resource_id)
+SELECT own.id, %s, unnest(%s::uuid[]) FROM own
+"""
+
+#: what was measured in one run
+Run = dict[str, float]
 
 
 def measure(bench: Bench) -> Part:
-    """Measure both ways in turns."""
+    """Measure all ways in turns."""
     template = bench.ground(ground.wide(bench.options.links))
     work = bench.work(template, "one")
-    ways = {"http": _http, "broker": _broker}
-    runs: dict[str, list[dict[str, Any]]] = {name: [] for name in ways}
+    ways = {"gateway": _gateway, "endpoint": _endpoint, "broker": _broker}
+    runs: dict[str, list[Run]] = {name: [] for name in ways}
     with bench.step("gateway", len(ways) * bench.options.runs) as step:
         for _ in range(bench.options.runs):
             for name, way in ways.items():
                 step(name)
                 runs[name].append(way(bench, template, work))
-    http, broker = ([run["rate"] for run in runs[name]] for name in ways)
     return Part(
         name="gateway",
         title=f"Gateway: {bench.options.jobs:,} synchronous small jobs, 1 tag x {FEW} ids",
         command=machine.command("gateway", bench.options),
         method=METHOD,
         table=_table(runs),
-        figures=[
-            Figure("requests/s, of jobs/s by the broker", median(http) / median(broker), ">=", 0.4)
-        ],
+        figures=_figures(runs),
         raw=dict(runs),
         machine=machine.describe(bench.servers),
     )
 
 
-def _broker(bench: Bench, template: Ground, work: Work) -> dict[str, Any]:
+def _broker(bench: Bench, template: Ground, work: Work) -> Run:
     jobs, warm = bench.options.jobs, bench.options.warm
     with staged(bench, template, OURS, work) as stage:
         warm_up(stage, warm)
@@ -67,42 +78,109 @@ def _broker(bench: Bench, template: Ground, work: Work) -> dict[str, Any]:
     return {"rate": jobs / taken}
 
 
-def _http(bench: Bench, template: Ground, work: Work) -> dict[str, Any]:
-    jobs, warm, port = bench.options.jobs, bench.options.warm, free_port()
-    with staged(bench, template, OURS, work) as stage:
-        # the ceiling on one tenant's requests is for others to be served, not to be measured
-        settings = {**stage.settings, "requests_per_s": 1_000_000}
-        serve = ("-m", "tagsweep.producer.cli", "serve", "--port", str(port))
-        with processes.workers([serve], settings) as gateways:
-            wait(lambda: processes.listens(port) or gateways[0].ended)
-            with closing(_callers(bench, stage, port, work)) as callers:
-                callers.ask("post", connections=CONNECTIONS, times=warm)
-                stage.warm()
-                measured = callers.ask("post", connections=CONNECTIONS, times=jobs)
-            gateways[0].check()
-        wait(lambda: published(stage) == warm + jobs)  # an answer may precede its event
-        check(stage, template, warm + jobs)
-    ms = {f"p{which}": percentile(measured["ms"], which) for which in (50, 99)}
-    return {"rate": jobs / measured["seconds"], **ms}
+def _gateway(bench: Bench, template: Ground, work: Work) -> Run:
+    serve = ("-m", "tagsweep.producer.cli", "serve", "--port")
+    with _shared(bench, template, OURS, work) as stage:
+        keys = [_key(stage, tenant) for tenant in TENANTS]
+        measured, sent = _called(bench, stage, work, serve, keys)
+        wait(lambda: published(stage) == sent)  # an answer may precede its event
+        check(stage, template, sent)
+    return measured
 
 
-def _callers(bench: Bench, stage: Stage, port: int, work: Work) -> processes.Sender:
-    create = ["-m", "tagsweep.producer.cli", "keys", "create", "--tenant", TENANT, "--json"]
-    key = json.loads(processes.finish(create, **stage.settings))["key"]
+def _endpoint(bench: Bench, template: Ground, work: Work) -> Run:
+    keys = {f"key-of-{tenant}": tenant for tenant in TENANTS}
+    os.environ["BENCH_KEYS"] = json.dumps(keys)
+    serve = ("-m", "uvicorn", "benchmarks.contenders.endpoint:app", "--no-access-log", "--port")
+    with _shared(bench, template, NOBODY, work) as stage:
+        measured, sent = _called(bench, stage, work, serve, list(keys))
+        left = sum(count for count, _ in ground.fingerprint(stage.connection).values())
+        if left != template.layout.links - sent * FEW:
+            raise Wrong(f"The endpoint left {left} links after {sent} calls.")
+    return measured
+
+
+@contextmanager
+def _shared(bench: Bench, template: Ground, contender: Contender, work: Work) -> Iterator[Stage]:
+    """Give a stage on which the tag is eight tenants', each of whom has its share of the links."""
+    with staged(bench, template, contender, work) as stage:
+        ids = work.ids[: FEW * _calls(bench)]
+        for number, tenant in enumerate(TENANTS):
+            own = [one for at, one in enumerate(ids) if at // FEW % len(TENANTS) == number]
+            stage.connection.execute(_SHARE, (tenant, work.names[0], ground.LIST_NUMBER, own))
+        stage.connection.execute(
+            "DELETE FROM tagsweep.tag_link WHERE tag_id = %s AND resource_id = ANY (%s::uuid[])",
+            (work.tag_ids[0], ids),
+        )
+        stage.connection.execute("VACUUM ANALYZE tagsweep.tag_link")
+        yield stage
+
+
+def _calls(bench: Bench) -> int:
+    return bench.options.warm + bench.options.jobs + _alone(bench)
+
+
+def _alone(bench: Bench) -> int:
+    return max(bench.options.jobs // 10, 20)
+
+
+def _called(
+    bench: Bench, stage: Stage, work: Work, serve: Sequence[str], keys: Sequence[str]
+) -> tuple[Run, int]:
+    """Serve, and call; return what was measured, and how many calls there were."""
+    port = free_port()
+    with processes.workers([(*serve, str(port))], stage.settings) as servers:
+        wait(lambda: processes.listens(port) or servers[0].ended)
+        with closing(_callers(bench, stage, port, keys, work)) as callers:
+            callers.ask("post", connections=CONNECTIONS, times=bench.options.warm)
+            stage.warm()
+            many = callers.ask("post", connections=CONNECTIONS, times=bench.options.jobs)
+            one = callers.ask("post", connections=1, times=_alone(bench))
+        servers[0].check()
+    measured = {f"p{which}": percentile(many["ms"], which) for which in (50, 99)}
+    rate = bench.options.jobs / many["seconds"]
+    return {"rate": rate, **measured, "alone": median(one["ms"])}, _calls(bench)
+
+
+def _key(stage: Stage, tenant: str) -> str:
+    create = ["-m", "tagsweep.producer.cli", "keys", "create", "--tenant", tenant, "--json"]
+    key: str = json.loads(processes.finish(create, **stage.settings))["key"]
+    return key
+
+
+def _callers(
+    bench: Bench, stage: Stage, port: int, keys: Sequence[str], work: Work
+) -> processes.Sender:
     path = bench.home / "gateway.json"
     work.save(path)
-    return processes.Sender(["-m", "benchmarks.callers", str(port), key, str(path)], stage.settings)
+    arguments = ["-m", "benchmarks.callers", str(port), ",".join(keys), str(path)]
+    return processes.Sender(arguments, stage.settings)
 
 
-def _table(runs: dict[str, list[dict[str, Any]]]) -> Table:
-    http, broker = runs["http"], runs["broker"]
+def _medians(runs: dict[str, list[Run]], name: str, measure: str) -> float:
+    return median(run[measure] for run in runs[name])
 
-    def cells(runs: list[dict[str, Any]], *names: str) -> list[str]:
-        return [spread([run[name] for run in runs]) for name in names]
 
-    ratio = median(run["rate"] for run in http) / median(run["rate"] for run in broker)
-    rows = [
-        ["HTTP, 32 connections", *cells(http, "rate", "p50", "p99"), shown(ratio)],
-        ["straight to the broker", *cells(broker, "rate"), "", "", shown(1)],
+def _table(runs: dict[str, list[Run]]) -> Table:
+    rows = []
+    plain = _medians(runs, "endpoint", "rate")
+    for name, title in (("gateway", "tagsweep"), ("endpoint", "plain endpoint")):
+        cells = [
+            spread([run[one] for run in runs[name]]) for one in ("rate", "p50", "p99", "alone")
+        ]
+        rows.append([title, *cells, shown(_medians(runs, name, "rate") / plain)])
+    broker = spread([run["rate"] for run in runs["broker"]])
+    ratio = shown(_medians(runs, "broker", "rate") / plain)
+    rows.append(["tagsweep, straight to the broker", broker, "", "", "", ratio])
+    return Table(["way", "jobs/s", "p50, ms", "p99, ms", "alone: p50, ms", "ratio"], rows)
+
+
+def _figures(runs: dict[str, list[Run]]) -> list[Figure]:
+    def ratio(measure: str, than: str) -> float:
+        return _medians(runs, "gateway", measure) / _medians(runs, than, measure)
+
+    return [
+        Figure("requests/s, of a plain endpoint's", ratio("rate", "endpoint"), ">=", 2, 3),
+        Figure("alone, p50, of a plain endpoint's", ratio("alone", "endpoint"), "<=", 1.3, 1),
+        Figure("requests/s, of jobs/s by the broker", ratio("rate", "broker"), ">=", 0.4),
     ]
-    return Table(["way", "jobs/s", "p50, ms", "p99, ms", "ratio"], rows)
