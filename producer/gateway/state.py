@@ -24,6 +24,7 @@ from tagsweep.producer.gateway.submission.submitting import Submission
 from tagsweep.producer.gateway.threadpool import Threads
 from tagsweep.worker.broker import sending
 from tagsweep.worker.broker.app import app
+from tagsweep.worker.chunks import timings
 from tagsweep.worker.errors import BrokerUnavailable, TagsweepError
 from tagsweep.worker.settings import Settings, scheme
 
@@ -80,6 +81,7 @@ class Gateway:
             asyncio.create_task(self._connect_to_broker()),
             asyncio.create_task(self.notifier.run()),
             asyncio.create_task(self._note_use_regularly()),
+            asyncio.create_task(self._hand_in_times()),
         ]
         try:
             yield
@@ -134,6 +136,13 @@ class Gateway:
         """Note whose request this is; raises Refusal (429) if the tenant sends too many."""
         request.state.account.tenant = caller.tenant
         self.rates.take(caller.tenant)
+
+    async def _hand_in_times(self) -> None:
+        """Add how long the chunks done here took to what the store counts."""
+        while True:
+            await asyncio.sleep(timings.EVERY_S)
+            with suppress(TagsweepError):
+                await self.store.run(timings.hand_in)
 
     async def _note_use_regularly(self) -> None:
         while True:

@@ -83,6 +83,8 @@ def test_calls_in_flight_together_are_done_in_few_transactions(alone: Gateway) -
     assert {job.status for job in jobs} == {"succeeded"}
     assert len({job.accepted_at for job in jobs}) < 60  # those of one transaction share it
     eventually(lambda: all(row.published_at for row in alone.store.outbox()))
+    timed = 'tagsweep_chunk_duration_seconds_count{kind="delete"} 4.0'
+    eventually(lambda: timed in httpx.get(f"{alone.url}/metrics").text)
 
 
 def test_one_that_cannot_be_done_is_in_nobody_elses_way(alone: Gateway, tenant: str) -> None:

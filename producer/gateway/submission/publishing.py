@@ -10,7 +10,6 @@ from typing import Any
 from uuid import UUID
 
 from tagsweep.producer.gateway.threadpool import Threads
-from tagsweep.worker.chunks import timings
 from tagsweep.worker.errors import TagsweepError
 from tagsweep.worker.events import outbox, relay
 
@@ -55,13 +54,8 @@ class Publisher:
 
     async def _deliver(self, job_ids: Collection[UUID]) -> None:
         try:
-            await self._thread.run(_deliver, job_ids)
+            await self._thread.run(relay.deliver, *job_ids)
         except TagsweepError as error:
             self._log.warning("left_to_recovery", reason=str(error))
         except Exception:  # noqa: BLE001  # what others have ended must be published too
             self._log.exception("left_to_recovery")
-
-
-def _deliver(job_ids: Collection[UUID]) -> None:
-    relay.deliver(*job_ids)
-    timings.hand_in()
