@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID, uuid4
 
-from tagsweep.producer.gateway.submission.batching import MOST_ITEMS, MOST_JOBS, Queue, Waiter
+from tagsweep.producer.gateway.submission.batching import MAX_ITEMS, MAX_JOBS, Queue, Waiter
 from tagsweep.producer.gateway.submission.job_request import JobRequest
 from tests.support import driving
 
@@ -30,14 +30,14 @@ def test_tenants_take_turns_and_one_with_many_leaves_room_for_all() -> None:
         _add(queue, tenant)
     batch = _tenants(queue)
     assert batch[:5] == ["many", "a", "b", "many", "a"]
-    assert len(batch) == MOST_JOBS
-    assert len(queue.take_all()) == 1_003 - MOST_JOBS
+    assert len(batch) == MAX_JOBS
+    assert len(queue.take_all()) == 1_003 - MAX_JOBS
     assert queue.take() == []
 
 
 def test_a_batch_has_only_so_many_items_but_at_least_one_job() -> None:
     queue = Queue()
-    for tenant, items in (("a", MOST_ITEMS * 2), ("b", 1), ("c", MOST_ITEMS), ("b", 2)):
+    for tenant, items in (("a", MAX_ITEMS * 2), ("b", 1), ("c", MAX_ITEMS), ("b", 2)):
         _add(queue, tenant, items)
     assert [_tenants(queue), _tenants(queue), _tenants(queue)] == [["a"], ["b", "b"], ["c"]]
 

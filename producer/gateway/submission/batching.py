@@ -26,7 +26,7 @@ from tagsweep.worker.chunks import plain
 from tagsweep.worker.errors import Retryable, StoreBusy, StoreRefused
 
 #: jobs of one batch, and items: about 50 ms of work
-MOST_JOBS, MOST_ITEMS = 64, 5_000
+MAX_JOBS, MAX_ITEMS = 64, 5_000
 
 #: how long all is left to the workers once the store has refused what a batch needs
 PAUSE_S = 10.0
@@ -78,11 +78,11 @@ class Queue:
         held: dict[str, deque[Waiter]] = {}
         ids: set[UUID] = set()
         items = 0
-        while self._tenants and len(batch) < MOST_JOBS:
+        while self._tenants and len(batch) < MAX_JOBS:
             tenant = next(iter(self._tenants))
             waiting = self._tenants.pop(tenant)
             first = waiting[0]
-            if first.wanted.job_id in ids or (batch and items + first.items > MOST_ITEMS):
+            if first.wanted.job_id in ids or (batch and items + first.items > MAX_ITEMS):
                 held[tenant] = waiting
                 continue
             batch.append(waiting.popleft())

@@ -14,7 +14,7 @@ from tagsweep.worker.errors import TagsweepError
 from tagsweep.worker.events import outbox, relay
 
 #: ends that wait here at most, while a server does not take them: more are left to recovery
-MOST_WAITING = 10_000
+MAX_WAITING = 10_000
 #: how long a gateway that ends goes on publishing
 END_S = 2.0
 
@@ -25,7 +25,7 @@ class Publisher:
     def __init__(self, log: Any) -> None:
         self._log = log
         self._thread = Threads("relay", 1)
-        self._ended: deque[UUID] = deque(maxlen=MOST_WAITING)
+        self._ended: deque[UUID] = deque(maxlen=MAX_WAITING)
         self._running: asyncio.Task[None] | None = None
 
     def publish(self, job_ids: Collection[UUID]) -> None:
