@@ -27,8 +27,8 @@ from tagsweep.worker.errors import TagsweepError
 MAX_HEAD = 128 << 10
 #: bytes of a refused body that are read and discarded, so that its sender can read the answer
 MAX_IGNORED = 256 << 20
-#: seconds until a waiting thread gets the interpreter from one that continues: the default, 5 ms, is
-#: long for a request, which passes through three threads
+#: seconds until a waiting thread gets the interpreter from one that runs on: the default, 5 ms,
+#: is long for a request, which passes through three threads
 SWITCH_S = 0.0005
 
 
