@@ -71,11 +71,12 @@ weather: $(DEV) ## each way in which a server can answer but refuse, under load
 bench: $(DEV) ## measure, and write docs/benchmarks.md (ARGS="one-tag --runs 5" for one part)
 	@$(BIN)/python -m benchmarks $(ARGS)
 
-check: $(DEV) ## lint, formatting, types, import directions
+check: $(DEV) ## lint, formatting, types, import directions, bounds on the structure
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy $(CODE)
 	$(BIN)/lint-imports --no-cache --no-logo
+	$(BIN)/python .ci/structure.py
 
 format: $(DEV) ## put the code into its standard form
 	$(BIN)/ruff check --fix-only --quiet .
