@@ -104,7 +104,7 @@ def test_http_says_why_a_job_cannot_be_undone(idle_gateway: Gateway, tenant: str
         own = {"kind": "undo", "job": path.rpartition("/")[2]}
         for refused in (client.post(f"{path}/undo"), client.post(JOBS, json=own)):
             assert (refused.status_code, refused.json()["title"]) == (409, "Conflict")
-            assert "wait for its end, or cancel it" in refused.json()["detail"]
+            assert "wait until it ends, or cancel it" in refused.json()["detail"]
         for unknown in (
             another.post(f"{path}/undo"),
             another.post(JOBS, json=own),
