@@ -54,7 +54,7 @@ test: $(DEV) ## run the whole suite on real servers (TEST_ARGS="-k name" for les
 	@$(if $(TEST_ARGS),,$(BIN)/python -m tests.matrix --core)
 	@$(BIN)/python -m pytest --numprocesses=2 --dist=worksteal $(TEST_ARGS)
 
-test-fast: $(DEV) ## what one database and one broker tell within two minutes, nothing killed
+test-fast: $(DEV) ## less of it: PostgreSQL and Redis alone, nothing killed, nothing slow
 	@$(BIN)/python -m pytest --numprocesses=2 --dist=worksteal -m $(FAST) $(TEST_ARGS)
 
 matrix: $(DEV) ## run it in each other configuration too: PgBouncer, ... (ARGS="pgbouncer" for one)

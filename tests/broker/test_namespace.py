@@ -63,6 +63,7 @@ def _workers_told(stack: ServerStack) -> list[str]:
     return [finding["what"] for finding in findings if finding["about"] == "workers"]
 
 
+@pytest.mark.slow
 def test_no_job_event_or_control_crosses(pair: list[ServerStack], tenant: str) -> None:
     ids = sorted(new_ids(JOBS, seed=5))
     sent: dict[str, list[Any]] = {space: [] for space in SPACES}

@@ -81,6 +81,7 @@ def _wrong(guarded: Sentinel, case: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("case", WRONG)
+@pytest.mark.slow
 def test_what_is_wrong_is_told_in_one_line_with_advice(guarded: Sentinel, case: str) -> None:
     with configured(**_wrong(guarded, case)):
         sender = TagSweep()
@@ -96,6 +97,7 @@ def test_what_is_wrong_is_told_in_one_line_with_advice(guarded: Sentinel, case: 
 
 
 @pytest.mark.parametrize("case", ["sentinel password", "master password", "master name"])
+@pytest.mark.slow
 def test_doctor_and_a_worker_that_starts_say_it(
     guarded: Sentinel, postgres_store: Store, tmp_path: Path, case: str
 ) -> None:

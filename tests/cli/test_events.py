@@ -23,6 +23,7 @@ def detach(run: CommandLine) -> str:
     return job_id
 
 
+@pytest.mark.slow
 def test_events_come_in_the_order_of_their_feed(run: CommandLine) -> None:
     jobs = [detach(run), detach(run)]
     assert [event["subject"] for event in run.events()] == jobs

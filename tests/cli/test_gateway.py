@@ -130,6 +130,7 @@ def test_a_job_that_nobody_waits_for_is_done_all_the_same(tenant: Tenant) -> Non
     assert (watched.status, watched.json["counts"]["removed"]) == (0, 1)
 
 
+@pytest.mark.slow
 def test_ctrl_c_says_that_the_job_goes_on(up_gateway: Gateway, tmp_path: Path) -> None:
     store = {"database_url": f"sqlite:///{tmp_path / 'tagsweep.db'}"}
     slow = Gateway(tmp_path, {**up_gateway.settings, **store, "max_rate": 1_000}, "up")
@@ -152,6 +153,7 @@ def test_ctrl_c_says_that_the_job_goes_on(up_gateway: Gateway, tmp_path: Path) -
         slow.close()
 
 
+@pytest.mark.slow
 def test_jobs_are_listed_cancelled_and_retried(tenant: Tenant) -> None:
     done = tenant.detach("--tables", ids(1)[0], "--json").json
     failed = tenant.delete("--workspace", "w-9", "--tag", "env", "--json").json
@@ -188,6 +190,7 @@ def test_a_list_of_jobs_may_take_many_pages(
     assert [job["id"] for job in way.latest(tenant.name, None, 2, whole=True)] == made[:0:-1]
 
 
+@pytest.mark.slow
 def test_a_limit_of_the_gateway_names_what_is_too_much(up_gateway: Gateway, tmp_path: Path) -> None:
     small = {"request_ids": 10, "body_bytes": 2_000}
     gateway = Gateway(tmp_path, {**up_gateway.settings, **small}, "up")

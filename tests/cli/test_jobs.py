@@ -25,6 +25,7 @@ def workspaces(run: CommandLine, count: int) -> None:
     assert run("load", "-", stdin="\n".join(map(json.dumps, entries))).status == 0
 
 
+@pytest.mark.slow
 def test_a_detach_prints_its_completion_data_and_nothing_else(run: CommandLine) -> None:
     run.load(tables=ids(3), sources=ids(2))
     listed = run.file("ids.txt", [*ids(2), "", ids(9)[8]])
@@ -48,6 +49,7 @@ def test_a_person_reads_a_short_summary(run: CommandLine) -> None:
     assert "\x1b" not in done.out + done.err
 
 
+@pytest.mark.slow
 def test_a_delete_takes_keys_with_and_without_values(run: CommandLine) -> None:
     workspaces(run, 3)
     tags = ("--tag", "env=prod", "--tag", "env=", "--sys-tag", "env=x")

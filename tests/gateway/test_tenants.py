@@ -73,6 +73,7 @@ calls = st.one_of(
 )
 @given(caller=st.sampled_from((0, 1)), made=st.lists(calls, min_size=CALLS, max_size=CALLS))
 @pytest.mark.timeout(600)
+@pytest.mark.slow
 def test_no_call_of_one_tenant_shows_or_changes_anything_of_the_other(
     pair: Pair, caller: int, made: list[tuple[str, str, Any]]
 ) -> None:

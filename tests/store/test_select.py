@@ -42,6 +42,7 @@ def _listed(world: World) -> dict[str, Any]:
 
 @examples
 @given(world=worlds("detach", "delete", every=True), stored=st.booleans())
+@pytest.mark.slow
 def test_it_does_what_the_list_written_out_does(
     store: Store, world: World, *, stored: bool
 ) -> None:

@@ -52,6 +52,7 @@ def _lived(store: Store, job_id: UUID, happens: list[str]) -> dict[str, Any]:
 
 @examples
 @given(world=worlds("detach", "attach", "delete"), happens=lives.steps, again=lives.steps)
+@pytest.mark.slow
 def test_undone_it_is_as_it_was_before_and_done_again_as_after(
     refusing: Store, world: World, happens: list[str], again: list[str]
 ) -> None:

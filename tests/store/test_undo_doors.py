@@ -143,6 +143,7 @@ def run(request: pytest.FixtureRequest, up_gateway: Gateway, tmp_path: Path) -> 
     return command
 
 
+@pytest.mark.slow
 def test_the_command_undoes_and_waits(run: CommandLine, up_gateway: Gateway) -> None:
     tenant, ids = run.settings["tenant"], new_ids(2)
     up_gateway.store.tag(tenant, "legacy", tables=ids)
