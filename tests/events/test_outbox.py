@@ -24,7 +24,7 @@ def _ended(tenant: str) -> UUID:
 
 def _mark_next(connection: Connection) -> UUID:
     """Mark the oldest event that nobody holds; return its job."""
-    (row,) = outbox.claim(connection, most=1)
+    (row,) = outbox.claim(connection, limit=1)
     outbox.mark(connection, [row], published=[row], answered=[row])
     found: UUID = row.job_id
     return found
@@ -67,7 +67,7 @@ def test_a_reader_that_has_seen_a_position_has_seen_all_before(store: Store) -> 
         while not last:
             last = done.is_set()
             with database.reading() as connection:
-                rows = outbox.after(connection, seen[-1] if seen else 0, most=7)
+                rows = outbox.after(connection, seen[-1] if seen else 0, limit=7)
             seen.extend(row.position for row in rows)
             last = last and not rows
 

@@ -74,22 +74,22 @@ _OLDEST = (
     select(outbox, _HUNG_ON.label("hung_on"))
     .where(_waiting())
     .order_by(outbox.c.created_at, outbox.c.end)
-    .limit(bindparam("most", type_=Integer))
+    .limit(bindparam("limit", type_=Integer))
 )
 _CLAIM = _OLDEST.with_for_update(skip_locked=True)
 _CLAIM_OF = _CLAIM.where(outbox.c.job_id.in_(bindparam("job_ids", expanding=True)))
 
 
 def claim(
-    connection: Connection, job_ids: Collection[UUID] = (), most: int = MOST_AT_ONCE
+    connection: Connection, job_ids: Collection[UUID] = (), limit: int = MOST_AT_ONCE
 ) -> Sequence[Row[Any]]:
     """Lock and return the rows that wait to be published, oldest first: of these jobs, or of all.
 
     Rows that another process is publishing are skipped.
     """
     if job_ids:
-        return connection.execute(_CLAIM_OF, {"job_ids": list(job_ids), "most": most}).all()
-    return connection.execute(_CLAIM, {"most": most}).all()
+        return connection.execute(_CLAIM_OF, {"job_ids": list(job_ids), "limit": limit}).all()
+    return connection.execute(_CLAIM, {"limit": limit}).all()
 
 
 def waiting(connection: Connection) -> bool:
@@ -167,10 +167,10 @@ def take_replies(
     return found
 
 
-def after(connection: Connection, position: int, most: int = 100) -> Sequence[Row[Any, Any]]:
+def after(connection: Connection, position: int, limit: int = 100) -> Sequence[Row[Any, Any]]:
     """Return the published events after ``position`` in the feed, in its order."""
     query = select(outbox.c.position, outbox.c.event).where(outbox.c.position > position)
-    return connection.execute(query.order_by(outbox.c.position).limit(most)).all()
+    return connection.execute(query.order_by(outbox.c.position).limit(limit)).all()
 
 
 def position_at(connection: Connection, moment: object) -> int:
@@ -180,20 +180,20 @@ def position_at(connection: Connection, moment: object) -> int:
     return connection.execute(query.limit(1)).scalar() or 0
 
 
-def moved(connection: Connection, position: int, most: int) -> Sequence[Row[Any, Any, Any]]:
+def moved(connection: Connection, position: int, limit: int) -> Sequence[Row[Any, Any, Any]]:
     """Return position, job and tenant of the events after ``position``, without the events."""
     query = select(outbox.c.position, outbox.c.job_id, outbox.c.tenant)
     query = query.where(outbox.c.position > position)
-    return connection.execute(query.order_by(outbox.c.position).limit(most)).all()
+    return connection.execute(query.order_by(outbox.c.position).limit(limit)).all()
 
 
 def of_tenant(
-    connection: Connection, tenant: str, position: int, most: int = 100
+    connection: Connection, tenant: str, position: int, limit: int = 100
 ) -> Sequence[Row[Any, Any, Any]]:
     """Return the tenant's events after ``position`` in the feed, in its order."""
     query = select(outbox.c.position, outbox.c.job_id, outbox.c.event)
     query = query.where(outbox.c.tenant == tenant, outbox.c.position > position)
-    return connection.execute(query.order_by(outbox.c.position).limit(most)).all()
+    return connection.execute(query.order_by(outbox.c.position).limit(limit)).all()
 
 
 def drop(connection: Connection, job_id: UUID) -> None:

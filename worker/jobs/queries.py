@@ -46,7 +46,7 @@ def _existing(job: JobRecord | None, job_id: UUID) -> JobRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class JobFilter:
     """A filter on a tenant's jobs."""
 
     tenant: str
@@ -66,39 +66,39 @@ class Wanted:
         return and_(*conditions)
 
 
-def count(connection: Connection, wanted: Wanted) -> int:
+def count(connection: Connection, filter_: JobFilter) -> int:
     """Return how many jobs match the filter."""
-    query = select(func.count()).select_from(jobs).where(wanted.condition())
+    query = select(func.count()).select_from(jobs).where(filter_.condition())
     return int(connection.execute(query).scalar_one())
 
 
 def page(  # noqa: PLR0913  # of what, and from where on
     connection: Connection,
-    wanted: Wanted,
-    beside: tuple[datetime, UUID] | None,
-    most: int,
+    filter_: JobFilter,
+    cursor: tuple[datetime, UUID] | None,
+    limit: int,
     *,
     back: bool = False,
     offset: int = 0,
 ) -> list[JobRecord]:
-    """Return matching jobs, newest first, after the place ``beside`` (accepted at, id).
+    """Return matching jobs, newest first, after ``cursor`` (accepted at, id).
 
     ``back``: those before it, in the opposite order, nearest first. ``offset``: how many of them to
     skip.
     """
-    query = select(*COLUMNS).where(wanted.condition()).limit(most).offset(offset)
-    if beside is not None:
-        query = query.where(_newer(*beside) if back else _older(*beside))
+    query = select(*COLUMNS).where(filter_.condition()).limit(limit).offset(offset)
+    if cursor is not None:
+        query = query.where(_newer(*cursor) if back else _older(*cursor))
     order = (jobs.c.accepted_at, jobs.c.id)
     query = query.order_by(*(order if back else (column.desc() for column in order)))
     return [JobRecord(*row) for row in connection.execute(query)]
 
 
 def latest(
-    connection: Connection, tenant: str | None, status: str | None, most: int
+    connection: Connection, tenant: str | None, status: str | None, limit: int
 ) -> list[JobRecord]:
     """Return the newest jobs, of one tenant and in one status if given."""
-    query = select(*COLUMNS).order_by(jobs.c.accepted_at.desc(), jobs.c.id).limit(most)
+    query = select(*COLUMNS).order_by(jobs.c.accepted_at.desc(), jobs.c.id).limit(limit)
     if tenant is not None:
         query = query.where(jobs.c.tenant == tenant)
     if status is not None:
@@ -106,10 +106,10 @@ def latest(
     return [JobRecord(*row) for row in connection.execute(query)]
 
 
-def running(connection: Connection, tenants: Collection[str], most: int = 200) -> list[JobRecord]:
+def running(connection: Connection, tenants: Collection[str], limit: int = 200) -> list[JobRecord]:
     """Return jobs of these tenants that have open chunks."""
     query = select(*COLUMNS).where(jobs.c.open > 0, jobs.c.tenant.in_(tenants))
-    rows = connection.execute(query.order_by(jobs.c.accepted_at).limit(most))
+    rows = connection.execute(query.order_by(jobs.c.accepted_at).limit(limit))
     return [JobRecord(*row) for row in rows]
 
 
@@ -126,7 +126,7 @@ def open_chunks(connection: Connection) -> int:
     return int(connection.execute(query).scalar_one())
 
 
-def stuck(connection: Connection, seconds: float, most: int = 20) -> list[JobRecord]:
+def stuck(connection: Connection, seconds: float, limit: int = 20) -> list[JobRecord]:
     """Return unpaused jobs that made no progress for ``seconds``.
 
     Without streams, which wait for their producer, and jobs that are put off.
@@ -138,7 +138,7 @@ def stuck(connection: Connection, seconds: float, most: int = 20) -> list[JobRec
         select(*COLUMNS)
         .where(still, jobs.c.waiting.is_(None))
         .order_by(jobs.c.accepted_at)
-        .limit(most)
+        .limit(limit)
     )
     return [JobRecord(*row) for row in connection.execute(query)]
 
@@ -154,10 +154,10 @@ def waiting(connection: Connection) -> tuple[int, JobRecord | None]:
     return int(connection.execute(count).scalar_one()), JobRecord(*row)
 
 
-def paused(connection: Connection, most: int = 20) -> list[JobRecord]:
+def paused(connection: Connection, limit: int = 20) -> list[JobRecord]:
     """Return paused jobs."""
     query = select(*COLUMNS).where(jobs.c.paused, jobs.c.status.not_in(ENDS))
-    rows = connection.execute(query.order_by(jobs.c.accepted_at).limit(most))
+    rows = connection.execute(query.order_by(jobs.c.accepted_at).limit(limit))
     return [JobRecord(*row) for row in rows]
 
 

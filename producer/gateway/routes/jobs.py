@@ -22,7 +22,7 @@ from tagsweep.producer.gateway.submission.transactions import Taken, View
 from tagsweep.worker import database
 from tagsweep.worker.events import outbox
 from tagsweep.worker.jobs import queries
-from tagsweep.worker.jobs.queries import Wanted
+from tagsweep.worker.jobs.queries import JobFilter
 from tagsweep.worker.models.jobs import (
     KINDS,
     DeleteJob,
@@ -150,7 +150,7 @@ async def show(request: Request) -> Response:
     return document(view.shown())
 
 
-def _wanted(request: Request, caller: Caller) -> Wanted:
+def _wanted(request: Request, caller: Caller) -> JobFilter:
     kind, status, since = (
         pagination.parameter(request, name) for name in ("kind", "status", "since")
     )
@@ -158,7 +158,7 @@ def _wanted(request: Request, caller: Caller) -> Wanted:
         raise Refusal(400, f"kind must be one of {', '.join(KINDS)}.")
     if status is not None and status not in STATUSES:
         raise Refusal(400, f"status must be one of {', '.join(STATUSES)}.")
-    return Wanted(caller.tenant, kind, status, None if since is None else _time(since))
+    return JobFilter(caller.tenant, kind, status, None if since is None else _time(since))
 
 
 def _time(text: str) -> datetime:
@@ -185,7 +185,7 @@ def _place(text: str | None) -> tuple[datetime, UUID] | None:
 
 
 def _page(
-    wanted: Wanted, cursor: tuple[datetime, UUID] | None, limit: int, *, back: bool, offset: int
+    wanted: JobFilter, cursor: tuple[datetime, UUID] | None, limit: int, *, back: bool, offset: int
 ) -> tuple[int, list[View]]:
     with database.reading() as connection:
         jobs = queries.page(connection, wanted, cursor, limit, back=back, offset=offset)
