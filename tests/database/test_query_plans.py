@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
+from uuid import uuid4
 
 import psycopg
 import pytest
 from sqlalchemy import event, text
 
 from tagsweep.worker import database
+from tagsweep.worker.chunks import batches
 from tagsweep.worker.events import relay
+from tagsweep.worker.jobs.batch_ends import NewJob
 from tests.support import driving
 from tests.support.fixtures import configured
 from tests.support.stores import Store, new_ids
@@ -149,6 +152,27 @@ def test_a_small_job_descends_the_key_for_each_id(plans: list[str]) -> None:
     assert len(deletes) == OFTEN
     for plan in deletes:
         assert "Index Scan using tag_link_pkey" in plan, plan
+
+
+def test_a_batch_of_small_jobs_descends_the_keys(plans: list[str]) -> None:
+    ids = some_ids(20 * OFTEN)
+    plans.clear()
+    for at in range(OFTEN):
+        few = ids[at::OFTEN]
+        jobs = [
+            driving.detach_job(TENANT, ["legacy"], tables=few[:10]),
+            driving.detach_job(TENANT, ["legacy"], tables=few[10:]),
+            driving.attach_job(TENANT, ["tag-0"], folders=few),
+            driving.delete_job(TENANT, [f"w-{at}"], "env"),
+        ]
+        with database.transaction() as connection:
+            batches.apply(connection, [NewJob(uuid4(), job, job.fingerprint()) for job in jobs])
+    assert len(changing(plans, "Delete")) == len(changing(plans, "Insert")) == OFTEN
+    for plan in changing(plans, "Delete"):
+        assert "Index Scan using tag_link_pkey" in plan, plan
+    for plan in plans:
+        for table in ("tag", "workspace", "workspace_tag"):
+            assert f"Seq Scan on {table} " not in plan, plan
 
 
 def test_an_attach_and_every_tag_of_a_selection_read_the_key(plans: list[str]) -> None:
