@@ -7,12 +7,14 @@ from uuid import UUID, uuid4
 import pytest
 
 from tagsweep.worker import database
+from tagsweep.worker.chunks import poison
 from tagsweep.worker.errors import NoSuchJob
 from tagsweep.worker.jobs import control, lifecycle, scheduling
 from tagsweep.worker.models.records import JobRecord
 from tagsweep.worker.store import KINDS
 from tagsweep.worker.tasks import sweep
 from tests.support import driving
+from tests.support.stack import ServerStack
 from tests.support.stores import Store, counts, new_ids
 
 
@@ -99,3 +101,21 @@ def test_an_unknown_job_cannot_be_cancelled(store: Store) -> None:
     assert store.outbox() == []
     with pytest.raises(NoSuchJob):
         _cancel(uuid4())
+
+
+def test_a_step_is_as_old_as_its_first_look(store: Store) -> None:
+    assert store.outbox() == []
+    step = f"look {uuid4()}"
+    assert not poison.began_before(step, 20)
+    assert not poison.began_before(step, 20)
+    assert poison.began_before(step, 0)
+
+
+def test_cancels_of_unknown_jobs_hold_up_no_job(server_stack: ServerStack, tenant: str) -> None:
+    ids = new_ids(1)
+    server_stack.store.tag(tenant, "legacy", tables=ids)
+    for _ in range(40):
+        server_stack.send("tags.cancel", str(uuid4()))
+    job = {"tenant": tenant, "names": ["legacy"], "tables": ids}
+    answer = server_stack.send("tags.detach", job).get(timeout=10)
+    assert answer["status"] == "succeeded"

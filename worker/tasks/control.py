@@ -9,8 +9,8 @@ from tagsweep.worker.chunks import poison
 from tagsweep.worker.errors import NoSuchJob, NotRecordedYet
 from tagsweep.worker.jobs import control, dispatch, queries
 
-#: how often a cancellation looks for a job whose own message may be on its way: over some 20 s
-MOST_LOOKS = 25
+#: for how long a cancellation looks for a job whose own message may be on its way
+LOOKS_S = 20
 
 
 @task("tags.cancel")
@@ -21,8 +21,7 @@ def cancel(delivery: Delivery) -> None:
         with database.transaction() as connection:
             job = control.cancel(connection, job_id)
     except NoSuchJob as unknown:
-        # not by the message's retries: the store may have refused it in between
-        if poison.count(f"look {delivery.task_id}"[:255]) >= MOST_LOOKS:
+        if poison.began_before(f"look {delivery.task_id}"[:255], LOOKS_S):
             raise
         raise NotRecordedYet(str(unknown)) from unknown
     dispatch.after_commit(job)
