@@ -55,6 +55,7 @@ def test_a_module_that_is_new_changes_the_tree(tmp_path: Path) -> None:
     assert "brand_new" in _program("tree.py", str(tmp_path))
 
 
+@pytest.mark.slow
 def test_the_walk_goes_through_the_modules_that_it_names_and_is_no_wider() -> None:
     text = DOCUMENT.read_text()
     walk = text.partition("## One detach")[2].partition("## Accept")[0]

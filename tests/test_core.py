@@ -94,6 +94,7 @@ def test_a_delete_tells_workspaces_that_are_unknown(core: ServerStack, tenant: s
     assert (data["status"], data["counts"]) == ("partial", counts(total=2, removed=1, failed=1))
 
 
+@pytest.mark.slow
 def test_a_long_list_is_streamed(core: ServerStack, tenant: str) -> None:
     ids = new_ids(25_000, seed=5)
     core.store.tag(tenant, "legacy", tables=ids)
@@ -104,6 +105,7 @@ def test_a_long_list_is_streamed(core: ServerStack, tenant: str) -> None:
     assert core.store.links(tenant) == set()
 
 
+@pytest.mark.slow
 def test_many_small_jobs_at_once_each_come_to_one_end(core: ServerStack, tenant: str) -> None:
     ids = new_ids(100)
     core.store.tag(tenant, "legacy", tables=ids)
@@ -131,6 +133,7 @@ def _refuse(store: Store, tenant: str, *, refuse: bool) -> None:
         connection.execute(text(f"{trigger} EXECUTE FUNCTION {name}()"))
 
 
+@pytest.mark.slow
 def test_what_failed_is_retried_from_the_command_line(
     core: ServerStack, run: CommandLine, tenant: str
 ) -> None:
@@ -146,6 +149,7 @@ def test_what_failed_is_retried_from_the_command_line(
     eventually(lambda: len(core.events(data["job_id"])) == 2)
 
 
+@pytest.mark.slow
 def test_commands_do_all_of_it(core: ServerStack, run: CommandLine, tenant: str) -> None:
     ids = new_ids(4)
     core.store.tag(tenant, "legacy", tables=ids[:3])
@@ -158,6 +162,7 @@ def test_commands_do_all_of_it(core: ServerStack, run: CommandLine, tenant: str)
     assert done.json["job_id"] in {event["subject"] for event in events}
 
 
+@pytest.mark.slow
 def test_the_doctor_finds_nothing_wrong_with_the_store(run: CommandLine) -> None:
     found = json.loads(run("doctor", "--json").out)["findings"]
     assert [one for one in found if one["about"] == "database" and not one["ok"]] == []
@@ -179,6 +184,7 @@ def test_the_gateway_is_ready_and_serves(core: ServerStack, door: Gateway, tenan
     assert core.store.links(tenant) == set()
 
 
+@pytest.mark.slow
 @pytest.mark.core("quorum")
 def test_a_service_may_send_before_any_worker_starts(
     request: pytest.FixtureRequest, tenant: str, tmp_path: Path

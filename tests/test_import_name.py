@@ -48,6 +48,7 @@ def _modules_after(program: str) -> set[str]:
     return set(done.stdout.splitlines()[-1].split())
 
 
+@pytest.mark.slow
 def test_no_file_imports_a_folder_by_its_bare_name() -> None:
     files = [path for folder in CODE for path in (ROOT / folder).rglob("*.py")]
     assert len(files) > 300
@@ -60,6 +61,7 @@ def test_no_file_imports_a_folder_by_its_bare_name() -> None:
     assert wrong == [f"{Path(__file__).relative_to(ROOT)}: worker.celery"]  # ours, just below
 
 
+@pytest.mark.slow
 def test_the_worker_of_a_checkout_loads_no_module_twice() -> None:
     program = "import importlib\nimportlib.import_module('worker.celery')\n"
     program += "from tagsweep.celery import app\napp.loader.import_default_modules()"
@@ -76,6 +78,7 @@ def test_importing_tagsweep_loads_neither_celery_nor_a_database_driver() -> None
     assert loaded.isdisjoint({"sqlalchemy", "psycopg", "sqlite3", "alembic", "numpy"})
 
 
+@pytest.mark.slow
 @pytest.mark.integration
 @pytest.mark.parametrize("name", ["tagsweep", "worker"])
 def test_in_a_checkout_both_names_start_the_same_worker(

@@ -147,6 +147,7 @@ def project(tmp_path: Path, wheel: Path, redis_url: str) -> Project:
     return Project(tmp_path, wheel, database_url=store, broker_url=redis_url)
 
 
+@pytest.mark.slow
 @pytest.mark.integration
 def test_a_project_that_has_packages_worker_and_producer_can_use_tagsweep(
     project: Project,
@@ -164,6 +165,7 @@ def test_a_project_that_has_packages_worker_and_producer_can_use_tagsweep(
         kill_tree(worker)
 
 
+@pytest.mark.slow
 @pytest.mark.integration
 def test_celery_starts_the_worker_of_a_project_that_has_a_package_of_that_name(
     project: Project,

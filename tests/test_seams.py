@@ -96,6 +96,7 @@ def _cost(what: str, **names: str) -> set[str]:
     return {file.replace(f"NAME.{'py'}", f"{names['name']}.py") for file in files}
 
 
+@pytest.mark.slow
 def test_a_kind_of_job_costs_the_files_that_contributing_names(tree: Tree) -> None:
     tree.change(
         "worker/models/jobs.py",
@@ -118,6 +119,7 @@ def test_a_kind_of_job_costs_the_files_that_contributing_names(tree: Tree) -> No
     assert tree.touched == _cost("a kind of job", name="purge")
 
 
+@pytest.mark.slow
 def test_an_event_sink_costs_the_files_that_contributing_names(tree: Tree) -> None:
     tree.create(
         "worker/events/file.py",

@@ -89,6 +89,7 @@ def test_a_server_is_gone_when_it_is_ended(own_redis: Redis, end: Callable[[Redi
     assert own_redis.pid is None
 
 
+@pytest.mark.slow
 def test_nothing_is_left_of_a_killed_test_session() -> None:
     script = """if True:
         import os

@@ -166,6 +166,7 @@ def test_what_is_done_is_acknowledged(worker: Worker) -> None:
     assert worker.take(None) == ["acknowledged"]
 
 
+@pytest.mark.slow
 def test_whatever_is_raised_a_copy_is_confirmed_before_the_message_is_acknowledged(
     worker: Worker,
 ) -> None:
@@ -179,6 +180,7 @@ def test_whatever_is_raised_a_copy_is_confirmed_before_the_message_is_acknowledg
     assert seen > 500
 
 
+@pytest.mark.slow
 def test_where_the_broker_takes_no_copy_the_message_is_given_back_or_waits_in_hand(
     worker: Worker,
 ) -> None:

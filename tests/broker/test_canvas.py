@@ -88,6 +88,7 @@ def test_a_callback_gets_the_completion_data(
     assert sent.get(timeout=5)["counts"] == DONE
 
 
+@pytest.mark.slow
 def test_a_callback_waits_till_all_is_removed(customer: Customer, app: Celery, tenant: str) -> None:
     ids = new_ids(60_000)
     customer.stack.store.tag(tenant, "legacy", tables=ids)
@@ -191,12 +192,14 @@ def test_a_failure_fails_the_later_results_of_a_chain(
     assert note["task"] == "tests.support.customer.failed"
 
 
+@pytest.mark.slow
 def test_a_group_has_each_of_its_results(app: Celery, job: dict[str, Any]) -> None:
     parts = [{**job, "tables": [table]} for table in job["tables"]]
     sent = group(detach(app, part) for part in parts).apply_async()
     assert [data["counts"]["removed"] for data in sent.get(timeout=10)] == [1, 0]
 
 
+@pytest.mark.slow
 def test_a_retry_calls_nothing_again(customer: Customer, app: Celery, tenant: str) -> None:
     """The workspace is not known at first, so that the job is partial: a result all the same."""
     store = customer.stack.store
@@ -246,6 +249,7 @@ def _ours(customer: Customer) -> list[str]:
     return [f"{worker.folder.name}@test" for worker in customer.stack.workers]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [{"expires": -1}, {"expires": 0.5, "countdown": 1}])
 def test_get_raises_for_what_has_expired_before_it_began(
     customer: Customer, app: Celery, job: dict[str, Any], options: dict[str, float]
@@ -269,6 +273,7 @@ def test_get_raises_for_what_was_revoked_before_it_began(
     assert customer.stack.store.job(task_id) is None
 
 
+@pytest.mark.slow
 def test_revoking_a_recorded_job_changes_nothing(
     customer: Customer, app: Celery, job: dict[str, Any]
 ) -> None:
@@ -285,6 +290,7 @@ def test_revoking_a_recorded_job_changes_nothing(
     assert sent.get(timeout=10)["counts"] == DONE
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
     [

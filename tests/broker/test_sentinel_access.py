@@ -121,6 +121,7 @@ def test_doctor_and_a_worker_that_starts_say_it(
     assert "Zq9" not in (tmp_path / "log").read_text()
 
 
+@pytest.mark.slow
 def test_doctor_names_the_master_and_each_sentinel_that_is_silent(
     guarded: Sentinel, postgres_store: Store
 ) -> None:
@@ -164,6 +165,7 @@ def _removed(sender: TagSweep, tenant: str, one: str) -> bool:
     return False
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(120)
 def test_jobs_answers_and_events_go_through_tls_and_passwords_also_after_a_failover(
     guarded: Sentinel,

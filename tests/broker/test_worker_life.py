@@ -82,6 +82,7 @@ def _names(stack: ServerStack) -> list[str]:
     return sorted(name for reply in replies or () for name in reply)
 
 
+@pytest.mark.slow
 @BOTH
 def test_two_workers_of_one_host_both_work_and_both_answer(
     stack: ServerStack, start: Any, command: list[str]
@@ -100,12 +101,14 @@ def _host() -> str:
     return socket.gethostname()
 
 
+@pytest.mark.slow
 @BOTH
 def test_a_name_that_is_given_is_taken(stack: ServerStack, start: Any, command: list[str]) -> None:
     start(*command, "-n", "mine@%h").wait()
     assert eventually(lambda: _names(stack)) == [f"mine@{_host()}"]
 
 
+@pytest.mark.slow
 @BOTH
 def test_a_worker_that_is_asked_to_end_ends_well(
     stack: ServerStack, start: Any, command: list[str]
@@ -117,6 +120,7 @@ def test_a_worker_that_is_asked_to_end_ends_well(
     assert worker.process.wait(20) == 0
 
 
+@pytest.mark.slow
 @BOTH
 def test_a_worker_that_gives_up_does_not_end_well(
     stack: ServerStack, start: Any, command: list[str], tmp_path: Path
@@ -135,6 +139,7 @@ def test_a_worker_that_gives_up_does_not_end_well(
     assert "a bug" in worker.log
 
 
+@pytest.mark.slow
 @BOTH
 def test_pool_processes_end_with_a_worker_that_is_killed(
     stack: ServerStack, start: Any, command: list[str]

@@ -9,6 +9,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
 from tests.support.stack import ROOT
 
 PAGE = ROOT / "docs" / "cleanups.md"
@@ -36,6 +38,7 @@ class Step:
         return not self.printed or re.fullmatch(told, output, re.DOTALL) is not None
 
 
+@pytest.mark.slow
 def test_the_page_shows_what_its_commands_do(tmp_path: Path) -> None:
     steps = [Step(*match) for match in STEP.findall(PAGE.read_text())]
     assert len(steps) >= 4

@@ -47,6 +47,7 @@ def _wrong(about: str) -> list[checks.Finding]:
     return [one for one in checks.findings() if one.is_wrong and one.about == about]
 
 
+@pytest.mark.slow
 def test_where_all_is_well_it_says_so_and_exits_0(tmp_path: Path) -> None:
     status, told = _doctor("--json", database_url=f"sqlite:///{tmp_path / 'tagsweep.db'}")
     found = json.loads(told)
@@ -125,6 +126,7 @@ def test_a_rabbitmq_that_takes_no_messages_is_wrong(
         assert "takes no messages: connection blocked" in finding.what
 
 
+@pytest.mark.slow
 def test_workers_that_answer_are_named(server_stack: ServerStack) -> None:
     settings: dict[str, Any] = server_stack.settings
     with configured(**settings):

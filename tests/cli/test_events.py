@@ -31,6 +31,7 @@ def test_events_come_in_the_order_of_their_feed(run: CommandLine) -> None:
     assert run("events", "--since", "2999-01-01T00:00:00Z").out == ""
 
 
+@pytest.mark.slow
 def test_following_shows_what_ends_later(run: CommandLine) -> None:
     first = detach(run)
     with run.started("events", "--follow") as following:
@@ -43,6 +44,7 @@ def test_following_shows_what_ends_later(run: CommandLine) -> None:
     assert following.returncode == 0
 
 
+@pytest.mark.slow
 def test_a_reader_who_leaves_ends_it_quietly(run: CommandLine) -> None:
     detach(run)
     with run.started("events", "--follow") as following:
@@ -81,12 +83,14 @@ def test_help_loads_neither_celery_nor_a_database_driver(run: CommandLine) -> No
     assert loaded(run, SHOWN) == set()
 
 
+@pytest.mark.slow
 def test_whoever_sends_jobs_loads_no_database_driver(run: CommandLine) -> None:
     assert loaded(run, "import tagsweep") == set()
     assert loaded(run, "from tagsweep import JobHandle, TagSweep") == {"celery", "kombu"}
     assert run.python("import tagsweep; tagsweep.nothing").err.endswith("no attribute 'nothing'\n")
 
 
+@pytest.mark.slow
 def test_who_goes_through_a_gateway_loads_neither(run: CommandLine) -> None:
     program = SHOWN.replace('"--help"', '"jobs", "list"')
     ended = run.python(program, url="http://127.0.0.1:1", api_key="ts_0123456789")
@@ -95,6 +99,7 @@ def test_who_goes_through_a_gateway_loads_neither(run: CommandLine) -> None:
     assert loaded(run, program) == set()
 
 
+@pytest.mark.slow
 def test_help_shows_examples(run: CommandLine) -> None:
     shown = run("--help")
     assert shown.status == 0

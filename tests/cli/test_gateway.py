@@ -58,6 +58,7 @@ def stored(tenant: Tenant, job_id: str) -> Any:
     return shown.json
 
 
+@pytest.mark.slow
 def test_a_detach_prints_what_its_event_tells(tenant: Tenant) -> None:
     tenant.load(name="legacy", tables=ids(12_000), sources=ids(2))
     listed = tenant.run.file("ids.txt", [*ids(12_000), ids(12_001)[-1]])
@@ -73,6 +74,7 @@ def test_a_detach_prints_what_its_event_tells(tenant: Tenant) -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_delete_that_fails_in_part_exits_1_with_the_same_words(tenant: Tenant) -> None:
     tenant.load(workspace="w-0", tags=[{"key": "env", "value": "dev"}])
     done = tenant.delete("--workspace", "w-0,w-9", "--tag", "env=dev")
@@ -83,6 +85,7 @@ def test_a_delete_that_fails_in_part_exits_1_with_the_same_words(tenant: Tenant)
     assert tenant.straight("jobs", "watch", job["id"]).out == done.out
 
 
+@pytest.mark.slow
 def test_what_an_event_leaves_out_is_told_through_a_gateway_too(tenant: Tenant) -> None:
     listed = tenant.run.file("workspaces.txt", [f"w-{number}" for number in range(150)])
     done = tenant.delete("--workspace", listed, "--tag", "env", "--json")
@@ -90,6 +93,7 @@ def test_what_an_event_leaves_out_is_told_through_a_gateway_too(tenant: Tenant) 
     assert tenant.straight("jobs", "watch", done.json["job_id"], "--json").json == done.json
 
 
+@pytest.mark.slow
 def test_system_tags_need_the_operator_right(
     tenant: Tenant, up_gateway: Gateway, tmp_path: Path
 ) -> None:
@@ -102,6 +106,7 @@ def test_system_tags_need_the_operator_right(
     assert operator.delete(*arguments).status == 0
 
 
+@pytest.mark.slow
 def test_another_tenant_is_refused_in_words(tenant: Tenant) -> None:
     tenant.detach()
     for command in (("detach", "--name", "x"), ("jobs", "list")):
@@ -112,6 +117,7 @@ def test_another_tenant_is_refused_in_words(tenant: Tenant) -> None:
     assert len(tenant.straight("jobs", "list", "--tenant", tenant.name, "--json").json) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", [("detach", "--tenant", "a", "--name", "x"), ("events",)])
 def test_a_wrong_key_is_told_and_never_shown(tenant: Tenant, command: tuple[str, ...]) -> None:
     refused = tenant.run(*command, api_key="ts_notakey_1234")
@@ -121,6 +127,7 @@ def test_a_wrong_key_is_told_and_never_shown(tenant: Tenant, command: tuple[str,
     assert len(refused.err.splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_a_job_that_nobody_waits_for_is_done_all_the_same(tenant: Tenant) -> None:
     tenant.load(name="legacy", tables=ids(1))
     left = tenant.detach("--tables", ids(1)[0], "--no-wait", "--json")
@@ -176,6 +183,7 @@ def test_a_job_that_is_not_the_tenants_is_unknown(tenant: Tenant, order: str) ->
     assert len(unknown.err.splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_a_list_of_jobs_may_take_many_pages(
     tenant: Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -74,6 +74,7 @@ def test_a_gateway_that_is_down_is_told_with_what_to_do(
     assert_told(run, command, "http://127.0.0.1:1", "TAGSWEEP_URL", "TAGSWEEP_API_KEY")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_gateway_that_is_silent_is_told_in_time(
     run: CommandLine, command: tuple[str, ...]
@@ -83,18 +84,21 @@ def test_a_gateway_that_is_silent_is_told_in_time(
         assert_told(run, command, url, "no answer in time", "TAGSWEEP_URL")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("status,body", [(200, "<html>"), (404, "<html>"), (500, "")])
 def test_what_is_no_gateway_is_told(run: CommandLine, status: int, body: str) -> None:
     with answering(status, body) as (url, _):
         assert_told(run, ("jobs", "list"), url, "is not a tagsweep gateway", "TAGSWEEP_URL")
 
 
+@pytest.mark.slow
 def test_a_redirect_is_told_and_not_followed(run: CommandLine) -> None:
     with answering(200, "[]") as (other, asked), answering(307, "", Location=other) as (url, _):
         assert_told(run, ("jobs", "list"), url, "redirect", "TAGSWEEP_URL")
     assert asked == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("status", [429, 503])
 def test_a_gateway_that_is_busy_is_told_with_the_time(run: CommandLine, status: int) -> None:
     problem = json.dumps({"status": status, "detail": "Not\njust now."})
@@ -103,6 +107,7 @@ def test_a_gateway_that_is_busy_is_told_with_the_time(run: CommandLine, status: 
             assert_told(run, command, url, "Not just now. Try again in 7 seconds.")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "told,line",
     [
@@ -123,6 +128,7 @@ def test_faults_that_a_gateway_finds_are_told_by_option(
     assert (ended.status, ended.out, ended.err) == (2, "", f"tagsweep: {line}\n")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name,value",
     [

@@ -40,6 +40,7 @@ def test_a_detach_prints_its_completion_data_and_nothing_else(run: CommandLine) 
     assert [event["data"] for event in run.events()] == [done.json]
 
 
+@pytest.mark.slow
 def test_a_person_reads_a_short_summary(run: CommandLine) -> None:
     run.load(tables=ids(3))
     done = run("detach", *ACME, "--tables", "@-", stdin="\n".join(ids(3)))
@@ -60,6 +61,7 @@ def test_a_delete_takes_keys_with_and_without_values(run: CommandLine) -> None:
     assert run.count("workspace_tag") == 2
 
 
+@pytest.mark.slow
 def test_a_job_that_did_not_succeed_exits_1(run: CommandLine) -> None:
     workspaces(run, 1)
     listed = run.file("workspaces.txt", ["w-0", "w-9"])
@@ -105,6 +107,7 @@ def test_every_fault_is_told_at_once(run: CommandLine) -> None:
     assert len(refused.err.splitlines()) == 5
 
 
+@pytest.mark.slow
 def test_a_job_that_nobody_waited_for_is_done_by_the_next_command(run: CommandLine) -> None:
     run.load(tables=ids(30_000))
     listed = run.file("ids.txt", ids(30_000))
@@ -118,6 +121,7 @@ def test_a_job_that_nobody_waited_for_is_done_by_the_next_command(run: CommandLi
     assert (shown["status"], shown["counts"]["removed"]) == ("succeeded", 30_000)
 
 
+@pytest.mark.slow
 def test_a_killed_command_is_finished_by_the_next_one_with_one_event(run: CommandLine) -> None:
     run.load(tables=ids(150_000))
     listed = run.file("ids.txt", ids(150_000))
@@ -133,6 +137,7 @@ def test_a_killed_command_is_finished_by_the_next_one_with_one_event(run: Comman
     assert [counts["removed"] for counts in ends if counts["total"] == 150_000] == [150_000]
 
 
+@pytest.mark.slow
 def test_two_commands_at_once_share_one_store(run: CommandLine) -> None:
     run.load(tables=ids(40_000))
     first = run.file("first.txt", ids(40_000)[:25_000])
@@ -148,6 +153,7 @@ def test_two_commands_at_once_share_one_store(run: CommandLine) -> None:
     assert run.count("tag_link") == 0
 
 
+@pytest.mark.slow
 def test_ctrl_c_says_that_the_job_goes_on(run: CommandLine) -> None:
     run.load(tables=ids(150_000))
     listed = run.file("ids.txt", ids(150_000))
@@ -160,6 +166,7 @@ def test_ctrl_c_says_that_the_job_goes_on(run: CommandLine) -> None:
     assert len(err.splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_a_worker_does_within_moments_what_others_record(run: CommandLine) -> None:
     run.load(tables=ids(100))
     with run.started("worker") as worker:
@@ -172,6 +179,7 @@ def test_a_worker_does_within_moments_what_others_record(run: CommandLine) -> No
         assert worker.wait(timeout=10) == 0
 
 
+@pytest.mark.slow
 def test_jobs_are_listed_shown_watched_and_cancelled(run: CommandLine) -> None:
     run.load(tables=ids(3))
     left = run("detach", *ACME, "--tables", ids(1)[0], "--no-wait").out.strip()
@@ -189,6 +197,7 @@ def test_jobs_are_listed_shown_watched_and_cancelled(run: CommandLine) -> None:
     assert run.count("tag_link") == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("order", ["show", "watch", "cancel"])
 @pytest.mark.parametrize("job_id", ["3", "00000000-0000-4000-8000-000000000000"])
 def test_an_unknown_job_is_told(run: CommandLine, order: str, job_id: str) -> None:

@@ -25,6 +25,7 @@ def lines(*entries: dict[str, Any]) -> str:
 GOOD = {"tenant": "acme", "name": "legacy", "tables": ids(3)}
 
 
+@pytest.mark.slow
 def test_tags_links_and_workspaces_are_loaded(run: CommandLine) -> None:
     workspace = {
         "tenant": "p-1",
@@ -40,18 +41,21 @@ def test_tags_links_and_workspaces_are_loaded(run: CommandLine) -> None:
     assert run.count("workspace_tag", "system") == 1
 
 
+@pytest.mark.slow
 def test_loading_again_changes_nothing(run: CommandLine) -> None:
     run.load(tables=ids(30_000), volumes=ids(10))
     run.load(tables=ids(30_000), volumes=ids(10))
     assert run.count("tag_link") == 30_010
 
 
+@pytest.mark.slow
 def test_an_id_that_stands_twice_in_a_line_is_one_link(run: CommandLine) -> None:
     again = [one.upper() for one in ids(3)]
     run.load(tables=ids(3) + again)
     assert run.count("tag_link") == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "line,fault",
     [
@@ -95,6 +99,7 @@ def test_a_faulty_file_loads_nothing_and_names_the_line(
     assert run.count("tag") == run.count("tag_link") == run.count("workspace") == 0
 
 
+@pytest.mark.slow
 def test_a_file_that_is_not_there_is_told(run: CommandLine) -> None:
     refused = run("load", "nowhere.ndjson")
     assert (refused.status, refused.out) == (2, "")
@@ -102,6 +107,7 @@ def test_a_file_that_is_not_there_is_told(run: CommandLine) -> None:
     assert len(refused.err.splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_a_byte_order_mark_before_a_line_is_passed_over(run: CommandLine) -> None:
     mark = codecs.BOM_UTF8
     one, two = (lines({**GOOD, "name": name}).encode() for name in ("one", "two"))

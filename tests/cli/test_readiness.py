@@ -106,6 +106,7 @@ def test_a_store_that_refuses_what_is_written_is_told_in_its_own_words(
     assert "could not extend file" in told
 
 
+@pytest.mark.slow
 def test_a_store_whose_tables_are_locked_is_told_soon(postgres_store: Store) -> None:
     with held_table(postgres_store, "job"):
         assert readiness.problem() == readiness.LOCKED
@@ -168,6 +169,7 @@ def _is(gateway: Gateway, status: int) -> bool:
     return httpx.get(f"{gateway.url}/readyz").status_code == status
 
 
+@pytest.mark.slow
 def test_a_gateway_whose_store_is_read_only_is_not_ready_and_refuses_for_now(
     idle_stack: ServerStack, tenant: str
 ) -> None:
@@ -186,6 +188,7 @@ def test_a_gateway_whose_store_is_read_only_is_not_ready_and_refuses_for_now(
         eventually(lambda: _is(gateway, 200))
 
 
+@pytest.mark.slow
 def test_a_worker_that_starts_on_a_read_only_store_works_once_it_can(
     idle_stack: ServerStack, tenant: str
 ) -> None:

@@ -50,6 +50,7 @@ def seconds_of(run: CommandLine, **settings: str) -> float:
     return time.monotonic() - started
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "command", [("detach", *ACME), ("jobs", "list"), ("events",), ("migrate",), ("worker",)]
 )
@@ -60,11 +61,13 @@ def test_a_database_that_is_down_is_told_at_once(
     assert_told(ended, "TAGSWEEP_DATABASE_URL")
 
 
+@pytest.mark.slow
 def test_a_database_that_never_answers_is_told_in_time(run: CommandLine, silent: str) -> None:
     at_once = seconds_of(run, database_url="postgresql://postgres@127.0.0.1:1/x")
     assert seconds_of(run, database_url=f"postgresql://postgres@{silent}/x") < at_once + 5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", [("detach", *ACME), ("worker",)])
 @pytest.mark.parametrize("url", ["redis://127.0.0.1:1", "amqp://127.0.0.1:1"])
 def test_a_broker_that_is_down_is_told_and_nothing_is_recorded(
@@ -75,6 +78,7 @@ def test_a_broker_that_is_down_is_told_and_nothing_is_recorded(
     assert run.count("job") == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["redis", "amqp"])
 def test_a_broker_that_never_answers_is_told_in_time(
     run: CommandLine, silent: str, scheme: str
@@ -85,6 +89,7 @@ def test_a_broker_that_never_answers_is_told_in_time(
     assert run.count("job") == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", [("detach", *ACME), ("worker",), ("serve",), ("migrate",)])
 @pytest.mark.parametrize("name", ["broker_url", "events_url", "results_url"])
 def test_a_server_without_a_store_stops_the_start(
@@ -98,6 +103,7 @@ def test_a_server_without_a_store_stops_the_start(
     assert not run.store.exists()
 
 
+@pytest.mark.slow
 def test_doctor_says_that_a_broker_has_no_store(run: CommandLine) -> None:
     ended = run("doctor", broker_url="redis://127.0.0.1:1/0")
     assert ended.status == 1
@@ -130,6 +136,7 @@ def test_a_setting_that_is_not_usable_is_named(run: CommandLine, name: str, valu
     assert len(ended.err.splitlines()) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "path,words",
     [
@@ -154,6 +161,7 @@ def test_a_file_that_is_no_store_is_told_with_what_to_do(
     assert words in ended.err
 
 
+@pytest.mark.slow
 @pytest.mark.integration
 def test_a_schema_that_is_missing_names_the_command_that_makes_it(
     tmp_path: Path, postgres_url: str
@@ -166,6 +174,7 @@ def test_a_schema_that_is_missing_names_the_command_that_makes_it(
     assert run("jobs", "list", "--json").json == []
 
 
+@pytest.mark.slow
 @pytest.mark.integration
 def test_a_job_behind_a_broker_waits_for_a_worker_and_says_so(
     tmp_path: Path, postgres_url: str, redis_url: str

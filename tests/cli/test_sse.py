@@ -35,6 +35,7 @@ def subjects(text: str) -> list[str]:
     return [json.loads(line)["subject"] for line in text.splitlines()]
 
 
+@pytest.mark.slow
 def test_events_are_the_tenants_alone_and_end_where_the_feed_does(
     up_gateway: Gateway, tmp_path: Path
 ) -> None:
@@ -49,6 +50,7 @@ def test_events_are_the_tenants_alone_and_end_where_the_feed_does(
     assert tenant.run("events", "--since", "2999-01-01T00:00:00Z").out == ""
 
 
+@pytest.mark.slow
 def test_following_goes_on_where_a_gateway_that_was_killed_left_off(
     gateway: Gateway, tmp_path: Path
 ) -> None:
@@ -68,6 +70,7 @@ def test_following_goes_on_where_a_gateway_that_was_killed_left_off(
     assert all("Trying again." in line for line in err.splitlines())
 
 
+@pytest.mark.slow
 def test_a_reader_who_leaves_ends_it_quietly(up_gateway: Gateway, tmp_path: Path) -> None:
     tenant = Tenant(up_gateway, tmp_path)
     made(tenant)

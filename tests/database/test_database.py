@@ -75,6 +75,7 @@ def test_a_sqlite_file_that_another_holds_too_long_is_busy(
     database.engine().dispose()
 
 
+@pytest.mark.slow
 def test_a_lock_that_is_not_given_up_in_time_is_busy(postgres_store: Store) -> None:
     with configured(database_url=postgres_store.url, lock_timeout_s=1):
         started = time.monotonic()
@@ -87,6 +88,7 @@ def test_a_lock_that_is_not_given_up_in_time_is_busy(postgres_store: Store) -> N
         assert time.monotonic() - started < 5
 
 
+@pytest.mark.slow
 def test_one_of_two_that_wait_for_each_other_is_busy(postgres_store: Store, tenant: str) -> None:
     for name in ("a", "b"):
         postgres_store.tag(tenant, name)

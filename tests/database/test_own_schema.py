@@ -112,6 +112,7 @@ def alembic(url: str, folder: Path) -> Iterator[Any]:
     yield run
 
 
+@pytest.mark.slow
 def test_beside_another_project_s_alembic_both_go_on(
     postgres_url: str, tmp_path: Path, tenant: str
 ) -> None:
@@ -150,6 +151,7 @@ def test_no_search_path_decides_which_tables_are_meant(postgres_store: Store, te
         assert ask(url, f'SELECT count(*) FROM decoy."{name}"') == [(0,)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["billing", "Sweep-2", "public", "user"])
 def test_a_schema_of_any_name_works(postgres_url: str, tenant: str, name: str) -> None:
     with configured(database_url=postgres_url, schema=name):
@@ -273,6 +275,7 @@ def test_a_service_s_own_statements_stay_as_they_are(postgres_store: Store, tena
     assert driving.finish(UUID(str(job_id)))["counts"]["removed"] == 2
 
 
+@pytest.mark.slow
 def test_a_worker_names_the_schema_that_moved_while_it_had_no_connection(
     old: Store, tenant: str
 ) -> None:

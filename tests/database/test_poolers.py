@@ -173,6 +173,7 @@ def test_nothing_of_ours_stays_in_a_session_of_the_pooler(
         assert found == ("0",)
 
 
+@pytest.mark.slow
 def test_a_lock_is_waited_for_as_long_as_is_set_behind_a_pooler(
     postgres_store: Store, pooler: PgBouncer
 ) -> None:
@@ -185,6 +186,7 @@ def test_a_lock_is_waited_for_as_long_as_is_set_behind_a_pooler(
         connection.execute(text("SELECT count(*) FROM tag"))
 
 
+@pytest.mark.slow
 def test_a_statement_takes_no_longer_than_is_set_behind_a_pooler(
     postgres_store: Store, pooler: PgBouncer
 ) -> None:
@@ -234,6 +236,7 @@ def test_a_pooler_that_was_not_found_out_is_believed_in_at_the_first_clash(
             assert database.is_pooled(connection)
 
 
+@pytest.mark.slow
 def test_all_kinds_of_jobs_are_right_on_three_connections(
     postgres_store: Store, pooler: PgBouncer, redis_server: Redis, tmp_path: Path
 ) -> None:
@@ -259,6 +262,7 @@ def test_all_kinds_of_jobs_are_right_on_three_connections(
             assert "Traceback" not in worker.log
 
 
+@pytest.mark.slow
 def test_one_connection_is_enough_for_workers_a_gateway_and_commands(
     postgres_store: Store, narrow: PgBouncer, redis_server: Redis, tmp_path: Path
 ) -> None:

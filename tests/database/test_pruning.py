@@ -43,6 +43,7 @@ def opened(store: Store, chunks: int) -> None:
     driving.opened(driving.detach_job(tenant, ["legacy"], tables=ids))
 
 
+@pytest.mark.slow
 def test_a_snapshot_is_kept_while_chunks_follow_and_no_longer(postgres_store: Store) -> None:
     opened(postgres_store, chunks=3)
     sweep.apply_next()

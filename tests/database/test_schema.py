@@ -92,6 +92,7 @@ def _upgrade_at_once(url: str, processes: int) -> list[str]:
     return [process.communicate(timeout=60)[0].strip() for process in started]
 
 
+@pytest.mark.slow
 def test_processes_that_migrate_one_new_file_at_once_agree(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'tagsweep.db'}"
     told = _upgrade_at_once(url, processes=3)
@@ -99,6 +100,7 @@ def test_processes_that_migrate_one_new_file_at_once_agree(tmp_path: Path) -> No
         assert told == [schema.upgrade()] * 3
 
 
+@pytest.mark.slow
 def test_processes_that_migrate_one_new_database_at_once_agree(postgres_url: str) -> None:
     told = _upgrade_at_once(postgres_url, processes=3)
     with configured(database_url=postgres_url):
@@ -129,6 +131,7 @@ def test_a_schema_newer_than_this_version_is_refused(store: Store) -> None:
         schema.ready()
 
 
+@pytest.mark.slow
 def test_a_worker_does_not_start_on_a_database_without_a_schema(postgres_url: str) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "celery", "-A", "tagsweep", "worker", "--pool", "solo"],

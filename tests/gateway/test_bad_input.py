@@ -235,6 +235,7 @@ def test_too_many_requests_are_told_when_to_come_back(strict_gateway: Gateway, t
         assert another.get(JOBS).status_code == 200
 
 
+@pytest.mark.slow
 def test_a_body_that_never_ends_is_given_up(redis_gateway: Gateway, tenant: str) -> None:
     key = redis_gateway.credential(tenant).key
     head = (

@@ -42,6 +42,7 @@ def _ready(gateway: Gateway) -> int | None:
         return None
 
 
+@pytest.mark.slow
 def test_it_serves_on_for_a_while_and_says_that_it_is_not_ready(gateway: Gateway) -> None:
     with gateway.client(new_tenant()) as client:
         assert _ready(gateway) == 200
@@ -64,11 +65,13 @@ def test_a_second_signal_ends_it_at_once(patient: Gateway, second: signal.Signal
     assert patient.process.wait(10) == -second
 
 
+@pytest.mark.slow
 def test_ctrl_c_does_not_wait_for_others_to_notice(patient: Gateway) -> None:
     patient.process.send_signal(signal.SIGINT)
     assert patient.process.wait(20) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
 def test_no_process_that_reads_bodies_outlives_it(
     redis_stack: ServerStack, how: signal.Signals

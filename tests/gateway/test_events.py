@@ -76,6 +76,7 @@ def _make(client: httpx.Client, how_many: int) -> list[str]:
     return [client.post(JOBS, json=body).json()["id"] for _ in range(how_many)]
 
 
+@pytest.mark.slow
 def test_events_come_as_they_happen_and_resume_without_a_gap(gateway: Gateway, tenant: str) -> None:
     with gateway.client(tenant) as client, gateway.client(f"{tenant}-b") as another:
         with _feed(client) as feed:
@@ -95,6 +96,7 @@ def test_events_come_as_they_happen_and_resume_without_a_gap(gateway: Gateway, t
         }
 
 
+@pytest.mark.slow
 def test_no_event_is_missed_while_many_jobs_end_at_once(
     redis_gateway: Gateway, tenant: str
 ) -> None:
@@ -114,6 +116,7 @@ def test_no_event_is_missed_while_many_jobs_end_at_once(
     assert seen == kept
 
 
+@pytest.mark.slow
 def test_progress_of_running_jobs_comes_on_the_same_feed(
     idle_stack: ServerStack, tenant: str
 ) -> None:
@@ -136,6 +139,7 @@ def test_progress_of_running_jobs_comes_on_the_same_feed(
         assert progress[-1].data["progress"]["total"] == 60_000
 
 
+@pytest.mark.slow
 def test_what_is_kept_no_more_is_told(idle_stack: ServerStack, tenant: str) -> None:
     idle_stack.start_worker()
     with serving(idle_stack) as gateway, gateway.client(tenant) as client:
@@ -164,6 +168,7 @@ def test_a_last_event_that_is_none_is_refused(
     assert httpx.get(redis_gateway.url + EVENTS).status_code == 401
 
 
+@pytest.mark.slow
 def test_a_revoked_key_ends_its_feed(redis_gateway: Gateway, tenant: str) -> None:
     created = redis_gateway.credential(tenant)
     headers = {"x-api-key": created.key}

@@ -64,6 +64,7 @@ def _jobs(store: Store, *tenants: str) -> list[Any]:
         return list(connection.execute(query, {"tenants": list(tenants)}).all())
 
 
+@pytest.mark.slow
 def test_calls_in_flight_together_are_done_in_few_transactions(alone: Gateway) -> None:
     tenants = [new_tenant() for _ in range(4)]
     ids = new_ids(60)
@@ -87,6 +88,7 @@ def test_calls_in_flight_together_are_done_in_few_transactions(alone: Gateway) -
     eventually(lambda: timed in httpx.get(f"{alone.url}/metrics").text)
 
 
+@pytest.mark.slow
 def test_one_that_cannot_be_done_is_in_nobody_elses_way(alone: Gateway, tenant: str) -> None:
     ids = new_ids(3)
     alone.store.tag(tenant, "old", tables=ids)
@@ -132,6 +134,7 @@ def test_the_same_key_in_one_batch_and_in_the_next_is_one_job(alone: Gateway, te
     assert len(alone.store.links(tenant)) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "settings, body",
     [

@@ -17,6 +17,7 @@ from tests.support.stores import new_ids
 JOBS = "/api/v1/jobs/"
 
 
+@pytest.mark.slow
 def test_a_paused_job_stands_still_till_it_is_resumed(
     idle_gateway: Gateway, idle_stack: ServerStack, tenant: str
 ) -> None:
@@ -64,6 +65,7 @@ def test_a_job_that_is_being_cancelled_is_not_paused(idle_gateway: Gateway, tena
     assert (refused.status_code, "being cancelled" in refused.json()["detail"]) == (409, True)
 
 
+@pytest.mark.slow
 def test_a_paused_job_that_is_cancelled_and_retried_goes_on(
     idle_gateway: Gateway, idle_stack: ServerStack, tenant: str
 ) -> None:
@@ -78,6 +80,7 @@ def test_a_paused_job_that_is_cancelled_and_retried_goes_on(
         assert ended(client, path)["counts"]["removed"] == 3
 
 
+@pytest.mark.slow
 def test_the_command_pauses_and_resumes_through_a_gateway(
     idle_gateway: Gateway, idle_stack: ServerStack, tenant: str, tmp_path: Path
 ) -> None:

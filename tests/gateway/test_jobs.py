@@ -108,6 +108,7 @@ def test_a_job_of_another_tenant_is_not_there(redis_gateway: Gateway, tenant: st
         assert another.post(f"{path}/retry").status_code == 404
 
 
+@pytest.mark.slow
 def test_a_recorded_job_is_cancelled(
     idle_gateway: Gateway, idle_stack: ServerStack, tenant: str
 ) -> None:

@@ -36,6 +36,7 @@ def settings(tmp_path: Path) -> dict[str, object]:
     return {"database_url": f"sqlite:///{tmp_path / 'tagsweep.db'}", "secret_key": SECRET_KEY}
 
 
+@pytest.mark.slow
 def test_a_key_is_shown_once_and_kept_as_a_hash(settings: dict[str, object]) -> None:
     done = _run("keys", "create", "--tenant", "acme", "--signing", "--json", **settings)
     created = json.loads(done.stdout)
@@ -51,6 +52,7 @@ def test_a_key_is_shown_once_and_kept_as_a_hash(settings: dict[str, object]) -> 
     assert created["access_key"].encode() in at_rest
 
 
+@pytest.mark.slow
 def test_signing_secrets_need_a_key_to_encrypt_them(settings: dict[str, object]) -> None:
     del settings["secret_key"]
     done = _run("keys", "create", "--tenant", "acme", "--signing", **settings)
@@ -62,11 +64,13 @@ def test_signing_secrets_need_a_key_to_encrypt_them(settings: dict[str, object])
     assert "too-short" not in short.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tenant", ["", "a b", "t" * 37, "t\n"])
 def test_a_tenant_that_is_none_gets_no_key(settings: dict[str, object], tenant: str) -> None:
     assert _run("keys", "create", "--tenant", tenant, **settings).returncode == 2
 
 
+@pytest.mark.slow
 def test_a_revoked_key_is_refused_within_seconds(gateway: Gateway, tenant: str) -> None:
     created = gateway.credential(tenant)
     with httpx.Client(base_url=gateway.url, headers={"x-api-key": created.key}) as client:
@@ -78,6 +82,7 @@ def test_a_revoked_key_is_refused_within_seconds(gateway: Gateway, tenant: str) 
     assert _run("keys", "revoke", str(created.id), **gateway.settings).returncode == 1
 
 
+@pytest.mark.slow
 def test_the_last_use_of_a_key_is_noted(idle_gateway: Gateway, tenant: str) -> None:
     with idle_gateway.client(tenant) as client:
         for _ in range(3):
@@ -106,6 +111,7 @@ def _printed(gateway: Gateway) -> list[str]:
     return [next(line for line in lines if line.startswith(start)) for start in wanted]
 
 
+@pytest.mark.slow
 def test_up_does_what_another_process_records(up_gateway: Gateway, tenant: str) -> None:
     ids = new_ids(2)
     up_gateway.store.tag(tenant, "legacy", tables=ids)
@@ -114,6 +120,7 @@ def test_up_does_what_another_process_records(up_gateway: Gateway, tenant: str) 
     assert eventually(lambda: not up_gateway.store.links(tenant), seconds=3)
 
 
+@pytest.mark.slow
 def test_serve_without_a_broker_names_the_other_command(settings: dict[str, object]) -> None:
     done = _run("serve", **settings)
     assert done.returncode == 2
@@ -121,6 +128,7 @@ def test_serve_without_a_broker_names_the_other_command(settings: dict[str, obje
     assert len(done.stderr.splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_a_taken_port_is_told_in_one_line(up_gateway: Gateway) -> None:
     done = _run("up", "--port", str(up_gateway.port), **up_gateway.settings)
     assert done.returncode == 1

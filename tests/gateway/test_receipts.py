@@ -154,6 +154,7 @@ def test_a_long_receipt_is_whole_or_breaks_off(
     assert "TAGSWEEP_KEEP_REMOVALS_DAYS" in told.err
 
 
+@pytest.mark.slow
 def test_the_command_reads_the_same_receipt_on_both_ways(
     up_gateway: Gateway, tenant: str, tmp_path: Path
 ) -> None:

@@ -51,6 +51,7 @@ def test_who_prefers_not_to_wait_gets_the_job(gateway: Gateway, tenant: str, con
         assert len(gateway.store.outbox(job["id"])) == 1
 
 
+@pytest.mark.slow
 def test_a_wait_of_its_own_is_honoured(
     idle_gateway: Gateway, idle_stack: ServerStack, tenant: str
 ) -> None:
@@ -153,6 +154,7 @@ def test_many_at_once_under_one_key_are_one_job(
     assert len([row for row in redis_gateway.store.outbox() if row.tenant == tenant]) == 1
 
 
+@pytest.mark.slow
 def test_a_client_that_goes_away_loses_nothing(
     idle_gateway: Gateway, idle_stack: ServerStack, tenant: str
 ) -> None:

@@ -45,6 +45,7 @@ def refusing(store: Store) -> Store:
     return store
 
 
+@pytest.mark.slow
 @examples
 @given(
     case=detaches, most=st.integers(1, 20), happens=lives.steps, kept=st.sets(st.sampled_from(IDS))
@@ -75,6 +76,7 @@ def test_the_receipt_of_a_detach_is_what_became_of_each_link(
     assert case.links - after <= set(found)
 
 
+@pytest.mark.slow
 @examples
 @given(
     case=deletes,
@@ -101,6 +103,7 @@ def test_the_receipt_of_a_delete_is_what_became_of_each_tag(
             assert (row["outcome"], row["reason"]) == ("failed", "There is no such workspace.")
 
 
+@pytest.mark.slow
 @examples
 @given(
     case=detaches, most=st.integers(1, 20), happens=lives.steps, kept=st.sets(st.sampled_from(IDS))
@@ -120,6 +123,7 @@ def test_the_receipt_of_a_selection_names_what_it_removed(
     assert {row["count"] for row in found} <= {1}
 
 
+@pytest.mark.slow
 @examples
 @given(
     case=deletes,

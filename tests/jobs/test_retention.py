@@ -151,6 +151,7 @@ def test_one_look_a_minute_whoever_looks(store: Store, tenant: str) -> None:
     assert store.job(job_id).forgotten_at is None
 
 
+@pytest.mark.slow
 def test_ten_at_once_do_no_harm(postgres_store: Store, tenant: str) -> None:
     old = [_ended(postgres_store, tenant, 100) for _ in range(5)]
     young = _ended(postgres_store, tenant, 1)

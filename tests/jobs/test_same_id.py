@@ -80,6 +80,7 @@ def test_three_callers_of_a_faulty_job_are_told_the_same(
     assert len(server_stack.events(job_id)) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how_many", [10, 25_000])
 def test_one_caller_may_send_a_job_three_times(
     server_stack: ServerStack, tenant: str, how_many: int

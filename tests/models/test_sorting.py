@@ -15,6 +15,7 @@ from tagsweep.worker.models.ids import slices
 IDS = st.lists(st.sampled_from([UUID(int=at << 96).bytes for at in range(40)]), max_size=60)
 
 
+@pytest.mark.slow
 @given(st.lists(IDS, max_size=5), st.integers(1, 50), st.integers(1, 8))
 def test_runs_are_merged_sorted_over_all_and_distinct(
     lists: list[list[bytes]], most: int, window: int

@@ -60,6 +60,7 @@ def test_a_delete_comes_back_with_its_completion_data(
     assert done["counts"] == counts(total=6, removed=2, absent=1, failed=3)
 
 
+@pytest.mark.slow
 def test_more_workspaces_than_one_message_holds_are_one_job(
     server_stack: ServerStack, tenant: str
 ) -> None:
@@ -148,12 +149,14 @@ def test_a_job_that_is_rejected_raises_with_the_reason(
             server_stack.send("tags.detach", {"tenant": tenant}).get(timeout=30)
 
 
+@pytest.mark.slow
 def test_waiting_ends_after_the_timeout_and_the_job_goes_on(unheard: TagSweep) -> None:
     job = unheard.detach(tenant="acme", names=["legacy"])
     with pytest.raises(TimeoutError, match=f"{job.id} has not ended"):
         job.result(timeout=0.1)
 
 
+@pytest.mark.slow
 def test_without_a_worker_a_job_is_queued(unheard: TagSweep) -> None:
     assert unheard.detach(tenant="acme", names=["legacy"]).status() == "queued"
 
@@ -209,6 +212,7 @@ MILLION = """if True:
 """
 
 
+@pytest.mark.slow
 def test_a_million_ids_from_a_generator_take_little_memory(redis_url: str) -> None:
     done = subprocess.run(
         [sys.executable, "-c", MILLION],

@@ -17,6 +17,7 @@ from tests.support.stack import ServerStack, Stack, eventually
 from tests.support.stores import Store, new_ids
 
 
+@pytest.mark.slow
 def test_committed_it_runs_within_two_seconds_without_any_message(
     server_stack: ServerStack, tenant: str
 ) -> None:

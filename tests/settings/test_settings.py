@@ -240,6 +240,7 @@ def test_the_settings_cannot_be_changed() -> None:
     assert found.over(chunk_size=7).chunk_size == 7
 
 
+@pytest.mark.slow
 def test_a_worker_does_not_start_on_a_bad_value() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "celery", "-A", "tagsweep", "worker"],

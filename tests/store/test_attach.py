@@ -70,6 +70,7 @@ def test_without_any_id_nothing_is_attached(stack: Stack, tenant: str) -> None:
     assert stack.store.tags(tenant) == {}
 
 
+@pytest.mark.slow
 def test_a_generator_of_any_length_is_attached(redis_stack: ServerStack, tenant: str) -> None:
     many = new_ids(30_000)
     with producing(redis_stack) as sender:
@@ -118,6 +119,7 @@ def test_items_of_a_tag_that_is_deleted_meanwhile_fail(store: Store, tenant: str
     assert store.links(tenant) == {("here", "tables", one) for one in some}
 
 
+@pytest.mark.slow
 @examples
 @given(present=links, wanted=names, lists=st.fixed_dictionaries(dict.fromkeys(TYPES, ids)))
 def test_an_attach_does_what_sets_do(
@@ -139,6 +141,7 @@ def test_an_attach_does_what_sets_do(
     assert set(store.tags(tenant)) == {*NAMES[:2], *matched}
 
 
+@pytest.mark.slow
 @examples
 @given(wanted=names, lists=st.fixed_dictionaries(dict.fromkeys(TYPES, ids)))
 def test_a_detach_of_what_was_attached_leaves_nothing(
@@ -191,6 +194,7 @@ def test_the_gateway_attaches_as_it_detaches(gateway: Gateway, tenant: str) -> N
     assert gateway.store.links(tenant) == {("new", "tables", one), ("other", "tables", one)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", ["straight", "gateway"])
 def test_the_command_attaches_on_either_way(
     up_gateway: Gateway, tenant: str, tmp_path: Path, way: str

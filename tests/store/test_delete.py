@@ -151,6 +151,7 @@ def test_the_event_of_a_delete_has_its_own_type(stack: Stack, tenant: str) -> No
     assert event["data"] == done
 
 
+@pytest.mark.slow
 def test_a_delete_of_many_chunks_comes_to_one_end(stack: Stack, tenant: str) -> None:
     names = [f"w-{number}" for number in range(12_000)]
     for name in names[:30]:

@@ -66,6 +66,7 @@ def test_a_tag_that_goes_meanwhile_is_absent_not_an_error(stack: Stack, tenant: 
     assert (done["status"], done["tags"], done["counts"]) == ("succeeded", [], counts())
 
 
+@pytest.mark.slow
 def test_the_lists_of_a_job_are_let_go_of_once_it_is_split(store: Store, tenant: str) -> None:
     """Also where nothing carries its tags, and of a job that needs no lists."""
     ids = new_ids(3)

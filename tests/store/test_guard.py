@@ -33,6 +33,7 @@ def run(tmp_path: Path) -> CommandLine:
     return CommandLine(tmp_path)
 
 
+@pytest.mark.slow
 @examples
 @given(
     world=worlds("detach", "delete", every=True) | worlds("attach"),
@@ -104,6 +105,7 @@ def test_who_waits_for_a_guarded_job_is_told(stack: Stack, tenant: str) -> None:
     assert stack.detach(**{**body, "max_affected": 3})["counts"]["removed"] == 3
 
 
+@pytest.mark.slow
 def test_the_command_exits_with_1_where_its_guard_trips(run: CommandLine) -> None:
     run.load(tables=ids(3))
     arguments = ("--tenant", "acme", "--name", "legacy", "--tables", ",".join(ids(3)))

@@ -66,6 +66,7 @@ def _pieces(values: list[str], at: list[tuple[int, int]]) -> Iterator[list[str]]
     yield values[7:]
 
 
+@pytest.mark.slow
 @examples
 @given(case=detaches, most=st.integers(1, 50), at=cuts, stored=st.booleans())
 def test_a_detach_does_what_sets_do(
@@ -136,6 +137,7 @@ deletes = st.builds(
 ).filter(lambda case: bool(case.user or case.system))
 
 
+@pytest.mark.slow
 @examples
 @given(case=deletes, most=st.integers(1, 50), at=cuts, stored=st.booleans())
 @example(

@@ -51,6 +51,7 @@ def run(tmp_path: Path) -> CommandLine:
     return CommandLine(tmp_path)
 
 
+@pytest.mark.slow
 @examples
 @given(world=worlds("detach", "delete", every=True) | worlds("attach"), stored=st.booleans())
 def test_a_preview_tells_what_the_job_then_does(
@@ -135,6 +136,7 @@ def test_a_preview_that_is_retried_is_still_one(postgres_store: Store, tenant: s
     assert len(postgres_store.links(tenant)) == 10
 
 
+@pytest.mark.slow
 def test_the_command_says_that_nothing_was_changed(run: CommandLine) -> None:
     run.load(tables=ids(3))
     arguments = ("--tenant", "acme", "--name", "legacy", "--tables", ",".join(ids(3)), "--dry-run")

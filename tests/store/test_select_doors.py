@@ -54,6 +54,7 @@ def test_the_contracts_endpoint_takes_it_too(gateway: Gateway, tenant: str) -> N
         assert (refused.status_code, refused.json()) == (400, {"tables": {"0": [NOT_BESIDE]}})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", ["straight", "gateway"])
 def test_the_command_selects_on_either_way(
     up_gateway: Gateway, tenant: str, tmp_path: Path, way: str

@@ -83,6 +83,7 @@ def test_undone_it_is_as_it_was_before_and_done_again_as_after(
     assert _there(world, store) == after
 
 
+@pytest.mark.slow
 @examples
 @given(world=worlds("detach", "attach", "delete"), kept=st.integers(0, 5))
 def test_a_preview_and_a_guard_of_an_undo_change_nothing(
@@ -198,6 +199,7 @@ def _refused(tenant: str, job_id: UUID | str, reason: str) -> None:
     assert reason in done["errors"][0]["reason"]
 
 
+@pytest.mark.slow
 def test_what_cannot_be_undone_is_refused_in_words(store: Store, tenant: str) -> None:
     store.tag(tenant, "t", tables=new_ids(2))
     body = driving.detach_job(tenant, ["t"], tables=new_ids(2))

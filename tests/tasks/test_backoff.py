@@ -173,6 +173,7 @@ def test_a_cancelled_job_that_waits_ends_at_once(postgres_store: Store, tenant: 
     assert driving.cancel(job_id)["status"] == "cancelled"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("code", ["42501", "P0001", "55000", "25006"])
 @pytest.mark.parametrize("at_once", [True, False])
 def test_what_is_refused_of_the_report_costs_the_report_not_the_job(

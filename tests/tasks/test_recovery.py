@@ -55,6 +55,7 @@ def test_a_job_that_was_only_recorded_is_split(wired: Store, tenant: str, redis_
     assert _published(redis_url) == 1
 
 
+@pytest.mark.slow
 def test_open_chunks_without_a_message_get_one(wired: Store, tenant: str) -> None:
     driving.chunk_size(2)
     job_id = _recorded(wired, tenant)
@@ -66,6 +67,7 @@ def test_open_chunks_without_a_message_get_one(wired: Store, tenant: str) -> Non
     assert wired.job(job_id).status == "succeeded"
 
 
+@pytest.mark.slow
 def test_however_often_only_a_few_sweeps_wait(wired: Store, tenant: str) -> None:
     driving.chunk_size(1)
     driving.split(_recorded(wired, tenant, 50))
@@ -96,6 +98,7 @@ def test_where_nothing_stands_open_nothing_happens(wired: Store, redis_url: str)
         assert client.llen("tagsweep.sweep") == 0
 
 
+@pytest.mark.slow
 def test_ten_recoveries_at_once_do_no_harm(wired: Store, tenant: str, redis_url: str) -> None:
     driving.chunk_size(2)
     split = [_recorded(wired, new_tenant()) for _ in range(5)]

@@ -221,6 +221,7 @@ class Messages:
         assert len(store.set_aside(self.asked[-1])) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("refusal", REFUSALS, ids=lambda refusal: refusal.name)
 def test_no_message_is_lost_while_the_store_refuses(place: Place, refusal: Refusal) -> None:
