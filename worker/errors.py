@@ -28,6 +28,9 @@ class TagsweepError(Exception):
 class Retryable(TagsweepError):
     """It did not work this time: nothing was changed, and the same step is tried again."""
 
+    #: seconds before a message that it stopped is sent again, at most
+    longest_pause_s = 1.0
+
 
 class Rejected(TagsweepError, ValueError):
     """It can never work like this: nothing was changed, and it is not tried again."""
@@ -125,6 +128,8 @@ class NoSuchJob(Rejected):
 
 class NotRecordedYet(Retryable):
     """There is no such job yet."""
+
+    longest_pause_s = 0.1  # many that look for their jobs must not hold up other messages
 
 
 class Forgotten(Rejected):

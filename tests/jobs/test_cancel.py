@@ -7,7 +7,6 @@ from uuid import UUID, uuid4
 import pytest
 
 from tagsweep.worker import database
-from tagsweep.worker.chunks import poison
 from tagsweep.worker.errors import NoSuchJob
 from tagsweep.worker.jobs import control, lifecycle, scheduling
 from tagsweep.worker.models.records import JobRecord
@@ -103,12 +102,12 @@ def test_an_unknown_job_cannot_be_cancelled(store: Store) -> None:
         _cancel(uuid4())
 
 
-def test_a_step_is_as_old_as_its_first_look(store: Store) -> None:
+def test_a_cancellation_is_as_old_as_its_first_look(store: Store) -> None:
     assert store.outbox() == []
-    step = f"look {uuid4()}"
-    assert not poison.began_before(step, 20)
-    assert not poison.began_before(step, 20)
-    assert poison.began_before(step, 0)
+    message = str(uuid4())
+    for seconds, is_old in ((20, False), (20, False), (0, True)):
+        with database.transaction() as connection:
+            assert control.has_looked_for(connection, message, seconds) is is_old
 
 
 def test_cancels_of_unknown_jobs_hold_up_no_job(server_stack: ServerStack, tenant: str) -> None:

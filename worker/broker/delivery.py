@@ -16,7 +16,7 @@ from celery.exceptions import Reject, Retry
 from tagsweep.worker import settings
 from tagsweep.worker.broker import canvas, sending
 from tagsweep.worker.broker.app import app
-from tagsweep.worker.errors import InvalidJob, NotRecordedYet, Retryable, words
+from tagsweep.worker.errors import InvalidJob, Retryable, words
 from tagsweep.worker.models.jobs import JOB_TASKS
 from tagsweep.worker.outages import Outage
 
@@ -24,11 +24,10 @@ log = logging.getLogger(__name__)
 
 NO_JOB = "It names no job: it must be the id of one, a UUID."
 
-#: seconds before a message whose step failed is sent again; doubled each time, up to the limit
-RETRY_S, MOST_RETRY_S = 0.2, 1.0
-#: the same of a message that looks for a job: many of them must not hold up the others
-LOOK_S = 0.1
-#: far beyond MOST_RETRY_S: without it, the power would overflow after an hour
+#: seconds before a message whose step failed is sent again; doubled each time, up to what the error
+#: says
+RETRY_S = 0.2
+#: far beyond any limit: without it, the power would overflow after an hour
 MOST_DOUBLINGS = 10
 
 #: called with a message that an unexpected error stopped: True if it gave the message up and
@@ -153,9 +152,8 @@ def _done(
         if _given_up(self, args, kwargs, why):
             return
         _outage(self).failed(f"{self.name}: {why if isinstance(why, Retryable) else words(why)}")
-        wait = min(RETRY_S * 2 ** min(tries, MOST_DOUBLINGS), MOST_RETRY_S)
-        if isinstance(why, NotRecordedYet):
-            wait = LOOK_S
+        longest = (why if isinstance(why, Retryable) else Retryable).longest_pause_s
+        wait = min(RETRY_S * 2 ** min(tries, MOST_DOUBLINGS), longest)
         time.sleep(wait * random.uniform(0.5, 1))  # noqa: S311  # so that not all come at once
         tries += 1
         if _sent_anew(self, tries):

@@ -16,7 +16,7 @@ from typing import ParamSpec, TypeVar
 from sqlalchemy import Connection, delete, select, update
 
 from tagsweep.worker import database
-from tagsweep.worker.database.dialects import insert_missing, upsert
+from tagsweep.worker.database.dialects import upsert
 from tagsweep.worker.errors import Retryable
 from tagsweep.worker.models.tables import ago, alarm, attempt, clock
 
@@ -50,17 +50,6 @@ def count(step: str) -> int:
         once_more = {"attempts": attempt.c.attempts + 1, "seen_at": clock()}
         statement = upsert(connection, attempt, once_more).values(task_id=step, attempts=1)
         return int(connection.execute(statement.returning(attempt.c.attempts)).scalar_one())
-
-
-def began_before(step: str, seconds: float) -> bool:
-    """Return whether ``step`` was first asked about at least ``seconds`` ago, by the store's clock.
-
-    In a transaction of its own, as a count.
-    """
-    with database.transaction() as connection:
-        connection.execute(insert_missing(connection, attempt).values(task_id=step, attempts=1))
-        is_older = select(attempt.c.seen_at <= ago(seconds)).where(attempt.c.task_id == step)
-        return bool(connection.execute(is_older).scalar_one())
 
 
 def survived(step: str) -> None:

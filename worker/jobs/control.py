@@ -9,9 +9,11 @@ from uuid import UUID
 from sqlalchemy import Connection, and_, delete, select, update
 
 from tagsweep.worker.broker import results
+from tagsweep.worker.database.dialects import insert_missing
 from tagsweep.worker.errors import BrokerUnavailable, NothingToRetry, NotRunning
 from tagsweep.worker.jobs import failures, lifecycle, queries
 from tagsweep.worker.models.records import RETRYABLE, JobRecord
+from tagsweep.worker.models.tables import ago, attempt
 from tagsweep.worker.models.tables import chunk as chunks
 from tagsweep.worker.models.tables import job as jobs
 
@@ -35,6 +37,17 @@ def cancel(connection: Connection, job_id: UUID) -> JobRecord:
     if cancelled.open:
         return cancelled
     return lifecycle.end(connection, cancelled, "cancelled", apart=True)
+
+
+def has_looked_for(connection: Connection, message: str, seconds: float) -> bool:
+    """Return whether a cancellation found no job at least ``seconds`` ago, by the store's clock.
+
+    ``message``: the cancellation's own id. The first look is noted, and commits with the caller.
+    """
+    look = f"look {message}"[:255]
+    connection.execute(insert_missing(connection, attempt).values(task_id=look, attempts=1))
+    is_old = select(attempt.c.seen_at <= ago(seconds)).where(attempt.c.task_id == look)
+    return bool(connection.execute(is_old).scalar_one())
 
 
 def retry(connection: Connection, job_id: UUID) -> JobRecord:

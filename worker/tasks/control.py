@@ -5,7 +5,6 @@ from __future__ import annotations
 from tagsweep.worker import database
 from tagsweep.worker.broker import results
 from tagsweep.worker.broker.delivery import Delivery, task
-from tagsweep.worker.chunks import poison
 from tagsweep.worker.errors import NoSuchJob, NotRecordedYet
 from tagsweep.worker.jobs import control, dispatch, queries
 
@@ -21,7 +20,9 @@ def cancel(delivery: Delivery) -> None:
         with database.transaction() as connection:
             job = control.cancel(connection, job_id)
     except NoSuchJob as unknown:
-        if poison.began_before(f"look {delivery.task_id}"[:255], LOOKS_S):
+        with database.transaction() as connection:
+            long_enough = control.has_looked_for(connection, delivery.task_id, LOOKS_S)
+        if long_enough:
             raise
         raise NotRecordedYet(str(unknown)) from unknown
     dispatch.after_commit(job)
