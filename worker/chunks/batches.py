@@ -1,8 +1,9 @@
 """Small jobs that wait at the same moment are done in one transaction.
 
 Recorded, matched, applied, counted and ended, their events in the outbox, by statements over all of
-them: a job costs a fifth of what it does alone. Detaches come first, then attaches and deletes, in
-each kind the jobs in their order: it is as if they had been done one by one in that order.
+them: the round trips, most of what a small job costs alone, are shared. Detaches come first, then
+attaches and deletes, in each kind the jobs in their order: it is as if they had been done one by
+one in that order.
 
 What is not plain goes its own way (``plain``; and what ``apply`` leaves out).
 """
@@ -85,9 +86,9 @@ def _linked(connection: Connection, new_jobs: Sequence[NewJob], now: datetime) -
     tags = links.match(
         connection, ((new.job.tenant, name) for new, names in asked for name in names)
     )
-    made = _missing(connection, asked, tags)
+    with_made = tags | _missing(connection, asked, tags)
     for new, names in asked:
-        known = tags | made if isinstance(new.job, AttachJob) else tags
+        known = with_made if isinstance(new.job, AttachJob) else tags
         places = [(new.job.tenant, name) for name in names]
         matched = [known[place] for place in places if place in known]
         yield _cut(new, matched, now)

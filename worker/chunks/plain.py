@@ -25,17 +25,18 @@ def is_plain(job: Job, most_items: int) -> bool:
         return False
     if any(getattr(job, name) == EVERY for name in job.lists):
         return False
-    lists = [len(packed) // WIDTH for packed in job.packed().values()]
-    lists.append(len(job.workspace_ids()))
-    targets = _targets(job)
-    fits = max(lists) <= sorting.size(config.chunk_size, targets)
-    return fits and sum(lists) * targets <= most_items
+    fits = max(_sizes(job)) <= sorting.size(config.chunk_size, _targets(job))
+    return fits and items_of(job) <= most_items
 
 
 def items_of(job: Job) -> int:
     """Return how many items a job has at most."""
-    listed = sum(len(packed) // WIDTH for packed in job.packed().values())
-    return (listed + len(job.workspace_ids())) * _targets(job)
+    return sum(_sizes(job)) * _targets(job)
+
+
+def _sizes(job: Job) -> list[int]:
+    """Return how many entries each list has; the last one's entries are workspaces."""
+    return [*(len(packed) // WIDTH for packed in job.packed().values()), len(job.workspace_ids())]
 
 
 def _targets(job: Job) -> int:
@@ -46,10 +47,9 @@ def _targets(job: Job) -> int:
 
 def chunks_of(job: Job, targets: int) -> Iterator[Chunk]:
     """Yield a chunk for each list, as splitting the job would."""
-    number = 0
     for number, (resource_type, packed) in enumerate(sorted(job.packed().items())):
         distinct = sorting.distinct(packed)
         yield Chunk(number, resource_type, len(distinct) // WIDTH * targets, ids=distinct)
     names = sorted(set(job.workspace_ids()))
     if names:
-        yield Chunk(number, 0, len(names) * targets, names=names)
+        yield Chunk(0, 0, len(names) * targets, names=names)

@@ -187,7 +187,8 @@ def move(
     if not tags:
         return {}
     if is_sqlite(connection):
-        moving = update(tag).where(tag.c.id.in_(tags)).values(updated_at=now).returning(tag)
+        these = tag.c.tenant.in_(set(tags.values())), tag.c.id.in_(tags)
+        moving = update(tag).where(*these).values(updated_at=now).returning(tag)
         return {str(row.id): links.shown(row) for row in connection.execute(moving)}
     values = {
         "tenants": list(set(tags.values())),
