@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from tests.support.gateway import Gateway
+from tests.support.stack import eventually
 from tests.support.stores import new_ids
 
 JOBS = "/api/v1/jobs/"
@@ -54,7 +55,11 @@ def _listed(gateway: Gateway, client: httpx.Client, tenant: str, path: str) -> l
     """Make seven of what is listed; return their ids in the order of the list."""
     if path == JOBS:
         body = {"kind": "detach", "names": ["n"]}
-        return [client.post(JOBS, json=body).json()["id"] for _ in range(7)][::-1]
+        made = [client.post(JOBS, json=body).json()["id"] for _ in range(7)]
+        # a job that ends between two looks at its page is another one in each
+        done = {"status": "succeeded"}
+        eventually(lambda: client.get(JOBS, params=done).json()["count"] == len(made))
+        return made[::-1]
     ids = new_ids(7)
     gateway.store.tag(tenant, "one", sources=ids)
     gateway.store.tag(tenant, "two", sources=ids[3:])
