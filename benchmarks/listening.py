@@ -9,7 +9,7 @@ from typing import Any
 
 import redis
 
-from tagsweep.worker.models.events import STREAM
+from tests.support.wire import STREAM
 
 #: where the others tell that they are done
 DONE = "done"

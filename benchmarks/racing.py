@@ -19,7 +19,7 @@ from benchmarks.ground import Ground
 from benchmarks.processes import Sender, Worker
 from benchmarks.servers import Servers
 from benchmarks.work import Work
-from tagsweep.worker.models.events import STREAM
+from tests.support.wire import STREAM
 
 #: percent of the processors that others may use without a word
 MOST_BUSY = 15

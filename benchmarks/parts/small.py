@@ -17,7 +17,7 @@ from benchmarks.racing import Stage, Wrong
 from benchmarks.results import Figure, Part, Table, percentile, shown, spread
 from benchmarks.trickle import FEW
 from benchmarks.work import Work
-from tagsweep.worker.models.events import STREAM
+from tests.support.wire import STREAM
 
 METHOD = (
     "One tag off ten resources, of the store of the big jobs. *Drained*: the workers are warmed "

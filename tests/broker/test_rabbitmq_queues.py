@@ -15,10 +15,8 @@ from celery import Celery
 
 from tagsweep import TagSweep
 from tagsweep.worker.broker.amqp.transport import Link, Unrouted
-from tagsweep.worker.broker.app import PARTS, SWEEPS
 from tagsweep.worker.database import schema
 from tagsweep.worker.errors import BrokerUnavailable
-from tagsweep.worker.models.jobs import QUEUE
 from tests.servers import NamedRabbitMQ, Postgres, RabbitMQ
 from tests.servers.processes import wait_until
 from tests.support.fixtures import configured
@@ -30,6 +28,7 @@ from tests.support.stack import (
     send,
 )
 from tests.support.stores import new_ids, new_tenant
+from tests.support.wire import PARTS, QUEUE, SWEEPS
 
 IDS = new_ids(3)
 AWAY_S = 6

@@ -11,9 +11,8 @@ import pytest
 import redis
 from kombu.transport.redis import Transport
 
-from tagsweep.worker.broker.app import PARTS, SWEEPS
 from tagsweep.worker.broker.redis import transport
-from tagsweep.worker.models.jobs import QUEUE
+from tests.support.wire import PARTS, QUEUE, SWEEPS
 
 pytestmark = pytest.mark.integration
 

@@ -18,8 +18,6 @@ from kombu.exceptions import OperationalError
 
 from tagsweep import TagSweep
 from tagsweep.worker.errors import BrokerUnavailable
-from tagsweep.worker.models.events import EXCHANGE
-from tagsweep.worker.models.jobs import QUEUE
 from tests.chaos import scale
 from tests.chaos.conftest import MakeStack
 from tests.chaos.model import Errand, World
@@ -34,6 +32,7 @@ from tests.support.stack import (
     drop_connections,
     eventually,
 )
+from tests.support.wire import EXCHANGE, QUEUE
 
 JOBS = scale.pick(short=18, long=200)
 #: how long a sender may need to find another node

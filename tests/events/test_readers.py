@@ -15,9 +15,9 @@ from cloudevents.core.v1.event import CloudEvent
 from faststream.redis import RedisBroker, StreamSub
 from pydantic import AwareDatetime, BaseModel
 
-from tagsweep.worker.models.events import EXCHANGE, STREAM
 from tests.support.stack import ServerStack
 from tests.support.stores import new_ids
+from tests.support.wire import EXCHANGE, STREAM
 
 
 class Counts(BaseModel):

@@ -15,13 +15,13 @@ from tagsweep.worker import database
 from tagsweep.worker.errors import BrokerUnavailable
 from tagsweep.worker.events import outbox, redis_stream, relay
 from tagsweep.worker.jobs import dispatch, queries
-from tagsweep.worker.models.events import STREAM
 from tests.servers import RabbitMQ, Redis
 from tests.servers.server import Server
 from tests.support import driving
 from tests.support.fixtures import configured
 from tests.support.listeners import AmqpEvents
 from tests.support.stores import Store
+from tests.support.wire import STREAM
 
 # Celery's result backend stores results in a way that redis-py calls old
 pytestmark = pytest.mark.filterwarnings("ignore:Call to deprecated setex:DeprecationWarning")

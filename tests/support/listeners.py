@@ -9,7 +9,7 @@ from uuid import uuid4
 import kombu
 import redis
 
-from tagsweep.worker.models.events import EXCHANGE, STREAM
+from tests.support.wire import EXCHANGE, STREAM
 
 
 class RedisEvents:

@@ -16,13 +16,12 @@ import redis
 from celery import Celery
 
 from tagsweep import TagSweep
-from tagsweep.worker.broker.app import PARTS
-from tagsweep.worker.models.jobs import QUEUE
 from tagsweep.worker.models.parts import Part
 from tests.servers.processes import kill_tree, spawn, wait_until
 from tests.support import configurations
 from tests.support.listeners import AmqpEvents, RedisEvents
 from tests.support.stores import Store
+from tests.support.wire import PARTS, QUEUE
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_S = 30

@@ -12,7 +12,6 @@ from sqlalchemy import update
 
 from tagsweep.worker import database
 from tagsweep.worker.broker import sending
-from tagsweep.worker.models.events import STREAM
 from tagsweep.worker.models.tables import outbox
 from tagsweep.worker.tasks import recover, start, sweep
 from tests.support import driving
@@ -24,6 +23,7 @@ from tests.support.stores import (
     new_ids,
     new_tenant,
 )
+from tests.support.wire import STREAM
 
 # Celery's result backend stores results in a way that redis-py calls old
 pytestmark = pytest.mark.filterwarnings("ignore:Call to deprecated setex:DeprecationWarning")

@@ -26,8 +26,8 @@ from tagsweep import TagSweep
 from tagsweep.producer import client, spool
 from tagsweep.producer.handle import JobHandle
 from tagsweep.worker.errors import BrokerUnavailable, JobEnded
-from tagsweep.worker.models.jobs import QUEUE
 from tests.support.stack import _caller
+from tests.support.wire import QUEUE
 
 PAUSE_S = 0.3
 #: after so long nobody waits for an answer any more

@@ -13,10 +13,10 @@ from typing import Any
 import kombu
 import psutil
 
-from tagsweep.worker.models.events import EXCHANGE
 from tests.support.cli import CommandLine
 from tests.support.gateway import Gateway
 from tests.support.stack import ROOT, ServerStack, environment
+from tests.support.wire import EXCHANGE
 
 WORKERS = 2
 #: of every process of ours

@@ -22,8 +22,6 @@ from tagsweep.worker.settings import (
     server_url,
 )
 
-#: their names in the default namespace (see names.py)
-SWEEPS, PARTS = "tagsweep.sweep", "tagsweep.parts"
 TASKS = ("accept", "parts", "start", "sweep", "recover", "control")
 #: set while a worker runs in this process; without one, nothing receives from memory://
 embedded_worker = threading.Event()

@@ -102,11 +102,6 @@ def attach(engine: Engine, own: str) -> None:
     event.listen(engine, "connect", connected)
 
 
-def schema_of(connection: Connection) -> str | None:
-    """Return the schema that the statements of our own connection use; None on SQLite."""
-    return _schemas[connection.dialect]
-
-
 def find(connection: Connection, own: str) -> Location | None:
     """Return where the store is now; None if there is none yet."""
     if connection.dialect.name == "sqlite":

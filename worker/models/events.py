@@ -18,8 +18,6 @@ from tagsweep.worker.errors import (
 
 MOST_ERRORS = 100
 MOST_TAGS = 1_000
-STREAM = "tagsweep:events"  #: the Redis stream
-EXCHANGE = "tagsweep.events"  #: the AMQP topic exchange
 
 
 def stamp(moment: datetime) -> str:

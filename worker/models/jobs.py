@@ -39,8 +39,6 @@ from tagsweep.worker.models.fields import (
 from tagsweep.worker.models.ids import RESOURCE_TYPES, number_of
 from tagsweep.worker.models.item_errors import item_error
 
-#: with the default namespace; ``broker.names`` has it for any other
-QUEUE = "tagsweep"
 _HEAD = "head"  # validates a job without its long lists
 
 
