@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import TextClause
+from sqlalchemy import TextClause, bindparam
 from sqlalchemy.ext.compiler import compiles
 
 from tagsweep.worker.models.tables import metadata
@@ -18,6 +19,12 @@ class Statement(TextClause):
     """SQL whose tables are written as the engine names them: quoted, with their schema."""
 
     inherit_cache = True
+
+
+def typed(sql: str, types: Mapping[str, Any]) -> TextClause:
+    """Return ``sql``, which knows the types of those of its bind parameters that have one."""
+    named = set(re.findall(r":(\w+)", sql)) & types.keys()
+    return Statement(sql).bindparams(*(bindparam(name, type_=types[name]) for name in named))
 
 
 @compiles(Statement)

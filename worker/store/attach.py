@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -10,39 +11,52 @@ from sqlalchemy import Connection
 from tagsweep.worker.database.dialects import UNPACKED_IDS
 from tagsweep.worker.models.ids import unpack
 from tagsweep.worker.models.records import Chunk, JobRecord, Outcome, Report
-from tagsweep.worker.store import bulk_load, links
+from tagsweep.worker.store import bulk_load, layout, links
 from tagsweep.worker.store.kinds import Kind, Targets
+from tagsweep.worker.store.layout import Layout
 
 GONE = "The tag no longer exists."
 
-_ADD = links.PerDialect(
-    # in the order of the key, so that two jobs that add the same links wait, and do not deadlock
-    links.recorded("""
-        INSERT INTO @tag_link (tag_id, resource_type, resource_id)
-        SELECT tag.id, :resource_type, listed.id
-        FROM unnest(:tags) AS tag (id) CROSS JOIN unnest(:ids) AS listed (id)
-        ORDER BY tag.id, listed.id
-        ON CONFLICT DO NOTHING
-        RETURNING tag_id, resource_id
-    """),
-    links.statement(f"""
-        INSERT INTO @tag_link (tag_id, resource_type, resource_id)
-        SELECT :tag, :resource_type, listed.id FROM {UNPACKED_IDS} AS listed WHERE true
-        ON CONFLICT DO NOTHING
-        RETURNING resource_id
-    """),  # noqa: S608  # both texts are ours
-)
-_PRESENT = links.PerDialect(
-    links.statement("""
-        SELECT count(*) FROM @tag_link
-        WHERE tag_id = ANY (:tags) AND resource_type = :resource_type
-          AND resource_id = ANY (:ids) AND resource_id BETWEEN :low AND :high
-    """),
-    links.statement(f"""
-        SELECT count(*) FROM @tag_link
-        WHERE tag_id = :tag AND resource_type = :resource_type AND resource_id IN {UNPACKED_IDS}
-    """),  # noqa: S608  # same
-)
+# in the order of the key, so that two jobs that add the same links wait, and do not deadlock
+_ADD_POSTGRESQL = """
+    INSERT INTO {at.links} ({at.inserted})
+    SELECT tag.id, {at.inserting}
+    FROM unnest(:tags) AS tag (id) CROSS JOIN unnest(:ids) AS listed (id)
+    ORDER BY tag.id, listed.id
+    ON CONFLICT DO NOTHING
+    RETURNING {at.returned}
+"""
+_ADD_SQLITE = """
+    INSERT INTO {at.links} ({at.inserted})
+    SELECT :tag, {at.inserting} FROM {listed} AS listed WHERE true
+    ON CONFLICT DO NOTHING
+    RETURNING {at.returned_resource}
+"""
+_PRESENT_POSTGRESQL = """
+    SELECT count(*) FROM {at.links}
+    WHERE {at.tag} = ANY (:tags) AND {at.own}
+      AND {at.resource} = ANY (:ids) AND {at.resource} BETWEEN :low AND :high
+"""
+_PRESENT_SQLITE = """
+    SELECT count(*) FROM {at.links}
+    WHERE {at.tag} = :tag AND {at.own} AND {at.resource} IN {listed}
+"""
+
+
+@cache
+def _add(at: Layout) -> links.PerDialect:
+    return links.PerDialect(
+        links.recorded(at, _ADD_POSTGRESQL),
+        links.statement(at, _ADD_SQLITE, listed=UNPACKED_IDS),
+    )
+
+
+@cache
+def _present(at: Layout) -> links.PerDialect:
+    return links.PerDialect(
+        links.statement(at, _PRESENT_POSTGRESQL),
+        links.statement(at, _PRESENT_SQLITE, listed=UNPACKED_IDS),
+    )
 
 
 class Attach(Kind):
@@ -63,12 +77,13 @@ class Attach(Kind):
         if not missing:
             return job.targets
         bulk_load.create_tags(connection, str(job.tenant), missing)
-        created = links.tags(connection, job.tenant, missing)
+        created = links.tags(connection, job.tenant, missing, layout.of(job))
         return [created.get(tag["name"], tag) for tag in job.targets]
 
     def count(self, connection: Connection, job: JobRecord, chunk: Chunk) -> int:
         """Return how many links ``apply`` would add."""
-        return chunk.items - links.count(connection, job, chunk, _PRESENT)
+        at = layout.of(job, chunk.resource_type)
+        return chunk.items - links.count(connection, job, chunk, _present(at))
 
     def apply(self, connection: Connection, job: JobRecord, chunk: Chunk) -> Outcome:
         """Add the links of the chunk and record which are new; raises StoreRefused.
@@ -76,7 +91,8 @@ class Attach(Kind):
         Each item of a tag that no longer exists fails.
         """
         tags = links.existing(connection, job, chunk, lock=True)
-        added = links.change(connection, job, chunk, tags, _ADD) if tags else 0
+        adding = _add(layout.of(job, chunk.resource_type))
+        added = links.change(connection, job, chunk, tags, adding) if tags else 0
         places = range(len(job.targets)) if chunk.targets is None else chunk.targets
         gone = [place for place in places if UUID(job.targets[place]["id"]) not in tags]
         if not gone:

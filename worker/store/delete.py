@@ -17,12 +17,13 @@ from typing import Any
 from sqlalchemy import Connection, Row, TextClause, func, select
 
 from tagsweep.worker.database.dialects import among, is_sqlite
+from tagsweep.worker.database.statements import typed
 from tagsweep.worker.models.events import MOST_TAGS
 from tagsweep.worker.models.records import Chunk, JobRecord, Outcome, Report
 from tagsweep.worker.models.tables import workspace, workspace_tag_change
 from tagsweep.worker.store import workspaces
 from tagsweep.worker.store.kinds import Kind, Place, Targets
-from tagsweep.worker.store.links import statement
+from tagsweep.worker.store.layout import OWN
 
 #: which workspaces: those listed, a range, or all
 _LISTED = {
@@ -188,7 +189,7 @@ def _statement(connection: Connection, sql: str, places: str, *, when: str = "<=
 @cache
 def _filled(dialect: str, sql: str, places: str, when: str) -> TextClause:
     matching = _MATCHING[dialect].format(places=places, when=when)
-    return statement(sql.format(matching=matching, record=_RECORD))
+    return typed(sql.format(matching=matching, record=_RECORD), OWN.types)
 
 
 def _values(connection: Connection, job: JobRecord, chunk: Chunk) -> dict[str, Any]:

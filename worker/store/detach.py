@@ -7,16 +7,18 @@ database's own.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, TextClause
 
 from tagsweep.worker.database.dialects import UNPACKED_IDS
 from tagsweep.worker.models.records import Chunk, JobRecord, Outcome, Report
 from tagsweep.worker.models.tables import Id
-from tagsweep.worker.store import links, ranges
+from tagsweep.worker.store import layout, links, ranges
 from tagsweep.worker.store.kinds import Kind, Place, Targets
+from tagsweep.worker.store.layout import Layout
 
 YOUNGER = "It carries the tag now: it was attached after the job was accepted."
 
@@ -24,44 +26,51 @@ YOUNGER = "It carries the tag now: it was attached after the job was accepted."
 # index descent for each of them; a join would have the rows in the order of the ids, all over the
 # table, where this has them page by page (docs/decisions/0012).
 _POSTGRESQL = """
-    {verb} FROM @tag_link
-    WHERE tag_id {tags} AND resource_type = :resource_type
-      AND resource_id = ANY (:ids) AND resource_id BETWEEN :low AND :high
-      AND created_at {when} :accepted_at
+    {verb} FROM {at.links}
+    WHERE {at.tag} {tags} AND {at.own}
+      AND {at.resource} = ANY (:ids) AND {at.resource} BETWEEN :low AND :high
+      AND {when}
     {returning}
 """
 _SQLITE = """
-{verb} FROM @tag_link
-WHERE tag_id = :tag AND resource_type = :resource_type AND created_at {when} :accepted_at
-  AND resource_id IN {listed}
+{verb} FROM {at.links}
+WHERE {at.tag} = :tag AND {at.own} AND {when}
+  AND {at.resource} IN {listed}
+{returning}
 """
 _IDS = {"tag_id": Id(), "resource_id": Id()}
 
 
-def _postgresql(verb: str, *, tags: str = "= ANY (:tags)", when: str = "<=", end: str = "") -> str:
-    return _POSTGRESQL.format(verb=verb, tags=tags, when=when, returning=end)
-
-
-def _sqlite(verb: str, *, when: str = "<=") -> str:
-    return _SQLITE.format(verb=verb, when=when, listed=UNPACKED_IDS)
-
-
-_DELETE = links.PerDialect(
-    links.recorded(_postgresql("DELETE", end="RETURNING tag_id, resource_id")),
-    links.statement(_sqlite("DELETE") + "RETURNING resource_id"),
-)
-_DELETE_ONE_TAG = _DELETE._replace(
-    postgresql=links.recorded(
-        _postgresql("DELETE", tags="= :tag", end="RETURNING tag_id, resource_id"), one_tag=True
+@cache
+def _delete(at: Layout, *, one_tag: bool) -> links.PerDialect:
+    tags = "= :tag" if one_tag else "= ANY (:tags)"
+    parts = {"verb": "DELETE", "when": at.then}
+    returning = f"RETURNING {at.returned}"
+    return links.PerDialect(
+        links.recorded(at, _POSTGRESQL, one_tag=one_tag, tags=tags, returning=returning, **parts),
+        links.statement(
+            at, _SQLITE, returning=f"RETURNING {at.returned_resource}", listed=UNPACKED_IDS, **parts
+        ),
     )
-)
-_COUNT = links.PerDialect(
-    links.statement(_postgresql("SELECT count(*)")), links.statement(_sqlite("SELECT count(*)"))
-)
-_YOUNGER = links.PerDialect(
-    links.statement(_postgresql("SELECT tag_id, resource_id", when=">")).columns(**_IDS),
-    links.statement(_sqlite("SELECT tag_id, resource_id", when=">")).columns(**_IDS),
-)
+
+
+@cache
+def _count(at: Layout) -> links.PerDialect:
+    return links.PerDialect(*_reading(at, "SELECT count(*)", at.then))
+
+
+@cache
+def _younger(at: Layout) -> links.PerDialect:
+    postgresql, sqlite = _reading(at, f"SELECT {at.returned}", at.younger)
+    return links.PerDialect(postgresql.columns(**_IDS), sqlite.columns(**_IDS))
+
+
+def _reading(at: Layout, verb: str, when: str) -> tuple[TextClause, TextClause]:
+    parts = {"verb": verb, "when": when, "returning": ""}
+    return (
+        links.statement(at, _POSTGRESQL, tags="= ANY (:tags)", **parts),
+        links.statement(at, _SQLITE, listed=UNPACKED_IDS, **parts),
+    )
 
 
 class Detach(Kind):
@@ -77,7 +86,8 @@ class Detach(Kind):
         """Return how many links of the chunk ``apply`` would remove."""
         if chunk.is_range:
             return ranges.count(connection, job, chunk)
-        return links.count(connection, job, chunk, _COUNT)
+        counting = _count(layout.of(job, chunk.resource_type))
+        return links.count(connection, job, chunk, counting)
 
     def apply(self, connection: Connection, job: JobRecord, chunk: Chunk) -> Outcome:
         """Remove the links of the chunk and record which they were; raises StoreRefused."""
@@ -86,7 +96,7 @@ class Detach(Kind):
         tags = links.existing(connection, job, chunk, lock=False)
         if not tags:
             return Outcome()  # with a tag that is gone, its links are gone too
-        delete = _DELETE_ONE_TAG if len(tags) == 1 else _DELETE
+        delete = _delete(layout.of(job, chunk.resource_type), one_tag=len(tags) == 1)
         return Outcome(links.change(connection, job, chunk, tags, delete))
 
     def report(self, connection: Connection, job: JobRecord) -> Report:
@@ -99,7 +109,8 @@ class Detach(Kind):
         """Return the links of a list that exist now, but only since the job was accepted."""
         places = {UUID(tag["id"]): place for place, tag in enumerate(job.targets)}
         tags = [UUID(tag["id"]) for tag in job.targets_of(chunk)]
-        rows = links.rows(connection, job, chunk, tags, _YOUNGER)
+        younger = _younger(layout.of(job, chunk.resource_type))
+        rows = links.rows(connection, job, chunk, tags, younger)
         return {(places[row.tag_id], row.resource_id.bytes): YOUNGER for row in rows}
 
     def cut(self, connection: Connection, job: JobRecord, limit: int) -> Iterator[Chunk]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
+from functools import cache
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -20,18 +20,13 @@ from sqlalchemy import (
 )
 
 from tagsweep.worker.database.dialects import is_sqlite
-from tagsweep.worker.database.statements import Statement
+from tagsweep.worker.database.statements import typed
 from tagsweep.worker.models import views
 from tagsweep.worker.models.events import stamp
 from tagsweep.worker.models.records import Chunk, JobRecord, Report
-from tagsweep.worker.models.tables import (
-    Id,
-    Moment,
-    PackedIds,
-    clock,
-    link_change,
-    tag,
-)
+from tagsweep.worker.models.tables import Id, clock, link_change
+from tagsweep.worker.store import layout
+from tagsweep.worker.store.layout import OWN, Layout
 
 # The server itself writes down which links were changed: the ids never travel back.
 _RECORDED = """
@@ -43,15 +38,6 @@ RETURNING cardinality(ids)
 """
 _EACH_TAG = {"tag": "tag_id", "each": "GROUP BY tag_id"}
 _ONE_TAG = {"tag": ":tag", "each": "HAVING count(*) > 0"}  # nothing to sort by tag
-_TYPES: dict[str, Any] = {
-    "job_id": Id(),
-    "tag": Id(),
-    "low": Id(),
-    "high": Id(),
-    "tags": PackedIds(),
-    "ids": PackedIds(),
-    "accepted_at": Moment(),
-}
 
 
 class PerDialect(NamedTuple):
@@ -61,20 +47,19 @@ class PerDialect(NamedTuple):
     sqlite: Executable  #: on one ``:tag``
 
 
-def statement(sql: str) -> TextClause:
-    """Return ``sql``, which knows the types of those bind parameters of ``values`` that it uses."""
-    named = set(re.findall(r":(\w+)", sql)) & _TYPES.keys()
-    return Statement(sql).bindparams(*(bindparam(name, type_=_TYPES[name]) for name in named))
+def statement(at: Layout, sql: str, **parts: str) -> TextClause:
+    """Return ``sql`` over the tables ``at``, which knows the types of its bind parameters."""
+    return typed(at.write(sql, **parts), at.types)
 
 
-def recorded(changing: str, *, one_tag: bool = False) -> TextClause:
+def recorded(at: Layout, changing: str, *, one_tag: bool = False, **parts: str) -> TextClause:
     """Return the statement ``changing``, which returns tag_id and resource_id, with its record.
 
     It returns how many links of each tag were changed, or of the ``one_tag`` that it names.
     PostgreSQL only.
     """
     grouping = _ONE_TAG if one_tag else _EACH_TAG
-    return statement(_RECORDED.format(changing=changing, **grouping))
+    return statement(at, _RECORDED, changing=at.write(changing, **parts), **grouping)
 
 
 def values(job: JobRecord, chunk: Chunk) -> dict[str, Any]:
@@ -152,15 +137,18 @@ def _record(
     return len(ids)
 
 
-_NAMED = select(tag).where(
-    tag.c.tenant == bindparam("tenant"), tag.c.name.in_(bindparam("names", expanding=True))
-)
+@cache
+def _named(at: Layout) -> Executable:
+    names = at.tag_table.c.name.in_(bindparam("names", expanding=True))
+    return select(at.tag_table).where(at.of_tenant(bindparam("tenant")), names)
 
 
-def tags(connection: Connection, tenant: str | None, names: Iterable[str]) -> dict[str, Any]:
+def tags(
+    connection: Connection, tenant: str | None, names: Iterable[str], at: Layout = OWN
+) -> dict[str, Any]:
     """Return the tenant's tags of these names, as the contract shows them, by name."""
     values = {"tenant": tenant, "names": list(names)}
-    return {row.name: shown(row) for row in connection.execute(_NAMED, values)}
+    return {row.name: shown(row) for row in connection.execute(_named(at), values)}
 
 
 def existing(connection: Connection, job: JobRecord, chunk: Chunk, *, lock: bool) -> list[UUID]:
@@ -168,8 +156,9 @@ def existing(connection: Connection, job: JobRecord, chunk: Chunk, *, lock: bool
     ids = [UUID(target["id"]) for target in job.targets_of(chunk)]
     if job.started_at is None and not lock:  # read in this very transaction
         return ids
-    query = select(tag.c.id).where(tag.c.tenant == job.tenant, tag.c.id.in_(ids))
-    query = query.order_by(tag.c.id)
+    at = layout.of(job, chunk.resource_type)
+    known = at.tag_table.c.id
+    query = select(known).where(at.of_tenant(job.tenant), known.in_(ids)).order_by(known)
     if lock:
         query = query.with_for_update(read=True, key_share=True)
     return list(connection.execute(query).scalars())
@@ -186,7 +175,8 @@ def report(connection: Connection, job: JobRecord) -> Report:
     now = _updated(connection, job) if job.changed and not job.dry_run else {}
     ids = [UUID(target["id"]) for target in job.targets if target["id"] not in now]
     if ids and job.started_at is not None:  # else they were read in this very transaction
-        query = select(tag).where(tag.c.tenant == job.tenant, tag.c.id.in_(ids))
+        at = layout.of(job)
+        query = select(at.tag_table).where(at.of_tenant(job.tenant), at.tag_table.c.id.in_(ids))
         now |= {str(row.id): shown(row) for row in connection.execute(query)}
     return Report([now.get(target["id"]) or views.tag(target) for target in job.targets])
 
@@ -199,13 +189,19 @@ _CHANGED = (
     .where(link_change.c.run == bindparam("of_run"))
     .group_by(link_change.c.tag_id)
 )
-_THESE = (
-    tag.c.tenant == bindparam("of_tenant"),
-    tag.c.id.in_(bindparam("ids", expanding=True)),
-)
-# two ending jobs of the same tags would deadlock if each took them in an order of its own
-_LOCKED = select(tag.c.id).where(*_THESE).order_by(tag.c.id).with_for_update(key_share=True)
-_UPDATE = update(tag).where(*_THESE).values(updated_at=bindparam("now")).returning(tag)
+
+
+@cache
+def _updating(at: Layout) -> tuple[Executable, Executable]:
+    """Return the statements that lock the tags of which a link was changed, and update them.
+
+    Two ending jobs of the same tags would deadlock if each took them in an order of its own.
+    """
+    known = at.tag_table.c.id
+    these = (at.of_tenant(bindparam("of_tenant")), known.in_(bindparam("ids", expanding=True)))
+    locked = select(known).where(*these).order_by(known).with_for_update(key_share=True)
+    moved = update(at.tag_table).where(*these).values(updated_at=bindparam("now"))
+    return locked, moved.returning(at.tag_table)
 
 
 def _updated(connection: Connection, job: JobRecord) -> dict[str, Any]:
@@ -213,10 +209,11 @@ def _updated(connection: Connection, job: JobRecord) -> dict[str, Any]:
     if not changed:
         return {}
     values = {"of_tenant": job.tenant, "ids": [row.tag_id for row in changed]}
+    lock, move = _updating(layout.of(job))
     if len(changed) > 1:
-        connection.execute(_LOCKED, values)
+        connection.execute(lock, values)
     values["now"] = max(row.now for row in changed)
-    return {str(row.id): shown(row) for row in connection.execute(_UPDATE, values)}
+    return {str(row.id): shown(row) for row in connection.execute(move, values)}
 
 
 def shown(row: Any) -> dict[str, Any]:
