@@ -23,10 +23,11 @@ from tagsweep.worker.events import relay
 from tagsweep.worker.models.ids import pack
 from tagsweep.worker.models.jobs import KINDS
 from tagsweep.worker.models.parts import Part
-from tagsweep.worker.tasks import accept, parts, recover, sweep
+from tagsweep.worker.tasks import accept, parts, sweep
 from tests.chaos import scale
 from tests.chaos.model import Errand, World
 from tests.servers import Postgres, Redis
+from tests.support import driving
 from tests.support.fixtures import configured
 from tests.support.listeners import RedisEvents
 from tests.support.stores import Store
@@ -132,7 +133,7 @@ class AnyOrder(RuleBasedStateMachine):
     @rule()
     def recover(self) -> None:
         """Recover."""
-        recover.run()
+        driving.recovered()
 
     @rule()
     def relay(self) -> None:
@@ -143,10 +144,10 @@ class AnyOrder(RuleBasedStateMachine):
         """Deliver what still waits, and check what has come of it all."""
         while self.waiting:
             self.waiting.pop()()
-        recover.run()
+        driving.recovered()
         while sweep.apply_next():
             pass
-        recover.run()
+        driving.recovered()
         self.model.check(self.events.all())
 
 

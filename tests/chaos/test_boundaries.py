@@ -15,7 +15,7 @@ from tagsweep.worker.broker.delivery import Delivery
 from tagsweep.worker.events import relay
 from tagsweep.worker.jobs import control
 from tagsweep.worker.models.jobs import KINDS
-from tagsweep.worker.tasks import accept, recover, sweep
+from tagsweep.worker.tasks import accept, sweep
 from tests.chaos import boundaries, scale
 from tests.chaos.model import Errand, World
 from tests.servers import Postgres, Redis
@@ -60,10 +60,10 @@ def _do(errand: Errand) -> None:
 
 
 def _recover() -> None:
-    recover.run()
+    driving.recovered()
     while sweep.apply_next():  # not a time slice of them: on a busy machine one may not do
         pass
-    recover.run()
+    driving.recovered()
 
 
 @pytest.mark.parametrize("size", [2, 10], ids=["one chunk", "three chunks"])
@@ -169,7 +169,7 @@ def test_ten_recoveries_at_once_do_each_step_once(world: tuple[World, RedisEvent
     def work() -> None:
         try:
             while any(model.unfinished()):
-                recover.run()
+                driving.recovered()
                 sweep.run()
         except BaseException as error:  # noqa: BLE001  # told below
             failures.append(error)

@@ -15,7 +15,7 @@ from tagsweep.worker.broker import canvas
 from tagsweep.worker.broker.delivery import Delivery
 from tagsweep.worker.events import relay
 from tagsweep.worker.models.jobs import DetachJob
-from tagsweep.worker.tasks import accept, dead_letters, recover, sweep
+from tagsweep.worker.tasks import accept, dead_letters, sweep
 from tests.chaos import boundaries
 from tests.servers import Postgres, Redis
 from tests.support import driving
@@ -81,7 +81,7 @@ def caller(
 
 
 def _recover() -> None:
-    recover.run()
+    driving.recovered()
     while sweep.apply_next():
         pass
     relay.deliver()

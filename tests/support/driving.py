@@ -18,7 +18,7 @@ from tagsweep.worker.models.jobs import (
     Job,
 )
 from tagsweep.worker.models.records import Lists
-from tagsweep.worker.tasks import start, sweep
+from tagsweep.worker.tasks import recorded, recover, start, sweep
 
 
 def chunk_size(most: int) -> None:
@@ -97,6 +97,13 @@ def run(job: Job) -> dict[str, Any]:
         recorded = queries.lock(connection, job_id)
         start.start(connection, recorded, parts.lists_of(job))
     return finish(job_id)
+
+
+def recovered() -> None:
+    """Let recovery find what was left undone, and sweeps split what is recorded."""
+    recover.run()
+    while recorded.split_next():
+        pass
 
 
 def run_recorded(job_id: UUID) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from tagsweep.worker.jobs import backoff, queries, scheduling
 from tagsweep.worker.models import views
 from tagsweep.worker.models.tables import ago, chunk, job
 from tagsweep.worker.store.detach import Detach
-from tagsweep.worker.tasks import recover, start, sweep
+from tagsweep.worker.tasks import recorded, start, sweep
 from tests.support import driving
 from tests.support.stores import (
     Store,
@@ -139,12 +139,12 @@ def test_a_start_that_is_refused_is_tried_again(postgres_store: Store, tenant: s
     row = postgres_store.job(job_id)
     assert (row.status, row.tries) == ("queued", 1)
     with database.reading() as connection:
-        assert scheduling.ready_to_split(connection) == []
+        assert scheduling.next_to_split(connection) is None
     wrong = [one for one in checks._jobs() if one.is_wrong]
     assert [str(job_id) in one.what and "not now" in one.what for one in wrong] == [True]
     _relent(postgres_store, "job")
     _due(postgres_store)
-    recover._split()
+    assert recorded.split_next()
     assert driving.finish(job_id)["counts"] == counts(total=3, removed=3)
 
 

@@ -20,6 +20,7 @@ COLUMNS = tuple(jobs.c[field.name] for field in fields(JobRecord))
 
 _THIS = select(*COLUMNS).where(jobs.c.id == bindparam("this", type_=jobs.c.id.type))
 _THIS_LOCKED = _THIS.with_for_update(key_share=True)
+_THIS_IF_FREE = _THIS.with_for_update(key_share=True, skip_locked=True)
 
 
 def find(connection: Connection, job_id: UUID) -> JobRecord | None:
@@ -37,6 +38,12 @@ def lock(connection: Connection, job_id: UUID) -> JobRecord:
     """Return the job, its row locked until the end of the transaction; raises NoSuchJob."""
     row = connection.execute(_THIS_LOCKED, {"this": job_id}).one_or_none()
     return _existing(JobRecord(*row) if row else None, job_id)
+
+
+def lock_if_free(connection: Connection, job_id: UUID) -> JobRecord | None:
+    """Return the job, locked as by ``lock``; None if it is locked, or there is none."""
+    row = connection.execute(_THIS_IF_FREE, {"this": job_id}).one_or_none()
+    return JobRecord(*row) if row else None
 
 
 def _existing(job: JobRecord | None, job_id: UUID) -> JobRecord:

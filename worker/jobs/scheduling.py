@@ -22,13 +22,7 @@ def claim(connection: Connection) -> tuple[JobRecord, Chunk] | None:
     longest ago. Chunks that are put off, or locked by another worker, are skipped: no worker waits
     for another.
     """
-    other = jobs.alias("other")
-    tenants_turn = select(func.max(other.c.served_at)).where(other.c.tenant == jobs.c.tenant)
-    order = (
-        tenants_turn.scalar_subquery().nulls_first(),
-        jobs.c.served_at.nulls_first(),
-        jobs.c.accepted_at,
-    )
+    order = (_tenants_turn(), jobs.c.served_at.nulls_first(), jobs.c.accepted_at)
     waiting = select(jobs.c.id).where(_open()).order_by(*order)
     if connection.dialect.name == "sqlite":  # it has no other worker at the same time
         waiting = waiting.where(_has_chunk()).limit(1)
@@ -81,11 +75,34 @@ def any_incomplete(connection: Connection) -> bool:
     return connection.execute(waiting.limit(1)).first() is not None
 
 
-def ready_to_split(connection: Connection, most: int = 100) -> list[UUID]:
-    """Return jobs that are complete, not split and not put off, oldest first."""
-    whole = and_(jobs.c.status == "queued", jobs.c.parts.is_not(None), _due(jobs.c.retry_at))
-    query = select(jobs.c.id).where(whole, jobs.c.parts_in >= jobs.c.parts)
-    return list(connection.execute(query.order_by(jobs.c.accepted_at).limit(most)).scalars())
+def next_to_split(connection: Connection) -> UUID | None:
+    """Return the recorded job whose turn it is to be split; None if none waits for it.
+
+    That is the oldest one of the tenant served longest ago. One that another worker has locked is
+    skipped; the lock on the returned one ends with the transaction.
+    """
+    query = select(jobs.c.id).where(_ready_to_split())
+    query = query.order_by(_tenants_turn(), jobs.c.accepted_at).limit(1)
+    query = query.with_for_update(of=jobs, key_share=True, skip_locked=True)
+    return connection.execute(query).scalar_one_or_none()
+
+
+def any_to_split(connection: Connection) -> bool:
+    """Tell whether any job is complete, not split and not put off."""
+    query = select(jobs.c.id).where(_ready_to_split()).limit(1)
+    return connection.execute(query).first() is not None
+
+
+def _ready_to_split() -> ColumnElement[bool]:
+    whole = and_(jobs.c.parts.is_not(None), jobs.c.parts_in >= jobs.c.parts)
+    return and_(jobs.c.status == "queued", whole, _due(jobs.c.retry_at))
+
+
+def _tenants_turn() -> ColumnElement[Any]:
+    """Return what orders jobs by when their tenant was served, the one served longest ago first."""
+    other = jobs.alias("other")
+    served = select(func.max(other.c.served_at)).where(other.c.tenant == jobs.c.tenant)
+    return served.scalar_subquery().nulls_first()
 
 
 def _open() -> ColumnElement[bool]:

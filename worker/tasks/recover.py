@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from uuid import UUID
 
 from tagsweep.worker import database, settings
 from tagsweep.worker.broker import names, sending
 from tagsweep.worker.broker.app import DIED, app
 from tagsweep.worker.broker.delivery import Delivery, task
 from tagsweep.worker.chunks import poison, timings
-from tagsweep.worker.errors import NoSuchJob, Retryable, StoreRefused
+from tagsweep.worker.errors import Retryable, StoreRefused
 from tagsweep.worker.events import outbox, relay
 from tagsweep.worker.jobs import backoff, parts, retention, scheduling
 from tagsweep.worker.outages import Outage
-from tagsweep.worker.tasks import dead_letters, start
+from tagsweep.worker.tasks import dead_letters
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +32,7 @@ def recover(delivery: Delivery) -> None:
 
 
 def run(after: str | None = None) -> None:
-    """Split recorded jobs, wake sweeps for open chunks, publish ends that are not published.
+    """Wake sweeps for recorded jobs and open chunks, publish ends that are not published.
 
     However many workers do this at once, each step is done by one of them; if a step is refused,
     the others are done all the same. ``after``: what happened to the worker that asks for it, DIED
@@ -65,30 +64,6 @@ def _step(name: str, step: Callable[[], None]) -> None:
         pause.taken()
 
 
-def _split() -> None:
-    """Split recorded jobs; one that cannot be split does not hold up the others."""
-    with database.reading() as connection:
-        recorded = scheduling.ready_to_split(connection)
-    for job_id in recorded:
-        try:
-            start.start_recorded(job_id)
-        except NoSuchJob:  # withdrawn meanwhile
-            continue
-        except Retryable as error:
-            _outage.failed(error)
-        except Exception as error:  # noqa: BLE001  # it is counted
-            _stopped(job_id, error)
-
-
-def _stopped(job_id: UUID, error: Exception) -> None:
-    """Handle an error of our own that stopped a job's start: put it off, or fail the job."""
-    if not dead_letters.is_final(f"start {job_id}", error):
-        start.put_off(job_id, error)
-        return
-    log.error("Job %s is given up.", job_id, exc_info=error)
-    dead_letters.fail(job_id, dead_letters.reason_of(error))
-
-
 def _publish() -> None:
     with database.reading() as connection:
         unpublished = outbox.waiting(connection)
@@ -105,7 +80,7 @@ def _follow_streams() -> None:
 
 def _wake() -> None:
     with database.reading() as connection:
-        any_open = scheduling.any_open(connection)
+        any_open = scheduling.any_open(connection) or scheduling.any_to_split(connection)
     if any_open:
         sending.wake()
 
@@ -116,7 +91,7 @@ def _be_careful(after: str) -> None:
     A worker that starts while something is open may replace one that crashed as a whole.
     """
     with database.reading() as connection:
-        open_now = scheduling.any_open(connection) or scheduling.ready_to_split(connection, most=1)
+        open_now = scheduling.any_open(connection) or scheduling.any_to_split(connection)
     if after == DIED or open_now:
         with database.transaction() as connection:
             poison.alert(connection)
@@ -136,7 +111,6 @@ def _probe_streams() -> None:
 
 
 _STEPS: dict[str, Callable[[], None]] = {
-    "split": _split,
     "publish": _publish,
     "streams": _follow_streams,
     "wake": _wake,

@@ -5,14 +5,13 @@ What the store refuses of that is put off and tried again: the job stays recorde
 
 from __future__ import annotations
 
-from contextlib import suppress
 from uuid import UUID
 
 from tagsweep.worker import database, settings
 from tagsweep.worker.broker.delivery import Delivery, task
 from tagsweep.worker.chunks import applying, guard, poison, rate_limit, splitting
 from tagsweep.worker.database import Connection
-from tagsweep.worker.errors import NoSuchJob, StoreRefused
+from tagsweep.worker.errors import StoreRefused
 from tagsweep.worker.jobs import backoff, dispatch, lifecycle, queries
 from tagsweep.worker.models.records import JobRecord, Lists
 
@@ -22,8 +21,7 @@ POISON = "Workers crashed {tries} times while starting this job; it was failed."
 @task("tags.start")
 def start_job(delivery: Delivery) -> None:
     """Split a job that is recorded in the store; otherwise recovery does it a little later."""
-    with suppress(NoSuchJob):  # withdrawn before this message arrived
-        start_recorded(delivery.named_job)
+    start_recorded(delivery.named_job)
 
 
 def start(
@@ -47,18 +45,21 @@ def start(
 
 
 def start_recorded(job_id: UUID) -> None:
-    """Split a job that is recorded whole; does nothing if that is done.
+    """Split a job that is recorded whole, unless that is done, or another worker is at it.
 
-    What the store refuses is put off. Raises NoSuchJob, StoreBusy, StoreUnavailable, and
-    StoreRefused if the store does not take the note of that either.
+    It may have been withdrawn. What the store refuses is put off. Raises StoreBusy,
+    StoreUnavailable, and StoreRefused if the store does not take the note of that either.
     """
     try:
-        before, job = _start_recorded(job_id, at_once=True)
+        started = _start_recorded(job_id, at_once=True)
     except StoreRefused:
         try:
-            before, job = _start_recorded(job_id, at_once=False)
+            started = _start_recorded(job_id, at_once=False)
         except StoreRefused as refused:
             return put_off(job_id, refused)
+    if started is None:
+        return None
+    before, job = started
     if before.tries and not job.tries:
         backoff.got_on(before)
     return dispatch.after_commit(job)
@@ -71,10 +72,12 @@ def put_off(job_id: UUID, error: Exception) -> None:
 
 
 @poison.count_first
-def _start_recorded(job_id: UUID, *, at_once: bool) -> tuple[JobRecord, JobRecord]:
-    """Return the job as it was and as it is."""
+def _start_recorded(job_id: UUID, *, at_once: bool) -> tuple[JobRecord, JobRecord] | None:
+    """Return the job as it was and as it is; None if it is locked, or not there."""
     with database.transaction() as connection:
-        job = queries.lock(connection, job_id)
+        job = queries.lock_if_free(connection, job_id)
+        if job is None:
+            return None
         if job.status != "queued" or not job.complete:
             return job, job
         with poison.counted(connection, f"start {job_id}") as poisonous:

@@ -1,4 +1,7 @@
-"""The task ``tags.sweep``: apply open chunks for a time slice, each in a transaction of its own."""
+"""The task ``tags.sweep``: split a recorded job, then apply open chunks for a time slice.
+
+Each of them is a transaction of its own.
+"""
 
 from __future__ import annotations
 
@@ -22,6 +25,7 @@ from tagsweep.worker.errors import (
 from tagsweep.worker.jobs import backoff, dispatch, lifecycle, scheduling
 from tagsweep.worker.models.records import Chunk, JobRecord
 from tagsweep.worker.redaction import redacted
+from tagsweep.worker.tasks import recorded
 
 log = logging.getLogger(__name__)
 
@@ -45,12 +49,16 @@ class ChunkBusy(StoreBusy):
 # a lost sweep is replaced by any other; one that is redelivered would be one too many
 @task("tags.sweep", again=False)
 def sweep(_: Delivery) -> None:
-    """Apply open chunks for a time slice."""
+    """Split a recorded job, if one waits, and apply open chunks for a time slice."""
     run()
 
 
 def run() -> None:
-    """Apply chunks for a time slice, then continue in a new message, so that others get a turn."""
+    """Do so, then continue in a new message, so that others get a turn.
+
+    Splitting does not count against the slice: or chunks would wait until all jobs are split.
+    """
+    has_split = recorded.split_next()
     until = time.monotonic() + settings.load().slice_ms / 1000
     pause, busy = BUSY_S, None
     while time.monotonic() < until:
@@ -63,9 +71,11 @@ def run() -> None:
             time.sleep(pause * random.uniform(0.5, 1))  # noqa: S311  # so that two do not meet again
             pause = min(pause * 2, MOST_BUSY_S)
             continue
-        if job is None:
+        if job is None and not has_split:
             timings.hand_in()
             return
+        if job is None:
+            break
         pause, busy = BUSY_S, None
         if job.ended:
             dispatch.after_commit(job)
@@ -186,7 +196,7 @@ def _may_start(until: float) -> bool:
 def _continue() -> None:
     timings.hand_in()
     with database.reading() as connection:
-        more = scheduling.any_open(connection)
+        more = scheduling.any_open(connection) or scheduling.any_to_split(connection)
     if more:
         # a second one if none is waiting: so their number grows until every worker is busy
         sending.wake(1 if sending.sweeps_waiting() else 2)
