@@ -6,17 +6,18 @@ import signal
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 import pytest
 
 from tests.servers import NamedRabbitMQ, Postgres, RabbitMQ, Redis, ServerMissing
 from tests.servers.server import Server
 from tests.support import configurations
+from tests.support.browser import Browser
 
 pytest_plugins = ["tests.support.fixtures", "tests.support.gateway"]
 AnyServer = TypeVar("AnyServer", bound=Server)
-WANTING = "no server: "
+WANTING = "not installed: "
 
 
 class OutsideConnectionError(RuntimeError):
@@ -60,9 +61,14 @@ def running(server: AnyServer) -> Iterator[AnyServer]:
         with server:
             yield server
     except ServerMissing as missing:
-        if os.environ.get("CI"):
-            pytest.fail(f"{missing}, and CI runs every test", pytrace=False)
-        pytest.skip(f"{WANTING}{missing}")
+        wanting(missing)
+
+
+def wanting(missing: ServerMissing) -> NoReturn:
+    """Skip the test, which needs a program that is not installed (in CI: fail it)."""
+    if os.environ.get("CI"):
+        pytest.fail(f"{missing}, and CI runs every test", pytrace=False)
+    pytest.skip(f"{WANTING}{missing}")
 
 
 @pytest.fixture(scope="session")
@@ -110,6 +116,15 @@ def redis_url(redis_server: Redis) -> str:
 def amqp_url(rabbitmq_server: RabbitMQ | NamedRabbitMQ) -> str:
     """An empty virtual host of this test alone (a shared one where the server is a named one)."""
     return rabbitmq_server.create_vhost()
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Browser:
+    """Chromium, which reaches loopback alone."""
+    try:
+        return Browser(tmp_path_factory.mktemp("browser"))
+    except ServerMissing as missing:
+        wanting(missing)
 
 
 @pytest.fixture
@@ -174,7 +189,7 @@ def _parameters(item: pytest.Item) -> set[str]:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Tell in one line which tests did not run for want of a server."""
+    """Tell in one line which tests did not run for want of a program."""
     reasons = [
         report.longrepr[2].partition(WANTING)[2]
         for report in terminalreporter.stats.get("skipped", [])
@@ -182,4 +197,4 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     ]
     if reasons:
         told = " ".join(f"{reason}." for reason in sorted(set(reasons)))
-        terminalreporter.write_line(f"Tests not run for want of a server: {len(reasons)}. {told}")
+        terminalreporter.write_line(f"Tests not run for want of a program: {len(reasons)}. {told}")

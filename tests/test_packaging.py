@@ -87,9 +87,12 @@ def test_the_wheel_holds_every_module_in_tagsweep_and_nothing_else(wheel: Path) 
         for folder in ("worker", "producer")
         for path in (ROOT / folder).rglob("*.py")
     }
-    assert {name for name in packaged if name.count("/") > 1} == expected | {
-        f"tagsweep/{path.relative_to(ROOT)}" for path in (ROOT / "worker").rglob("*.mako")
+    expected |= {f"tagsweep/{path.relative_to(ROOT)}" for path in (ROOT / "worker").rglob("*.mako")}
+    static = ROOT / "producer" / "gateway" / "static"
+    expected |= {
+        f"tagsweep/{path.relative_to(ROOT)}" for path in static.rglob("*") if path.is_file()
     }
+    assert {name for name in packaged if name.count("/") > 1} == expected
 
 
 def test_the_sdist_builds_the_same_wheel(

@@ -16,9 +16,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from tagsweep.producer.gateway import errors
 from tagsweep.producer.gateway.access_log import Access
 from tagsweep.producer.gateway.errors import Refusal, document
-from tagsweep.producer.gateway.openapi import operations
+from tagsweep.producer.gateway.openapi import examples, operations
 from tagsweep.producer.gateway.routes import (
     batch_delete,
+    documentation,
     events,
     health,
     job_actions,
@@ -32,7 +33,18 @@ from tagsweep.producer.gateway.routes import (
 from tagsweep.producer.gateway.state import Gateway
 from tagsweep.worker.errors import Retryable
 
-MODULES = (tags, batch_delete, jobs, job_actions, receipts, resources, events, health)
+#: the modules of the routes, and the heading under which the documentation shows them
+MODULES = {
+    tags: "Tags",
+    batch_delete: "Tags of workspaces",
+    jobs: "Jobs",
+    job_actions: "Jobs",
+    receipts: "Jobs",
+    resources: "Resources",
+    events: "Events",
+    health: "Operation",
+    documentation: "Documentation",
+}
 #: the shape of errors, by the beginning of the path
 SHAPES = ((tag_errors.PREFIX, tag_errors.refuse), (batch_delete.PREFIX, batch_delete.refuse))
 
@@ -65,10 +77,10 @@ def create(gateway: Gateway) -> ASGIApp:
         },
     )
     app.state.gateway = gateway
-    for module in MODULES:
-        app.include_router(module.router)
-    schema = operations.complete(
-        get_openapi(title=app.title, version=app.version, routes=app.routes)
+    for module, heading in MODULES.items():
+        app.include_router(module.router, tags=[heading])
+    schema = examples.add(
+        operations.complete(get_openapi(title=app.title, version=app.version, routes=app.routes))
     )
 
     async def shown(request: Request) -> Response:  # noqa: ARG001  # it is always the same

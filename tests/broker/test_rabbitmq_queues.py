@@ -40,7 +40,7 @@ MakeStack = Callable[[str], ServerStack]
 def server(rabbitmq_server: RabbitMQ | NamedRabbitMQ) -> RabbitMQ:
     """The session's own RabbitMQ."""
     if isinstance(rabbitmq_server, NamedRabbitMQ):
-        pytest.skip("no server: RabbitMQ is not installed; a named one cannot be asked for vhosts")
+        pytest.skip("not installed: RabbitMQ is not; a named one cannot be asked for vhosts")
     return rabbitmq_server
 
 

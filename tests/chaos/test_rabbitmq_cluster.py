@@ -50,7 +50,7 @@ def cluster() -> Iterator[RabbitCluster]:
     except ServerMissing as missing:
         if os.environ.get("CI"):
             pytest.fail(f"{missing}, and CI runs every test", pytrace=False)
-        pytest.skip(f"no server: {missing}")
+        pytest.skip(f"not installed: {missing}")
 
 
 def _start(stack: ServerStack) -> None:

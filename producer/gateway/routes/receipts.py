@@ -13,6 +13,7 @@ from starlette.types import Receive, Scope, Send
 from tagsweep.producer.gateway import state
 from tagsweep.producer.gateway.errors import Refusal
 from tagsweep.producer.gateway.openapi import operations
+from tagsweep.producer.gateway.requests import negotiation
 from tagsweep.producer.gateway.routes import job_actions, query_parameters
 from tagsweep.producer.gateway.state import Gateway
 from tagsweep.worker.jobs import receipt
@@ -95,31 +96,7 @@ def _outcomes(request: Request) -> set[str]:
 
 def _form(request: Request) -> str:
     """Return the media type that the client prefers; raises Refusal (406)."""
-    accepted = ",".join(request.headers.getlist("accept")).strip() or "*/*"
-    ranges = [_range(text) for text in accepted.split(",") if text.strip()]
-    quality = {form: _quality(form, ranges) for form in formats.FORMS}
-    best = max(quality, key=lambda form: quality[form])
-    if not quality[best]:
+    form = negotiation.preferred(request, formats.FORMS)
+    if form is None:
         raise Refusal(406, f"A receipt is available as {' or '.join(formats.FORMS)}.")
-    return best
-
-
-def _range(text: str) -> tuple[str, float]:
-    media, *parameters = text.lower().split(";")
-    for parameter in parameters:
-        name, _, value = parameter.partition("=")
-        if name.strip() == "q":
-            try:
-                return media.strip(), float(value)
-            except ValueError:
-                return media.strip(), 0.0
-    return media.strip(), 1.0
-
-
-def _quality(form: str, ranges: list[tuple[str, float]]) -> float:
-    """Return the quality of a media type: that of the narrowest range it is in (RFC 9110)."""
-    for wide in (form, form.partition("/")[0] + "/*", "*/*"):
-        given = [quality for media, quality in ranges if media == wide]
-        if given:
-            return max(given)
-    return 0.0
+    return form
