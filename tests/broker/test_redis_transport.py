@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
-import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 import kombu
 import pytest
@@ -12,6 +14,8 @@ import redis
 from kombu.transport.redis import Transport
 
 from tagsweep.worker.broker.redis import transport
+from tests.servers import Redis
+from tests.support.stack import eventually
 from tests.support.wire import PARTS, QUEUE, SWEEPS
 
 pytestmark = pytest.mark.integration
@@ -20,10 +24,10 @@ pytestmark = pytest.mark.integration
 class Taker:
     """Takes messages as a worker does, one at a time, and notes what it took."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, names: Iterable[str] = (QUEUE, SWEEPS, PARTS)) -> None:
         self.taken: list[str] = []
         self.connection = kombu.Connection(url)
-        queues = [kombu.Queue(name, kombu.Exchange(name), name) for name in (QUEUE, SWEEPS, PARTS)]
+        queues = [kombu.Queue(name, kombu.Exchange(name), name) for name in names]
         self.consumer = self.connection.Consumer(queues, callbacks=[self._take])
         self.consumer.qos(prefetch_count=1)
         self.consumer.consume()
@@ -38,10 +42,25 @@ class Taker:
             self.connection.drain_events(timeout=10)
         return self.taken
 
-    def put(self, queue: str, body: str) -> None:
+    def wait_for_nothing(self, seconds: float = 0.05) -> None:
+        """Wait for a message that does not come."""
+        with pytest.raises(TimeoutError):
+            self.connection.drain_events(timeout=seconds)
+
+    def put(self, queue: str, body: str, priority: int = 0) -> None:
         """Send a message."""
         with self.connection.Producer() as producer:
-            producer.publish(body, routing_key=queue, exchange=queue, headers={"task": "t"})
+            producer.publish(
+                body, routing_key=queue, exchange=queue, priority=priority, headers={"task": "t"}
+            )
+
+
+def _looks(url: str) -> int:
+    """Return how many looks into queues a Redis has counted, those of scripts too."""
+    with redis.Redis.from_url(url) as client:
+        counted = client.info("commandstats")
+    looks = (counted.get(f"cmdstat_{name}") for name in ("lindex", "exists", "brpop", "blmove"))
+    return sum(look["calls"] for look in looks if look)
 
 
 @pytest.fixture
@@ -69,24 +88,107 @@ def test_jobs_come_first_and_the_others_have_their_turn(taker: Taker) -> None:
     }
 
 
-def test_a_wait_changes_no_order_and_ends_with_a_job(
-    taker: Taker, redis_url: str, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("priority", [0, 3, 9])
+@pytest.mark.parametrize("queue", [QUEUE, SWEEPS, PARTS])
+def test_an_idle_worker_is_told_of_a_message_and_does_not_ask_for_it(
+    taker: Taker, redis_url: str, queue: str, priority: int
 ) -> None:
-    monkeypatch.setattr(transport, "WAIT_S", 1.5)  # below the client's own patience
+    taker.wait_for_nothing()
+    before = _looks(redis_url)
+    taker.wait_for_nothing(0.2)
+    assert _looks(redis_url) == before
 
     def send() -> None:
-        for body in ("1", "2", "3"):
-            taker.put(QUEUE, body)
+        for body in "123":
+            taker.put(queue, body, priority)
 
-    sender = threading.Timer(0.4, send)
-    started = time.monotonic()
+    sender = threading.Thread(target=send)
     sender.start()
-    assert taker.take(1) == ["1"]
-    assert time.monotonic() - started < 1.4
-    sender.join()
     assert taker.take(3) == ["1", "2", "3"]
+    sender.join()
+
+
+def test_what_came_before_the_watch_began_is_taken(taker: Taker) -> None:
+    taker.wait_for_nothing()
+    for body in "12":  # Redis says this only once, for both
+        taker.put(QUEUE, body)
+    assert taker.take(2) == ["1", "2"]
+    taker.put(SWEEPS, "3")
+    assert taker.take(3) == ["1", "2", "3"]
+
+
+def test_while_it_waits_a_worker_can_be_given_other_queues(taker: Taker) -> None:
+    taker.wait_for_nothing()
+    taker.consumer.cancel_by_queue(QUEUE)
+    taker.put(QUEUE, "not this")
+    taker.wait_for_nothing(0.1)
+    taker.put(SWEEPS, "1")
+    assert taker.take(1) == ["1"]
+    taker.wait_for_nothing()
+    taker.consumer.cancel_by_queue(SWEEPS)
+    taker.consumer.cancel_by_queue(PARTS)
+    taker.wait_for_nothing(0.1)
+    taker.consumer.add_queue(kombu.Queue(QUEUE, kombu.Exchange(QUEUE), QUEUE))
+    taker.consumer.consume()
+    assert taker.take(2) == ["1", "not this"]
+
+
+def test_a_waiting_worker_closes_its_connection_at_once(taker: Taker) -> None:
+    taker.wait_for_nothing()
+    with pytest.MonkeyPatch.context() as patch:
+        # it would read an answer that does not come
+        patch.setattr(transport.Channel, "_brpop_read", None)
+        taker.connection.close()
+
+
+@pytest.mark.parametrize("queue", [SWEEPS, PARTS])
+def test_what_is_taken_of_any_queue_of_ours_stays_stored(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch, queue: str
+) -> None:
+    monkeypatch.setattr(Transport, "Channel", transport.Channel)
+    alone = Taker(redis_url, [queue])
+    alone.put(queue, "1")
     with redis.Redis.from_url(redis_url) as client:
-        assert client.info("commandstats").get("cmdstat_blmove")
+        before = client.info("commandstats")["cmdstat_eval"]["calls"]
+        assert alone.take(1) == ["1"]
+        assert client.info("commandstats")["cmdstat_eval"]["calls"] > before
+    alone.connection.close()
+
+
+def test_a_redis_that_does_not_say_when_a_message_comes_is_asked(
+    own_redis: Redis, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with redis.Redis.from_url(own_redis.url) as admin:
+        rules = ("on", ">secret", "~*", "&*", "+@all", "-client|tracking")
+        admin.execute_command("ACL SETUSER", "old", *rules)
+    monkeypatch.setattr(Transport, "Channel", transport.Channel)
+    taker = Taker(own_redis.url.replace("redis://", "redis://old:secret@"))
+    taker.wait_for_nothing(0.2)
+    for queue in (QUEUE, SWEEPS, PARTS):
+        taker.put(queue, queue)
+    assert sorted(taker.take(3)) == sorted((QUEUE, SWEEPS, PARTS))
+    taker.connection.close()
+    assert "CLIENT TRACKING" in caplog.text
+
+
+@pytest.mark.slow
+def test_a_redis_that_has_fallen_silent_is_given_up(
+    own_redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Transport, "Channel", transport.Channel)
+    monkeypatch.setattr(transport, "PROBE_S", 0.1)
+    taker = Taker(own_redis.url)
+    taker.wait_for_nothing()
+    poller: Any = taker.connection.transport
+    (channel,) = (one for one in poller.cycle._channels if one._watching)
+    assert own_redis.pid is not None
+    os.kill(own_redis.pid, signal.SIGSTOP)
+    channel.probe()
+    eventually(lambda: not channel.probe() and channel._in_poll is None)
+    os.kill(own_redis.pid, signal.SIGCONT)
+    taker.put(QUEUE, "1")
+    assert taker.take(1) == ["1"]
+    taker.connection.close()
 
 
 @pytest.mark.parametrize("step", ["ack", "reject", "requeue"])

@@ -72,7 +72,7 @@ def create(config: Settings) -> Celery:
         task_default_queue=names.queue(),
         task_routes=_routes(),
         # served in turn: a new job never waits behind sweeps, or behind the parts of another
-        task_queues=[Queue(name, kombu.Exchange(name), name) for name in _queues()],
+        task_queues=[Queue(name, kombu.Exchange(name), name) for name in names.queues()],
         worker_consumer="tagsweep.worker.broker.runtime.consumer:Consumer",
         task_acks_late=True,
         task_reject_on_worker_lost=True,
@@ -101,10 +101,6 @@ def _routes() -> dict[str, Any]:
         **{name: {"queue": names.sweeps()} for name in sweeps},
         **{name: {"queue": names.parts()} for name in parts},
     }
-
-
-def _queues() -> tuple[str, ...]:
-    return names.queue(), names.sweeps(), names.parts()
 
 
 def _address(url: str) -> str:

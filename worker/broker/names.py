@@ -27,6 +27,11 @@ def parts() -> str:
     return f"{queue()}.parts"
 
 
+def queues() -> tuple[str, str, str]:
+    """Return all queues that a worker serves, the one of the jobs first."""
+    return queue(), sweeps(), parts()
+
+
 def stream() -> str:
     """Return the Redis stream of the events."""
     return f"{queue()}:events"

@@ -9,177 +9,140 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Iterable
 from queue import Empty
 from typing import Any
 from uuid import uuid4
 
 from kombu.asynchronous import get_event_loop
 from kombu.transport import redis
-from kombu.transport.virtual.base import QoS as VirtualQoS
 from kombu.utils.encoding import bytes_to_str
-from kombu.utils.json import dumps, loads
+from kombu.utils.json import loads
 
 from tagsweep.worker.broker import names
 from tagsweep.worker.broker.redis import channel, scripts
+from tagsweep.worker.broker.redis.unacknowledged import QoS
+from tagsweep.worker.broker.redis.watch import Watch
 from tagsweep.worker.broker.runtime import consumer
-from tagsweep.worker.outages import Outage
 
 log = logging.getLogger(__name__)
 
-#: seconds between polls of the queues: minimum, maximum, and share of the time without messages
+#: seconds between polls of the queues where Redis does not say when a message comes: minimum,
+#: maximum, and share of the time without messages
 LEAST_S, MOST_S, SHARE = 0.002, 0.05, 0.02
-#: after LONG_S without messages, block on Redis for a job, WAIT_S at a time; a sweep or a part does
-#: not end that wait and is seen after it
-LONG_S, WAIT_S = 2, 0.1
+#: seconds after which a Redis that has said nothing is asked again: it may be gone
+PROBE_S = 5
 #: how many jobs are fetched before a sweep or a part: small ones take about a time slice together
 MOST_IN_A_ROW = 20
-#: sent every few seconds, also without any job
-RECOVER = "tags.recover"
 
-_LOST, _REFUSED = redis.get_redis_error_classes()
-
-_unrestored = Outage(log, "Messages of dead workers are restored again")
-
-# these have no types
-_QoS: Any = redis.QoS
-_Channel: Any = channel.Channel
-
-
-class QoS(_QoS):  # type: ignore[misc]
-    """The messages that this worker has not acknowledged."""
-
-    def append(self, message: Any, delivery_tag: str) -> None:
-        """Register the message: from here on it is in Celery's own unacknowledged set."""
-        if not self.channel.taken:
-            super().append(message, delivery_tag)
-            return
-        info = message.delivery_info
-        address = dumps([info["exchange"], info["routing_key"]])[1:-1]
-        keys = (self.unacked_key, self.unacked_index_key, *names.taken())
-        with self.channel.conn_or_acquire() as client:
-            client.eval(scripts.NOTE, len(keys), *keys, delivery_tag, self.channel.taken, address)
-        VirtualQoS.append(self, message, delivery_tag)
-
-    def ack(self, delivery_tag: str) -> None:
-        """Acknowledge a message; one whose connection is gone is restored later."""
-        self._settle(delivery_tag, super().ack)
-
-    def reject(self, delivery_tag: str, requeue: bool = False) -> None:  # noqa: FBT001, FBT002  # kombu's
-        """Requeue or drop a message; one whose connection is gone is restored later."""
-        self._settle(delivery_tag, partial(super().reject, requeue=requeue))
-
-    def _settle(self, delivery_tag: str, step: Callable[[str], None]) -> None:
-        """Run ``step`` on an unacknowledged message; if it fails, give up the connection.
-
-        Kombu would continue and count the message as unacknowledged for ever, and on a missing
-        connection end the worker.
-        """
-        transport = self.channel.connection
-        if transport is None or transport.client is None:  # either may be closed first
-            return
-        try:
-            step(delivery_tag)
-        except (*_LOST, *_REFUSED) as error:
-            VirtualQoS.ack(self, delivery_tag)
-            self.channel.lost = error
-
-    def _remove_from_indices(self, delivery_tag: str, pipe: Any = None) -> Any:
-        """Queue the removal of a message; without MULTI, which a full Redis refuses.
-
-        In this order a half-done removal is harmless: an entry of the index without a message.
-        """
-        if pipe is None:
-            with self.channel.conn_or_acquire() as client:
-                pipe = client.pipeline(transaction=False)
-        return pipe.hdel(self.unacked_key, delivery_tag).zrem(self.unacked_index_key, delivery_tag)
-
-    def restore_visible(self, *args: Any, **kwargs: Any) -> None:
-        """Requeue the messages of dead workers, registered or on their way."""
-        try:
-            self._restore(*args, **kwargs)
-        except _REFUSED as error:
-            _unrestored.failed(f"Messages of dead workers cannot be restored: {error}")
-        else:
-            _unrestored.over()
-
-    def _restore(self, *args: Any, **kwargs: Any) -> None:
-        patience = self.channel.visibility_timeout
-        with self.channel.conn_or_acquire() as client:
-            seconds, microseconds = client.time()
-            client.eval(scripts.BRING_BACK, 2, *names.taken(), patience)
-        # how far this process's clock is ahead of Redis'
-        ahead = time.time() - (seconds + microseconds / 1e6)
-        self.visibility_timeout = patience + ahead
-        super().restore_visible(*args, **kwargs)
+_Channel: Any = channel.Channel  # it has no types
 
 
 class Channel(_Channel):  # type: ignore[misc]
     """A channel to the queues with reliable fetch on those of jobs."""
 
     QoS = QoS
+    _in_poll: Any  #: the connection on which something is awaited, or None
     lost: Exception | None = None  #: why this connection must be given up
     taken = ""  #: the key of the last message fetched; empty if it was not stored
-    _taking = True  # False: it blocks until there is a job
+    _watching = False  #: whether Redis is to say when a message comes
     _in_a_row = 0
-    _can_wait = True
     _resting = False
     _quiet_since = 0.0
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._watch = Watch()
+        super().__init__(*args, **kwargs)
+
+    def probe(self) -> None:
+        """Ask a Redis that has said nothing for PROBE_S whether it is still there."""
+        if not (self._watching and self._in_poll):
+            return
+        if time.monotonic() - self._brpop_sent_at < PROBE_S:
+            return
+        if self._watch.unanswered:
+            log.warning(
+                "Redis has not answered for %s seconds: its connection is dropped.", PROBE_S
+            )
+            self.client.connection.disconnect()
+        else:
+            self._begin_watch()
+
+    def close(self) -> None:
+        """Close the channel, without waiting for a message to come."""
+        if self._watching:
+            self._in_poll = None
+        super().close()
+
+    def _update_queue_cycle(self) -> None:
+        super()._update_queue_cycle()
+        if self._watching and self._in_poll:  # other queues are watched from now on
+            self._watch.end(self.client.connection)
+            self._watching, self._in_poll = False, None
+
+    @property
+    def _fetches_reliably(self) -> bool:
+        return not set(names.queues()).isdisjoint(self.active_queues)
 
     def _brpop_start(self, timeout: float | None = None) -> None:
         if self.lost is not None:
             raise self.lost
-        if names.queue() not in self.active_queues:
+        self._watching = False
+        if not self._fetches_reliably:
             super()._brpop_start(timeout)
             return
         if self._resting:
             return
         self._in_poll = connection = self.client.connection
         self._brpop_sent_at = time.monotonic()
-        if not self._taking:  # moves the last message onto its own place: nothing is fetched
-            connection.send_command(
-                "BLMOVE", names.queue(), names.queue(), "RIGHT", "RIGHT", WAIT_S
-            )
-            return
         queues = self._queue_cycle.consume(len(self.active_queues))
         if self._in_a_row < MOST_IN_A_ROW:
             queues = sorted(queues, key=lambda name: name != names.queue())
-        keys = [self._q_for_pri(name, step) for step in self.priority_steps for name in queues]
         self.taken = uuid4().hex
-        keys += names.taken()
+        keys = [*self._keys(queues), *names.taken()]
         connection.send_command("EVAL", scripts.TAKE, len(keys), *keys, self.taken)
 
+    def _keys(self, queues: Iterable[str]) -> list[str]:
+        return [self._q_for_pri(name, step) for step in self.priority_steps for name in queues]
+
     def _brpop_read(self, **options: Any) -> bool:
-        if names.queue() not in self.active_queues:
+        if self._watching:
+            self._end_watch()
+            raise Empty
+        if not self._fetches_reliably:
             self.taken = ""
             return bool(super()._brpop_read(**options))
         try:
             found = self._answer()
-            if not found:
-                raise Empty
-            self._hand_over(found[0], found[1])
-            return True
         finally:
             self._in_poll = None
             self._flush_brpop_reauth()
+        if not found:
+            self._rest()
+            raise Empty
+        self._hand_over(found[0], found[1])
+        return True
 
     def _answer(self) -> Any:
-        """Return the queue and the message fetched; None if there was none, or it only blocked."""
-        taking, self._taking = self._taking, True
+        """Return the queue and the message fetched; None if there was none."""
         try:
-            found = self.client.parse_response(self.client.connection, "EVAL")
-        except _REFUSED:
-            if taking:
-                raise
-            self._can_wait = False  # a Redis before 6.2, or a full one
-            return None
+            return self.client.parse_response(self.client.connection, "EVAL")
         except self.connection_errors:
             self.client.connection.disconnect()
             raise
-        if taking and not found:
-            self._rest()
-        return found if taking else None
+
+    def _begin_watch(self) -> None:
+        connection = self.client.connection
+        self._watching = self._watch.begin(connection, self._keys(self.active_queues))
+        if self._watching:
+            self._in_poll = connection
+            self._brpop_sent_at = time.monotonic()
+
+    def _end_watch(self) -> None:
+        """Fetch again if Redis says that a message may be there."""
+        if self._watch.has_noticed(self.client.connection):
+            self._watching, self._in_poll = False, None
+            self._flush_brpop_reauth()
 
     def _hand_over(self, key: bytes, raw: bytes) -> None:
         queue = bytes_to_str(key).rsplit(self.sep, 1)[0]
@@ -187,8 +150,7 @@ class Channel(_Channel):  # type: ignore[misc]
         self._in_a_row = self._in_a_row + 1 if queue == names.queue() else 0
         payload = self._read(raw)
         if payload is not None:
-            if payload["headers"].get("task") != RECOVER:
-                self._quiet_since = time.monotonic()
+            self._quiet_since = time.monotonic()
             self.connection._deliver(payload, queue)  # noqa: SLF001  # as kombu does
         elif consumer.set_aside(raw):  # otherwise it is restored until that succeeds
             with self.conn_or_acquire() as client:
@@ -208,17 +170,14 @@ class Channel(_Channel):  # type: ignore[misc]
         return payload if whole else None
 
     def _rest(self) -> None:
-        """Pause before the next poll.
-
-        Soon after a message this uses the event loop's timer, because Redis itself is not exact:
-        when idle, it ends a blocking command up to 100 ms late.
-        """
+        """Wait until Redis says that a message has come; if it does not say so, for a moment."""
+        self._begin_watch()
+        if self._watching:
+            return
         hub = get_event_loop()
         quiet = time.monotonic() - self._quiet_since
         pause = round(min(MOST_S, max(LEAST_S, quiet * SHARE)), 3)
-        if self._can_wait and (hub is None or quiet > LONG_S):
-            self._taking = False
-        elif hub is None:
+        if hub is None:
             time.sleep(pause)
         else:
             self._resting = True
