@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -93,22 +96,84 @@ def test_the_last_use_of_a_key_is_noted(idle_gateway: Gateway, tenant: str) -> N
     assert [one["last_used_at"] is not None for one in listed] == [True]
 
 
-def test_what_up_prints_works_when_it_is_pasted(up_gateway: Gateway) -> None:
-    url, tenant, key, curl = _printed(up_gateway)
-    assert url.endswith(up_gateway.url)
-    one = json.loads(curl[curl.index("--data ") + 7 :].strip("'"))
-    name = tenant.split()[1]
-    up_gateway.store.tag(name, one["names"][0], sources=one["sources"])
-    done = subprocess.run(shlex.split(curl), capture_output=True, check=True)
-    assert [tag["name"] for tag in json.loads(done.stdout)] == one["names"]
-    assert up_gateway.store.links(name) == set()
-    assert key.split()[1] in curl
+@pytest.fixture
+def up(tmp_path: Path) -> Iterator[Callable[..., Gateway]]:
+    """Starts ``tagsweep up`` with options, on one store of this test alone; it may be killed."""
+    started: list[Gateway] = []
+
+    def start(*options: str) -> Gateway:
+        url = f"sqlite:///{tmp_path / 'tagsweep.db'}"
+        started.append(Gateway(tmp_path, {"database_url": url}, "up", *options))
+        started[-1].wait()
+        return started[-1]
+
+    yield start
+    for gateway in started:
+        gateway.close()
 
 
-def _printed(gateway: Gateway) -> list[str]:
-    lines = gateway.log.splitlines()
-    wanted = ("url:", "tenant:", "key:", "curl ")
-    return [next(line for line in lines if line.startswith(start)) for start in wanted]
+def _pasted(gateway: Gateway) -> Any:
+    """Run the curl line that ``up`` printed, and return what it answers."""
+    (line,) = [line for line in gateway.log.splitlines() if line.startswith("curl ")]
+    done = subprocess.run([*shlex.split(line), "--fail"], capture_output=True, check=True)
+    return json.loads(done.stdout)
+
+
+def _printed(gateway: Gateway) -> dict[str, str]:
+    """Return what ``up`` printed, by the word before the colon."""
+    found = re.findall(r"^(url|docs|tenant|key): +(.+)$", gateway.log, re.MULTILINE)
+    return dict(found)
+
+
+@pytest.mark.slow
+def test_what_up_prints_works_when_it_is_pasted_whatever_the_store_holds(
+    up: Callable[..., Gateway],
+) -> None:
+    empty = up()
+    printed = _printed(empty)
+    assert printed["url"] == empty.url
+    assert httpx.get(printed["docs"]).status_code == 200
+    assert [tag["name"] for tag in _pasted(empty)] == ["legacy"]
+    assert len(empty.store.links(printed["tenant"])) == 1
+    empty.kill()
+    again = up()
+    shown = _pasted(again)
+    assert [tag["name"] for tag in shown["results"][0]["tags"]] == ["legacy"]
+    assert len(again.store.links(printed["tenant"])) == 1
+
+
+@pytest.mark.slow
+def test_the_sample_is_there_to_be_cleaned_up(up: Callable[..., Gateway]) -> None:
+    gateway = up("--sample", "--tenant", "acme")
+    before = gateway.store.links("acme")
+    assert len(before) > 1_000
+    assert [tag["name"] for tag in _pasted(gateway)] == ["legacy"]
+    assert len(before - gateway.store.links("acme")) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "line, held",
+    [
+        ({"tenant": "other", "name": "mine"}, "tags"),
+        ({"tenant": "other", "workspace": "w-1", "tags": []}, "workspaces"),
+        (None, "jobs"),
+    ],
+)
+def test_the_sample_is_refused_by_a_store_that_holds_anything(
+    settings: dict[str, object], tmp_path: Path, line: dict[str, Any] | None, held: str
+) -> None:
+    if line is None:
+        _run("detach", "--tenant", "acme", "--name", "legacy", "--tables", str(uuid4()), **settings)
+    else:
+        (tmp_path / "tags.ndjson").write_text(json.dumps(line))
+        assert _run("load", str(tmp_path / "tags.ndjson"), **settings).returncode == 0
+    done = _run("up", "--sample", "--port", "0", **settings)
+    assert done.returncode == 2
+    (told,) = done.stderr.splitlines()
+    assert f"tagsweep.db holds {held}." in told
+    assert "--sample" in told
+    assert json.loads(_run("keys", "list", "--json", **settings).stdout) == []
 
 
 @pytest.mark.slow

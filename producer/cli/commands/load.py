@@ -47,7 +47,7 @@ def load(file: Source, *, as_json: Json = False) -> None:
     where = "standard input" if file == "-" else file
     schema.ready()
     with ndjson.checked(_lines(file), where) as spool:
-        _write(spool)
+        write(spool)
     counts = {
         "lines": spool.lines,
         "links": spool.links,
@@ -80,7 +80,7 @@ def _open(file: str) -> IO[bytes]:
     return open(sys.stdin.fileno(), "rb", closefd=False) if file == "-" else Path(file).open("rb")
 
 
-def _write(spool: Spool) -> None:
+def write(spool: Spool) -> None:
     """Write what was checked, in transactions of bounded size."""
     total = spool.lines + spool.links + spool.workspace_tags
     done = 0

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import shlex
+from functools import partial
 from typing import Annotated
 
 import typer
 
+from tagsweep.producer.cli.commands import load
 from tagsweep.producer.cli.commands.serve import Port
+from tagsweep.producer.cli.demo import sample
+from tagsweep.producer.cli.input import ndjson
+from tagsweep.producer.cli.input.errors import WrongUse
 from tagsweep.producer.cli.output import terminal
 from tagsweep.producer.gateway.auth import credentials
+from tagsweep.producer.gateway.openapi.examples import SOURCE
 from tagsweep.worker import database, settings
 from tagsweep.worker.broker.runtime import embedded
 from tagsweep.worker.database import schema
 from tagsweep.worker.errors import SettingsError
+from tagsweep.worker.store import contents
 
 app = typer.Typer(rich_markup_mode="rich")
 
@@ -22,17 +29,23 @@ NOT_EMBEDDED = (
     "`tagsweep up` is for the embedded default; with TAGSWEEP_BROKER_URL set, run `tagsweep serve` "
     "and `tagsweep worker`."
 )
-SAMPLE = '{"names": ["legacy"], "sources": ["d2c1b472-902c-477a-b300-e7c3fd72609b"]}'
+NOT_EMPTY = (
+    "--sample fills an empty store alone, and the store at {where} holds {held}. Leave --sample "
+    "out, or run it in an empty folder."
+)
+#: the body of a request that finds something in the sample, and that a store without tags takes
+BODY = f'{{"names": ["legacy"], "sources": ["{SOURCE}"]}}'
 
 Tenant = Annotated[str, typer.Option(help="The tenant whose key is printed.")]
+Sample = Annotated[bool, typer.Option("--sample", help="Fill an empty store with sample data.")]
 
 
 @app.command()
-def up(*, port: Port = 8000, tenant: Tenant = "demo") -> None:
+def up(*, port: Port = 8000, tenant: Tenant = "demo", with_sample: Sample = False) -> None:
     """Run gateway and worker in this process until Ctrl-C or SIGTERM.
 
-    Prints a fresh key and a curl line that works when pasted. The key stays valid until it is
-    revoked: `tagsweep keys revoke`.
+    Prints a fresh key, and a curl line whose answer shows something. The key stays valid until it
+    is revoked: `tagsweep keys revoke`.
     """
     from tagsweep.producer.gateway import server
 
@@ -40,21 +53,50 @@ def up(*, port: Port = 8000, tenant: Tenant = "demo") -> None:
         raise SettingsError(NOT_EMBEDDED)
     with server.listen(HOST, port) as bound:
         schema.ready()
+        if with_sample:
+            _fill(tenant)
         with database.transaction() as connection:
             created = credentials.create(connection, tenant, operator=False, signing=False)
         url = f"http://{HOST}:{bound.getsockname()[1]}"
+        path, body = _request(tenant, is_sample=with_sample)
+        ready = partial(_announce, tenant, created.key, url, path, body)
         with embedded.worker():
-            server.run(bound, lambda: _announce(url, tenant, created.key))
+            server.run(bound, ready)
 
 
-def _announce(url: str, tenant: str, key: str) -> None:
+def _fill(tenant: str) -> None:
+    """Load the sample; raises WrongUse if the store holds anything."""
+    with database.reading() as connection:
+        held = contents.held(connection)
+    if held:
+        raise WrongUse(NOT_EMPTY.format(where=schema.where(), held=" and ".join(held)))
+    with ndjson.checked(sample.lines(tenant), "the sample") as spool:
+        load.write(spool)
+
+
+def _request(tenant: str, *, is_sample: bool) -> tuple[str, str | None]:
+    """Return the path and body of a request whose answer shows something, whatever is stored.
+
+    Of data that is not the sample it changes nothing.
+    """
+    with database.reading() as connection:
+        tagged = contents.a_tagged_type(connection, tenant)
+    if is_sample:
+        return "/api/v1/tags/detach/", BODY
+    if tagged is None:
+        return "/api/v1/tags/attach/", BODY
+    return f"/api/v1/{tagged}/?expand[]=tags&page_size=1", None
+
+
+def _announce(tenant: str, key: str, url: str, path: str, body: str | None) -> None:
     where = schema.where()
     terminal.say(f"Gateway and worker run on the store at {where}. Ctrl-C ends them.")
     terminal.write_line(f"url:    {url}")
+    terminal.write_line(f"docs:   {url}/docs")
     terminal.write_line(f"tenant: {tenant}")
     terminal.write_line(f"key:    {key}")
-    header = shlex.quote(f"x-api-key: {key}")
-    terminal.write_line(
-        f"curl --request POST {url}/api/v1/tags/detach/ --header {header} "
-        f"--header 'Content-Type: application/json' --data {shlex.quote(SAMPLE)}"
-    )
+    # --globoff: curl would take the brackets of a query for a range
+    command = ["curl", "--globoff", url + path, "--header", f"x-api-key: {key}"]
+    if body is not None:
+        command += ["--header", "Content-Type: application/json", "--data", body]
+    terminal.write_line(shlex.join(command))
