@@ -66,8 +66,7 @@ class Access:
     def _log_request(self, scope: Scope, account: Account, seconds: float) -> None:
         route = getattr(scope.get("route"), "path", "none")
         status = str(account.status)
-        self._metrics.requests.labels(route, _method(scope), status).inc()
-        self._metrics.seconds.labels(route).observe(seconds)
+        self._metrics.count(route, _method(scope), status, seconds)
         self._log.info(
             "request",
             request_id=account.request_id,

@@ -7,10 +7,11 @@ from contextlib import asynccontextmanager
 from importlib import metadata
 from typing import Any
 
-from fastapi import FastAPI, Request, Response
+from fastapi import APIRouter, Request, Response
 from fastapi.openapi.utils import get_openapi
+from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.routing import Match
+from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tagsweep.producer.gateway import errors
@@ -56,18 +57,15 @@ def create(gateway: Gateway) -> ASGIApp:
     """Return the whole application around ``gateway``."""
 
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
         async with gateway.running():
             yield
 
-    app = FastAPI(
-        title="tagsweep",
-        version=metadata.version("tagsweep"),
+    # FastAPI makes the routes and their document; its application would add layers to each call
+    # for what no endpoint here asks of it
+    app = Starlette(
+        routes=[*_ROUTES, *_document_routes()],
         lifespan=lifespan,
-        openapi_url=None,
-        docs_url=None,
-        redoc_url=None,
-        redirect_slashes=False,  # a client that is redirected repeats its POST as a GET
         exception_handlers={
             Refusal: _refused,
             Retryable: _down,
@@ -76,21 +74,27 @@ def create(gateway: Gateway) -> ASGIApp:
             Exception: _faulty,
         },
     )
+    app.router.redirect_slashes = False  # a client that is redirected repeats its POST as a GET
     app.state.gateway = gateway
+    return Access(_ExactPaths(app), gateway.metrics)
+
+
+def _document_routes() -> list[Route]:
+    documented = APIRouter()
     for module, heading in MODULES.items():
-        app.include_router(module.router, tags=[heading])
+        documented.include_router(module.router, tags=[heading])
+    version = metadata.version("tagsweep")
     schema = examples.add(
-        operations.complete(get_openapi(title=app.title, version=app.version, routes=app.routes))
+        operations.complete(
+            get_openapi(title="tagsweep", version=version, routes=documented.routes)
+        )
     )
 
-    async def shown(request: Request) -> Response:  # noqa: ARG001  # it is always the same
+    async def shown(request: Request) -> Response:
+        query_parameters.check(request, frozenset())
         return document(schema)
 
-    for path in ("/openapi.json", "/openapi.json/"):
-        app.router.add_api_route(
-            path, shown, include_in_schema=False, route_class_override=query_parameters.Route
-        )
-    return Access(_ExactPaths(app), gateway.metrics)
+    return [Route(path, shown, methods=["GET"]) for path in ("/openapi.json", "/openapi.json/")]
 
 
 class _ExactPaths:
@@ -155,7 +159,7 @@ async def _unrouted(request: Request, error: Any) -> Response:
 def _methods(request: Request) -> set[str]:
     """Return the methods that exist at the request's path."""
     methods: set[str] = set()
-    for route in (*_ROUTES, *request.app.routes):
+    for route in request.app.routes:
         if route.matches(request.scope)[0] is not Match.NONE:
             methods |= getattr(route, "methods", None) or set()
     return methods

@@ -28,6 +28,8 @@ PROBLEM = "application/problem+json"
 CHALLENGE = 'Api-Key realm="tagsweep"'
 NO_JOB = "There is no such job."
 
+_ENCODE = json.JSONEncoder(separators=(",", ":")).encode
+
 TITLES = {
     400: "Bad Request",
     401: "Unauthorized",
@@ -124,5 +126,5 @@ def document(
     media_type: str = "application/json",
 ) -> Response:
     """Return ``value`` as JSON in plain ASCII, which copes with a lone surrogate too."""
-    body = json.dumps(value, separators=(",", ":")).encode("ascii")
+    body = _ENCODE(value).encode("ascii")
     return Response(body, status, dict(headers or {}), media_type)

@@ -43,6 +43,7 @@ class Metrics:
         self._store = store
         self._registry = CollectorRegistry()
         self._stock: tuple[float, Stock | None] = (float("-inf"), None)
+        self._counters: dict[tuple[str, str, str], tuple[Counter, Histogram]] = {}
         own = self._registry
         self.requests = Counter(
             "tagsweep_http_requests",
@@ -64,6 +65,16 @@ class Metrics:
         feeds_now = Gauge("tagsweep_open_feeds", "Event feeds that are open.", registry=own)
         feeds_now.set_function(lambda: feeds.taken)
         self._up = Gauge("tagsweep_store_up", "Whether the store answers.", registry=own)
+
+    def count(self, route: str, method: str, status: str, seconds: float) -> None:
+        """Count an answered request; there are few of each of these words."""
+        known = self._counters.get((route, method, status))
+        if known is None:
+            labelled = self.requests.labels(route, method, status), self.seconds.labels(route)
+            known = self._counters[route, method, status] = labelled
+        counter, histogram = known
+        counter.inc()
+        histogram.observe(seconds)
 
     async def shown(self) -> bytes:
         """Return all metrics in Prometheus' format; without the store, those of this process."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import signal
@@ -19,6 +20,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
 from tagsweep.producer.gateway import application, errors
 from tagsweep.producer.gateway.errors import Refusal
+from tagsweep.producer.gateway.gathered_writes import Gathered
 from tagsweep.producer.gateway.state import Gateway
 from tagsweep.worker import settings
 from tagsweep.worker.errors import TagsweepError
@@ -36,6 +38,11 @@ class Protocol(H11Protocol):
     """HTTP/1.1 as uvicorn speaks it, with our own answer to what cannot be parsed."""
 
     _ignored = 0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Serve a new connection."""
+        gathered: Any = Gathered(transport, self.loop)
+        super().connection_made(gathered)
 
     def data_received(self, data: bytes) -> None:
         """Take bytes; after too many of a refused body, close the connection."""
@@ -160,7 +167,7 @@ def _write_logs() -> None:
     ]
     structlog.configure(
         processors=[*steps, structlog.processors.JSONRenderer()],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler()

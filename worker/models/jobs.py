@@ -36,7 +36,7 @@ from tagsweep.worker.models.fields import (
     Value,
     identifies,
 )
-from tagsweep.worker.models.ids import RESOURCE_TYPES, number_of
+from tagsweep.worker.models.ids import RESOURCE_TYPES
 from tagsweep.worker.models.item_errors import item_error
 
 _HEAD = "head"  # validates a job without its long lists
@@ -119,7 +119,7 @@ class _LinksJob(Job):
 
     def packed(self) -> dict[int, bytes]:
         """Return the ids of all lists that are not empty."""
-        lists = ((number_of(name), getattr(self, name)) for name in RESOURCE_TYPES)
+        lists = ((number, getattr(self, name)) for number, name in enumerate(RESOURCE_TYPES, 1))
         return {number: ids for number, ids in lists if ids and ids != EVERY}
 
 

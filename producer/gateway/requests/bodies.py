@@ -144,14 +144,12 @@ def too_large(limit: int) -> Refusal:
 
 
 async def _fill(body: Body, request: Request, limit: int) -> None:
-    chunks = aiter(request.stream())
+    loop = asyncio.get_running_loop()
+    end = loop.time() + WHOLE_S
     try:
-        async with asyncio.timeout(WHOLE_S):
-            while True:
-                async with asyncio.timeout(IDLE_S):
-                    chunk = await anext(chunks, None)
-                if chunk is None:
-                    return
+        async with asyncio.timeout(IDLE_S) as pause:
+            async for chunk in request.stream():
+                pause.reschedule(min(end, loop.time() + IDLE_S))
                 body.add(chunk)
                 if body.size > limit:
                     raise too_large(limit)
