@@ -60,12 +60,12 @@ test-fast: $(DEV) ## less of it: PostgreSQL and Redis alone, nothing killed, not
 matrix: $(DEV) ## run it in each other configuration too: PgBouncer, ... (ARGS="pgbouncer" for one)
 	@$(BIN)/python -m tests.matrix $(ARGS)
 
-chaos: $(DEV) ## kill, wipe and restart everything (TAGSWEEP_CHAOS_SEED=n repeats a run)
-	@TAGSWEEP_CHAOS=long $(BIN)/python -m pytest tests/chaos $(TEST_ARGS)
+chaos: $(DEV) ## kill, wipe and restart everything (TAGSWEEP_TEST_CHAOS_SEED=n repeats a run)
+	@TAGSWEEP_TEST_CHAOS=long $(BIN)/python -m pytest tests/chaos $(TEST_ARGS)
 	@$(MAKE) weather
 
 weather: $(DEV) ## each way in which a server can answer but refuse, under load
-	@TAGSWEEP_CHAOS=long $(BIN)/python -m pytest tests/weather --numprocesses=2 --dist=loadfile \
+	@TAGSWEEP_TEST_CHAOS=long $(BIN)/python -m pytest tests/weather --numprocesses=2 --dist=loadfile \
 		$(TEST_ARGS)
 
 bench: $(DEV) ## measure, and write docs/benchmarks.md (ARGS="one-tag --runs 5" for one part)

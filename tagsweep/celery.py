@@ -2,11 +2,13 @@
 
 import sys
 
+from tagsweep.worker import settings
 from tagsweep.worker.broker.app import app as make_app
 from tagsweep.worker.broker.runtime import consumer, lifecycle, logs, node
 from tagsweep.worker.errors import SettingsError
 from tagsweep.worker.jobs import dead_letters
 
+settings.refuse_unknown(lambda line: sys.stderr.write(f"tagsweep: {line}\n"))
 try:
     app = make_app()
 except SettingsError as error:

@@ -14,8 +14,9 @@ from typer.exceptions import TyperException
 
 from tagsweep.producer.cli.backends.reconnecting import Unfinished
 from tagsweep.producer.cli.exit_status import FAILED, INTERRUPTED, UNFINISHED, WRONG_USE
+from tagsweep.producer.cli.input import profiles
 from tagsweep.producer.cli.input.errors import WrongUse
-from tagsweep.worker import redaction
+from tagsweep.worker import redaction, settings
 from tagsweep.worker.errors import (
     CannotUndo,
     Forgotten,
@@ -34,6 +35,7 @@ COMMANDS = {
     "load": "Load tags and links in bulk from NDJSON; safe to repeat.",
     "migrate": "Create or upgrade the store's schema.",
     "keys": "Create, list or revoke credentials for the gateway.",
+    "config": "Show which store, broker and gateway commands use, and why.",
     "serve": "Serve HTTP in front of a broker.",
     "up": "Run gateway and worker in one process: HTTP with nothing to set up.",
     "worker": "Run a worker: everything that has to run behind the broker.",
@@ -41,13 +43,17 @@ COMMANDS = {
     "demo": "See it all work in half a minute, without any server.",
 }
 
+#: what runs tagsweep itself: its settings are those of its environment, never a person's profile
+SERVERS = ("migrate", "serve", "up", "worker", "demo")
+
 HELP = """
 Removes tags from very many resources as background jobs, and reports when it is done.
 
 With nothing set, everything is embedded: the store is tagsweep.db in the current folder, and the \
 command itself does the work. TAGSWEEP_DATABASE_URL (postgresql://...) and TAGSWEEP_BROKER_URL \
 (redis://..., amqp://...) name servers; then `tagsweep worker` does it. With TAGSWEEP_API_KEY, \
-detach, attach, delete, jobs and events go through the gateway at TAGSWEEP_URL instead.
+detach, attach, delete, jobs and events go through the gateway at TAGSWEEP_URL instead. \
+`tagsweep config` shows what is used, and why.
 
 \b
 Examples:
@@ -72,7 +78,7 @@ class Menu(TyperGroup):
         name = args[0]
         if name in COMMANDS:
             module = importlib.import_module(f"tagsweep.producer.cli.commands.{name}")
-            self.commands[name] = typer.main.get_command(module.app)
+            self.commands[name] = _with_profile(typer.main.get_command(module.app))
         return super().resolve_command(ctx, args)
 
 
@@ -94,6 +100,49 @@ for _name, _summary in COMMANDS.items():
     app.command(_name, help=_summary)(_stub)
 
 
+def _use_profile(context: typer.Context, given: str | None) -> None:
+    """Use the profile that is named after the command or before it, or the default one."""
+    name = given if given is not None else context.find_root().params.get("profile")
+    command = context.command_path.split()[1]
+    if command not in SERVERS:
+        profiles.use(name)
+    elif name is not None:
+        raise WrongUse(
+            f"--profile: `tagsweep {command}` is no client: set its environment instead."
+        )
+
+
+def _with_profile(command: Any) -> Any:
+    """Give ``command``, or each of its subcommands, the option --profile."""
+    if isinstance(command, TyperGroup):
+        for each in command.commands.values():
+            _with_profile(each)
+    else:
+        command.params.append(_profile_option())
+    return command
+
+
+def _profile_option() -> Any:
+    app = typer.Typer()
+
+    @app.command()
+    def bearer(*, profile: Annotated[str | None, PROFILE_OF_COMMAND] = None) -> None:
+        """Bear the option."""
+
+    return typer.main.get_command(app).params[0]
+
+
+PROFILE_HELP = "Settings by this name in ~/.config/tagsweep/config.toml."
+PROFILE_OF_COMMAND = typer.Option(
+    "--profile",
+    metavar="P",
+    help=PROFILE_HELP,
+    callback=_use_profile,
+    is_eager=True,
+    expose_value=False,
+)
+
+
 def _show_version(value: bool) -> None:  # noqa: FBT001  # typer calls it so
     if value:
         try:
@@ -108,6 +157,9 @@ def _show_version(value: bool) -> None:  # noqa: FBT001  # typer calls it so
 def _menu(
     context: typer.Context,
     *,
+    profile: Annotated[  # noqa: ARG001  # read by the command
+        str | None, typer.Option("--profile", metavar="P", help=PROFILE_HELP)
+    ] = None,
     version: Annotated[  # noqa: ARG001  # done by its callback
         bool,
         typer.Option("--version", help="Show the version.", callback=_show_version, is_eager=True),
@@ -119,6 +171,7 @@ def _menu(
 
 def main() -> None:
     """Run ``tagsweep`` with the arguments of this process, and exit with its status."""
+    settings.refuse_unknown(lambda line: typer.echo(f"tagsweep: {line}", err=True))
     redaction.guard("stderr")  # stdout is for results, which are the caller's own data
     sys.exit(_run())
 

@@ -1,13 +1,14 @@
-"""How long the chaos lasts: short in ``make test``, whole in ``make chaos`` (TAGSWEEP_CHAOS=long).
+"""How long the chaos lasts: short in ``make test``, whole in ``make chaos``.
 
-TAGSWEEP_CHAOS_SEED repeats a run: the same jobs, the same victims in the same order.
+TAGSWEEP_TEST_CHAOS=long makes it whole; TAGSWEEP_TEST_CHAOS_SEED repeats a run: the same jobs, the
+same victims in the same order.
 """
 
 import os
 import random
 
-LONG = os.environ.get("TAGSWEEP_CHAOS") == "long"
-SEED = int(os.environ.get("TAGSWEEP_CHAOS_SEED", "20261121"))
+LONG = os.environ.get("TAGSWEEP_TEST_CHAOS") == "long"
+SEED = int(os.environ.get("TAGSWEEP_TEST_CHAOS_SEED", "20261121"))
 
 
 def pick(*, short: int, long: int) -> int:

@@ -1,4 +1,4 @@
-"""A worker whose clock is off by TAGSWEEP_SKEW_S: ``celery -A tests.chaos.skewed worker``."""
+"""A worker whose clock is off by TAGSWEEP_TEST_SKEW_S: ``celery -A tests.chaos.skewed worker``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, Self
 from tests.servers.processes import spawn
 from tests.support.stack import ServerStack, Worker, environment
 
-NAME = "TAGSWEEP_SKEW_S"
+NAME = "TAGSWEEP_TEST_SKEW_S"
 
 
 class SkewedWorker(Worker):

@@ -61,7 +61,7 @@ def test_a_database_that_is_down_is_wrong(own_postgres: Postgres) -> None:
     own_postgres.stop()
     status, told = _doctor(database_url=url)
     assert status == 1
-    assert told.startswith("WRONG  database  The store at postgresql://")
+    assert "\nWRONG  database  The store at postgresql://" in told
     assert "does not answer" in told
     assert "->" in told
 

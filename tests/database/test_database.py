@@ -11,8 +11,9 @@ import pytest
 from sqlalchemy import text
 
 from tagsweep.worker import database
-from tagsweep.worker.database import errors, schema
+from tagsweep.worker.database import schema
 from tagsweep.worker.errors import StoreBusy, StoreRefused, StoreUnavailable
+from tagsweep.worker.settings import database_url
 from tests.servers import Postgres
 from tests.servers.processes import free_port
 from tests.support.fixtures import configured
@@ -175,4 +176,4 @@ def test_what_a_constraint_refuses_is_refused_for_good(store: Store, tenant: str
     ],
 )
 def test_a_store_is_described_without_its_password(url: str, shown: str) -> None:
-    assert errors.describe(url) == shown
+    assert database_url.described(url) == shown

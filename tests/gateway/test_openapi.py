@@ -25,7 +25,7 @@ parameters = { "path.project_id" = "TENANT", "path.workspace_id" = "w-1" }
 #: the one answer that never ends: tests/gateway/test_events.py reads it
 FEED = "/api/v1/events"
 LEAST_CASES = 2_000
-SEED = os.environ.get("TAGSWEEP_SCHEMA_SEED", "20261121")
+SEED = os.environ.get("TAGSWEEP_TEST_SCHEMA_SEED", "20261121")
 
 
 @pytest.mark.slow

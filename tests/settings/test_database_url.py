@@ -6,7 +6,6 @@ import psycopg.conninfo
 import pytest
 
 from tagsweep.worker import settings
-from tagsweep.worker.database import errors
 from tagsweep.worker.errors import SettingsError
 from tagsweep.worker.settings import database_url
 from tests.support.fixtures import configured
@@ -110,4 +109,4 @@ def test_options_are_settings_of_the_session(url: str, options: dict[str, str]) 
     ],
 )
 def test_a_url_is_told_without_its_secrets(url: str, shown: str) -> None:
-    assert errors.describe(database_url.normal(url)) == shown
+    assert database_url.described(database_url.normal(url)) == shown

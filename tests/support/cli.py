@@ -55,7 +55,9 @@ class CommandLine:
         self.store = folder / "tagsweep.db"
         self.settings = settings
         kept = {key: value for key, value in os.environ.items() if not key.startswith("TAGSWEEP_")}
-        self._environment = {**kept, **_variables(settings), "PYTHONPATH": str(ROOT)}
+        # no profile of whoever runs the tests
+        ours = {"PYTHONPATH": str(ROOT), "XDG_CONFIG_HOME": str(folder / ".config")}
+        self._environment = {**kept, **_variables(settings), **ours}
 
     def __call__(self, *arguments: object, stdin: str = "", **settings: str) -> Ended:
         """Run a command to its end."""

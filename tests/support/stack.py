@@ -41,7 +41,8 @@ def environment(**settings: object) -> dict[str, str]:
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
     given = configurations.active().settings(settings)
     ours = {f"TAGSWEEP_{name.upper()}": str(value) for name, value in given.items()}
-    return {**kept, **ours, "PYTHONPATH": str(ROOT)}
+    # no profile of whoever runs the tests
+    return {**kept, **ours, "PYTHONPATH": str(ROOT), "XDG_CONFIG_HOME": "/nonexistent"}
 
 
 class Worker:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from tagsweep.worker import settings
-from tagsweep.worker.settings import NAMESPACE
+from tagsweep.worker.settings.model import NAMESPACE
 
 
 def queue() -> str:

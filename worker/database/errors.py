@@ -51,14 +51,6 @@ _FILE_FAULTS = {
 _ANOTHER_FILE = "set TAGSWEEP_DATABASE_URL to another file"
 
 
-def describe(url: str) -> str:
-    """Return where the store is, without a password; for a file, its absolute path."""
-    if url.startswith("sqlite:"):
-        file = url.partition(":///")[2]
-        return f"sqlite:///{Path(file).resolve()}" if file else url
-    return database_url.shown(url)
-
-
 @contextmanager
 def translated() -> Iterator[None]:
     """Raise the drivers' errors as ours, whose type says what happens next."""
@@ -67,13 +59,13 @@ def translated() -> Iterator[None]:
     except DBAPIError as error:
         raise _ours(error) from error
     except PoolTimeout as error:
-        where = describe(settings.load().database_url)
+        where = database_url.described(settings.load().database_url)
         raise StoreBusy(f"All connections of this process to {where} are in use.") from error
     except (
         PendingRollbackError,
         ResourceClosedError,
     ) as error:  # the connection was lost in the middle
-        raise _away(describe(settings.load().database_url), str(error)) from error
+        raise _away(database_url.described(settings.load().database_url), str(error)) from error
 
 
 def renew(context: ExceptionContext) -> None:
@@ -88,7 +80,7 @@ def renew(context: ExceptionContext) -> None:
 
 
 def _ours(error: DBAPIError) -> TagsweepError:
-    where = describe(settings.load().database_url)
+    where = database_url.described(settings.load().database_url)
     cause = " ".join(str(error.orig).split())[:300]
     state: str | None = getattr(error.orig, "sqlstate", None)
     if isinstance(error.orig, sqlite3.Error):

@@ -11,6 +11,7 @@ from tagsweep.worker.database import errors, location, moving
 from tagsweep.worker.database.location import MIGRATIONS, known
 from tagsweep.worker.errors import SchemaMismatch
 from tagsweep.worker.models.tables import metadata
+from tagsweep.worker.settings import database_url
 
 __all__ = ["MIGRATIONS", "elsewhere", "known", "move", "ready", "revision", "upgrade", "where"]
 
@@ -34,7 +35,7 @@ FOREIGN = (
 
 def where() -> str:
     """Return where the store is, as people may see it: without a password, a file's whole path."""
-    return errors.describe(settings.load().database_url)
+    return database_url.described(settings.load().database_url)
 
 
 def upgrade() -> str:
@@ -93,7 +94,7 @@ def ready() -> None:
     head = known()[-1]
     if current == head:
         return
-    where = errors.describe(settings.load().database_url)
+    where = database_url.described(settings.load().database_url)
     if current is not None and current not in known():
         raise SchemaMismatch(
             f"The store at {where} has schema {current}, which this version of tagsweep does not "

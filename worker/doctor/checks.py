@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from tagsweep.worker import database, settings
 from tagsweep.worker.broker import inspection, results
-from tagsweep.worker.database import errors, schema
+from tagsweep.worker.database import schema
 from tagsweep.worker.doctor import readiness, redis
 from tagsweep.worker.doctor.findings import Finding
 from tagsweep.worker.errors import TagsweepError
@@ -79,7 +79,7 @@ def _database() -> Iterator[Finding]:
         revision = schema.revision(connection)
         pooler = _pooler(connection)
         version = connection.dialect.server_version_info or ()
-    where = errors.describe(settings.load().database_url)
+    where = schema.where()
     if elsewhere := schema.elsewhere():
         yield Finding("database", elsewhere)
     if (0,) < version < OLDEST and database.engine().dialect.name == "postgresql":

@@ -3,237 +3,108 @@
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import cache
-from typing import Annotated, Any, Literal, Self
-
-from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from typing import Any
 
 from tagsweep.worker import redaction
 from tagsweep.worker.errors import SettingsError
 from tagsweep.worker.redaction import masked
-from tagsweep.worker.settings import secret_files, urls
-from tagsweep.worker.settings.database_url import normal
-from tagsweep.worker.settings.server_url import check
-from tagsweep.worker.settings.urls import (
-    AMQP,
-    MEMORY,
-    REDIS,
-    SENTINEL,
-    scheme,
-)
+from tagsweep.worker.settings import secret_files, unknown
+from tagsweep.worker.settings.model import Settings, learn, named, variable
+from tagsweep.worker.settings.unknown import UnknownSetting
+from tagsweep.worker.settings.urls import AMQP, MEMORY, REDIS, SENTINEL, scheme
 
-__all__ = ["AMQP", "MEMORY", "REDIS", "SENTINEL", "Settings", "load", "masked", "scheme"]
+__all__ = [
+    "AMQP",
+    "MEMORY",
+    "REDIS",
+    "SENTINEL",
+    "Settings",
+    "UnknownSetting",
+    "load",
+    "masked",
+    "origin",
+    "refuse_unknown",
+    "scheme",
+    "supply",
+    "variable",
+]
 
-#: the default prefix of all names on a broker
-NAMESPACE = "tagsweep"
-#: result backends other than Redis
-RESULTS = ("rpc", "cache+memory", "disabled")
-#: a setting whose field cannot have the variable's name: pydantic models have a method ``schema``
-_SCHEMA = "TAGSWEEP_SCHEMA"
-#: never shown, not even if they are invalid
-_SECRET = ("TAGSWEEP_SECRET_KEY", "TAGSWEEP_API_KEY", "TAGSWEEP_SENTINEL_PASSWORD")
-
-
-def _header(key: SecretStr) -> SecretStr:
-    if not re.fullmatch(r"[!-~]+", key.get_secret_value()):
-        raise ValueError("must be printable ASCII without spaces")
-    return key
+DEFAULT = "default"
 
 
-def _schema(name: str) -> str:
-    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_-]{0,62}", name):
-        raise ValueError(
-            "must be the name of a PostgreSQL schema: up to 63 letters a to z, digits, _ and -, "
-            "starting with a letter or _; capital letters are kept"
-        )
-    if name.startswith("pg_") or name == "information_schema":
-        raise ValueError("is reserved by PostgreSQL: choose another name")
-    return name
+@dataclass(slots=True)
+class _Process:
+    """What this process was told beside its environment."""
+
+    #: prints a line; None: a library, which only warns of variables that are no settings
+    report: Callable[[str], object] | None = None
+    #: values for fields that the environment does not set, and where each comes from
+    supplied: dict[str, tuple[str, str]] = field(default_factory=dict)
 
 
-class Settings(BaseSettings):
-    """All settings; each is ``TAGSWEEP_…`` in the environment and has its unit in its name."""
-
-    model_config = SettingsConfigDict(
-        env_prefix="TAGSWEEP_", frozen=True, env_ignore_empty=True, populate_by_name=True
-    )
-
-    database_url: Annotated[str, AfterValidator(normal)] = "sqlite:///tagsweep.db"
-    #: the schema of the tables on PostgreSQL; SQLite has none
-    schema_name: Annotated[str, AfterValidator(_schema)] = Field(
-        "tagsweep", validation_alias=_SCHEMA
-    )
-    #: whether PostgreSQL is reached through a transaction pooler; None: detected
-    pooler: Literal["transaction", "none"] | None = None
-    broker_url: Annotated[str, AfterValidator(check(MEMORY, *REDIS, *AMQP))] = "memory://"
-    events_url: Annotated[str, AfterValidator(check(*urls.EVENT_SCHEMES))] | None = None
-    results_url: Annotated[str, AfterValidator(check(*REDIS, *RESULTS))] | None = None
-    #: tells apart installations that share a broker
-    namespace: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")] = NAMESPACE
-    #: the name by which sentinels know the master; for sentinel:// URLs
-    sentinel_master: Annotated[str, Field(pattern=r"^[!-~]{1,255}$")] | None = None
-    #: the password of the sentinels themselves; the one in a URL is their master's
-    sentinel_password: SecretStr | None = None
-    #: the gateway that commands use if there is an API key
-    url: Annotated[str, AfterValidator(urls.gateway)] = "http://127.0.0.1:8000"
-    api_key: Annotated[SecretStr, AfterValidator(_header)] | None = None
-    chunk_size: int = Field(20_000, ge=1, le=1_000_000)
-    #: the most items per second, over all workers together; None: as fast as the store allows
-    max_rate: int | None = Field(None, ge=1)
-    visibility_s: int = Field(60, ge=1)
-    #: how long a stream may be silent before it is probed, and again before it is given up
-    stream_silence_s: int = Field(60, ge=1)
-    #: how long one sweep works before other messages of the queue get their turn
-    slice_ms: int = Field(100, ge=1)
-    #: the most sweeps that wait on the broker, however many jobs are open
-    sweeps_waiting: int = Field(8, ge=1, le=50)
-    #: events kept in the Redis stream; the store keeps its own copy
-    events_maxlen: int = Field(1_000_000, ge=1)
-    #: how long an ended job is kept, with its events; until then its id stays taken
-    keep_jobs_days: int = Field(90, ge=1)
-    #: how long the record of a job's changes is kept, for its receipt, retry and undo
-    keep_removals_days: int = Field(30, ge=1)
-    #: how long to wait for a connection to a server
-    connect_timeout_s: int = Field(2, ge=2)
-    #: how long a statement may wait for a lock before its transaction is rolled back and retried
-    lock_timeout_s: int = Field(10, ge=1)
-    statement_timeout_s: int = Field(300, ge=1)
-    #: encrypts the signing secrets of credentials
-    secret_key: SecretStr | None = Field(None, min_length=32)
-    #: the most bytes in a request's body
-    body_bytes: int = Field(64 << 20, ge=1024)
-    #: the most ids in a request, over all its lists
-    request_ids: int = Field(2_000_000, ge=1)
-    #: requests per tenant and gateway process, on average; twice as many in a burst
-    requests_per_s: int = Field(500, ge=1)
-    #: the limit, per gateway process, of requests that wait for a job's end, and of open feeds
-    waiting_requests: int = Field(1_000, ge=1)
-    #: most items of a synchronous request that the gateway does itself; 0: workers do all
-    inline_items: int = Field(1_000, ge=0)
-    #: how long a request waits for its job's end before it is answered without it
-    wait_s: int = Field(30, ge=0, le=110)
-    #: how long a stopping gateway continues the requests that it has
-    shutdown_s: int = Field(20, ge=1)
-    #: how long it still accepts requests before that while /readyz says that it is not ready: load
-    #: balancers have stopped sending requests by the time it closes its socket
-    drain_s: int = Field(3, ge=0, le=300)
-
-    @property
-    def embedded(self) -> bool:
-        """Whether the broker runs inside this process, so that only the store is shared."""
-        return scheme(self.broker_url) == MEMORY
-
-    @property
-    def limits_deliveries(self) -> bool:
-        """Whether the broker may drop a message after it was returned too often."""
-        return scheme(self.broker_url) in AMQP
-
-    @property
-    def events_target(self) -> str | None:
-        """Where completion events are published; None: only in the store's own feed."""
-        if self.events_url or self.embedded:
-            return self.events_url
-        return self.broker_url
-
-    @property
-    def results_backend(self) -> str:
-        """The Celery result backend."""
-        if self.results_url:
-            return self.results_url
-        if self.embedded:
-            return "cache+memory://"
-        return self.broker_url if scheme(self.broker_url) in REDIS else "rpc://"
-
-    @property
-    def recovery_interval_s(self) -> float:
-        """How often a worker looks for open work in the store.
-
-        A job that a service records in its own transaction, without a message, waits for this.
-        """
-        return 1.0
-
-    @property
-    def servers(self) -> dict[str, str]:
-        """The URLs of all servers except the store, by variable."""
-        named = {"BROKER": self.broker_url, "EVENTS": self.events_url, "RESULTS": self.results_url}
-        return {
-            f"TAGSWEEP_{name}_URL": url
-            for name, url in named.items()
-            if url and scheme(url) in (*REDIS, *AMQP)
-        }
-
-    @property
-    def lacks_store(self) -> str | None:
-        """The variable that names a server although none names the store; None if there is none.
-
-        The store's default suits only the embedded broker: any other worker would take everybody's
-        jobs and do them on an empty file of its own.
-        """
-        if "database_url" in self.model_fields_set:
-            return None
-        return next(iter(self.servers), None)
-
-    @property
-    def sentinel_login(self) -> dict[str, str]:
-        """The login for sentinels, as redis-py takes it."""
-        password = self.sentinel_password
-        return {"password": password.get_secret_value()} if password else {}
-
-    @model_validator(mode="after")
-    def _sentinels_have_a_master(self) -> Self:
-        for variable, url in self.servers.items():
-            if scheme(url) == SENTINEL and self.sentinel_master is None:
-                raise ValueError(f"TAGSWEEP_SENTINEL_MASTER is not set: {variable} needs it.")
-        return self
-
-    def over(self, **values: object) -> Self:
-        """Return these settings with some of them replaced; raises SettingsError."""
-        _learn({f"TAGSWEEP_{name}": str(value) for name, value in values.items()})
-        given = {name: getattr(self, name) for name in self.model_fields_set}
-        with _named():
-            return type(self)(**{**given, **values})
+_process = _Process()
 
 
-def _learn(given: Mapping[str, str]) -> None:
-    """Make this process mask the secrets in these settings, whether they are valid or not."""
-    for name, value in ((name.upper(), value.strip()) for name, value in given.items()):
-        if name in _SECRET:
-            redaction.learn(value)
-        elif name.startswith("TAGSWEEP_") and name.endswith("_URL"):
-            redaction.learn_url(value)
+def refuse_unknown(report: Callable[[str], object]) -> None:
+    """From now on, refuse variables that may be mistyped settings; ``report`` any others."""
+    _process.report = report
+    load.cache_clear()
 
 
-@contextmanager
-def _named() -> Iterator[None]:
-    """Raise the error of an invalid setting as a SettingsError that names its variable."""
-    try:
-        yield
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        problem = first["msg"].removeprefix("Value error, ")
-        if not first["loc"]:  # the message names the variables
-            raise SettingsError(problem) from None
-        name = f"TAGSWEEP_{first['loc'][0]}".upper()
-        if first["loc"][0] in (_SCHEMA, "schema_name"):
-            name = _SCHEMA
-        shown = "***" if name in _SECRET else masked(str(first["input"]))
-        raise SettingsError(f"{name}={shown!r} is not usable: {problem}") from None
+def supply(values: Mapping[str, str], source: str) -> None:
+    """Use these values, by field, where the environment sets none; ``source`` names them."""
+    _process.supplied |= {name: (value, source) for name, value in values.items()}
+    load.cache_clear()
 
 
 @cache
 def load() -> Settings:
     """Return the settings of the environment.
 
-    Raises SettingsError, which names the variable and what it accepts.
+    Raises SettingsError, which names the variable and what it accepts, or the one that is meant.
     """
     redaction.forget()
-    _learn(os.environ)
+    learn(os.environ)
+    _tell_unknown()
     files = secret_files.read(os.environ)
-    _learn({f"TAGSWEEP_{name}": value for name, value in files.items()})
-    given: dict[str, Any] = dict(files)
-    with _named():
+    below = {
+        name: (value, source)
+        for name, (value, source) in _process.supplied.items()
+        if name not in files and not _given(variable(name))
+    }
+    given: dict[str, Any] = {name: value for name, (value, _) in below.items()} | files
+    learn({variable(name): value for name, value in given.items()})
+    with named({variable(name): source for name, (_, source) in below.items()}):
         return Settings(**given)
+
+
+def origin(name: str) -> str:
+    """Return where the value of the field ``name`` comes from: a variable, a profile, DEFAULT."""
+    own = variable(name)
+    for candidate in (own, f"{own}_FILE"):
+        if _given(candidate):
+            return candidate
+    return _process.supplied[name][1] if name in _process.supplied else DEFAULT
+
+
+def _given(name: str) -> bool:
+    return any(value for key, value in os.environ.items() if key.upper() == name)
+
+
+def _tell_unknown() -> None:
+    names = [variable(name) for name in Settings.model_fields]
+    files = [f"{variable(name)}_FILE" for name in secret_files.NAMES]
+    strange = unknown.found(os.environ, [*names, *files])
+    if _process.report is None:
+        for name, meant in strange.items():
+            message = unknown.refused({name: meant}) or unknown.ignored(name)
+            warnings.warn(message, UnknownSetting, stacklevel=3)
+        return
+    if refusal := unknown.refused(strange):
+        raise SettingsError(refusal)
+    for name in strange:
+        _process.report(unknown.ignored(name))

@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from pathlib import Path
 from urllib.parse import quote, unquote, urlencode
 
 from tagsweep.worker.settings import libpq
@@ -63,6 +64,14 @@ def normal(url: str) -> str:
 def target(url: str) -> Target:
     """Return the parts of a PostgreSQL URL that ``normal`` returned."""
     return _target(url.partition("://")[2])
+
+
+def described(url: str) -> str:
+    """Return where the store is, without a password; for a file, its absolute path."""
+    if url.startswith(f"{SQLITE}:"):
+        file = url.partition(":///")[2]
+        return f"{SQLITE}:///{Path(file).resolve()}" if file else url
+    return shown(url)
 
 
 def shown(url: str) -> str:

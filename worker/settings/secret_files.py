@@ -36,11 +36,12 @@ def read(environment: Mapping[str, str]) -> dict[str, str]:
             continue
         if variable in given:
             raise SettingsError(f"{variable} and {variable}_FILE are both set: unset one of them.")
-        contents[name] = _content(f"{variable}_FILE", path)
+        contents[name] = content(f"{variable}_FILE", path)
     return contents
 
 
-def _content(variable: str, path: str) -> str:
+def content(variable: str, path: str) -> str:
+    """Return the setting that the file at ``path`` holds; raises SettingsError."""
     try:
         with Path(path).open("rb") as file:
             raw = file.read(MOST_BYTES + 1)

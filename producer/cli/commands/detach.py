@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tagsweep.producer.cli.commands import links
+from tagsweep.producer.cli.submission import links
 from tagsweep.worker.models.jobs import DetachJob
 
 HELP = """

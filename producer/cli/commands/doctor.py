@@ -2,33 +2,55 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict
 
 import typer
 
+from tagsweep.producer.cli.backends import choosing
 from tagsweep.producer.cli.exit_status import FAILED
 from tagsweep.producer.cli.input.options import Json
 from tagsweep.producer.cli.output import terminal
-from tagsweep.worker.doctor import checks
+from tagsweep.worker import settings
+from tagsweep.worker.doctor.findings import Finding
+from tagsweep.worker.settings import database_url
 
 app = typer.Typer(rich_markup_mode="rich", add_completion=False)
 
 
 @app.command()
 def doctor(*, as_json: Json = False) -> None:
-    """Check store, broker, workers and jobs; exits 1 if something is wrong.
+    """Check what commands use: store, broker, workers and jobs, or a gateway.
 
-    Reads every link once, to find those from the future.
+    Exits 1 if something is wrong. Reads every link once, to find those from the future.
     """
-    findings = list(checks.findings())
+    target, found = _target()
+    findings = list(found)
     wrong = [finding for finding in findings if finding.is_wrong]
     if as_json:
         shown = [{**asdict(finding), "ok": not finding.is_wrong} for finding in findings]
-        terminal.document({"ok": not wrong, "findings": shown})
+        terminal.document({"ok": not wrong, "target": target, "findings": shown})
     else:
+        terminal.write_line(f"Checked: {target}")
         for finding in findings:
             mark = "WRONG" if finding.is_wrong else "ok"
             terminal.write_line(f"{mark:<6} {finding.about:<9} {finding.what}")
             if finding.advice:
                 terminal.write_line(f"{'':<16} -> {finding.advice}")
     raise typer.Exit(FAILED if wrong else 0)
+
+
+def _target() -> tuple[str, Iterator[Finding]]:
+    """Return what commands use, with where that is set, and the checks of it."""
+    if (client := choosing.gateway()) is not None:
+        from tagsweep.producer.cli.backends import gateway_doctor
+
+        where = f"the gateway at {client.url} ({settings.origin('url')})"
+        return where, gateway_doctor.findings(client)
+    from tagsweep.worker.doctor import checks
+
+    found = settings.load()
+    store = f"the store at {database_url.described(found.database_url)}"
+    broker = f"the broker at {settings.masked(found.broker_url)}"
+    names = (settings.origin(name) for name in ("database_url", "broker_url"))
+    return "{0} ({2}), {1} ({3})".format(store, broker, *names), checks.findings()

@@ -68,6 +68,7 @@ def _republish(since: datetime | None) -> None:
     from tagsweep.worker.database import schema
     from tagsweep.worker.events import outbox, relay
 
+    choosing.at_the_store("events --republish")
     target = settings.load().events_target
     if target is None:
         raise WrongUse("There is nowhere to publish them: set TAGSWEEP_EVENTS_URL.")

@@ -10,7 +10,6 @@ import typer
 
 from tagsweep.producer.cli.backends import choosing
 from tagsweep.producer.cli.backends.backend import Shown
-from tagsweep.producer.cli.commands import submitting, watching
 from tagsweep.producer.cli.exit_status import FAILED, INTERRUPTED
 from tagsweep.producer.cli.input import errors
 from tagsweep.producer.cli.input.errors import WrongUse
@@ -24,6 +23,7 @@ from tagsweep.producer.cli.input.options import (
     NoWait,
 )
 from tagsweep.producer.cli.output import result, terminal
+from tagsweep.producer.cli.submission import submitting, watching
 from tagsweep.worker.models import formats
 from tagsweep.worker.models.jobs import UndoJob
 from tagsweep.worker.models.records import ENDS

@@ -7,6 +7,7 @@ from uuid import UUID
 
 import typer
 
+from tagsweep.producer.cli.backends import choosing
 from tagsweep.producer.cli.exit_status import FAILED
 from tagsweep.producer.cli.input import errors
 from tagsweep.producer.cli.input.errors import WrongUse
@@ -37,7 +38,7 @@ def create(
     """Create a credential. Its secrets are printed only this once."""
     if not identifies(tenant):
         raise WrongUse(f"--tenant {errors.shown(tenant)}: {NO_IDENTIFIER}")
-    schema.ready()
+    _ready()
     with database.transaction() as connection:
         created = credentials.create(connection, tenant, operator=operator, signing=signing)
     shown = created.shown()
@@ -56,7 +57,7 @@ def show_all(
     as_json: Json = False,
 ) -> None:
     """List credentials, the oldest first, without their secrets."""
-    schema.ready()
+    _ready()
     with database.reading() as connection:
         rows = credentials.listed(connection, tenant)
     if as_json:
@@ -80,7 +81,7 @@ def revoke(
     except ValueError:
         message = f"{errors.shown(credential)} is not a credential's id: see `tagsweep keys list`."
         raise WrongUse(message) from None
-    schema.ready()
+    _ready()
     with database.transaction() as connection:
         revoked = credentials.revoke(connection, credential_id)
     if as_json:
@@ -90,6 +91,13 @@ def revoke(
     if not revoked:
         terminal.say(f"There is no valid credential {credential_id}.")
         raise typer.Exit(FAILED)
+
+
+def _ready() -> None:
+    """Make the store ready, and say which one it is."""
+    choosing.at_the_store("keys")
+    schema.ready()
+    terminal.say(f"Credentials of the store at {schema.where()}.")
 
 
 def _cells(cells: dict[str, Any]) -> list[str]:

@@ -12,6 +12,7 @@ from uuid import UUID
 import typer
 from sqlalchemy import Connection
 
+from tagsweep.producer.cli.backends import choosing
 from tagsweep.producer.cli.input import errors, ndjson
 from tagsweep.producer.cli.input.errors import WrongUse
 from tagsweep.producer.cli.input.ndjson import Links, Spool, Workspace
@@ -45,6 +46,7 @@ Source = Annotated[str, typer.Argument(metavar="FILE|-", help="An NDJSON file, o
 def load(file: Source, *, as_json: Json = False) -> None:
     """Load the whole file, or nothing of it."""
     where = "standard input" if file == "-" else file
+    choosing.at_the_store("load")
     schema.ready()
     with ndjson.checked(_lines(file), where) as spool:
         write(spool)

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from tagsweep.producer.cli.backends import choosing
 from tagsweep.producer.cli.output import terminal
 from tagsweep.worker import settings
 from tagsweep.worker.database import schema
@@ -26,6 +27,7 @@ def migrate(*, move: Move = False) -> None:
 
     Safe to repeat, also at the same time; --move only while nothing of tagsweep runs.
     """
+    choosing.at_the_store("migrate")
     where = schema.where()
     if move:
         before = schema.move()

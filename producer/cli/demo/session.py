@@ -29,7 +29,9 @@ class Session:
             name: value for name, value in os.environ.items() if not name.startswith("TAGSWEEP_")
         }
         paths = [str(PACKAGES), kept.get("PYTHONPATH", "")]
-        self._environment = {**kept, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
+        # nor a profile, which may name a gateway
+        ours = {"PYTHONPATH": os.pathsep.join(filter(None, paths)), "XDG_CONFIG_HOME": str(folder)}
+        self._environment = {**kept, **ours}
         self.failures: list[str] = []
 
     def remark(self, *lines: str) -> None:

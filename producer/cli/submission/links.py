@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 
-from tagsweep.producer.cli.commands import submitting
 from tagsweep.producer.cli.input.id_lists import Reader
 from tagsweep.producer.cli.input.job import build_job
 from tagsweep.producer.cli.input.options import (
@@ -17,6 +16,7 @@ from tagsweep.producer.cli.input.options import (
     NoWait,
     Tenant,
 )
+from tagsweep.producer.cli.submission import submitting
 from tagsweep.worker.models.jobs import Job
 
 Names = Annotated[list[str], typer.Option(help="The name of a tag.")]

@@ -10,9 +10,9 @@ import typer
 
 from tagsweep.producer.cli.backends import choosing
 from tagsweep.producer.cli.backends.backend import Backend
-from tagsweep.producer.cli.commands import watching
 from tagsweep.producer.cli.exit_status import INTERRUPTED
 from tagsweep.producer.cli.output import result, terminal
+from tagsweep.producer.cli.submission import watching
 from tagsweep.worker.errors import Retryable, TagsweepError
 from tagsweep.worker.models.jobs import Job
 

@@ -1,0 +1,1 @@
+"""From a valid job to its end: recorded, waited for, shown; shared by commands that submit."""
