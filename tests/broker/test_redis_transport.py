@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import kombu
@@ -16,43 +16,10 @@ from kombu.transport.redis import Transport
 from tagsweep.worker.broker.redis import transport
 from tests.servers import Redis
 from tests.support.stack import eventually
+from tests.support.taker import Taker
 from tests.support.wire import PARTS, QUEUE, SWEEPS
 
 pytestmark = pytest.mark.integration
-
-
-class Taker:
-    """Takes messages as a worker does, one at a time, and notes what it took."""
-
-    def __init__(self, url: str, names: Iterable[str] = (QUEUE, SWEEPS, PARTS)) -> None:
-        self.taken: list[str] = []
-        self.connection = kombu.Connection(url)
-        queues = [kombu.Queue(name, kombu.Exchange(name), name) for name in names]
-        self.consumer = self.connection.Consumer(queues, callbacks=[self._take])
-        self.consumer.qos(prefetch_count=1)
-        self.consumer.consume()
-
-    def _take(self, body: str, message: kombu.Message) -> None:
-        self.taken.append(body)
-        message.ack()
-
-    def take(self, how_many: int) -> list[str]:
-        """Take so many messages, and return what was in them."""
-        while len(self.taken) < how_many:
-            self.connection.drain_events(timeout=10)
-        return self.taken
-
-    def wait_for_nothing(self, seconds: float = 0.05) -> None:
-        """Wait for a message that does not come."""
-        with pytest.raises(TimeoutError):
-            self.connection.drain_events(timeout=seconds)
-
-    def put(self, queue: str, body: str, priority: int = 0) -> None:
-        """Send a message."""
-        with self.connection.Producer() as producer:
-            producer.publish(
-                body, routing_key=queue, exchange=queue, priority=priority, headers={"task": "t"}
-            )
 
 
 def _looks(url: str) -> int:

@@ -130,11 +130,8 @@ def _transport_options(config: Settings) -> dict[str, Any]:
             # JSON is text already: base64 would make it a third longer and cost time on both sides
             "body_encoding": "utf-8",
             "visibility_timeout": config.visibility_s,
-            # or redelivery would wait for a scan every 100 s on top
-            "unacked_restore_interval": max(1, config.visibility_s // 10),
-            "unacked_restore_throttle": 1,
-            # how long a worker killed while restoring messages blocks others from it; default 300 s
-            "unacked_mutex_expire": min(10, config.visibility_s),
+            # how often a worker shows that it lives; and whether others do
+            "unacked_restore_interval": 1,
             "socket_connect_timeout": config.connect_timeout_s,
             "socket_timeout": SILENT_S,
             "socket_keepalive": True,

@@ -47,6 +47,11 @@ def taken() -> tuple[str, str]:
     return f"{queue()}.taken", f"{queue()}.taken_at"
 
 
+def alive(worker: str) -> str:
+    """Return the key that a worker on Redis keeps alive while it lives."""
+    return f"{queue()}.alive.{worker}"
+
+
 def of_control() -> dict[str, str]:
     """Return Celery's settings for its broadcasts to all workers of a broker."""
     name = queue()

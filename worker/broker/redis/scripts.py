@@ -1,4 +1,4 @@
-"""The Redis scripts that move a message, each atomically.
+"""The Redis scripts that move messages, each atomically.
 
 The commands of a script are not undone if a later one is refused. So a message is stored before it
 is popped: a missing right loses none. And the first write is one that frees memory (HDEL, of
@@ -37,15 +37,40 @@ if kept then
     redis.call('ZREM', KEYS[4], ARGV[2])
 end
 """
-BRING_BACK = f"""{_NOW}
-for _, tag in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now - ARGV[1])) do
-    local kept = redis.call('HGET', KEYS[1], tag)
+# a message is in the hands of a worker that lives if its name, "<worker>/<…>", says so; an older
+# version's, and those of other Celery apps, bear no such name
+KEEP_ALIVE = """
+local alive, noted, taken, taken_at = unpack(KEYS)
+if redis.call('EXPIRE', alive, ARGV[1]) == 0 then
+    redis.call('SET', alive, '', 'EX', ARGV[1])
+end
+if redis.call('EXISTS', noted, taken_at) == 0 then
+    return {}
+end
+local clock = redis.call('TIME')
+local latest = clock[1] + clock[2] / 1000000 - ARGV[3]
+local lives = {}
+local function left_behind(times)
+    local names, listed = {}, redis.call('ZRANGE', times, 0, -1, 'WITHSCORES')
+    for at = 1, #listed, 2 do
+        local worker = string.match(listed[at], '^(%x+)/')
+        if worker and lives[worker] == nil then
+            lives[worker] = redis.call('EXISTS', ARGV[2] .. worker) == 1
+        end
+        if worker and not lives[worker] or tonumber(listed[at + 1]) <= latest then
+            table.insert(names, listed[at])
+        end
+    end
+    return names
+end
+for _, name in ipairs(left_behind(taken_at)) do
+    local kept = redis.call('HGET', taken, name)
     if kept then
         local at = string.find(kept, '\\n', 1, true)
-        redis.call('HDEL', KEYS[1], '')
         redis.call('RPUSH', string.sub(kept, 1, at - 1), string.sub(kept, at + 1))
     end
-    redis.call('HDEL', KEYS[1], tag)
-    redis.call('ZREM', KEYS[2], tag)
+    redis.call('HDEL', taken, name)
+    redis.call('ZREM', taken_at, name)
 end
+return left_behind(noted)
 """

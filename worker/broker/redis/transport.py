@@ -51,6 +51,7 @@ class Channel(_Channel):  # type: ignore[misc]
     _quiet_since = 0.0
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self.worker = uuid4().hex  #: names this worker for as long as this connection lasts
         self._watch = Watch()
         super().__init__(*args, **kwargs)
 
@@ -76,6 +77,8 @@ class Channel(_Channel):  # type: ignore[misc]
 
     def _update_queue_cycle(self) -> None:
         super()._update_queue_cycle()
+        if self._fetches_reliably:
+            self.qos.keep_alive()
         if self._watching and self._in_poll:  # other queues are watched from now on
             self._watch.end(self.client.connection)
             self._watching, self._in_poll = False, None
@@ -93,12 +96,13 @@ class Channel(_Channel):  # type: ignore[misc]
             return
         if self._resting:
             return
+        self.qos.keep_alive()
         self._in_poll = connection = self.client.connection
         self._brpop_sent_at = time.monotonic()
         queues = self._queue_cycle.consume(len(self.active_queues))
         if self._in_a_row < MOST_IN_A_ROW:
             queues = sorted(queues, key=lambda name: name != names.queue())
-        self.taken = uuid4().hex
+        self.taken = f"{self.worker}/{uuid4().hex}"
         keys = [*self._keys(queues), *names.taken()]
         connection.send_command("EVAL", scripts.TAKE, len(keys), *keys, self.taken)
 
@@ -151,6 +155,7 @@ class Channel(_Channel):  # type: ignore[misc]
         payload = self._read(raw)
         if payload is not None:
             self._quiet_since = time.monotonic()
+            payload["properties"]["delivery_tag"] = self.taken
             self.connection._deliver(payload, queue)  # noqa: SLF001  # as kombu does
         elif consumer.set_aside(raw):  # otherwise it is restored until that succeeds
             with self.conn_or_acquire() as client:

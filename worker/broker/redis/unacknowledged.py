@@ -1,4 +1,10 @@
-"""The messages that a worker on Redis has not acknowledged, and those of workers that died."""
+"""The messages that a worker on Redis has not acknowledged, and those of workers that died.
+
+A worker lives as long as it renews a key, which expires; it is named by its channel, since what a
+lost connection leaves behind cannot be acknowledged any more. Whatever is in the hands of a worker
+that does not live goes back to its queue. A worker that was only paused goes on without it: its
+messages had a name of their own in its hands, and whoever has them now has given them others.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +16,7 @@ from typing import Any
 
 from kombu.transport import redis
 from kombu.transport.virtual.base import QoS as VirtualQoS
+from kombu.utils.encoding import bytes_to_str
 from kombu.utils.json import dumps
 
 from tagsweep.worker.broker import names
@@ -20,6 +27,9 @@ log = logging.getLogger(__name__)
 
 _LOST, _REFUSED = redis.get_redis_error_classes()
 
+#: seconds between renewals; and for how long a worker lives after one
+RENEW_S, LIFE_S = 2.5, 6
+
 _unrestored = Outage(log, "Messages of dead workers are restored again")
 
 _QoS: Any = redis.QoS  # it has no types
@@ -27,6 +37,8 @@ _QoS: Any = redis.QoS  # it has no types
 
 class QoS(_QoS):  # type: ignore[misc]
     """The messages that this worker has not acknowledged."""
+
+    _renew_at = 0.0  #: by the monotonic clock
 
     def append(self, message: Any, delivery_tag: str) -> None:
         """Register the message: from here on it is in Celery's own unacknowledged set."""
@@ -73,22 +85,28 @@ class QoS(_QoS):  # type: ignore[misc]
                 pipe = client.pipeline(transaction=False)
         return pipe.hdel(self.unacked_key, delivery_tag).zrem(self.unacked_index_key, delivery_tag)
 
-    def restore_visible(self, *args: Any, **kwargs: Any) -> None:
-        """Requeue the messages of dead workers, registered or on their way."""
+    def restore_visible(self, *_: Any, **__: Any) -> None:
+        """Show that this worker lives, and requeue what is left behind by those that do not."""
         self.channel.probe()
+        self.keep_alive()
+
+    def keep_alive(self) -> None:
+        """Do so, unless it was done a moment ago."""
+        if time.monotonic() < self._renew_at:
+            return
+        self._renew_at = time.monotonic() + RENEW_S
         try:
-            self._restore(*args, **kwargs)
+            for delivery_tag in self._left_behind():
+                self.restore_by_tag(delivery_tag)
         except _REFUSED as error:
             _unrestored.failed(f"Messages of dead workers cannot be restored: {error}")
         else:
             _unrestored.over()
 
-    def _restore(self, *args: Any, **kwargs: Any) -> None:
+    def _left_behind(self) -> list[str]:
+        own, prefix = names.alive(self.channel.worker), names.alive("")
+        keys = (own, self.unacked_index_key, *names.taken())
         patience = self.channel.visibility_timeout
         with self.channel.conn_or_acquire() as client:
-            seconds, microseconds = client.time()
-            client.eval(scripts.BRING_BACK, 2, *names.taken(), patience)
-        # how far this process's clock is ahead of Redis'
-        ahead = time.time() - (seconds + microseconds / 1e6)
-        self.visibility_timeout = patience + ahead
-        super().restore_visible(*args, **kwargs)
+            found = client.eval(scripts.KEEP_ALIVE, len(keys), *keys, LIFE_S, prefix, patience)
+        return [bytes_to_str(name) for name in found]
