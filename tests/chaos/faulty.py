@@ -10,9 +10,11 @@ import os
 import signal
 import sys
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import Engine, event
 
+from tagsweep.worker.models.tables.types import UuidArray
 from tests.servers.processes import spawn
 from tests.support.stack import ServerStack, Worker, environment
 
@@ -45,10 +47,18 @@ def _die(_: Any, __: Any, statement: str, parameters: Any, *___: Any) -> None:
     if fault["statement"] not in statement:
         return
     given = parameters if isinstance(parameters, dict) else {}
-    if all(str(given.get(name)) == str(value) for name, value in fault["values"].items()):
+    if all(_is_met(given, name, value) for name, value in fault["values"].items()):
         if fault["whole"]:
             os.kill(os.getppid(), signal.SIGKILL)
         os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _is_met(given: dict[str, Any], name: str, value: Any) -> bool:
+    """Tell whether a statement is about this value, alone or, in a batch, among others."""
+    many = given.get(f"{name}s")
+    if isinstance(many, UuidArray):
+        return bytes(many).find(UUID(str(value)).bytes) >= 0
+    return str(given.get(name)) == str(value)
 
 
 if f"TAGSWEEP_{NAME.upper()}" in os.environ:  # in the worker, not in the test that starts it

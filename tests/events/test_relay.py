@@ -91,7 +91,7 @@ def test_who_asks_once_more_while_only_the_event_waits_is_answered(
         (row,) = store.outbox(job_id)
         assert (row.published_at is None, row.answered_at is None) == (True, False)
         with database.transaction() as connection:
-            outbox.remember_reply(connection, job_id, "", job_id.hex)
+            outbox.remember_replies(connection, [(job_id, "", job_id.hex)])
         with database.reading() as connection:
             job = queries.get(connection, job_id)
         dispatch.answer_again(job)

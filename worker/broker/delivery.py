@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -35,12 +36,23 @@ MOST_DOUBLINGS = 10
 GiveUp = Callable[["Delivery", Exception], bool]
 
 _givers_up: list[GiveUp] = []
+_already_done: set[str] = set()  #: ids of the tasks whose steps were done beforehand
 _outages: dict[str, Outage] = {}  #: of each task
 
 
 def give_up_with(give_up: GiveUp) -> None:
     """From now on, call ``give_up`` with every message that an unexpected error stopped."""
     _givers_up[:] = [give_up]
+
+
+@contextmanager
+def already_done(task_id: str) -> Iterator[None]:
+    """Within the block, a task of this id finds its step done and committed."""
+    _already_done.add(task_id)
+    try:
+        yield
+    finally:
+        _already_done.discard(task_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +116,8 @@ def task(
 
     def decorate(step: Callable[[Delivery], None]) -> Any:
         def run(self: celery.Task[Any, Any], *args: Any, **kwargs: Any) -> None:
+            if self.request.id in _already_done:
+                return
             if again:
                 _done(self, step, args, kwargs)
             else:

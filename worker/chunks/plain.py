@@ -11,6 +11,9 @@ from tagsweep.worker.models.ids import WIDTH
 from tagsweep.worker.models.jobs import AttachJob, DeleteJob, DetachJob, Job
 from tagsweep.worker.models.records import Chunk
 
+#: options of jobs that are not plain
+_SPECIAL = {"dry_run", "max_affected"}
+
 
 def is_plain(job: Job, most_items: int) -> bool:
     """Tell whether ``job`` can be done in a batch, and has at most ``most_items`` items.
@@ -27,6 +30,13 @@ def is_plain(job: Job, most_items: int) -> bool:
         return False
     fits = max(_sizes(job)) <= sorting.size(config.chunk_size, _targets(job))
     return fits and items_of(job) <= most_items
+
+
+def seems_plain(body: object) -> bool:
+    """Tell whether ``body`` may be such a job, at a glance: it need not be valid."""
+    if not isinstance(body, dict) or settings.load().max_rate is not None:
+        return False
+    return not _SPECIAL & body.keys() and EVERY not in body.values()
 
 
 def items_of(job: Job) -> int:

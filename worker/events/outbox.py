@@ -142,13 +142,18 @@ _MARK = (
 )
 
 
-def remember_reply(connection: Connection, job_id: UUID, reply_to: str, correlation: str) -> None:
-    """Record that a caller waits for the job's result, on ``rpc://`` or under another id.
+def remember_replies(connection: Connection, replies: Collection[tuple[UUID, str, str]]) -> None:
+    """Record who waits for results: of each its job, and its ``reply_to`` and correlation id.
 
     ``reply_to`` is empty if the result is to be stored under another spelling of the job's id.
     """
-    row = {"job_id": job_id, "reply_to": reply_to, "correlation_id": correlation}
-    connection.execute(upsert(connection, reply, {"times": reply.c.times + 1}), row)
+    if not replies:
+        return
+    rows = [
+        {"job_id": job_id, "reply_to": reply_to, "correlation_id": correlation}
+        for job_id, reply_to, correlation in replies
+    ]
+    connection.execute(upsert(connection, reply, {"times": reply.c.times + 1}), rows)
 
 
 _TAKE_REPLIES = (

@@ -38,25 +38,25 @@ GATHER_S = 0.05
 _unpublished = Outage(log, "Events are published again")
 _uncalled = Outage(log, "Callbacks are sent again")
 _unanswered = Outage(log, "Results are delivered again")
-_ended: queue.SimpleQueue[UUID | None] = queue.SimpleQueue()
+_ended: queue.SimpleQueue[tuple[UUID, ...] | None] = queue.SimpleQueue()
 _thread = threading.Event()  #: set once this process has a publishing thread
 _ending = threading.Event()  #: set once this process is about to exit
 
 
-def publish(job_id: UUID) -> None:
-    """Publish the end of a job: in a pool process soon, by a thread; elsewhere here and now.
+def publish(*job_ids: UUID) -> None:
+    """Publish the ends of jobs: in a pool process soon, by a thread; elsewhere here and now.
 
     In a flood of small jobs the thread gathers ends for a moment and publishes them in batches.
     """
     if not pool_process.in_pool.is_set():
-        deliver(job_id)
+        deliver(*job_ids)
         return
     if not _thread.is_set():
         _thread.set()
         serving = threading.Thread(target=_serve, name="tagsweep-relay", daemon=True)
         pool_process.at_end.append(lambda: _finish(serving))
         serving.start()
-    _ended.put(job_id)
+    _ended.put(job_ids)
 
 
 def _finish(serving: threading.Thread) -> None:
@@ -70,14 +70,15 @@ def _serve() -> None:
     while running:
         gathered = [_ended.get()]
         with suppress(queue.Empty):
-            while len(gathered) < outbox.MOST_AT_ONCE:
+            while sum(map(len, filter(None, gathered))) < outbox.MOST_AT_ONCE:
                 gathered.append(_ended.get_nowait())
         running = None not in gathered
-        job_ids = [job_id for job_id in gathered if job_id is not None]
+        job_ids = [job_id for some in gathered if some is not None for job_id in some]
         if not job_ids:  # an empty list would mean all jobs
             return
         try:
-            deliver(*job_ids)
+            for start in range(0, len(job_ids), outbox.MOST_AT_ONCE):
+                deliver(*job_ids[start : start + outbox.MOST_AT_ONCE])
         except TagsweepError as error:
             log.warning("The ends of jobs are left to recovery: %s", error)
         except Exception:  # the ends of later jobs must be published too
@@ -133,9 +134,8 @@ def _answered(connection: Connection, rows: list[Row[Any]]) -> list[Row[Any]]:
         _unanswered.over()
     except BrokerUnavailable as error:
         _unanswered.failed(STAYS.format(error=error))
-    for row in rows[answered:]:
-        for reply_to, correlation_id in replies.get(row.job_id, []):
-            outbox.remember_reply(connection, row.job_id, reply_to, correlation_id)
+    waiting = [(row.job_id, *one) for row in rows[answered:] for one in replies.get(row.job_id, [])]
+    outbox.remember_replies(connection, waiting)
     return done
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from uuid import UUID
 
 from tagsweep.worker.broker import canvas, results
@@ -23,16 +24,28 @@ def remember(
 ) -> None:
     """Note with the job who waits for its end, and the callbacks to run then.
 
-    A caller waits on ``rpc://``, or under another spelling of the id (``uuid4().hex``). ``name``:
-    the correlation id, in place of the message's own.
+    ``name``: the correlation id, in place of the message's own.
     """
-    name = name or delivery.correlation_id or delivery.task_id
-    if results.are_messages() and delivery.reply_to:
-        outbox.remember_reply(connection, job_id, delivery.reply_to, name)
-    elif name != str(job_id):
-        outbox.remember_reply(connection, job_id, "", name)
+    outbox.remember_replies(connection, list(_waiting(job_id, delivery, name)))
     if delivery.hung:
         callbacks.keep(connection, job_id, delivery.hung)
+
+
+def remember_all(connection: Connection, deliveries: Iterable[tuple[UUID, Delivery]]) -> None:
+    """Note with each of the jobs who waits for its end; nothing else is to be done then."""
+    waiting = [one for job_id, delivery in deliveries for one in _waiting(job_id, delivery)]
+    outbox.remember_replies(connection, waiting)
+
+
+def _waiting(
+    job_id: UUID, delivery: Delivery, name: str | None = None
+) -> Iterator[tuple[UUID, str, str]]:
+    """Yield who waits on ``rpc://``, or under another spelling of the id (``uuid4().hex``)."""
+    name = name or delivery.correlation_id or delivery.task_id
+    if results.are_messages() and delivery.reply_to:
+        yield job_id, delivery.reply_to, name
+    elif name != str(job_id):
+        yield job_id, "", name
 
 
 def answer(delivery: Delivery, error: JobEnded, *, result: bool = True) -> None:

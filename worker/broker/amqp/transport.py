@@ -16,10 +16,15 @@ from kombu.connection import ConnectionPool, PooledConnection
 from kombu.exceptions import KombuError
 from kombu.transport import pyamqp
 
+from tagsweep.worker.broker import names
+
 #: what a connection, or an operation on it, may raise
 ERRORS: tuple[type[Exception], ...] = (KombuError, OSError, AMQPError, MessageNacked)
 #: seconds that a broker may take to reply; a publish has its own, shorter timeout
 ANSWER_S = 5
+#: jobs that a worker has in hand at most beyond its limit, to do them together with others: the
+#: broker hands them out without knowing how long they take
+AHEAD = 16
 
 
 class _Patient:
@@ -56,8 +61,25 @@ class Channel(_Patient, pyamqp.Channel):  # type: ignore[misc]  # its wait has n
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._returned: list[str] = []
+        self._limit = 0
         events: Any = self.events  # type: ignore[attr-defined]  # it has no types
         events["basic_return"].add(self._take_back)
+
+    def basic_qos(self, prefetch_size: int, prefetch_count: int, *args: Any, **options: Any) -> Any:
+        """Set how many messages each consumer that begins from here on may have in hand."""
+        self._limit = prefetch_count
+        return super().basic_qos(prefetch_size, prefetch_count, *args, **options)
+
+    def basic_consume(self, queue: str = "", *args: Any, **options: Any) -> Any:
+        """Consume from a queue; a worker's consumer of jobs may have some more in hand."""
+        limit = self._limit
+        if not limit or queue != names.queue():
+            return super().basic_consume(queue, *args, **options)
+        self.basic_qos(0, limit + AHEAD, False)  # noqa: FBT003  # AMQP's
+        try:
+            return super().basic_consume(queue, *args, **options)
+        finally:
+            self.basic_qos(0, limit, False)  # noqa: FBT003  # the same
 
     def basic_publish_confirm(self, *args: Any, **options: Any) -> Any:
         """Publish, and return once the message is confirmed.

@@ -6,35 +6,65 @@ nothing): after it Redis admits the others even at `maxmemory`, so that a full o
 """
 
 _NOW = "local clock = redis.call('TIME') local now = clock[1] + clock[2] / 1000000 "
+# From the queue of jobs (the first one that has a message) more than one may be taken: never more
+# than a share of what waits, so that workers that are idle get some of it too.
 TAKE = f"""{_NOW}
 local kept, times = KEYS[#KEYS - 1], KEYS[#KEYS]
+local function take(queue, name)
+    local message = redis.call('LINDEX', queue, -1)
+    redis.call('HDEL', kept, name)
+    redis.call('HSET', kept, name, queue .. '\\n' .. message)
+    redis.call('ZADD', times, now, name)
+    local gone = redis.pcall('RPOP', queue)
+    if type(gone) == 'table' and gone.err then
+        redis.call('HDEL', kept, name)
+        redis.call('ZREM', times, name)
+        return nil, gone
+    end
+    return message
+end
 for at = 1, #KEYS - 2 do
-    local message = redis.call('LINDEX', KEYS[at], -1)
-    if message then
-        redis.call('HDEL', kept, ARGV[1])
-        redis.call('HSET', kept, ARGV[1], KEYS[at] .. '\\n' .. message)
-        redis.call('ZADD', times, now, ARGV[1])
-        local gone = redis.pcall('RPOP', KEYS[at])
-        if type(gone) == 'table' and gone.err then
-            redis.call('HDEL', kept, ARGV[1])
-            redis.call('ZREM', times, ARGV[1])
-            return gone
+    local queue = KEYS[at]
+    local waiting = redis.call('LLEN', queue)
+    if waiting > 0 then
+        local most, room = 1, tonumber(ARGV[5])
+        if queue == ARGV[2] then
+            most = math.min(tonumber(ARGV[3]), math.ceil(waiting / tonumber(ARGV[4])))
         end
-        return {{KEYS[at], message}}
+        local found = {{queue}}
+        for place = 1, most do
+            if place > 1 and room < #redis.call('LINDEX', queue, -1) then break end
+            local message, refused = take(queue, ARGV[1] .. ':' .. place)
+            if refused and place == 1 then return refused end
+            if refused then break end
+            found[place + 1] = message
+            room = room - #message
+        end
+        return found
     end
 end
 return false
 """
-# kombu stores [message, exchange, routing key]: built here, the message is not sent back to Redis
+# ARGV: of each message the name under which it was taken, and its address; without one it is given
+# back, to where it was. kombu stores [message, exchange, routing key]: built here, the message is
+# not sent back to Redis.
 NOTE = f"""{_NOW}
-local kept = redis.call('HGET', KEYS[3], ARGV[2])
-if kept then
-    local message = string.sub(kept, string.find(kept, '\\n', 1, true) + 1)
-    redis.call('HDEL', KEYS[1], ARGV[1])
-    redis.call('HSET', KEYS[1], ARGV[1], '[' .. message .. ',' .. ARGV[3] .. ']')
-    redis.call('ZADD', KEYS[2], now, ARGV[1])
-    redis.call('HDEL', KEYS[3], ARGV[2])
-    redis.call('ZREM', KEYS[4], ARGV[2])
+for at = #ARGV - 1, 1, -2 do
+    local name, address = ARGV[at], ARGV[at + 1]
+    local kept = redis.call('HGET', KEYS[3], name)
+    if kept then
+        local mark = string.find(kept, '\\n', 1, true)
+        local message = string.sub(kept, mark + 1)
+        redis.call('HDEL', KEYS[1], name)
+        if address == '' then
+            redis.call('RPUSH', string.sub(kept, 1, mark - 1), message)
+        else
+            redis.call('HSET', KEYS[1], name, '[' .. message .. ',' .. address .. ']')
+            redis.call('ZADD', KEYS[2], now, name)
+        end
+        redis.call('HDEL', KEYS[3], name)
+        redis.call('ZREM', KEYS[4], name)
+    end
 end
 """
 # a message is in the hands of a worker that lives if its name, "<worker>/<…>", says so; an older

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from queue import Empty
 from typing import Any
 from uuid import uuid4
@@ -19,7 +19,7 @@ from kombu.transport import redis
 from kombu.utils.encoding import bytes_to_str
 from kombu.utils.json import loads
 
-from tagsweep.worker.broker import names
+from tagsweep.worker.broker import batching, names
 from tagsweep.worker.broker.redis import channel, scripts
 from tagsweep.worker.broker.redis.unacknowledged import QoS
 from tagsweep.worker.broker.redis.watch import Watch
@@ -32,8 +32,12 @@ log = logging.getLogger(__name__)
 LEAST_S, MOST_S, SHARE = 0.002, 0.05, 0.02
 #: seconds after which a Redis that has said nothing is asked again: it may be gone
 PROBE_S = 5
-#: how many jobs are fetched before a sweep or a part: small ones take about a time slice together
+#: how many times jobs are fetched before a sweep or a part: small ones take about a time slice
 MOST_IN_A_ROW = 20
+#: a message that is fetched together with others takes about so much of the time of one alone
+SHARE_OF_ONE = 1 / 8
+#: workers that may look for jobs at the same moment: none fetches more than its part of them
+TAKERS = 4
 
 _Channel: Any = channel.Channel  # it has no types
 
@@ -44,16 +48,28 @@ class Channel(_Channel):  # type: ignore[misc]
     QoS = QoS
     _in_poll: Any  #: the connection on which something is awaited, or None
     lost: Exception | None = None  #: why this connection must be given up
-    taken = ""  #: the key of the last message fetched; empty if it was not stored
+    _taken = ""  # under which name the last messages fetched are stored
     _watching = False  #: whether Redis is to say when a message comes
-    _in_a_row = 0
+    _most = 1  # how many messages are fetched at once
+    _in_a_row = 0.0
     _resting = False
     _quiet_since = 0.0
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.worker = uuid4().hex  #: names this worker for as long as this connection lasts
         self._watch = Watch()
+        self._receivers: dict[str, Callable[[Any], object]] = {}
         super().__init__(*args, **kwargs)
+
+    def basic_consume(self, queue: str, *args: Any, callback: Any = None, **kwargs: Any) -> Any:
+        """Consume from a queue."""
+        self._receivers[queue] = callback
+        return super().basic_consume(queue, *args, callback=callback, **kwargs)
+
+    def basic_cancel(self, consumer_tag: str) -> Any:
+        """Consume no longer."""
+        self._receivers.pop(self._tag_to_queue.get(consumer_tag, ""), None)
+        return super().basic_cancel(consumer_tag)
 
     def probe(self) -> None:
         """Ask a Redis that has said nothing for PROBE_S whether it is still there."""
@@ -102,9 +118,10 @@ class Channel(_Channel):  # type: ignore[misc]
         queues = self._queue_cycle.consume(len(self.active_queues))
         if self._in_a_row < MOST_IN_A_ROW:
             queues = sorted(queues, key=lambda name: name != names.queue())
-        self.taken = f"{self.worker}/{uuid4().hex}"
+        self._taken = f"{self.worker}/{uuid4().hex}"
         keys = [*self._keys(queues), *names.taken()]
-        connection.send_command("EVAL", scripts.TAKE, len(keys), *keys, self.taken)
+        limits = (names.queue(), self._most, TAKERS, batching.MAX_BYTES)
+        connection.send_command("EVAL", scripts.TAKE, len(keys), *keys, self._taken, *limits)
 
     def _keys(self, queues: Iterable[str]) -> list[str]:
         return [self._q_for_pri(name, step) for step in self.priority_steps for name in queues]
@@ -114,7 +131,6 @@ class Channel(_Channel):  # type: ignore[misc]
             self._end_watch()
             raise Empty
         if not self._fetches_reliably:
-            self.taken = ""
             return bool(super()._brpop_read(**options))
         try:
             found = self._answer()
@@ -124,11 +140,11 @@ class Channel(_Channel):  # type: ignore[misc]
         if not found:
             self._rest()
             raise Empty
-        self._hand_over(found[0], found[1])
+        self._hand_over(*found)
         return True
 
     def _answer(self) -> Any:
-        """Return the queue and the message fetched; None if there was none."""
+        """Return the queue and the messages fetched; None if there was none."""
         try:
             return self.client.parse_response(self.client.connection, "EVAL")
         except self.connection_errors:
@@ -148,31 +164,56 @@ class Channel(_Channel):  # type: ignore[misc]
             self._watching, self._in_poll = False, None
             self._flush_brpop_reauth()
 
-    def _hand_over(self, key: bytes, raw: bytes) -> None:
+    def _hand_over(self, key: bytes, *fetched: bytes) -> None:
+        """Register the messages fetched and hand them over; give back what another could take."""
         queue = bytes_to_str(key).rsplit(self.sep, 1)[0]
         self._queue_cycle.rotate(queue)
-        self._in_a_row = self._in_a_row + 1 if queue == names.queue() else 0
-        payload = self._read(raw)
-        if payload is not None:
-            self._quiet_since = time.monotonic()
-            payload["properties"]["delivery_tag"] = self.taken
-            self.connection._deliver(payload, queue)  # noqa: SLF001  # as kombu does
-        elif consumer.set_aside(raw):  # otherwise it is restored until that succeeds
-            with self.conn_or_acquire() as client:
-                taken, taken_at = names.taken()
-                client.hdel(taken, self.taken)
-                client.zrem(taken_at, self.taken)
+        read: list[Any] = []
+        for place, raw in enumerate(fetched, 1):
+            name = f"{self._taken}:{place}"
+            message = self._read(raw, name)
+            if message is None:
+                self._set_aside(name, raw)
+            else:
+                read.append(message)
+        taken = _together(read) if queue in self._receivers else []
+        given_back = [message for message in read if message not in taken]
+        if read:
+            self.qos.note(taken, given_back)
+        self._count(queue, taken, len(given_back))
+        for message in taken:
+            self._receivers[queue](message)
 
-    def _read(self, raw: bytes) -> Any:
-        """Return the message as kombu expects it; None if malformed, which would end the worker."""
+    def _count(self, queue: str, taken: Sequence[Any], given_back: int) -> None:
+        """Note what was fetched, for what is fetched next."""
+        cost = 1 + (len(taken) - 1) * SHARE_OF_ONE
+        self._in_a_row = self._in_a_row + cost if queue == names.queue() else 0
+        most = batching.most_at_once(self.qos.prefetch_count)
+        self._most = 1 if given_back else min(most, 2 * self._most)
+        self._quiet_since = time.monotonic()
+
+    def _set_aside(self, name: str, raw: bytes) -> None:
+        if not consumer.set_aside(raw):
+            return  # it is restored until that succeeds
+        with self.conn_or_acquire() as client:
+            taken, taken_at = names.taken()
+            client.hdel(taken, name)
+            client.zrem(taken_at, name)
+
+    def _read(self, raw: bytes, name: str) -> Any:
+        """Return the message as kombu expects it; None if malformed, which would end the worker.
+
+        ``name``: the one under which it was taken is its delivery tag from here on.
+        """
         try:
             payload = loads(bytes_to_str(raw))
+            payload["properties"]["delivery_tag"] = name
             message = self.Message(payload, channel=self)
             whole = {"exchange", "routing_key"} <= message.delivery_info.keys()
-            whole = whole and message.body is not None and isinstance(payload["headers"], dict)
+            whole = whole and message.body is not None and isinstance(message.headers, dict)
         except (AttributeError, KeyError, TypeError, ValueError):
             return None
-        return payload if whole else None
+        return message if whole else None
 
     def _rest(self) -> None:
         """Wait until Redis says that a message has come; if it does not say so, for a moment."""
@@ -190,6 +231,14 @@ class Channel(_Channel):  # type: ignore[misc]
 
     def _go_on(self) -> None:
         self._resting = False
+
+
+def _together(fetched: Sequence[Any]) -> list[Any]:
+    """Return the first message, with those that can be done together with it."""
+    first, others = fetched[:1], fetched[1:]
+    if not others or not batching.fits(first[0]):
+        return list(first)
+    return [*first, *(one for one in others if batching.fits(one))]
 
 
 def attach() -> None:

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -40,39 +41,80 @@ class QoS(_QoS):  # type: ignore[misc]
 
     _renew_at = 0.0  #: by the monotonic clock
 
-    def append(self, message: Any, delivery_tag: str) -> None:
-        """Register the message: from here on it is in Celery's own unacknowledged set."""
-        if not self.channel.taken:
-            super().append(message, delivery_tag)
-            return
-        info = message.delivery_info
-        address = dumps([info["exchange"], info["routing_key"]])[1:-1]
+    _gathered: list[str] | None = None  #: what is to be acknowledged at once
+
+    def can_consume(self) -> bool:
+        """Return whether a pool process has nothing to do: one call of it may have many messages.
+
+        All of these but one are marked ``accompanies``.
+        """
+        if not self.prefetch_count:
+            return True
+        in_hand = (
+            not getattr(message, "accompanies", False)
+            for tag, message in self._delivered.items()
+            if tag not in self._dirty
+        )
+        return sum(in_hand) < int(self.prefetch_count)
+
+    def note(self, taken: Sequence[Any], given_back: Sequence[Any]) -> None:
+        """Register messages, and give others back, to where they were.
+
+        From here on they are in Celery's own unacknowledged set.
+        """
+        addresses = [(message.delivery_tag, _address(message)) for message in taken]
+        addresses += [(message.delivery_tag, "") for message in given_back]
         keys = (self.unacked_key, self.unacked_index_key, *names.taken())
+        arguments = [one for entry in addresses for one in entry]
         with self.channel.conn_or_acquire() as client:
-            client.eval(scripts.NOTE, len(keys), *keys, delivery_tag, self.channel.taken, address)
-        VirtualQoS.append(self, message, delivery_tag)
+            client.eval(scripts.NOTE, len(keys), *keys, *arguments)
+        for message in taken:
+            VirtualQoS.append(self, message, message.delivery_tag)
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Acknowledge what is acknowledged in the block by one command, at its end."""
+        gathered: list[str] = []
+        self._gathered = gathered
+        try:
+            yield
+        finally:
+            self._gathered = None
+            if gathered:
+                self._settle(gathered, partial(self._ack_all, gathered))
 
     def ack(self, delivery_tag: str) -> None:
         """Acknowledge a message; one whose connection is gone is restored later."""
-        self._settle(delivery_tag, super().ack)
+        if self._gathered is not None:
+            self._gathered.append(delivery_tag)
+            return
+        self._settle([delivery_tag], partial(super().ack, delivery_tag))
 
     def reject(self, delivery_tag: str, requeue: bool = False) -> None:  # noqa: FBT001, FBT002  # kombu's
         """Requeue or drop a message; one whose connection is gone is restored later."""
-        self._settle(delivery_tag, partial(super().reject, requeue=requeue))
+        self._settle([delivery_tag], partial(super().reject, delivery_tag, requeue=requeue))
 
-    def _settle(self, delivery_tag: str, step: Callable[[str], None]) -> None:
-        """Run ``step`` on an unacknowledged message; if it fails, give up the connection.
+    def _ack_all(self, tags: Sequence[str]) -> None:
+        with self.channel.conn_or_acquire() as client:
+            pipe = client.pipeline(transaction=False)
+            pipe.hdel(self.unacked_key, *tags).zrem(self.unacked_index_key, *tags).execute()
+        for tag in tags:
+            VirtualQoS.ack(self, tag)
 
-        Kombu would continue and count the message as unacknowledged for ever, and on a missing
+    def _settle(self, tags: Sequence[str], step: Callable[[], object]) -> None:
+        """Run ``step`` on unacknowledged messages; if it fails, give up the connection.
+
+        Kombu would continue and count the messages as unacknowledged for ever, and on a missing
         connection end the worker.
         """
         transport = self.channel.connection
         if transport is None or transport.client is None:  # either may be closed first
             return
         try:
-            step(delivery_tag)
+            step()
         except (*_LOST, *_REFUSED) as error:
-            VirtualQoS.ack(self, delivery_tag)
+            for tag in tags:
+                VirtualQoS.ack(self, tag)
             self.channel.lost = error
 
     def _remove_from_indices(self, delivery_tag: str, pipe: Any = None) -> Any:
@@ -110,3 +152,8 @@ class QoS(_QoS):  # type: ignore[misc]
         with self.channel.conn_or_acquire() as client:
             found = client.eval(scripts.KEEP_ALIVE, len(keys), *keys, LIFE_S, prefix, patience)
         return [bytes_to_str(name) for name in found]
+
+
+def _address(message: Any) -> str:
+    info = message.delivery_info
+    return str(dumps([info["exchange"], info["routing_key"]])[1:-1])

@@ -20,6 +20,7 @@ from kombu import Message
 
 from tagsweep.worker.broker import canvas, results
 from tagsweep.worker.broker.app import process_died
+from tagsweep.worker.broker.runtime.batches import Batches
 from tagsweep.worker.broker.runtime.reconnection import Consumer as Reconnecting
 from tagsweep.worker.errors import JobRejected
 from tagsweep.worker.models.jobs import JOB_TASKS
@@ -56,7 +57,8 @@ class Consumer(Reconnecting):
         # mingling asks all other workers what was revoked: our tasks never are, and with a broker
         # that accepts no messages the worker would never start
         options = {**(worker_options or {}), "without_mingle": True}
-        super().__init__(step, worker_options=options, **kwargs)
+        batches = Batches(kwargs["controller"], step)
+        super().__init__(batches.add, worker_options=options, **kwargs)
 
     def on_unknown_message(self, body: Any, message: Message) -> None:
         """Store a message that is not even a task call."""
