@@ -2,11 +2,16 @@
 
 import sys
 
-from tagsweep.worker import settings
-from tagsweep.worker.broker.app import app as make_app
-from tagsweep.worker.broker.runtime import consumer, lifecycle, logs, node
+from tagsweep.worker import extras, settings
 from tagsweep.worker.errors import SettingsError
-from tagsweep.worker.jobs import dead_letters
+
+try:
+    with extras.required("worker"):
+        from tagsweep.worker.broker.app import app as make_app
+        from tagsweep.worker.broker.runtime import consumer, lifecycle, logs, node
+        from tagsweep.worker.jobs import dead_letters
+except extras.MissingExtra as error:
+    sys.exit(f"tagsweep: {error}")
 
 settings.refuse_unknown(lambda line: sys.stderr.write(f"tagsweep: {line}\n"))
 try:

@@ -1,5 +1,8 @@
 """Record a job in the caller's own SQLAlchemy transaction."""
 
-from tagsweep.producer.transactional import record
+from tagsweep.worker import extras
+
+with extras.required("worker"):
+    from tagsweep.producer.transactional import record
 
 __all__ = ["record"]

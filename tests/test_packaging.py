@@ -47,7 +47,7 @@ RECORD = """if True:
 ID = "from uuid import uuid4\nUUID = uuid4()\n"
 
 
-def _build(source: Path, kind: str, folder: Path) -> Path:
+def build(source: Path, kind: str, folder: Path) -> Path:
     """Build an archive of ``source`` with the backend that pip would use, and return its path."""
     command = [sys.executable, "-m", "hatchling", "build", "-t", kind, "-d", str(folder)]
     subprocess.run(command, cwd=source, check=True, capture_output=True)
@@ -63,13 +63,13 @@ def _contents(wheel: Path) -> dict[str, bytes]:
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel of this checkout."""
-    return _build(ROOT, "wheel", tmp_path_factory.mktemp("wheel"))
+    return build(ROOT, "wheel", tmp_path_factory.mktemp("wheel"))
 
 
 @pytest.fixture(scope="module")
 def sdist(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The unpacked sdist of this checkout."""
-    archive = _build(ROOT, "sdist", tmp_path_factory.mktemp("sdist"))
+    archive = build(ROOT, "sdist", tmp_path_factory.mktemp("sdist"))
     folder = tmp_path_factory.mktemp("unpacked")
     with tarfile.open(archive) as packed:
         assert {member.type for member in packed} <= {tarfile.REGTYPE, tarfile.DIRTYPE}
@@ -98,7 +98,7 @@ def test_the_wheel_holds_every_module_in_tagsweep_and_nothing_else(wheel: Path) 
 def test_the_sdist_builds_the_same_wheel(
     wheel: Path, sdist: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    rebuilt = _build(sdist, "wheel", tmp_path_factory.mktemp("rebuilt"))
+    rebuilt = build(sdist, "wheel", tmp_path_factory.mktemp("rebuilt"))
     assert rebuilt.name == wheel.name
     assert _contents(rebuilt) == _contents(wheel)
 

@@ -1,5 +1,5 @@
 """``python -m tagsweep.producer.cli`` is ``tagsweep``."""
 
-from tagsweep.producer.cli.main import main
+from tagsweep.producer.cli import main
 
 main()

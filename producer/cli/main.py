@@ -16,7 +16,7 @@ from tagsweep.producer.cli.backends.reconnecting import Unfinished
 from tagsweep.producer.cli.exit_status import FAILED, INTERRUPTED, UNFINISHED, WRONG_USE
 from tagsweep.producer.cli.input import profiles
 from tagsweep.producer.cli.input.errors import WrongUse
-from tagsweep.worker import redaction, settings
+from tagsweep.worker import extras, redaction, settings
 from tagsweep.worker.errors import (
     CannotUndo,
     Forgotten,
@@ -25,6 +25,7 @@ from tagsweep.worker.errors import (
     SettingsError,
     TagsweepError,
 )
+from tagsweep.worker.extras import MissingExtra
 
 COMMANDS = {
     "detach": "Take tags off resources; the tags themselves stay.",
@@ -43,6 +44,8 @@ COMMANDS = {
     "demo": "See it all work in half a minute, without any server.",
 }
 
+#: the extra of a command that needs more than the first module that it lacks comes with
+EXTRAS = {"serve": "gateway", "up": "gateway"}
 #: what runs tagsweep itself: its settings are those of its environment, never a person's profile
 SERVERS = ("migrate", "serve", "up", "worker", "demo")
 
@@ -77,7 +80,8 @@ class Menu(TyperGroup):
         """Return the command that is called, loaded now."""
         name = args[0]
         if name in COMMANDS:
-            module = importlib.import_module(f"tagsweep.producer.cli.commands.{name}")
+            with extras.required(EXTRAS.get(name)):
+                module = importlib.import_module(f"tagsweep.producer.cli.commands.{name}")
             self.commands[name] = _with_profile(typer.main.get_command(module.app))
         return super().resolve_command(ctx, args)
 
@@ -179,11 +183,12 @@ def main() -> None:
 def _run() -> int:
     """Return the exit status; every error that a person can fix is one line on stderr."""
     try:
-        status = app(prog_name="tagsweep", standalone_mode=False)
+        with extras.required():
+            status = app(prog_name="tagsweep", standalone_mode=False)
         sys.stdout.flush()
     except WrongUse as wrong:
         status = _complain(WRONG_USE, *wrong.faults)
-    except (CannotUndo, Forgotten, InvalidJob, NoSuchJob, SettingsError) as error:
+    except (CannotUndo, Forgotten, InvalidJob, MissingExtra, NoSuchJob, SettingsError) as error:
         status = _complain(WRONG_USE, str(error))
     except TagsweepError as error:
         status = _complain(UNFINISHED if isinstance(error, Unfinished) else FAILED, str(error))

@@ -15,6 +15,7 @@ from tagsweep.producer.cli.demo import dataset
 from tagsweep.producer.cli.demo.session import Session
 from tagsweep.producer.cli.exit_status import FAILED
 from tagsweep.producer.cli.output import result, terminal
+from tagsweep.worker import extras
 
 app = typer.Typer(rich_markup_mode="rich", add_completion=False)
 
@@ -42,6 +43,7 @@ def demo(
     ] = False,
 ) -> None:
     """See it all work in half a minute, without any server."""
+    extras.check("worker")  # once: each of its commands would miss it
     started = time.monotonic()
     folder = Path(tempfile.mkdtemp(prefix="tagsweep-demo-"))
     session = Session(folder)
