@@ -41,7 +41,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-fast matrix chaos weather bench check format lock clean
+.PHONY: help demo test test-fast matrix chaos weather bench check format lock release clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(firstword $(MAKEFILE_LIST)) \
@@ -92,8 +92,12 @@ lock: ## resolve the requirements anew (LOCK_ARGS=--upgrade for newer versions)
 	$(COMPILE) --group dev --constraints requirements/runtime.txt \
 		--output-file requirements/dev.txt pyproject.toml
 
+release: $(DEV) ## build and check wheel and sdist in dist/, and install each extra in a clean place
+	$(need_uv)
+	@UV=$(abspath $(UV)) $(BIN)/python .ci/release.py
+
 clean: ## remove the environment and every cache
-	rm -rf .venv .bootstrap .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf dist .venv .bootstrap .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BOOTSTRAP):
