@@ -22,6 +22,7 @@ pytestmark = pytest.mark.integration
 
 CELERY = [sys.executable, "-m", "celery", "-A", "tagsweep", "worker", "-l", "INFO", "-c", "1"]
 TAGSWEEP = [sys.executable, "-m", "tagsweep.producer.cli", "worker", "--concurrency", "1"]
+TAGSWEEP += ["--express", "0"]  # the other one: test_express.py
 BOTH = pytest.mark.parametrize("command", [CELERY, TAGSWEEP], ids=["celery", "tagsweep"])
 
 

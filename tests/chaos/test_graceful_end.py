@@ -33,6 +33,10 @@ class OurCommand(Worker):
         command = [sys.executable, "-m", "tagsweep.producer.cli", "worker", "--concurrency", "1"]
         self.process = spawn(command, folder=self.folder, environment=environment(**stack.settings))
 
+    def wait_until_ready(self) -> None:
+        """Return once both of its Celery workers take messages."""
+        eventually(lambda: self.log.count(" ready.") == 2)
+
 
 def _ours(stack: ServerStack) -> Worker:
     stack.workers.append(OurCommand(stack))

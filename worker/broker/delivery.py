@@ -15,9 +15,9 @@ import celery
 from celery.exceptions import Reject, Retry
 
 from tagsweep.worker import settings
-from tagsweep.worker.broker import canvas, sending
+from tagsweep.worker.broker import canvas, names, sending
 from tagsweep.worker.broker.app import app
-from tagsweep.worker.errors import InvalidJob, Retryable, words
+from tagsweep.worker.errors import InvalidJob, NotRecordedYet, Retryable, StoreBusy, words
 from tagsweep.worker.models.jobs import JOB_TASKS
 from tagsweep.worker.outages import Outage
 
@@ -69,6 +69,7 @@ class Delivery:
     hung: str | None = None  #: what its caller attached to the job's end (``canvas``)
     revoked: str | None = None  #: why it must not begin: revoked, or expired
     retries: int = 0  #: how often it was sent again because its step failed
+    express: bool = False  #: whether its worker takes only jobs, and is to do only small ones
 
     @property
     def job_id(self) -> UUID | None:
@@ -165,6 +166,8 @@ def _done(
             return
         if _given_up(self, args, kwargs, why):
             return
+        if _is_for_others(self, why) and _sent_anew(self, tries + 1, queue=names.parts()):
+            raise Retry("it has to wait, and was left to another worker")
         _outage(self).failed(f"{self.name}: {why if isinstance(why, Retryable) else words(why)}")
         longest = (why if isinstance(why, Retryable) else Retryable).longest_pause_s
         wait = min(RETRY_S * 2 ** min(tries, MOST_DOUBLINGS), longest)
@@ -188,14 +191,20 @@ def _given_up(
         return False
 
 
-def _sent_anew(self: celery.Task[Any, Any], retries: int) -> bool:
+def _is_for_others(self: celery.Task[Any, Any], why: Exception) -> bool:
+    """Return whether this is an express worker, and another one is to wait for what is needed."""
+    is_express: bool = getattr(self.request, "tagsweep_express", False)
+    return is_express and isinstance(why, NotRecordedYet | StoreBusy)
+
+
+def _sent_anew(self: celery.Task[Any, Any], retries: int, **options: Any) -> bool:
     """Send a copy of the message; return whether the broker has taken it.
 
     The delay is waited for here and not written into the message: another worker would compare
     that time with its own clock.
     """
     try:
-        sending.send_anew(self.signature_from_request(retries=retries))
+        sending.send_anew(self.signature_from_request(retries=retries, **options))
     except Exception as error:  # noqa: BLE001  # of any kind: there is no copy
         _outage(self).failed(f"{self.name} cannot be sent again: {words(error)}")
         return False
@@ -241,4 +250,5 @@ def _delivery(
         hung=canvas.take_off(request) if self.name in JOB_TASKS else None,
         revoked=getattr(request, "tagsweep_revoked", None),
         retries=request.retries or 0,
+        express=bool(getattr(request, "tagsweep_express", False)),
     )

@@ -9,6 +9,7 @@ from typing import Any
 
 from amqp.exceptions import AMQPError, MessageNacked
 from celery import Celery
+from kombu import Message
 from kombu.exceptions import ConnectionLimitExceeded, InconsistencyError, OperationalError
 
 from tagsweep.worker import settings
@@ -56,6 +57,27 @@ def send_anew(signature: Any) -> None:
             signature.apply_async(**SENDING)
         except Unrouted:  # as above
             signature.apply_async(**SENDING)
+
+
+def pass_on(message: Message, queue: str) -> None:
+    """Send a copy of a message to another queue, as it came; raises BrokerUnavailable.
+
+    Returns once the broker has it.
+    """
+    kept = ("correlation_id", "reply_to", "priority", "expiration")
+    given: dict[str, Any] = {name: message.properties.get(name) for name in kept}
+    with unavailable(server(app())), app().amqp.producer_pool.acquire(block=True) as producer:
+        producer.publish(
+            message.body,
+            exchange="",
+            routing_key=queue,
+            headers=message.headers,
+            content_type=message.content_type,
+            content_encoding=message.content_encoding,
+            declare=[app().amqp.queues[queue]],
+            **{name: value for name, value in given.items() if value is not None},
+            **SENDING,
+        )
 
 
 def connect(sender: Celery) -> None:

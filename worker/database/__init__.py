@@ -17,6 +17,8 @@ from tagsweep.worker.errors import SettingsError
 
 __all__ = ["Connection"]  # for modules that only pass it on
 
+#: how long a statement waits for a lock if other jobs wait with it
+LOCK_WAIT_MS = 50
 #: how long SQLite waits for another process's transaction; ours are far shorter
 SQLITE_WAIT_S = 120
 
@@ -160,6 +162,15 @@ def plan_for_many(connection: Connection) -> None:
             "SELECT set_config('plan_cache_mode', 'force_custom_plan', true), "
             "set_config('enable_indexscan', 'off', true)"
         )
+
+
+def wait_briefly(connection: Connection) -> None:
+    """Make the statements of this transaction wait for a lock no longer than LOCK_WAIT_MS.
+
+    Then it is rolled back and raises StoreBusy.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{LOCK_WAIT_MS}ms'")
 
 
 def commit_later(connection: Connection) -> None:

@@ -14,6 +14,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, bindparam, insert, select
 
+from tagsweep.worker.database import LOCK_WAIT_MS
 from tagsweep.worker.database.dialects import is_sqlite
 from tagsweep.worker.database.statements import Statement
 from tagsweep.worker.errors import StoreBusy
@@ -27,9 +28,6 @@ from tagsweep.worker.models.tables import Moment, PackedIds, clock
 from tagsweep.worker.models.tables import chunk as chunks
 from tagsweep.worker.models.tables import job as jobs
 from tagsweep.worker.models.tables import outbox as outbox_table
-
-#: how long a statement of a batch waits for a lock: all of its jobs wait with it
-LOCK_WAIT_MS = 50
 
 # A plan that was made while the table was small would read the whole of it when it is large.
 _BEGIN = Statement(f"""

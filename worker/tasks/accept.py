@@ -7,6 +7,7 @@ from uuid import UUID
 
 from tagsweep.worker import database
 from tagsweep.worker.broker.delivery import Delivery, task
+from tagsweep.worker.chunks import express
 from tagsweep.worker.errors import InvalidJob, JobRevoked, StoreRefused
 from tagsweep.worker.jobs import backoff, dispatch, lifecycle, parts, queries, recording
 from tagsweep.worker.models.jobs import KINDS, Job, fingerprint_of
@@ -39,6 +40,8 @@ def accept(kind: type[Job], delivery: Delivery) -> None:
 
 
 def _accept(job: Job, job_id: UUID, delivery: Delivery) -> None:
+    if delivery.express and not express.is_small(job):
+        return _leave(job, job_id, delivery)
     try:
         recorded, created = _record(job, job_id, delivery, at_once=True)
     except StoreRefused:
@@ -56,6 +59,8 @@ def _record(
 ) -> tuple[JobRecord | None, bool]:
     """Record the job and split it; return it (None if its id is taken), and whether it is new."""
     with database.transaction() as connection:
+        if delivery.express:
+            database.wait_briefly(connection)
         created = recording.record(connection, job_id, job)
         recorded = created or queries.lock(connection, job_id)
         if not created and _is_another(recorded, job):
@@ -65,6 +70,24 @@ def _record(
             lists = parts.lists_of(job)
             recorded = start.start(connection, recorded, lists, at_once=at_once)
     return recorded, created is not None
+
+
+def _leave(job: Job, job_id: UUID, delivery: Delivery) -> None:
+    """Record the job with its lists, and leave it to a worker that splits jobs.
+
+    If it is recorded already, its row may be locked for as long as that takes: it is only read.
+    """
+    with database.transaction() as connection:
+        database.wait_briefly(connection)
+        created = recording.record_whole(connection, job_id, job, parts.parts_of(job))
+        another = not created and _is_another(queries.get(connection, job_id), job)
+        if not another:
+            replies.remember(connection, job_id, delivery)
+    if another:
+        return dead_letters.refuse(delivery, dead_letters.TAKEN)
+    with database.reading() as connection:  # its end may have been answered before that commit
+        recorded = queries.get(connection, job_id)
+    return dispatch.after_commit(recorded) if created else dispatch.answer_again(recorded)
 
 
 def _put_off(job: Job, job_id: UUID, delivery: Delivery, refused: StoreRefused) -> None:

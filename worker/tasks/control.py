@@ -18,6 +18,8 @@ def cancel(delivery: Delivery) -> None:
     job_id = delivery.named_job
     try:
         with database.transaction() as connection:
+            if delivery.express:
+                database.wait_briefly(connection)
             job = control.cancel(connection, job_id)
     except NoSuchJob as unknown:
         with database.transaction() as connection:

@@ -8,8 +8,9 @@ from __future__ import annotations
 from uuid import UUID
 
 from tagsweep.worker import database, settings
+from tagsweep.worker.broker import sending
 from tagsweep.worker.broker.delivery import Delivery, task
-from tagsweep.worker.chunks import applying, guard, poison, rate_limit, splitting
+from tagsweep.worker.chunks import applying, express, guard, poison, rate_limit, splitting
 from tagsweep.worker.database import Connection
 from tagsweep.worker.errors import StoreRefused
 from tagsweep.worker.jobs import backoff, dispatch, lifecycle, queries
@@ -20,8 +21,20 @@ POISON = "Workers crashed {tries} times while starting this job; it was failed."
 
 @task("tags.start")
 def start_job(delivery: Delivery) -> None:
-    """Split a job that is recorded in the store; otherwise recovery does it a little later."""
-    start_recorded(delivery.named_job)
+    """Split a job that is recorded in the store; otherwise recovery does it a little later.
+
+    An express worker does so if the job is a small one.
+    """
+    job_id = delivery.named_job
+    if delivery.express and not _is_small(job_id):
+        return sending.wake()
+    return start_recorded(job_id)
+
+
+def _is_small(job_id: UUID) -> bool:
+    with database.reading() as connection:
+        job = queries.find(connection, job_id)
+        return job is None or job.status != "queued" or express.is_small_record(connection, job)
 
 
 def start(

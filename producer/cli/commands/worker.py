@@ -11,7 +11,7 @@ from tagsweep.producer.cli.backends import embedded_worker
 from tagsweep.producer.cli.output import terminal
 from tagsweep.worker import settings
 from tagsweep.worker.broker import sending
-from tagsweep.worker.broker.runtime import node
+from tagsweep.worker.broker.runtime import lanes, node
 from tagsweep.worker.database import schema
 
 app = typer.Typer(rich_markup_mode="rich", add_completion=False)
@@ -20,6 +20,12 @@ STOPS = {signal.SIGINT, signal.SIGTERM}
 
 Concurrency = Annotated[
     int | None, typer.Option(min=1, metavar="N", help="Processes; by default one per core.")
+]
+Express = Annotated[
+    int,
+    typer.Option(
+        min=0, metavar="N", help="Processes for small jobs alone, in a worker of its own; 0: none."
+    ),
 ]
 Hostname = Annotated[
     str | None,
@@ -34,13 +40,15 @@ LogLevel = Annotated[str, typer.Option(help="debug, info, warning or error.")]
 def worker(
     *,
     concurrency: Concurrency = None,
+    express: Express = 1,
     hostname: Hostname = None,
     loglevel: LogLevel = "info",
 ) -> None:
-    """Run a worker until Ctrl-C or SIGTERM; the step it works on is finished.
+    """Run a worker until Ctrl-C or SIGTERM; the steps it works on are finished.
 
-    With a broker this is the same as `celery -A tagsweep worker`. With nothing set it does, one
-    step at a time, what any command records in the store.
+    With a broker these are two Celery workers: one for large jobs, and one for small jobs, which
+    wait for no large one. With --express 0 it is one for both, as `celery -A tagsweep worker`. With
+    nothing set it does, one step at a time, what any command records in the store.
     """
     schema.ready()
     if settings.load().embedded:
@@ -51,12 +59,14 @@ def worker(
     )
 
     sending.check(celery_app)
-    arguments = ["worker", "--loglevel", loglevel]
+    options = ["--loglevel", loglevel]
+    if express:
+        raise typer.Exit(lanes.run(celery_app, options, hostname, concurrency, express))
     if concurrency is not None:
-        arguments += ["--concurrency", str(concurrency)]
+        options += ["--concurrency", str(concurrency)]
     if hostname is not None:
-        arguments += ["--hostname", hostname]
-    raise typer.Exit(node.run(celery_app, arguments))
+        options += ["--hostname", hostname]
+    raise typer.Exit(node.run(celery_app, ["worker", *options]))
 
 
 def _embedded() -> None:

@@ -20,8 +20,8 @@ from kombu import Message
 
 from tagsweep.worker.broker import canvas, results
 from tagsweep.worker.broker.app import process_died
+from tagsweep.worker.broker.runtime import large_messages
 from tagsweep.worker.broker.runtime.batches import Batches
-from tagsweep.worker.broker.runtime.reconnection import Consumer as Reconnecting
 from tagsweep.worker.errors import JobRejected
 from tagsweep.worker.models.jobs import JOB_TASKS
 from tagsweep.worker.outages import Outage
@@ -47,7 +47,7 @@ _FROM_CHILD: Any = getattr(einfo, "ExceptionWithTraceback")  # noqa: B009  # sam
 _outage = Outage(log, "Messages that are not jobs are set aside again")
 
 
-class Consumer(Reconnecting):
+class Consumer(large_messages.Consumer):
     """Celery's consumer, except that it stores undeliverable messages and reconnects quickly."""
 
     #: set when the worker starts; in a process without a command line nothing is stored
@@ -108,6 +108,8 @@ class Request(request.Request):
             self._request_dict["ignore_result"] = True  # type: ignore[attr-defined]  # the stubs lack it
             # exceeding them kills the process, and the message would be lost
             self.time_limits = (None, None)
+            if large_messages.is_express(self.app):
+                self._request_dict["tagsweep_express"] = True  # type: ignore[attr-defined]  # the same
 
     def revoked(self) -> bool:
         """Return whether Celery is to drop the call: never a job's, which may be recorded already.
