@@ -13,8 +13,10 @@ import psutil
 import pytest
 
 from tagsweep.worker.chunks import express
+from tagsweep.worker.doctor import checks
 from tests.servers import Postgres
 from tests.servers.processes import is_alive, spawn
+from tests.support.fixtures import configured
 from tests.support.locks import held_link, wait_for_waiting
 from tests.support.stack import Pending, ServerStack, Worker, environment, eventually
 from tests.support.stores import new_ids, new_tenant
@@ -25,7 +27,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.slow]
 #: sorted, so that the first is in the first chunk
 IDS = sorted(new_ids(12_000, seed=12))
 #: recorded by an express worker; passed on unread
-MEDIUM, LARGE = express.MOST_ITEMS + 1, len(IDS)
+MEDIUM, LARGE = express.MAX_ITEMS + 1, len(IDS)
 
 
 class Command(Worker):
@@ -267,6 +269,15 @@ def test_both_have_names_of_their_own(stack: ServerStack) -> None:
         "mine-express@here",
         "mine@here",
     ]
+
+
+def test_doctor_tells_what_nobody_takes(stack: ServerStack) -> None:
+    _express(stack)
+    with configured(**stack.settings):
+        wrong = [one for one in checks.findings() if one.is_wrong and one.about == "workers"]
+    (finding,) = wrong
+    assert f"takes from {SWEEPS}, {PARTS}" in finding.what
+    assert f"-Q {SWEEPS},{PARTS}" in str(finding.advice)
 
 
 def _names(stack: ServerStack) -> list[str]:

@@ -14,11 +14,18 @@ from tagsweep.worker.settings import AMQP, MEMORY, scheme
 PATIENCE_S = 1.5
 
 
-def workers() -> list[str]:
-    """Return the names of the workers that answer; raises BrokerUnavailable."""
+def workers() -> dict[str, set[str]]:
+    """Return the workers that answer, and the queues that each takes; raises BrokerUnavailable."""
     with unavailable(server(app())):
-        replies: Any = app().control.ping(timeout=PATIENCE_S)
-    return sorted(name for reply in replies for name in reply)
+        replies: Any = app().control.inspect(timeout=PATIENCE_S).active_queues()
+    queues = sorted((replies or {}).items())
+    return {name: {str(queue["name"]) for queue in taken} for name, taken in queues}
+
+
+def untaken(found: dict[str, set[str]]) -> list[str]:
+    """Return the queues that none of these workers takes."""
+    taken = set().union(*found.values())
+    return [name for name in names.queues() if name not in taken]
 
 
 def waiting() -> int:

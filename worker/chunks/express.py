@@ -16,7 +16,7 @@ from tagsweep.worker.models.records import JobRecord
 from tagsweep.worker.models.tables import part
 
 #: most items of a small job: some ten milliseconds of work, for which other small jobs may wait
-MOST_ITEMS = 2_000
+MAX_ITEMS = 2_000
 
 
 def is_small(job: Job) -> bool:
@@ -36,4 +36,4 @@ def is_small_record(connection: Connection, job: JobRecord) -> bool:
 
 def _is_small(head: dict[str, object], listed: int) -> bool:
     targets = sum(len(value) for value in head.values() if isinstance(value, list))
-    return EVERY not in head.values() and 0 < listed * max(1, targets) <= MOST_ITEMS
+    return EVERY not in head.values() and 0 < listed * max(1, targets) <= MAX_ITEMS

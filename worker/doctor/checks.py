@@ -37,6 +37,7 @@ UNUSED = (
     "It is behind a pooler, with TAGSWEEP_POOLER=none: right for a pooler in session mode, wrong "
     "for one in transaction mode."
 )
+WORKER = "tagsweep worker, or celery -A tagsweep worker -Q {}"
 UNWRITABLE = (
     "Nothing is lost meanwhile: jobs wait. Fix the cause; with failover, name all servers in "
     "TAGSWEEP_DATABASE_URL, with target_session_attrs=read-write."
@@ -116,6 +117,9 @@ def _broker() -> Iterator[Finding]:
         yield Finding("broker", what)
     if workers := inspection.workers():
         yield Finding("workers", f"{len(workers)} answer: {', '.join(workers)}.")
+        if untaken := inspection.untaken(workers):
+            what = f"None of them takes from {', '.join(untaken)}: what is sent there waits."
+            yield Finding("workers", what, f"Start one: {WORKER.format(','.join(untaken))}")
     else:
         yield Finding("workers", "No worker answers.", "Start one: tagsweep worker")
 

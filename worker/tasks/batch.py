@@ -11,7 +11,7 @@ from uuid import UUID
 from tagsweep.worker import database
 from tagsweep.worker.broker import batching
 from tagsweep.worker.broker.delivery import Delivery
-from tagsweep.worker.chunks import batches, plain
+from tagsweep.worker.chunks import batches, express, plain
 from tagsweep.worker.errors import InvalidJob, Retryable, StoreBusy, StoreRefused
 from tagsweep.worker.events import relay
 from tagsweep.worker.jobs.batch_ends import NewJob
@@ -75,7 +75,7 @@ def _small(delivery: Delivery) -> _Small | None:
         job = KINDS[delivery.task.removeprefix("tags.")].parse(delivery.body)
     except InvalidJob:
         return None
-    if not plain.is_plain(job, MAX_ITEMS):
+    if not plain.is_plain(job, express.MAX_ITEMS):
         return None
     return _Small(NewJob(job_id, job, job.fingerprint()), delivery)
 

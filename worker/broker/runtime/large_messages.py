@@ -18,7 +18,7 @@ from tagsweep.worker.outages import Outage
 log = logging.getLogger(__name__)
 
 #: bytes of a message that is read: some 6,500 ids
-MOST_BYTES = 256 * 1024
+MAX_BYTES = 256 * 1024
 #: seconds before the broker is asked again to take one
 AGAIN_S = 1.0
 
@@ -39,7 +39,7 @@ class Consumer(Reconnecting):
         handle = super().create_task_handler(*args, **kwargs)
 
         def received(message: Message) -> None:
-            if len(message.body or b"") > MOST_BYTES and is_express(self.app):
+            if len(message.body or b"") > MAX_BYTES and is_express(self.app):
                 self._pass_on(message)
             else:
                 handle(message)
