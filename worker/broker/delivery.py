@@ -166,7 +166,9 @@ def _done(
             return
         if _given_up(self, args, kwargs, why):
             return
-        if _is_for_others(self, why) and _sent_anew(self, tries + 1, queue=names.parts()):
+        is_express = hasattr(self.request, "tagsweep_express")  # others are to wait, not this one
+        is_busy = isinstance(why, NotRecordedYet | StoreBusy)
+        if is_express and is_busy and _sent_anew(self, tries + 1, queue=names.parts()):
             raise Retry("it has to wait, and was left to another worker")
         _outage(self).failed(f"{self.name}: {why if isinstance(why, Retryable) else words(why)}")
         longest = (why if isinstance(why, Retryable) else Retryable).longest_pause_s
@@ -189,12 +191,6 @@ def _given_up(
     except Exception as error:  # noqa: BLE001  # the message is tried again
         _outage(self).failed(f"{self.name} cannot be given up: {words(error)}")
         return False
-
-
-def _is_for_others(self: celery.Task[Any, Any], why: Exception) -> bool:
-    """Return whether this is an express worker, and another one is to wait for what is needed."""
-    is_express: bool = getattr(self.request, "tagsweep_express", False)
-    return is_express and isinstance(why, NotRecordedYet | StoreBusy)
 
 
 def _sent_anew(self: celery.Task[Any, Any], retries: int, **options: Any) -> bool:
@@ -250,5 +246,5 @@ def _delivery(
         hung=canvas.take_off(request) if self.name in JOB_TASKS else None,
         revoked=getattr(request, "tagsweep_revoked", None),
         retries=request.retries or 0,
-        express=bool(getattr(request, "tagsweep_express", False)),
+        express=hasattr(request, "tagsweep_express"),
     )
