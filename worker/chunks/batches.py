@@ -11,7 +11,7 @@ What is not plain goes its own way (``plain``; and what ``apply`` leaves out).
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -20,15 +20,23 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from tagsweep.worker.chunks import plain, timings
+from tagsweep.worker.database import pipelines
 from tagsweep.worker.errors import StoreBusy
 from tagsweep.worker.jobs import batch_ends, batch_rows
 from tagsweep.worker.jobs.batch_ends import Ended, NewJob
+from tagsweep.worker.jobs.batch_rows import Begun
+from tagsweep.worker.models.events import stamp
 from tagsweep.worker.models.jobs import AttachJob, DeleteJob, DetachJob
 from tagsweep.worker.models.records import Chunk, JobRecord, Report
 from tagsweep.worker.store import KINDS
 from tagsweep.worker.store.batches import links, workspaces
 from tagsweep.worker.store.batches.links import Tags
 from tagsweep.worker.store.batches.work import Changes
+
+#: a name of a tenant's: of a tag, or a workspace
+Place = tuple[str, str]
+#: what each job names, by its id
+Places = dict[UUID, list[Place]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,31 +47,42 @@ class Done:
     known: frozenset[UUID]  #: ids under which there was a job before
 
 
-def apply(connection: Connection, new_jobs: Sequence[NewJob]) -> Done:
+def apply(
+    connection: Connection,
+    new_jobs: Sequence[NewJob],
+    committing: Callable[[], None] | None = None,
+) -> Done:
     """Do plain jobs, all of which end ``succeeded``; the transaction's first step.
 
     Left out: an id that is taken, and a delete of which a workspace is unknown. No id may be there
     twice. Raises StoreBusy or StoreRefused if anything is in the way of any of them: then the
     transaction is to be rolled back, and each job done alone.
+
+    ``committing``: called before the last statements, with which the transaction is then committed
+    here; what it raises rolls everything back.
     """
     start = time.monotonic()
-    begun = batch_rows.begin(connection, [new.job_id for new in new_jobs])
-    fresh = [new for new in new_jobs if new.job_id not in begun.known]
-    jobs = [*_linked(connection, fresh, begun.now), *_deletes(connection, fresh, begun.now)]
-    changes = [
-        links.change(connection, "detach", _work(jobs, "detach")),
-        links.change(connection, "attach", _work(jobs, "attach")),
-        workspaces.change(connection, _work(jobs, "delete")),
-    ]
+    jobs, begun = _accepted(connection, new_jobs)
+    changes = _changes(connection, jobs)
     finished_at = max((one.done_at for one in changes if one.done_at), default=begun.now)
-    moved = links.move(connection, changes[0].tags | changes[1].tags, finished_at)
+    tags = changes[0].tags | changes[1].tags
     ended = [
         batch_ends.ended(
-            one.job, one.chunks, _changed(one, changes), _report(one, changes, moved), finished_at
+            one.job,
+            one.chunks,
+            _changed(one, changes),
+            _report(one, changes, tags, finished_at),
+            finished_at,
         )
         for one in jobs
     ]
-    batch_rows.write(connection, ended)
+    if committing is not None:
+        committing()
+    with pipelines.pipelined(connection):
+        links.move(connection, tags, finished_at)
+        batch_rows.write(connection, ended)
+        if committing is not None:
+            pipelines.commit(connection)
     _count(ended, time.monotonic() - start)
     return Done({one.job.id: one for one in ended}, begun.known)
 
@@ -76,52 +95,73 @@ class _Cut:
     chunks: list[Chunk]
 
 
-def _linked(connection: Connection, new_jobs: Sequence[NewJob], now: datetime) -> Iterator[_Cut]:
-    """Yield the jobs on links; the tags that an attach lacks are created after all are matched."""
-    asked = [
-        (new, list(dict.fromkeys(new.job.names)))
+def _accepted(connection: Connection, new_jobs: Sequence[NewJob]) -> tuple[list[_Cut], Begun]:
+    """Return the jobs that can be done, in the order in which they are done."""
+    on_links, on_workspaces = _names(new_jobs), _places(new_jobs)
+    with pipelines.pipelined(connection):
+        begin = batch_rows.begin(connection, [new.job_id for new in new_jobs])
+        match = links.match(connection, _all(on_links))
+        know = workspaces.known(connection, _all(on_workspaces))
+    begun, known = begin(), know()
+    fresh = [new for new in new_jobs if new.job_id not in begun.known]
+    linked = _linked(connection, fresh, on_links, match(), begun.now)
+    deletes = (
+        _cut(new, KINDS["delete"].match(connection, new.job.tenant, new.job.head()), begun.now)
+        for new in fresh
+        if new.job_id in on_workspaces and known.issuperset(on_workspaces[new.job_id])
+    )
+    return [*linked, *deletes], begun
+
+
+def _names(new_jobs: Sequence[NewJob]) -> Places:
+    return {
+        new.job_id: [(new.job.tenant, name) for name in dict.fromkeys(new.job.names)]
         for new in new_jobs
         if isinstance(new.job, DetachJob | AttachJob)
-    ]
-    tags = links.match(
-        connection, ((new.job.tenant, name) for new, names in asked for name in names)
-    )
-    with_made = tags | _missing(connection, asked, tags)
-    for new, names in asked:
-        known = with_made if isinstance(new.job, AttachJob) else tags
-        places = [(new.job.tenant, name) for name in names]
-        matched = [known[place] for place in places if place in known]
-        yield _cut(new, matched, now)
-
-
-def _missing(connection: Connection, asked: Sequence[tuple[NewJob, list[str]]], tags: Tags) -> Tags:
-    missing = [
-        (new.job.tenant, name)
-        for new, names in asked
-        for name in names
-        if isinstance(new.job, AttachJob) and (new.job.tenant, name) not in tags
-    ]
-    made = links.create(connection, missing) if missing else {}
-    if len(made) < len(set(missing)):
-        raise StoreBusy("A tag that was just created is gone again.")
-    return made
-
-
-def _deletes(connection: Connection, new_jobs: Sequence[NewJob], now: datetime) -> Iterator[_Cut]:
-    """Yield the jobs on workspaces all of which there are."""
-    asked = [new for new in new_jobs if isinstance(new.job, DeleteJob)]
-    places = {
-        new.job_id: {(new.job.tenant, name) for name in new.job.workspace_ids()} for new in asked
     }
-    known = workspaces.known(connection, (place for some in places.values() for place in some))
-    for new in asked:
-        if places[new.job_id] <= known:
-            yield _cut(new, KINDS["delete"].match(connection, new.job.tenant, new.job.head()), now)
+
+
+def _places(new_jobs: Sequence[NewJob]) -> Places:
+    return {
+        new.job_id: [(new.job.tenant, name) for name in new.job.workspace_ids()]
+        for new in new_jobs
+        if isinstance(new.job, DeleteJob)
+    }
+
+
+def _all(places: Places) -> Iterator[Place]:
+    return (place for some in places.values() for place in some)
+
+
+def _linked(
+    connection: Connection, new_jobs: Sequence[NewJob], names: Places, tags: Tags, now: datetime
+) -> Iterator[_Cut]:
+    """Yield the jobs on links; the tags that an attach lacks are created after all are matched."""
+    jobs = [new for new in new_jobs if new.job_id in names]
+    attaches = [new for new in jobs if isinstance(new.job, AttachJob)]
+    lacking = [place for new in attaches for place in names[new.job_id] if place not in tags]
+    with_made = tags | links.create(connection, lacking) if lacking else tags
+    if not with_made.keys() >= set(lacking):
+        raise StoreBusy("A tag that was just created is gone again.")
+    for new in jobs:
+        known = with_made if isinstance(new.job, AttachJob) else tags
+        yield _cut(new, [known[place] for place in names[new.job_id] if place in known], now)
 
 
 def _cut(new: NewJob, matched: list[dict[str, Any]], now: datetime) -> _Cut:
     chunks = list(plain.chunks_of(new.job, len(matched))) if matched else []
     return _Cut(batch_ends.accepted(new, matched, now), chunks)
+
+
+def _changes(connection: Connection, jobs: Sequence[_Cut]) -> list[Changes]:
+    """Apply all chunks; return what the detaches, the attaches and the deletes have changed."""
+    with pipelines.pipelined(connection):
+        sent = [
+            links.change(connection, "detach", _work(jobs, "detach")),
+            links.change(connection, "attach", _work(jobs, "attach")),
+            workspaces.change(connection, _work(jobs, "delete")),
+        ]
+    return [changes() for changes in sent]
 
 
 def _work(jobs: Sequence[_Cut], kind: str) -> list[tuple[JobRecord, Chunk]]:
@@ -133,11 +173,15 @@ def _changed(cut: _Cut, changes: Sequence[Changes]) -> int:
     return sum(one.items.get(place, 0) for one in changes for place in places)
 
 
-def _report(cut: _Cut, changes: Sequence[Changes], moved: dict[str, dict[str, Any]]) -> Report:
+def _report(
+    cut: _Cut, changes: Sequence[Changes], moved: Mapping[UUID, object], now: datetime
+) -> Report:
     for one in changes:
         if cut.job.id in one.reports:
             return one.reports[cut.job.id]
-    return Report([moved.get(tag["id"], tag) for tag in cut.job.targets if "id" in tag])
+    tags = [tag for tag in cut.job.targets if "id" in tag]
+    time = {"updated_at": stamp(now)}
+    return Report([tag | time if UUID(tag["id"]) in moved else tag for tag in tags])
 
 
 def _count(ended: Sequence[Ended], seconds: float) -> None:

@@ -6,7 +6,7 @@ A job that is written in its final state has one version of its row, in place of
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -14,10 +14,9 @@ from uuid import UUID
 
 from sqlalchemy import Connection, bindparam, insert, select
 
-from tagsweep.worker.database import LOCK_WAIT_MS
+from tagsweep.worker.database import LOCK_WAIT_MS, pipelines
 from tagsweep.worker.database.dialects import is_sqlite
 from tagsweep.worker.database.statements import Statement
-from tagsweep.worker.errors import StoreBusy
 from tagsweep.worker.events import outbox
 from tagsweep.worker.jobs.batch_ends import Ended
 from tagsweep.worker.jobs.recording import let_the_clock_tick
@@ -32,8 +31,8 @@ from tagsweep.worker.models.tables import outbox as outbox_table
 # A plan that was made while the table was small would read the whole of it when it is large.
 _BEGIN = Statement(f"""
     SELECT clock_timestamp() AS now, ARRAY(SELECT id FROM @job WHERE id = ANY (:ids)) AS known,
-           set_config('lock_timeout', '{LOCK_WAIT_MS}ms', true),
-           set_config('enable_seqscan', 'off', true)
+           set_config('lock_timeout', '{LOCK_WAIT_MS}ms', true) AS waits,
+           set_config('enable_seqscan', 'off', true) AS scans
 """).bindparams(bindparam("ids", type_=PackedIds()))  # noqa: S608  # a number of ours
 _WRITE = Statement("""
 WITH item AS MATERIALIZED (
@@ -46,18 +45,15 @@ WITH item AS MATERIALIZED (
     SELECT id, tenant, kind, 'succeeded', decode(fingerprint, 'hex'), head, 0, matched, total,
            removed, absent, 1, :accepted_at, :accepted_at, :finished_at,
            CASE WHEN total > 0 THEN CAST(:finished_at AS timestamptz) END
-    FROM item ON CONFLICT DO NOTHING
-    RETURNING id
+    FROM item
 ), closed AS (
     INSERT INTO @chunk (job_id, number, state, resource_type, ids, names, items)
     SELECT job_id, number, 'done', resource_type, (:ids)[low:high], names, items
     FROM json_to_recordset(CAST(:chunks AS json)) AS item (
         job_id uuid, number int, resource_type smallint, low int, high int, names text[],
         items bigint)
-), told AS (
-    INSERT INTO @outbox (job_id, "end", tenant, event) SELECT id, 1, tenant, event FROM item
 )
-SELECT count(*) FROM recorded
+INSERT INTO @outbox (job_id, "end", tenant, event) SELECT id, 1, tenant, event FROM item
 """).bindparams(
     bindparam("ids", type_=PackedIds()),
     bindparam("accepted_at", type_=Moment()),
@@ -78,7 +74,7 @@ class Begun:
     known: frozenset[UUID]  #: ids under which there is a job already
 
 
-def begin(connection: Connection, job_ids: Collection[UUID]) -> Begun:
+def begin(connection: Connection, job_ids: Collection[UUID]) -> Callable[[], Begun]:
     """Return which of these ids are taken, and the moment at which the others are accepted.
 
     No statement of this transaction waits for a lock longer than LOCK_WAIT_MS from here on. What
@@ -89,15 +85,21 @@ def begin(connection: Connection, job_ids: Collection[UUID]) -> Begun:
         known = frozenset(connection.execute(query).scalars())
         now = connection.execute(select(clock())).scalar_one()
         let_the_clock_tick(connection)
-        return Begun(now, known)
-    row = connection.execute(_BEGIN, {"ids": b"".join(one.bytes for one in job_ids)}).one()
+        begun = Begun(now, known)
+        return lambda: begun
+    packed = b"".join(one.bytes for one in job_ids)
+    rows = pipelines.send(connection, _BEGIN, {"ids": packed})
+    return lambda: _begun(*rows())
+
+
+def _begun(row: Any) -> Begun:
     return Begun(row.now, frozenset(map(UUID, ids.unpack(row.known))))
 
 
 def write(connection: Connection, ended: Sequence[Ended]) -> None:
     """Write jobs that were accepted at the same moment, their chunks and events: each for good.
 
-    Raises StoreBusy if one of the ids has been taken since the transaction began.
+    Raises StoreRefused if one of the ids has been taken since the transaction began.
     """
     if not ended:
         return
@@ -111,8 +113,7 @@ def write(connection: Connection, ended: Sequence[Ended]) -> None:
         "finished_at": first.finished_at,
         **_chunks(ended),
     }
-    if connection.execute(_WRITE, values).scalar_one() < len(ended):
-        raise StoreBusy("Another transaction has just recorded a job under one of these ids.")
+    pipelines.send(connection, _WRITE, values)
 
 
 def _row(ended: Ended) -> dict[str, Any]:

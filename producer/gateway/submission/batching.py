@@ -183,7 +183,7 @@ class Batches:
                     self._store.patience_s, batch_transaction.apply, gate, batch
                 )
             except Exception as error:  # noqa: BLE001  # no job may fail another one
-                if not gate.close():
+                if not gate.close() and not isinstance(error, StoreBusy | StoreRefused):
                     return await self._settled(batch)
                 self._check(error, time.monotonic() - start)
             else:

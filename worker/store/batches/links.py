@@ -10,12 +10,12 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import Connection, TextClause, bindparam, select, update
 
+from tagsweep.worker.database import pipelines
 from tagsweep.worker.database.dialects import is_sqlite
 from tagsweep.worker.database.statements import Statement
-from tagsweep.worker.models.ids import WIDTH
 from tagsweep.worker.models.tables import Moment, PackedIds, clock, link_change, tag
 from tagsweep.worker.store import KINDS, bulk_load, links
-from tagsweep.worker.store.batches.work import Changes, Work
+from tagsweep.worker.store.batches.work import Changes, Later, Work
 
 #: tags as the contract shows them, by tenant and name
 Tags = dict[tuple[str | None, str], dict[str, Any]]
@@ -76,7 +76,6 @@ _MOVE = Statement("""
         ORDER BY id FOR NO KEY UPDATE
     )
     UPDATE @tag AS moved SET updated_at = :now FROM held WHERE moved.id = held.id
-    RETURNING moved.id, moved.name, moved.created_at, moved.updated_at
 """).bindparams(bindparam("ids", type_=PackedIds()), bindparam("now", type_=Moment()))
 
 
@@ -93,16 +92,17 @@ _STATEMENTS = {
 }
 
 
-def match(connection: Connection, names: Iterable[tuple[str | None, str]]) -> Tags:
+def match(connection: Connection, names: Iterable[tuple[str | None, str]]) -> Later[Tags]:
     """Return those of the named tags that there are."""
     wanted = list(dict.fromkeys(names))
     if not wanted:
-        return {}
+        return dict
     if is_sqlite(connection):
-        return _match_by_tenant(connection, wanted)
+        matched = _match_by_tenant(connection, wanted)
+        return lambda: matched
     values = {"tenants": [one[0] for one in wanted], "names": [one[1] for one in wanted]}
-    rows = connection.execute(_MATCH, values)
-    return {(row.tenant, row.name): links.shown(row) for row in rows}
+    rows = pipelines.send(connection, _MATCH, values)
+    return lambda: {(row.tenant, row.name): links.shown(row) for row in rows()}
 
 
 def _match_by_tenant(connection: Connection, wanted: list[tuple[str | None, str]]) -> Tags:
@@ -123,21 +123,27 @@ def create(connection: Connection, names: Iterable[tuple[str, str]]) -> Tags:
         missing[tenant][name] = uuid4()
     for tenant, ids in sorted(missing.items()):
         bulk_load.create_tags(connection, tenant, ids)
-    return match(connection, ((tenant, name) for tenant in missing for name in missing[tenant]))
+    return match(connection, ((tenant, name) for tenant in missing for name in missing[tenant]))()
 
 
-def change(connection: Connection, kind: str, work: Work) -> Changes:
+def change(connection: Connection, kind: str, work: Work) -> Later[Changes]:
     """Remove, or add, the links of all chunks, and record which they were.
 
     All jobs are of this ``kind`` and accepted at the same moment. Raises StoreBusy, StoreRefused.
     """
     if not work:
-        return Changes()
+        return Changes
     if is_sqlite(connection):
-        return _one_by_one(connection, kind, work)
+        changed = _one_by_one(connection, kind, work)
+        return lambda: changed
+    rows = pipelines.send(connection, _STATEMENTS[kind], _values(work))
+    return lambda: _changes(work, rows())
+
+
+def _changes(work: Work, rows: Iterable[Any]) -> Changes:
     changes, done_at = Changes(), None
     tenants = {job.id: job.tenant for job, _ in work}
-    for row in connection.execute(_STATEMENTS[kind], _values(work)):
+    for row in rows:
         place = (row.job_id, row.chunk)
         changes.items[place] = changes.items.get(place, 0) + row.items
         changes.tags[row.tag_id] = tenants[row.job_id]
@@ -162,7 +168,7 @@ def _values(work: Work) -> dict[str, Any]:
     parts: list[tuple[int, bytes, int, int, int]] = []
     low = 1
     for place, (job, chunk) in enumerate(work, 1):
-        high = low + len(chunk.ids) // WIDTH - 1
+        high = low + chunk.size - 1
         own = (chunk.resource_type, low, high)
         parts += [(place, UUID(target["id"]).bytes, *own) for target in job.targets]
         low = high + 1
@@ -180,19 +186,17 @@ def _values(work: Work) -> dict[str, Any]:
     }
 
 
-def move(
-    connection: Connection, tags: Mapping[UUID, str | None], now: datetime
-) -> dict[str, dict[str, Any]]:
-    """Set ``updated_at`` of these tags of the given tenants to ``now``; return them by id."""
+def move(connection: Connection, tags: Mapping[UUID, str | None], now: datetime) -> None:
+    """Set ``updated_at`` of these tags of the given tenants to ``now``."""
     if not tags:
-        return {}
+        return
     if is_sqlite(connection):
         these = tag.c.tenant.in_(set(tags.values())), tag.c.id.in_(tags)
-        moving = update(tag).where(*these).values(updated_at=now).returning(tag)
-        return {str(row.id): links.shown(row) for row in connection.execute(moving)}
+        connection.execute(update(tag).where(*these).values(updated_at=now))
+        return
     values = {
         "tenants": list(set(tags.values())),
         "ids": b"".join(one.bytes for one in tags),
         "now": now,
     }
-    return {str(row.id): links.shown(row) for row in connection.execute(_MOVE, values)}
+    pipelines.send(connection, _MOVE, values)

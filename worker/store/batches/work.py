@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import TypeVar
 from uuid import UUID
 
 from tagsweep.worker.models.records import Chunk, JobRecord, Report
 
+T = TypeVar("T")
+#: what a statement that was sent has returned; the first call waits for it
+Later = Callable[[], T]
 #: chunks of jobs of one kind, each with its job; a job's chunks follow each other
 Work = Sequence[tuple[JobRecord, Chunk]]
 

@@ -8,11 +8,12 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, select
 
+from tagsweep.worker.database import pipelines
 from tagsweep.worker.database.dialects import among, is_sqlite
 from tagsweep.worker.database.statements import Statement
 from tagsweep.worker.models.tables import Moment, PackedIds, workspace
 from tagsweep.worker.store import KINDS, delete
-from tagsweep.worker.store.batches.work import Changes, Work
+from tagsweep.worker.store.batches.work import Changes, Later, Work
 
 # a tag that fits items of two jobs is the first one's; what it is like is looked at once more when
 # it is removed: whoever has set it anew meanwhile keeps it
@@ -47,15 +48,17 @@ _KNOWN = Statement("""
 
 def known(
     connection: Connection, places: Iterable[tuple[str | None, str]]
-) -> set[tuple[str | None, str]]:
+) -> Later[set[tuple[str | None, str]]]:
     """Return those of the tenants' workspaces that there are."""
     wanted = list(dict.fromkeys(places))
     if not wanted:
-        return set()
+        return set
     if is_sqlite(connection):
-        return _known_by_tenant(connection, wanted)
+        there = _known_by_tenant(connection, wanted)
+        return lambda: there
     values = {"tenants": [one[0] for one in wanted], "names": [one[1] for one in wanted]}
-    return {(row.tenant, row.id) for row in connection.execute(_KNOWN, values)}
+    rows = pipelines.send(connection, _KNOWN, values)
+    return lambda: {(row.tenant, row.id) for row in rows()}
 
 
 def _known_by_tenant(
@@ -73,17 +76,23 @@ def _known_by_tenant(
     return there
 
 
-def change(connection: Connection, work: Work) -> Changes:
+def change(connection: Connection, work: Work) -> Later[Changes]:
     """Delete the wanted tags of all chunks' workspaces, which are known; record which they were.
 
     All jobs have one chunk and are accepted at the same moment. Raises StoreBusy, StoreRefused.
     """
     if not work:
-        return Changes()
+        return Changes
     if is_sqlite(connection):
-        return _one_by_one(connection, work)
+        changed = _one_by_one(connection, work)
+        return lambda: changed
+    rows = pipelines.send(connection, _DELETE, _values(work))
+    return lambda: _changes(work, rows())
+
+
+def _changes(work: Work, found: Iterable[Any]) -> Changes:
     tags: dict[int, list[Any]] = defaultdict(list)
-    for row in connection.execute(_DELETE, _values(work)):
+    for row in found:
         tags[row.place].append(row)
     changes = Changes()
     for place, (job, chunk) in enumerate(work, 1):
