@@ -23,6 +23,7 @@ from sqlalchemy import Connection
 from tagsweep.worker import database
 from tagsweep.worker.errors import Rejected
 from tagsweep.worker.jobs import parts, queries, recording
+from tagsweep.worker.mapping import checking
 from tagsweep.worker.models.jobs import Job, parse_job
 
 
@@ -37,6 +38,7 @@ def record(
     attaches before this call are removed too if the job names them.
     """
     valid = job if isinstance(job, Job) else parse_job(job)
+    checking.check(valid)
     job_id = job_id or uuid4()
     fingerprint = valid.fingerprint()
     with database.borrowed(connection):

@@ -27,6 +27,4 @@ def test_what_lists_a_range_is_no_range() -> None:
 
 def test_a_chunk_of_workspaces_is_about_no_links() -> None:
     assert not Chunk(0, 0, 1, names=["w"]).about_links
-    assert Chunk(0, 0, 1, names=["w"]).list_name == "workspaces"
     assert Chunk(0, 7, 1, UUID(int=1).bytes).about_links
-    assert Chunk(0, 7, 1, UUID(int=1).bytes).list_name == "tables"

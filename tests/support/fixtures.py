@@ -16,6 +16,7 @@ from tagsweep.worker import database, settings
 from tagsweep.worker.broker import app, canvas
 from tagsweep.worker.database import schema
 from tagsweep.worker.events import amqp_exchange, redis_stream
+from tagsweep.worker.mapping import file, resolving
 from tests.servers import NamedRabbitMQ, Postgres, RabbitMQ, Redis
 from tests.support import configurations
 from tests.support.embedded import EmbeddedStack
@@ -36,6 +37,8 @@ def forget() -> None:
     for url in list(amqp_exchange._producers):
         amqp_exchange._drop(url)
     settings.load.cache_clear()
+    file.load.cache_clear()
+    resolving._selected.cache_clear()
 
 
 @contextmanager
@@ -78,9 +81,9 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @contextmanager
-def in_this_process(url: str) -> Iterator[Store]:
-    """Give the store at ``url``, which this process works on."""
-    with configured(database_url=url):
+def in_this_process(url: str, **values: object) -> Iterator[Store]:
+    """Give the store at ``url``, which this process works on, with these settings too."""
+    with configured(database_url=url, **values):
         store = Store(url)
         yield store
         store.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tagsweep.worker import settings
+from tagsweep.worker.mapping import resolving
 from tagsweep.worker.models import sorting
 from tagsweep.worker.models.fields import EVERY
 from tagsweep.worker.models.ids import WIDTH
@@ -19,14 +20,14 @@ def is_plain(job: Job, most_items: int) -> bool:
     """Tell whether ``job`` can be done in a batch, and has at most ``most_items`` items.
 
     Each of its lists has to fit into one chunk; it must have no guard, be no dry run, select
-    nothing by ``"*"``, and there must be no ceiling on the rate.
+    nothing by ``"*"``, be about our own tables, and there must be no ceiling on the rate.
     """
     if not isinstance(job, DetachJob | AttachJob | DeleteJob):
         return False
     config = settings.load()
     if job.dry_run or job.max_affected is not None or config.max_rate is not None:
         return False
-    if any(getattr(job, name) == EVERY for name in job.lists):
+    if any(getattr(job, name) == EVERY for name in job.lists) or resolving.is_mapped(job):
         return False
     fits = max(_sizes(job)) <= sorting.size(config.chunk_size, _targets(job))
     return fits and items_of(job) <= most_items

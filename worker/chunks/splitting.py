@@ -14,13 +14,14 @@ from uuid import UUID
 from sqlalchemy import Connection, and_, delete, func, insert, select
 
 from tagsweep.worker.chunks import rate_limit, splitting_undo
-from tagsweep.worker.jobs import lifecycle
+from tagsweep.worker.jobs import lifecycle, parts
+from tagsweep.worker.mapping import resolving
 from tagsweep.worker.models import sorting
 from tagsweep.worker.models.jobs import UndoJob
 from tagsweep.worker.models.records import Chunk, JobRecord, Lists
 from tagsweep.worker.models.tables import chunk as chunk_table
 from tagsweep.worker.models.tables import part
-from tagsweep.worker.store import KINDS
+from tagsweep.worker.store import KINDS, layouts
 
 #: rows of chunks sent at once
 _BATCH = 4
@@ -48,12 +49,15 @@ def split(
         _forget_parts(connection, job)
         return splitting_undo.split(connection, job, most_of_one), None
     kind = KINDS[job.kind]
-    matched = kind.match(connection, str(job.tenant), job.head)
+    if job.mapped and job.selected:
+        marked = resolving.marked(connection, job, "split")
+        job = lifecycle.change(connection, job, mapped=marked.written())
+    matched = kind.match(connection, str(job.tenant), job.head, layouts.of(job))
     most = sorting.size(most_resources, len(matched), most_items)
     if not matched:
         _forget_parts(connection, job)
         return lifecycle.begin(connection, job, matched, 0, 0), None
-    runs = _stored(connection, job.id) if lists is None else _in_hand(lists)
+    runs = _stored(connection, job.id) if lists is None else _in_hand(job, lists)
     lists_cut = _cut(runs, most, len(matched))
     selected = kind.cut(connection, replace(job, matched=matched), most_of_one)
     cut = _numbered(lists_cut, selected)
@@ -88,8 +92,8 @@ def _cut(runs: Runs, most: int, targets: int) -> Iterator[Chunk]:
                 yield Chunk(0, 0, items, names=sorting.unpack_names(packed))
 
 
-def _in_hand(lists: Lists) -> Runs:
-    packed = {**lists.ids, 0: sorting.pack_names(lists.names)}
+def _in_hand(job: JobRecord, lists: Lists) -> Runs:
+    packed = {**parts.numbered(job, lists), 0: sorting.pack_names(lists.names)}
     return {
         number: [sorting.reader(sorting.distinct(entries, width), width)]
         for number, entries in packed.items()

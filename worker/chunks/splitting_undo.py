@@ -14,10 +14,11 @@ from uuid import UUID
 
 from sqlalchemy import Connection, bindparam, func, insert, select
 
-from tagsweep.worker.database.statements import Statement
+from tagsweep.worker.database.statements import Statement, typed
 from tagsweep.worker.errors import Rejected
 from tagsweep.worker.jobs import lifecycle, undoable
 from tagsweep.worker.models import sorting
+from tagsweep.worker.models.mapped import MappedResources
 from tagsweep.worker.models.records import Chunk, JobRecord
 from tagsweep.worker.models.tables import Id, PackedIds, link_change, workspace_tag_change
 from tagsweep.worker.models.tables import chunk as chunk_table
@@ -25,26 +26,35 @@ from tagsweep.worker.models.tables import chunk as chunk_table
 #: rows of chunks sent at once
 _BATCH = 8
 
-_CUT_LINKS = Statement("""
-INSERT INTO @chunk (job_id, number, state, resource_type, ids, targets, items)
+_CUT = """
+INSERT INTO @chunk (job_id, number, state, resource_type, ids, targets, items{column})
 SELECT :job_id, row_number() OVER (ORDER BY target, resource_type, place) - 1, 'open',
-       resource_type, array_agg(id ORDER BY id), json_build_array(target), count(*)
+       resource_type, array_agg(id ORDER BY id), json_build_array(target), count(*){all_kept}
 FROM (
-    SELECT target, resource_type, id,
+    SELECT target, resource_type, id{kept},
            (row_number() OVER (PARTITION BY target, resource_type ORDER BY id) - 1) / :most AS place
     FROM (
-        SELECT known.place - 1 AS target, removal.resource_type, listed.id
+        SELECT known.place - 1 AS target, removal.resource_type, listed.id{one_kept}
         FROM @removal
         JOIN unnest(:tags) WITH ORDINALITY AS known (id, place) ON known.id = removal.tag_id
-        CROSS JOIN unnest(removal.ids) AS listed (id)
+        CROSS JOIN unnest(removal.ids{with_kept}) AS listed (id{kept})
         WHERE removal.job_id = :undone
     ) AS each
 ) AS placed
 GROUP BY target, resource_type, place
-""").bindparams(
-    bindparam("job_id", type_=Id()),
-    bindparam("undone", type_=Id()),
-    bindparam("tags", type_=PackedIds()),
+"""
+_TYPES = {"job_id": Id(), "undone": Id(), "tags": PackedIds()}
+_CUT_LINKS = typed(_CUT.format(column="", kept="", one_kept="", with_kept="", all_kept=""), _TYPES)
+#: with the rest of the rows that were removed
+_CUT_KEPT = typed(
+    _CUT.format(
+        column=", own_values",
+        kept=", kept",
+        one_kept=", listed.kept",
+        with_kept=", removal.kept",
+        all_kept=", array_agg(kept ORDER BY id)",
+    ),
+    _TYPES,
 )
 
 _CUT_WORKSPACE_TAGS = Statement("""
@@ -81,8 +91,28 @@ def split(connection: Connection, job: JobRecord, most: int) -> JobRecord:
     cut = _split_links if undone.about_links else _split_workspace_tags
     matched = cut(connection, job, undone, most)
     adds = not (undone.kind == "attach" or undone.adds)
-    job = lifecycle.change(connection, job, adds=adds, as_of=undone.finished_at)
+    job = lifecycle.change(
+        connection, job, adds=adds, as_of=undone.finished_at, **_mapped(undone, adds=adds)
+    )
     return lifecycle.begin(connection, job, matched, *_opened(connection, job.id))
+
+
+def _mapped(undone: JobRecord, *, adds: bool) -> dict[str, Any]:
+    """Return the mapped resources of a job that undoes another, with what that had of them.
+
+    What has grown there since that job's end is not to be removed.
+    """
+    if not undone.mapped:
+        return {}
+    of_end = (
+        (number, one, one.accepted if adds else one.ended)
+        for number, one in undone.resources.items()
+    )
+    moved = {
+        number: one.model_copy(update={"accepted": grown, "ended": None})
+        for number, one, grown in of_end
+    }
+    return {"mapped": MappedResources(moved).written()}
 
 
 def _split_links(
@@ -97,7 +127,8 @@ def _split_links(
     elif targets:
         packed = b"".join(one.bytes for one in tags)
         values = {"job_id": job.id, "undone": undone.id, "tags": packed, "most": most}
-        connection.execute(_CUT_LINKS, values)
+        kept = undone.mapped and not (undone.kind == "attach" or undone.adds)
+        connection.execute(_CUT_KEPT if kept else _CUT_LINKS, values)
     return targets
 
 

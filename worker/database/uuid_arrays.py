@@ -18,11 +18,15 @@ from psycopg.pq import Format
 from psycopg.types.datetime import TimestamptzBinaryLoader
 
 from tagsweep.worker.models.ids import WIDTH
-from tagsweep.worker.models.tables.types import EARLIEST, LATEST, UuidArray
+from tagsweep.worker.models.tables.types import EARLIEST, LATEST, NumberArray, UuidArray
 
 UUID_OID, UUID_ARRAY_OID = 2950, 2951
+BIGINT_OID, BIGINT_ARRAY_OID = 20, 1016
 #: an element of a uuid[] on the wire: its length, and the id
 _ELEMENT = np.dtype([("length", ">i4"), ("id", f"V{WIDTH}")])
+#: the same of a bigint[], and a number as it is packed
+_NUMBER = np.dtype([("length", ">i4"), ("number", "V8")])
+_PADDED = np.dtype([("zeros", "V8"), ("number", "V8")])
 _HEADER = struct.Struct("!iiIii")
 _MICROSECONDS = struct.Struct("!q")
 
@@ -38,6 +42,19 @@ class _PackedDumper(Dumper):
         elements["length"] = WIDTH
         elements["id"] = np.frombuffer(obj, dtype=_ELEMENT["id"])
         return _HEADER.pack(1, 0, UUID_OID, len(elements), 1) + elements.tobytes()
+
+
+class _NumbersDumper(Dumper):
+    format = Format.BINARY
+    oid = BIGINT_ARRAY_OID
+
+    def dump(self, obj: NumberArray) -> bytes:
+        if not obj:
+            return struct.pack("!iiI", 0, 0, BIGINT_OID)
+        elements = np.empty(len(obj) // WIDTH, dtype=_NUMBER)
+        elements["length"] = 8
+        elements["number"] = np.frombuffer(obj, dtype=_PADDED)["number"]
+        return _HEADER.pack(1, 0, BIGINT_OID, len(elements), 1) + elements.tobytes()
 
 
 class _PackedLoader(Loader):
@@ -71,6 +88,7 @@ class Cursor(psycopg.Cursor[Any]):
 def adapt(connection: psycopg.BaseConnection[Any]) -> None:
     """Let a connection send and receive packed ids."""
     connection.adapters.register_dumper(UuidArray, _PackedDumper)
+    connection.adapters.register_dumper(NumberArray, _NumbersDumper)
     connection.adapters.register_loader(UUID_ARRAY_OID, _PackedLoader)
 
 

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, and_, delete, func, insert, select
 
 from tagsweep.worker.errors import ItemError
 from tagsweep.worker.models.events import MOST_ERRORS
+from tagsweep.worker.models.ids import unpack
 from tagsweep.worker.models.records import Chunk, Failure, JobRecord
 from tagsweep.worker.models.tables import chunk as chunks
 from tagsweep.worker.models.tables import failure
@@ -29,7 +30,7 @@ def add(
         for one in failed
     ]
     connection.execute(insert(failure), rows)
-    return noted(job, [_item_error(one, chunk) for one in failed])
+    return noted(job, [_item_error(one, job, chunk) for one in failed])
 
 
 def noted(job: JobRecord, errors: list[ItemError]) -> dict[str, Any]:
@@ -70,23 +71,34 @@ def _chunks(connection: Connection, job: JobRecord, number: int) -> Iterator[tup
     for (origin, kind, target), places in groups.items():
         targets = None if target is None else [target]
         width = 1 if targets else len(job.targets)
-        values = {} if kind else _values(connection, job, origin)
+        values = _values(connection, job, origin)
         for start in range(0, len(places), MOST_IN_CHUNK):
             some = sorted(places[start : start + MOST_IN_CHUNK])
             ids = b"".join(UUID(place).bytes for place in some) if kind else b""
             names = [] if kind else some
-            own = [values[name] for name in names] if values else []
+            own = [values[place] for place in some] if values else []
             yield origin, Chunk(number, kind, len(some) * width, ids, names, targets, values=own)
             number += 1
 
 
 def _values(connection: Connection, job: JobRecord, number: int) -> dict[str, str]:
-    """Return the value of each workspace in a chunk of an undo; empty for other kinds."""
+    """Return what a chunk of an undo puts back at each of its places; empty for other kinds."""
     this = and_(chunks.c.job_id == job.id, chunks.c.number == number)
-    row = connection.execute(select(chunks.c.names, chunks.c.own_values).where(this)).one()
-    return dict(zip(row.names, row.own_values, strict=True)) if row.own_values else {}
+    query = select(chunks.c.names, chunks.c.ids, chunks.c.own_values)
+    row = connection.execute(query.where(this)).one()
+    places = row.names or unpack(row.ids or b"")
+    return dict(zip(places, row.own_values, strict=True)) if row.own_values else {}
 
 
-def _item_error(one: Failure, chunk: Chunk) -> ItemError:
-    path = f"/{chunk.list_name}"
-    return {"path": path, "code": one.code, "reason": f"{one.place}: {one.reason}"}
+def _item_error(one: Failure, job: JobRecord, chunk: Chunk) -> ItemError:
+    place: str | int = one.place
+    path = "/workspaces"
+    if number := chunk.resource_type:
+        resources = job.resources
+        place = resources.shown(number, UUID(one.place).bytes)
+        path = (
+            f"/resources/{name}"
+            if (name := resources.name_of(number)) in job.head.get("resources", ())
+            else f"/{name}"
+        )
+    return {"path": path, "code": one.code, "reason": f"{place}: {one.reason}"}

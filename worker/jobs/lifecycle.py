@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Update, and_, bindparam, insert, select, upda
 
 from tagsweep.worker.errors import ItemError
 from tagsweep.worker.jobs import failures, queries, report
+from tagsweep.worker.mapping import resolving
 from tagsweep.worker.models.records import Chunk, JobRecord, Outcome
 from tagsweep.worker.models.tables import chunk as chunks
 from tagsweep.worker.models.tables import clock
@@ -114,6 +115,9 @@ def end(  # noqa: PLR0913  # most are rarely given
     write, of a job that starts and ends at once. ``apart``: the store has refused something of the
     job before, so its report is made behind a savepoint (``jobs.report``).
     """
+    at_once = begun is not None
+    if job.mapped and (job.adds or job.kind == "attach"):
+        begun = {**(begun or {}), "mapped": resolving.marked(connection, job, "ended").written()}
     made = report.of(connection, job, apart=apart)
     if errors := [*(errors or []), *made.errors]:
         job = change(connection, job, **failures.noted(job, errors))
@@ -121,7 +125,7 @@ def end(  # noqa: PLR0913  # most are rarely given
     ended = change(
         connection,
         job,
-        now=("finished_at", "served_at") if begun else ("finished_at",),
+        now=("finished_at", "served_at") if at_once else ("finished_at",),
         by={"ends": 1},
         remaining=made.remaining,
         status="partial" if made.errors and status == "succeeded" else status,

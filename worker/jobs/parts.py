@@ -8,8 +8,8 @@ is redelivered after its worker died all delay the probe, or arrive after it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, TypeVar
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, update
@@ -19,7 +19,7 @@ from tagsweep.worker.models import sorting
 from tagsweep.worker.models.ids import WIDTH
 from tagsweep.worker.models.jobs import Job
 from tagsweep.worker.models.parts import Part
-from tagsweep.worker.models.records import Lists
+from tagsweep.worker.models.records import JobRecord, Lists
 from tagsweep.worker.models.tables import ago, clock
 from tagsweep.worker.models.tables import job as jobs
 from tagsweep.worker.models.tables import part as parts
@@ -27,11 +27,15 @@ from tagsweep.worker.models.tables import part as parts
 #: ids that are recorded as one row
 MOST_IDS = 250_000
 
+#: what names a list: the number of a type, or the name of mapped resources
+Key = TypeVar("Key", int, str)
+
 
 def lists_of(source: Job | Part) -> Lists:
     """Return the long lists that ``source`` carries."""
     names = source.workspaces if isinstance(source, Part) else source.workspace_ids()
-    return Lists(source.packed(), names)
+    mapped = source.resources if isinstance(source, Part) else source.packed_resources()
+    return Lists(source.packed(), names, mapped)
 
 
 def parts_of(job: Job) -> Iterator[Lists]:
@@ -39,44 +43,56 @@ def parts_of(job: Job) -> Iterator[Lists]:
     names = job.workspace_ids()
     for at in range(0, len(names), MOST_IDS):
         yield Lists({}, names[at : at + MOST_IDS])
-    part: dict[int, bytes] = {}
+    for part in _rows(job.packed()):
+        yield Lists(part, ())
+    for mapped in _rows(job.packed_resources()):
+        yield Lists({}, (), mapped)
+
+
+def _rows(lists: Mapping[Key, bytes]) -> Iterator[dict[Key, bytes]]:
+    part: dict[Key, bytes] = {}
     room = MOST_IDS * WIDTH
-    for number, ids in job.packed().items():
+    for key, ids in lists.items():
         at = 0
         while at < len(ids):
-            part[number] = ids[at : at + room]
-            at += len(part[number])
-            room -= len(part[number])
+            part[key] = ids[at : at + room]
+            at += len(part[key])
+            room -= len(part[key])
             if not room:
-                yield Lists(part, ())
+                yield part
                 part, room = {}, MOST_IDS * WIDTH
     if part:
-        yield Lists(part, ())
+        yield part
 
 
-def store(connection: Connection, job_id: UUID, number: int, lists: Lists) -> bool:
+def store(connection: Connection, job: JobRecord, number: int, lists: Lists) -> bool:
     """Store the lists of a part, each sorted; return False if that part is there already."""
-    own = {"job_id": job_id, "number": number, "resource_type": 0}
+    own = {"job_id": job.id, "number": number, "resource_type": 0}
     names = lists.names and sorting.distinct(sorting.pack_names(lists.names), sorting.NAME_WIDTH)
     statement = insert_missing(connection, parts).returning(parts.c.number)
     if connection.execute(statement, {**own, "entries": names or None}).first() is None:
         return False
     rows = [
         {**own, "resource_type": number_of_type, "entries": sorting.distinct(ids)}
-        for number_of_type, ids in lists.ids.items()
+        for number_of_type, ids in numbered(job, lists).items()
     ]
     if rows:
         connection.execute(parts.insert(), rows)
     return True
 
 
-def receive(connection: Connection, part: Part) -> bool:
+def numbered(job: JobRecord, lists: Lists) -> dict[int, bytes]:
+    """Return the lists of ids by the numbers of their resources in the job."""
+    return job.resources.numbered(lists.ids, lists.resources) if job.mapped else lists.ids
+
+
+def receive(connection: Connection, job: JobRecord, part: Part) -> bool:
     """Store a part of a stream whose job is recorded; return True if the job is now complete.
 
     A part that arrived before, that another run of the producer sent, or whose job is already split
     changes nothing.
     """
-    if not store(connection, part.job_id, part.number, lists_of(part)):
+    if not store(connection, job, part.number, lists_of(part)):
         return False
     is_ours = and_(jobs.c.id == part.job_id, jobs.c.nonce == part.nonce, jobs.c.status == "queued")
     # the last statement: it locks the job's row, so that of two last parts one waits for the other

@@ -18,7 +18,7 @@ from sqlalchemy import Connection, Row, and_, select
 from tagsweep.worker import database
 from tagsweep.worker.errors import Forgotten, NoSuchJob
 from tagsweep.worker.jobs import queries
-from tagsweep.worker.models.ids import name_of, slices
+from tagsweep.worker.models.ids import slices
 from tagsweep.worker.models.records import Chunk, JobRecord
 from tagsweep.worker.models.tables import chunk as chunks
 from tagsweep.worker.models.tables import failure, link_change, workspace_tag_change
@@ -198,7 +198,7 @@ def _entries(job: JobRecord, slip: Slip) -> Iterator[Entry]:
         targets = job.targets_of(slip.chunk)
         wanted = targets[0] if len(targets) == 1 else dict.fromkeys(("key", "value", "system"))
         shown = _link if slip.chunk.about_links else _workspace_tag
-        entry = shown(wanted, slip.chunk, None, None)
+        entry = shown(job, wanted, slip.chunk, None, None)
         yield {**entry, "outcome": outcome, "reason": None, "count": rest, **option}
 
 
@@ -225,19 +225,23 @@ def _entry(job: JobRecord, slip: Slip, target: int, place: Place) -> Entry:
         outcome = unchanged if _closed(slip, target, place) else "unprocessed"
         reason = slip.younger.get((target, place)) if outcome == unchanged else None
     shown = _link if slip.chunk.about_links else _workspace_tag
-    entry = shown(job.targets[target], slip.chunk, place, gone.get(place, slip.values.get(place)))
+    value = gone.get(place, slip.values.get(place))
+    entry = shown(job, job.targets[target], slip.chunk, place, value)
     return {**entry, "outcome": outcome, "reason": reason}
 
 
-def _link(wanted: Entry, chunk: Chunk, place: Place | None, _: Any) -> Entry:
+def _link(job: JobRecord, wanted: Entry, chunk: Chunk, place: Place | None, _: Any) -> Entry:
+    resources, number = job.resources, chunk.resource_type
     return {
         "tag": wanted["name"],
-        "resource_type": name_of(chunk.resource_type),
-        "resource": str(UUID(bytes=place)) if isinstance(place, bytes) else place,
+        "resource_type": resources.name_of(number),
+        "resource": resources.shown(number, place) if isinstance(place, bytes) else place,
     }
 
 
-def _workspace_tag(wanted: Entry, _: Chunk, place: Place | None, value: str | None) -> Entry:
+def _workspace_tag(
+    _job: JobRecord, wanted: Entry, _: Chunk, place: Place | None, value: str | None
+) -> Entry:
     """Return the wanted tag; if it was removed, with the value that it had."""
     own = wanted["value"] if value is None else value
     return {"key": wanted["key"], "value": own, "system": wanted["system"], "workspace": place}

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, update
 
 from tagsweep.worker.database import dialects
 from tagsweep.worker.jobs import parts, queries, undoable
+from tagsweep.worker.mapping import resolving
 from tagsweep.worker.models.jobs import Job, UndoJob, fingerprint_of, tenant_of
 from tagsweep.worker.models.parts import Part
 from tagsweep.worker.models.records import JobRecord, Lists
@@ -41,6 +42,7 @@ def record(connection: Connection, job_id: UUID, job: Job) -> JobRecord | None:
             "fingerprint": job.fingerprint(),
             "head": job.head(),
             "parts": 0,
+            **_mapped(connection, job),
         },
     )
 
@@ -85,13 +87,14 @@ def record_whole(  # noqa: PLR0913  # the same
             "fingerprint": fingerprint or job.fingerprint(),
             "head": job.head(),
             "nonce": nonce,
+            **_mapped(connection, job),
         },
     )
     if created is None:
         return False
     number = -1
     for number, some in enumerate(lists):
-        parts.store(connection, job_id, number, some)
+        parts.store(connection, created, number, some)
     counted = {"parts_in": number + 1, "parts": number + 1}
     connection.execute(update(job_table).where(job_table.c.id == job_id).values(counted))
     return True
@@ -124,6 +127,7 @@ def record_stream(connection: Connection, part: Part, job: Job) -> JobRecord:
             "fingerprint": fingerprint_of(job.kind, job.head()),
             "head": job.head(),
             "nonce": part.nonce,
+            **_mapped(connection, job),
         },
     )
     return created or queries.get(connection, part.job_id)
@@ -132,6 +136,12 @@ def record_stream(connection: Connection, part: Part, job: Job) -> JobRecord:
 def is_another(recorded: JobRecord, kind: str, tenant: str | None, fingerprint: bytes) -> bool:
     """Tell whether the job recorded under an id is another than the one sent under it."""
     return (recorded.kind, recorded.tenant, recorded.fingerprint) != (kind, tenant, fingerprint)
+
+
+def _mapped(connection: Connection, job: Job) -> dict[str, Any]:
+    """Return the job's column for its mapped resources, with how far their links have grown."""
+    mapped = resolving.of_job(connection, job)
+    return {"mapped": mapped.written()} if mapped else {}
 
 
 def _insert_job(connection: Connection, row: dict[str, Any]) -> JobRecord | None:

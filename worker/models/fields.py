@@ -56,7 +56,7 @@ def _not_blank(text: str) -> str:
     return text
 
 
-def _listed(value: object) -> list[Any]:
+def listed(value: object) -> list[Any]:
     """Return ``value`` if it is a list; refuse anything else in the caller's terms."""
     if isinstance(value, list):
         return value
@@ -79,7 +79,8 @@ def fault(value: object, code: str, reason: str) -> tuple[str, str]:
     return ("every_and_ids", NOT_BESIDE) if value == EVERY else (code, reason)
 
 
-def _refuse(values: Sequence[object], positions: Iterable[int], code: str, reason: str) -> None:
+def refuse(values: Sequence[object], positions: Iterable[int], code: str, reason: str) -> None:
+    """Raise the error of the entries of a list at these positions, if there are any."""
     details = [
         InitErrorDetails(
             type=PydanticCustomError(*fault(values[at], code, reason)),
@@ -95,11 +96,11 @@ def _refuse(values: Sequence[object], positions: Iterable[int], code: str, reaso
 def _pack_ids(value: object) -> bytes:
     if isinstance(value, bytes):  # already packed by ourselves: JSON has no bytes
         return value
-    ids = _listed(value)
+    ids = listed(value)
     try:
         return pack(ids)
     except UnreadableIds as error:
-        _refuse(ids, error.positions, "invalid_uuid", "Must be a valid UUID.")
+        refuse(ids, error.positions, "invalid_uuid", "Must be a valid UUID.")
         raise
 
 
@@ -114,9 +115,9 @@ def _select_workspaces(value: object) -> tuple[str, ...] | str:
 def _workspaces(value: object) -> tuple[str, ...]:
     if isinstance(value, tuple):
         return value
-    ids = [str(item) if isinstance(item, UUID) else item for item in _listed(value)]
+    ids = [str(item) if isinstance(item, UUID) else item for item in listed(value)]
     wrong = [at for at, item in enumerate(ids) if not identifies(item)]
-    _refuse(ids, wrong, "invalid_id", NO_IDENTIFIER)
+    refuse(ids, wrong, "invalid_id", NO_IDENTIFIER)
     return tuple(ids)
 
 

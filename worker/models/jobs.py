@@ -22,6 +22,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from tagsweep.worker.errors import InvalidJob
+from tagsweep.worker.models import resources
 from tagsweep.worker.models.fields import (
     EVERY,
     MOST_NAMES,
@@ -38,8 +39,7 @@ from tagsweep.worker.models.fields import (
 )
 from tagsweep.worker.models.ids import RESOURCE_TYPES
 from tagsweep.worker.models.item_errors import item_error
-
-_HEAD = "head"  # validates a job without its long lists
+from tagsweep.worker.models.resources import HEAD, Resources
 
 
 class Job(BaseModel):
@@ -69,7 +69,7 @@ class Job(BaseModel):
         empty: dict[str, Any] = {
             name: [] for name in cls.lists if cls.model_fields[name].is_required()
         }
-        return cls._validated({**empty, **head}, _HEAD)
+        return cls._validated({**empty, **head}, HEAD)
 
     @classmethod
     def _validated(cls, body: object, context: str | None) -> Self:
@@ -82,10 +82,15 @@ class Job(BaseModel):
     def head(self) -> dict[str, Any]:
         """Return everything except the long lists, as JSON."""
         head = self.model_dump(mode="json", exclude=set(self.lists), exclude_defaults=True)
-        return head | {name: EVERY for name in self.lists if getattr(self, name) == EVERY}
+        every = (name for name in self.lists if getattr(self, name) == EVERY)
+        return head | dict.fromkeys(every, EVERY)
 
     def packed(self) -> dict[int, bytes]:
         """Return the ids of resources, packed, by number of their type."""
+        return {}
+
+    def packed_resources(self) -> dict[str, bytes]:
+        """Return the ids of mapped resources, packed, by name."""
         return {}
 
     def workspace_ids(self) -> tuple[str, ...]:
@@ -98,6 +103,9 @@ class Job(BaseModel):
         for number, ids in sorted(self.packed().items()):
             digest.update(b"%d:%d:" % (number, len(ids)))
             digest.update(ids)
+        for name, ids in sorted(self.packed_resources().items()):
+            digest.update(f"{name}:{len(ids)}:".encode())
+            digest.update(ids)
         digest.update("\n".join(self.workspace_ids()).encode())
         return digest.digest()
 
@@ -105,7 +113,7 @@ class Job(BaseModel):
 class _LinksJob(Job):
     """A job about the links between the tags ``names`` and the listed resources."""
 
-    lists = frozenset(RESOURCE_TYPES)
+    lists = frozenset({*RESOURCE_TYPES, "resources"})
 
     names: Annotated[list[Name], Field(max_length=MOST_NAMES)]
     sources: SelectedIds = b""
@@ -116,11 +124,21 @@ class _LinksJob(Job):
     folders: SelectedIds = b""
     tables: SelectedIds = b""
     volumes: SelectedIds = b""
+    resources: Resources = {}  #: those of a map
+
+    def head(self) -> dict[str, Any]:
+        """Return everything except the long lists, as JSON; of mapped ones, the kinds of ids."""
+        kinds = resources.kinds(self.resources)
+        return super().head() | ({"resources": kinds} if kinds else {})
 
     def packed(self) -> dict[int, bytes]:
         """Return the ids of all lists that are not empty."""
         lists = ((number, getattr(self, name)) for number, name in enumerate(RESOURCE_TYPES, 1))
         return {number: ids for number, ids in lists if ids and ids != EVERY}
+
+    def packed_resources(self) -> dict[str, bytes]:
+        """Return the ids of mapped resources, packed, by name."""
+        return resources.packed(self.resources)
 
 
 class DetachJob(_LinksJob):
@@ -136,17 +154,17 @@ class AttachJob(_LinksJob):
     kind = "attach"
     task = "tags.attach"
 
-    @field_validator(*RESOURCE_TYPES, mode="before")
+    @field_validator(*RESOURCE_TYPES, "resources", mode="before")
     @classmethod
     def _names_what_to_tag(cls, value: object) -> object:
-        if value == EVERY:
+        if value == EVERY or (isinstance(value, dict) and EVERY in value.values()):
             reason = 'An attach has nothing to select with "*": list the ids.'
             raise PydanticCustomError("unsupported", reason)
         return value
 
     @model_validator(mode="after")
     def _has_something_to_tag(self, info: ValidationInfo) -> Self:
-        if info.context != _HEAD and not self.packed():
+        if info.context != HEAD and not (self.packed() or self.packed_resources()):
             raise PydanticCustomError(
                 "required", f"Give at least one id, in any of {', '.join(RESOURCE_TYPES)}."
             )

@@ -60,6 +60,7 @@ class Part(BaseModel):
     kind: Annotated[str, _among(KINDS)]
     head: dict[str, Any]  #: the job without its long lists
     ids: dict[Annotated[str, _among(RESOURCE_TYPES)], Packed] = {}
+    resources: dict[str, Packed] = {}  #: those of a map
     workspaces: Workspaces = ()
 
     @classmethod

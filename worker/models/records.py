@@ -9,8 +9,10 @@ from typing import Any
 from uuid import UUID
 
 from tagsweep.worker.errors import ItemError
+from tagsweep.worker.models import mapped
 from tagsweep.worker.models.fields import EVERY
-from tagsweep.worker.models.ids import RESOURCE_TYPES, WIDTH, name_of
+from tagsweep.worker.models.ids import RESOURCE_TYPES, WIDTH, number_of
+from tagsweep.worker.models.mapped import MappedResources
 
 #: the final statuses after which a retry can do the rest
 RETRYABLE = frozenset({"partial", "failed", "cancelled"})
@@ -51,6 +53,7 @@ class JobRecord:
     as_of: datetime | None  #: of an undo: the end of the job that it undoes
     waiting: str | None  #: why it is put off
     tries: int  #: how often it was put off since it last progressed
+    mapped: list[dict[str, Any]] | None = None  #: its resources in tables of the operator's own
 
     @property
     def ended(self) -> bool:
@@ -81,8 +84,15 @@ class JobRecord:
     @property
     def selected(self) -> list[int]:
         """The numbers of the types of which it selects all resources; 0: all workspaces."""
-        names = ("workspaces", *RESOURCE_TYPES)
-        return [number for number, name in enumerate(names) if self.head.get(name) == EVERY]
+        lists = {"workspaces": 0} | {name: number_of(name) for name in RESOURCE_TYPES}
+        lists |= self.resources.numbers
+        given = self.head | self.head.get("resources", {})
+        return sorted(number for name, number in lists.items() if given.get(name) == EVERY)
+
+    @property
+    def resources(self) -> MappedResources:
+        """Its resources in tables of the operator's own, by number."""
+        return mapped.read(self.mapped)
 
     @property
     def targets(self) -> list[dict[str, Any]]:
@@ -99,6 +109,11 @@ class JobRecord:
         if chunk.targets is None:
             return self.targets
         return [self.targets[place] for place in chunk.targets]
+
+
+def is_missing(target: dict[str, Any]) -> bool:
+    """Return whether a matched tag does not exist yet; a mapped one may have no times."""
+    return "created_at" in target and target["created_at"] is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,11 +156,6 @@ class Chunk:
         if self.span:
             return UUID(self.span[0]), UUID(self.span[1])
         return UUID(bytes=self.ids[:WIDTH]), UUID(bytes=self.ids[-WIDTH:])
-
-    @property
-    def list_name(self) -> str:
-        """The request's list that its items come from."""
-        return name_of(self.resource_type) if self.about_links else "workspaces"
 
     @classmethod
     def of(cls, row: Any) -> Chunk:
@@ -212,6 +222,7 @@ class Lists:
 
     ids: dict[int, bytes]
     names: tuple[str, ...]
+    resources: dict[str, bytes] = field(default_factory=dict)  #: those of a map, by name
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tagsweep.worker.models.events import stamp
-from tagsweep.worker.models.records import JobRecord
+from tagsweep.worker.models.records import JobRecord, is_missing
 
 _REMOVED, _ADDED = ("removed", "absent"), ("added", "present")
 #: every possible outcome of an item
@@ -75,12 +75,15 @@ def _tags(job: JobRecord, event: dict[str, Any] | None) -> list[dict[str, Any]]:
 
 def tags_of(job: JobRecord) -> list[dict[str, Any]]:
     """Return the tags that a job about links matched, as they were then; of any other, none."""
-    return [tag(target) for target in job.targets] if job.about_links else []
+    if not job.about_links:
+        return []
+    tags = [tag(target) for target in job.targets]
+    return [job.resources.shown_tag(one) for one in tags] if job.mapped else tags
 
 
 def tag(target: dict[str, Any]) -> dict[str, Any]:
     """Return a matched tag as shown; one that does not exist, but would be created, has no id."""
-    return target if target["created_at"] else {**target, "id": None}
+    return {**target, "id": None} if is_missing(target) else target
 
 
 def _progress(job: JobRecord) -> dict[str, Any]:

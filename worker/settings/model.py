@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
@@ -57,6 +58,8 @@ class Settings(BaseSettings):
     schema_name: Annotated[str, AfterValidator(_schema)] = Field(
         "tagsweep", validation_alias=_SCHEMA
     )
+    #: the file that maps tags in tables of the operator's own
+    map: Path | None = None
     #: whether PostgreSQL is reached through a transaction pooler; None: detected
     pooler: Literal["transaction", "none"] | None = None
     broker_url: Annotated[str, AfterValidator(check(MEMORY, *REDIS, *AMQP))] = "memory://"

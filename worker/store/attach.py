@@ -8,12 +8,12 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import Connection
 
-from tagsweep.worker.database.dialects import UNPACKED_IDS
 from tagsweep.worker.models.ids import unpack
-from tagsweep.worker.models.records import Chunk, JobRecord, Outcome, Report
-from tagsweep.worker.store import bulk_load, layout, links
+from tagsweep.worker.models.records import Chunk, JobRecord, Outcome, Report, is_missing
+from tagsweep.worker.store import layouts, links, new_tags
 from tagsweep.worker.store.kinds import Kind, Targets
-from tagsweep.worker.store.layout import Layout
+from tagsweep.worker.store.layout import OWN, Layout
+from tagsweep.worker.store.statements import PerDialect, over, recorded
 
 GONE = "The tag no longer exists."
 
@@ -22,7 +22,21 @@ _ADD_POSTGRESQL = """
     INSERT INTO {at.links} ({at.inserted})
     SELECT tag.id, {at.inserting}
     FROM unnest(:tags) AS tag (id) CROSS JOIN unnest(:ids) AS listed (id)
+    {at.missing}
     ORDER BY tag.id, listed.id
+    ON CONFLICT DO NOTHING
+    RETURNING {at.returned}
+"""
+# each row with all that it had; ``kept``: of each id, its rows, one a line
+_RESTORE = """
+    INSERT INTO {at.links} ({at.restored}) OVERRIDING SYSTEM VALUE
+    SELECT tag.id, {at.restoring}
+    FROM (SELECT CAST(:tag AS {at.tag_type})) AS tag (id)
+    CROSS JOIN unnest(:ids, CAST(:kept AS text[])) AS listed (id, lines)
+    CROSS JOIN LATERAL unnest(string_to_array(listed.lines, chr(10))) AS line (kept)
+    CROSS JOIN LATERAL (SELECT CAST(line.kept AS json)) AS old (kept)
+    {at.missing}
+    ORDER BY listed.id
     ON CONFLICT DO NOTHING
     RETURNING {at.returned}
 """
@@ -33,56 +47,67 @@ _ADD_SQLITE = """
     RETURNING {at.returned_resource}
 """
 _PRESENT_POSTGRESQL = """
-    SELECT count(*) FROM {at.links}
+    SELECT {at.counted} FROM {at.links}
     WHERE {at.tag} = ANY (:tags) AND {at.own}
       AND {at.resource} = ANY (:ids) AND {at.resource} BETWEEN :low AND :high
 """
 _PRESENT_SQLITE = """
-    SELECT count(*) FROM {at.links}
+    SELECT {at.counted} FROM {at.links}
     WHERE {at.tag} = :tag AND {at.own} AND {at.resource} IN {listed}
 """
 
 
 @cache
-def _add(at: Layout) -> links.PerDialect:
-    return links.PerDialect(
-        links.recorded(at, _ADD_POSTGRESQL),
-        links.statement(at, _ADD_SQLITE, listed=UNPACKED_IDS),
+def _add(at: Layout) -> PerDialect:
+    return PerDialect(
+        recorded(at, _ADD_POSTGRESQL, how="added"),
+        over(at, _ADD_SQLITE),
     )
 
 
 @cache
-def _present(at: Layout) -> links.PerDialect:
-    return links.PerDialect(
-        links.statement(at, _PRESENT_POSTGRESQL),
-        links.statement(at, _PRESENT_SQLITE, listed=UNPACKED_IDS),
+def _restore(at: Layout) -> PerDialect:
+    sql = recorded(at, _RESTORE, how="restored")
+    return PerDialect(sql, sql)  # SQLite has no tables but our own
+
+
+@cache
+def _present(at: Layout) -> PerDialect:
+    return PerDialect(
+        over(at, _PRESENT_POSTGRESQL),
+        over(at, _PRESENT_SQLITE),
     )
 
 
 class Attach(Kind):
     """Adds the links between tags and resources; creates the tags that are missing."""
 
-    def match(self, connection: Connection, tenant: str, head: dict[str, Any]) -> Targets:
+    def match(
+        self, connection: Connection, tenant: str, head: dict[str, Any], at: Layout = OWN
+    ) -> Targets:
         """Return all named tags, each once, in their order.
 
-        One that does not exist has its future id, and None for its times.
+        One that does not exist has its future id, and None for its times; where a map forbids that
+        tags are created, it is left out.
         """
         names = list(dict.fromkeys(head["names"]))
-        existing = links.tags(connection, tenant, names)
-        return [existing.get(name) or _missing(name) for name in names]
+        existing = links.tags(connection, tenant, names, at)
+        wanted = (existing.get(name) or (_missing(name) if at.creates else None) for name in names)
+        return [one for one in wanted if one]
 
     def prepare(self, connection: Connection, job: JobRecord) -> Targets:
         """Create the tags that are missing; return the job's targets as they are then."""
-        missing = {tag["name"]: UUID(tag["id"]) for tag in job.targets if tag["created_at"] is None}
+        missing = {tag["name"]: UUID(tag["id"]) for tag in job.targets if is_missing(tag)}
         if not missing:
             return job.targets
-        bulk_load.create_tags(connection, str(job.tenant), missing)
-        created = links.tags(connection, job.tenant, missing, layout.of(job))
+        at = layouts.of(job)
+        new_tags.create(connection, at, str(job.tenant), missing)
+        created = links.tags(connection, job.tenant, missing, at)
         return [created.get(tag["name"], tag) for tag in job.targets]
 
     def count(self, connection: Connection, job: JobRecord, chunk: Chunk) -> int:
         """Return how many links ``apply`` would add."""
-        at = layout.of(job, chunk.resource_type)
+        at = layouts.of(job, chunk.resource_type)
         return chunk.items - links.count(connection, job, chunk, _present(at))
 
     def apply(self, connection: Connection, job: JobRecord, chunk: Chunk) -> Outcome:
@@ -91,7 +116,8 @@ class Attach(Kind):
         Each item of a tag that no longer exists fails.
         """
         tags = links.existing(connection, job, chunk, lock=True)
-        adding = _add(layout.of(job, chunk.resource_type))
+        at = layouts.of(job, chunk.resource_type)
+        adding = _restore(at) if at.mapped and chunk.values else _add(at)
         added = links.change(connection, job, chunk, tags, adding) if tags else 0
         places = range(len(job.targets)) if chunk.targets is None else chunk.targets
         gone = [place for place in places if UUID(job.targets[place]["id"]) not in tags]

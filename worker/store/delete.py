@@ -23,7 +23,7 @@ from tagsweep.worker.models.records import Chunk, JobRecord, Outcome, Report
 from tagsweep.worker.models.tables import workspace, workspace_tag_change
 from tagsweep.worker.store import workspaces
 from tagsweep.worker.store.kinds import Kind, Place, Targets
-from tagsweep.worker.store.layout import OWN
+from tagsweep.worker.store.layout import OWN, Layout
 
 #: which workspaces: those listed, a range, or all
 _LISTED = {
@@ -80,7 +80,13 @@ YOUNGER = "It has the tag now: it was set after the job was accepted."
 class Delete(Kind):
     """Deletes tags of workspaces."""
 
-    def match(self, connection: Connection, tenant: str, head: dict[str, Any]) -> Targets:  # noqa: ARG002  # a wanted tag need not exist
+    def match(
+        self,
+        connection: Connection,  # noqa: ARG002  # a wanted tag need not exist
+        tenant: str,  # noqa: ARG002
+        head: dict[str, Any],
+        at: Layout = OWN,  # noqa: ARG002
+    ) -> Targets:
         """Return the distinct tags asked for, in their order: key, value (None: any), system."""
         lists = ((False, head.get("tags", [])), (True, head.get("sys_tags", [])))
         wanted = (

@@ -13,12 +13,12 @@ from uuid import UUID
 
 from sqlalchemy import Connection, TextClause
 
-from tagsweep.worker.database.dialects import UNPACKED_IDS
 from tagsweep.worker.models.records import Chunk, JobRecord, Outcome, Report
 from tagsweep.worker.models.tables import Id
-from tagsweep.worker.store import layout, links, ranges
+from tagsweep.worker.store import layouts, links, ranges
 from tagsweep.worker.store.kinds import Kind, Place, Targets
-from tagsweep.worker.store.layout import Layout
+from tagsweep.worker.store.layout import OWN, Layout
+from tagsweep.worker.store.statements import PerDialect, over, recorded
 
 YOUNGER = "It carries the tag now: it was attached after the job was accepted."
 
@@ -42,51 +42,51 @@ _IDS = {"tag_id": Id(), "resource_id": Id()}
 
 
 @cache
-def _delete(at: Layout, *, one_tag: bool) -> links.PerDialect:
+def _delete(at: Layout, *, one_tag: bool) -> PerDialect:
     tags = "= :tag" if one_tag else "= ANY (:tags)"
     parts = {"verb": "DELETE", "when": at.then}
-    returning = f"RETURNING {at.returned}"
-    return links.PerDialect(
-        links.recorded(at, _POSTGRESQL, one_tag=one_tag, tags=tags, returning=returning, **parts),
-        links.statement(
-            at, _SQLITE, returning=f"RETURNING {at.returned_resource}", listed=UNPACKED_IDS, **parts
-        ),
+    returning = f"RETURNING {at.removed}"
+    return PerDialect(
+        recorded(at, _POSTGRESQL, one_tag=one_tag, tags=tags, returning=returning, **parts),
+        over(at, _SQLITE, returning=f"RETURNING {at.returned_resource}", **parts),
     )
 
 
 @cache
-def _count(at: Layout) -> links.PerDialect:
-    return links.PerDialect(*_reading(at, "SELECT count(*)", at.then))
+def _count(at: Layout) -> PerDialect:
+    return PerDialect(*_reading(at, f"SELECT {at.counted}", at.then))
 
 
 @cache
-def _younger(at: Layout) -> links.PerDialect:
+def _younger(at: Layout) -> PerDialect:
     postgresql, sqlite = _reading(at, f"SELECT {at.returned}", at.younger)
-    return links.PerDialect(postgresql.columns(**_IDS), sqlite.columns(**_IDS))
+    return PerDialect(postgresql.columns(**_IDS), sqlite.columns(**_IDS))
 
 
 def _reading(at: Layout, verb: str, when: str) -> tuple[TextClause, TextClause]:
     parts = {"verb": verb, "when": when, "returning": ""}
     return (
-        links.statement(at, _POSTGRESQL, tags="= ANY (:tags)", **parts),
-        links.statement(at, _SQLITE, listed=UNPACKED_IDS, **parts),
+        over(at, _POSTGRESQL, tags="= ANY (:tags)", **parts),
+        over(at, _SQLITE, **parts),
     )
 
 
 class Detach(Kind):
     """Deletes the links between tags and resources."""
 
-    def match(self, connection: Connection, tenant: str, head: dict[str, Any]) -> Targets:
+    def match(
+        self, connection: Connection, tenant: str, head: dict[str, Any], at: Layout = OWN
+    ) -> Targets:
         """Return the tenant's tags that are named, each once, in the order of ``names``."""
         names = list(dict.fromkeys(head["names"]))
-        existing = links.tags(connection, tenant, names)
+        existing = links.tags(connection, tenant, names, at)
         return [existing[name] for name in names if name in existing]
 
     def count(self, connection: Connection, job: JobRecord, chunk: Chunk) -> int:
         """Return how many links of the chunk ``apply`` would remove."""
         if chunk.is_range:
             return ranges.count(connection, job, chunk)
-        counting = _count(layout.of(job, chunk.resource_type))
+        counting = _count(layouts.of(job, chunk.resource_type))
         return links.count(connection, job, chunk, counting)
 
     def apply(self, connection: Connection, job: JobRecord, chunk: Chunk) -> Outcome:
@@ -96,7 +96,7 @@ class Detach(Kind):
         tags = links.existing(connection, job, chunk, lock=False)
         if not tags:
             return Outcome()  # with a tag that is gone, its links are gone too
-        delete = _delete(layout.of(job, chunk.resource_type), one_tag=len(tags) == 1)
+        delete = _delete(layouts.of(job, chunk.resource_type), one_tag=len(tags) == 1)
         return Outcome(links.change(connection, job, chunk, tags, delete))
 
     def report(self, connection: Connection, job: JobRecord) -> Report:
@@ -109,7 +109,7 @@ class Detach(Kind):
         """Return the links of a list that exist now, but only since the job was accepted."""
         places = {UUID(tag["id"]): place for place, tag in enumerate(job.targets)}
         tags = [UUID(tag["id"]) for tag in job.targets_of(chunk)]
-        younger = _younger(layout.of(job, chunk.resource_type))
+        younger = _younger(layouts.of(job, chunk.resource_type))
         rows = links.rows(connection, job, chunk, tags, younger)
         return {(places[row.tag_id], row.resource_id.bytes): YOUNGER for row in rows}
 

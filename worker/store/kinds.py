@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from tagsweep.worker.models.records import Chunk, JobRecord, Outcome, Report
+from tagsweep.worker.store.layout import OWN, Layout
 
 #: what a job acts on, in the order in which chunks refer to it
 Targets = list[dict[str, Any]]
@@ -19,7 +20,9 @@ Place = bytes | str
 class Kind(ABC):
     """A kind of job; what only some kinds have is empty or nothing unless overridden."""
 
-    def match(self, connection: Connection, tenant: str, head: dict[str, Any]) -> Targets:
+    def match(
+        self, connection: Connection, tenant: str, head: dict[str, Any], at: Layout = OWN
+    ) -> Targets:
         """Return what a job acts on, read when it is split; changes nothing."""
         return []
 

@@ -6,34 +6,54 @@ A statement names no table of its own accord: its text has ``{at.links}`` for th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import ColumnElement, Table
+from sqlalchemy import ColumnElement, Table, and_, literal, text
 
-from tagsweep.worker.models.records import JobRecord
-from tagsweep.worker.models.tables import Id, Moment, PackedIds, tag, tag_link
+from tagsweep.worker.models.tables import Id, Moment, PackedIds, tag
 
 
 @dataclass(frozen=True, eq=False)
 class Layout:
     """The tables of some tags and links, and how ids and times are written there."""
 
-    #: the tables; their columns have the keys of our own tables' columns
+    #: the table of tags; its columns have the keys of our own table's columns
     tag_table: Table
-    link_table: Table
-    #: the same as SQL: the table of links, and its columns
+    #: the table of links as SQL, and its columns
     links: str
     tag: str
     resource: str
     own: str  #: the links of ``:resource_type``
     then: str  #: the links that existed when the job was accepted
     younger: str  #: those that were created later
+    between: str  #: those that were created later, but before the job was split
     returned: str  #: the link as the record has it: ``tag_id, resource_id``, both UUIDs
     returned_resource: str  #: ``resource_id`` alone
+    removed: str  #: a removed link as the record has it
     inserted: str  #: the columns of a new link
-    inserting: str  #: their values, for each pair of ``tag.id`` and ``listed.id``
+    inserting: str  #: their values but the tag's, for each pair of ``tag.id`` and ``listed.id``
     types: dict[str, Any]  #: of the bind parameters
+    missing: str = ""  #: the condition that there is no such link, where no key sees to that
+    restored: str = ""  #: the columns of a link that comes back
+    restoring: str = ""  #: their values but the tag's
+    found: str = "id"  #: a resource named ``id``, as a UUID
+    counted: str = "count(*)"  #: how many links there are, a resource once for each tag
+    distinct: str = ""  #: what makes a resource come once for a tag
+    tags: str = "@tag"  #: the table of tags as SQL
+    tags_id: str = "id"  #: its key, and the type of that
+    tag_type: str = "uuid"
+    tags_name: str = "name"
+    tags_fixed: str = ""  #: the condition on columns that are the same in all tags
+    tags_own: str = ""  #: the condition that a tag is ``:tenant``'s, and one of those mapped
+    tags_values: dict[str, Any] = field(default_factory=dict)  #: of its bind parameters
+    tags_inserted: str = ""  #: the columns of a new tag, and their values
+    tags_inserting: str = ""
+    tenant: str | None = None  #: the only one that has tags here
+    updated: str | None = "updated_at"  #: the column of tags that changes with their links
+    counter: str | None = None  #: the column of tags that counts their links
+    creates: bool = True  #: whether tags that are missing may be created
+    mapped: bool = False  #: whether the tables are the operator's own
 
     def write(self, sql: str, **parts: str) -> str:
         """Return ``sql`` with this layout's names in place of ``{at.…}``; ``parts``: other ones."""
@@ -41,26 +61,26 @@ class Layout:
 
     def of_tenant(self, tenant: Any) -> ColumnElement[bool]:
         """Return the condition that a tag belongs to ``tenant``."""
-        belongs: ColumnElement[bool] = self.tag_table.c.tenant == tenant
-        return belongs
-
-    def of_type(self, *numbers: int) -> ColumnElement[bool]:
-        """Return the condition that a link is on a resource of one of these types."""
-        return self.link_table.c.resource_type.in_(numbers)
+        owner = self.tag_table.c.tenant if self.tenant is None else literal(self.tenant)
+        belongs: ColumnElement[bool] = owner == tenant
+        if not self.tags_fixed:
+            return belongs
+        return and_(belongs, text(self.tags_fixed).bindparams(**self.tags_values))
 
 
 #: our own tables
 OWN = Layout(
     tag_table=tag,
-    link_table=tag_link,
     links="@tag_link",
     tag="tag_id",
     resource="resource_id",
     own="resource_type = :resource_type",
     then="created_at <= :accepted_at",
     younger="created_at > :accepted_at",
+    between="created_at > :accepted_at AND created_at <= :split_at",
     returned="tag_id, resource_id",
     returned_resource="resource_id",
+    removed="tag_id, resource_id",
     inserted="tag_id, resource_type, resource_id",
     inserting=":resource_type, listed.id",
     types={
@@ -71,10 +91,6 @@ OWN = Layout(
         "tags": PackedIds(),
         "ids": PackedIds(),
         "accepted_at": Moment(),
+        "split_at": Moment(),
     },
 )
-
-
-def of(_job: JobRecord, _resource_type: int | None = None) -> Layout:
-    """Return the layout of the job's tags, with its links on resources of one type."""
-    return OWN

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
@@ -12,7 +12,6 @@ from sqlalchemy import (
     CursorResult,
     Executable,
     Row,
-    TextClause,
     bindparam,
     func,
     select,
@@ -20,46 +19,13 @@ from sqlalchemy import (
 )
 
 from tagsweep.worker.database.dialects import is_sqlite
-from tagsweep.worker.database.statements import typed
 from tagsweep.worker.models import views
 from tagsweep.worker.models.events import stamp
 from tagsweep.worker.models.records import Chunk, JobRecord, Report
 from tagsweep.worker.models.tables import Id, clock, link_change
-from tagsweep.worker.store import layout
+from tagsweep.worker.store import layouts, statements
 from tagsweep.worker.store.layout import OWN, Layout
-
-# The server itself writes down which links were changed: the ids never travel back.
-_RECORDED = """
-WITH changed AS ({changing})
-INSERT INTO @removal (job_id, chunk, run, tag_id, resource_type, ids)
-SELECT :job_id, :chunk, :run, {tag}, :resource_type, array_agg(resource_id ORDER BY resource_id)
-FROM changed {each}
-RETURNING cardinality(ids)
-"""
-_EACH_TAG = {"tag": "tag_id", "each": "GROUP BY tag_id"}
-_ONE_TAG = {"tag": ":tag", "each": "HAVING count(*) > 0"}  # nothing to sort by tag
-
-
-class PerDialect(NamedTuple):
-    """A statement on the links of some tags; SQLite, without arrays, executes it for each tag."""
-
-    postgresql: Executable  #: on all of ``:tags``, or on the one ``:tag``
-    sqlite: Executable  #: on one ``:tag``
-
-
-def statement(at: Layout, sql: str, **parts: str) -> TextClause:
-    """Return ``sql`` over the tables ``at``, which knows the types of its bind parameters."""
-    return typed(at.write(sql, **parts), at.types)
-
-
-def recorded(at: Layout, changing: str, *, one_tag: bool = False, **parts: str) -> TextClause:
-    """Return the statement ``changing``, which returns tag_id and resource_id, with its record.
-
-    It returns how many links of each tag were changed, or of the ``one_tag`` that it names.
-    PostgreSQL only.
-    """
-    grouping = _ONE_TAG if one_tag else _EACH_TAG
-    return statement(at, _RECORDED, changing=at.write(changing, **parts), **grouping)
+from tagsweep.worker.store.statements import PerDialect
 
 
 def values(job: JobRecord, chunk: Chunk) -> dict[str, Any]:
@@ -75,11 +41,17 @@ def values(job: JobRecord, chunk: Chunk) -> dict[str, Any]:
         "job_id": job.id,
         "chunk": chunk.number,
         "run": job.ends,
+        "kept": chunk.values,
+        **layouts.values(job, chunk.resource_type),
     }
 
 
 def _execute(
-    connection: Connection, job: JobRecord, chunk: Chunk, tags: list[UUID], sql: PerDialect
+    connection: Connection,
+    job: JobRecord,
+    chunk: Chunk,
+    tags: list[UUID],
+    sql: PerDialect,
 ) -> Iterator[tuple[UUID, CursorResult[Any]]]:
     """Execute ``sql`` on all ``tags``; yield the first tag that each result is about."""
     parameters = values(job, chunk)
@@ -93,7 +65,11 @@ def _execute(
 
 
 def rows(
-    connection: Connection, job: JobRecord, chunk: Chunk, tags: list[UUID], sql: PerDialect
+    connection: Connection,
+    job: JobRecord,
+    chunk: Chunk,
+    tags: list[UUID],
+    sql: PerDialect,
 ) -> Iterator[Row[Any]]:
     """Yield the rows that ``sql`` returns of the chunk's links with ``tags``."""
     for _, result in _execute(connection, job, chunk, tags, sql):
@@ -107,7 +83,11 @@ def count(connection: Connection, job: JobRecord, chunk: Chunk, counting: PerDia
 
 
 def change(
-    connection: Connection, job: JobRecord, chunk: Chunk, tags: list[UUID], changing: PerDialect
+    connection: Connection,
+    job: JobRecord,
+    chunk: Chunk,
+    tags: list[UUID],
+    changing: PerDialect,
 ) -> int:
     """Change the chunk's links with ``tags``, record which were changed, and return how many.
 
@@ -116,7 +96,20 @@ def change(
     results = _execute(connection, job, chunk, tags, changing)
     if is_sqlite(connection):
         return sum(_record(connection, job, chunk, *changed) for changed in results)
-    return sum(int(number) for _, result in results for number in result.scalars())
+    found = [row for _, result in results for row in result]
+    at = layouts.of(job, chunk.resource_type)
+    if at.counter and found:
+        _count_links(connection, at, found, adds=job.kind == "attach" or job.adds)
+    return sum(int(row[0]) for row in found)
+
+
+def _count_links(connection: Connection, at: Layout, found: list[Row[Any]], *, adds: bool) -> None:
+    """Move the counters of the tags, in their order, so that two chunks never deadlock."""
+    moved = sorted((row.tag_id, int(row.lines)) for row in found)
+    values = {"tags": b"".join(tag_id.bytes for tag_id, _ in moved)}
+    connection.execute(
+        statements.counting(at, "+" if adds else "-"), values | {"lines": [n for _, n in moved]}
+    )
 
 
 def _record(
@@ -156,7 +149,7 @@ def existing(connection: Connection, job: JobRecord, chunk: Chunk, *, lock: bool
     ids = [UUID(target["id"]) for target in job.targets_of(chunk)]
     if job.started_at is None and not lock:  # read in this very transaction
         return ids
-    at = layout.of(job, chunk.resource_type)
+    at = layouts.of(job, chunk.resource_type)
     known = at.tag_table.c.id
     query = select(known).where(at.of_tenant(job.tenant), known.in_(ids)).order_by(known)
     if lock:
@@ -172,13 +165,15 @@ def report(connection: Connection, job: JobRecord) -> Report:
     Called in the last transaction of a job only: updates in each chunk made workers wait for each
     other.
     """
-    now = _updated(connection, job) if job.changed and not job.dry_run else {}
+    moves = job.changed and not job.dry_run and layouts.of(job).updated
+    now = _updated(connection, job) if moves else {}
     ids = [UUID(target["id"]) for target in job.targets if target["id"] not in now]
     if ids and job.started_at is not None:  # else they were read in this very transaction
-        at = layout.of(job)
+        at = layouts.of(job)
         query = select(at.tag_table).where(at.of_tenant(job.tenant), at.tag_table.c.id.in_(ids))
         now |= {str(row.id): shown(row) for row in connection.execute(query)}
-    return Report([now.get(target["id"]) or views.tag(target) for target in job.targets])
+    tags = [now.get(target["id"]) or views.tag(target) for target in job.targets]
+    return Report([job.resources.shown_tag(tag) for tag in tags] if job.mapped else tags)
 
 
 # The time is read first and travels as a value: where `tag` is distributed (docs/scaling.md), no
@@ -209,7 +204,7 @@ def _updated(connection: Connection, job: JobRecord) -> dict[str, Any]:
     if not changed:
         return {}
     values = {"of_tenant": job.tenant, "ids": [row.tag_id for row in changed]}
-    lock, move = _updating(layout.of(job))
+    lock, move = _updating(layouts.of(job))
     if len(changed) > 1:
         connection.execute(lock, values)
     values["now"] = max(row.now for row in changed)
@@ -218,9 +213,9 @@ def _updated(connection: Connection, job: JobRecord) -> dict[str, Any]:
 
 def shown(row: Any) -> dict[str, Any]:
     """Return a tag as the contract shows it."""
-    return {
-        "id": str(row.id),
-        "name": row.name,
-        "created_at": stamp(row.created_at),
-        "updated_at": stamp(row.updated_at),
+    times = {
+        name: None if (moment := getattr(row, name)) is None else stamp(moment)
+        for name in ("created_at", "updated_at")
+        if hasattr(row, name)
     }
+    return {"id": str(row.id), "name": row.name, **times}

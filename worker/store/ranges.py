@@ -12,14 +12,15 @@ from itertools import zip_longest
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, TextClause, and_, func, select
+from sqlalchemy import Connection, TextClause, select
 from sqlalchemy.sql.selectable import TextualSelect
 
 from tagsweep.worker import database
 from tagsweep.worker.models.records import Chunk, JobRecord
 from tagsweep.worker.models.tables import Id, clock
-from tagsweep.worker.store import layout, links
+from tagsweep.worker.store import layouts, links
 from tagsweep.worker.store.layout import Layout
+from tagsweep.worker.store.statements import PerDialect, over, recorded
 
 # Steps from the first link of a range to that of the next: the index alone is read. The time at
 # which a link was created is in the table, where its neighbours are not: to look at it takes longer
@@ -27,52 +28,63 @@ from tagsweep.worker.store.layout import Layout
 _STEP = """
 WITH RECURSIVE first (id) AS (
     SELECT * FROM (
-        SELECT {at.returned_resource} FROM {at.links} WHERE {at.tag} = :tag AND {at.own}
+        SELECT {at.resource} FROM {at.links} WHERE {at.tag} = :tag AND {at.own}
         ORDER BY {at.resource} LIMIT 1
     ) AS lowest
     UNION ALL
     SELECT (
-        SELECT {at.returned_resource} FROM {at.links}
+        SELECT {at.distinct}{at.resource} FROM {at.links}
         WHERE {at.tag} = :tag AND {at.own} AND {at.resource} >= first.id
         ORDER BY {at.resource} LIMIT 1 OFFSET :limit
     ) FROM first WHERE first.id IS NOT NULL
 )
-SELECT id FROM first WHERE id IS NOT NULL
+SELECT {at.found} FROM first WHERE id IS NOT NULL
 """
 _HIGHEST = UUID(int=2**128 - 1)
 
 _RANGE = """
 {verb} FROM {at.links}
 WHERE {at.tag} = :tag AND {at.own}
-  AND {at.resource} BETWEEN :low AND :high AND {at.then}
+  AND {at.resource} BETWEEN :low AND :high AND {when}
 {end}
 """
+_MATCHING = "SELECT {at.counted} FROM {at.links} WHERE {at.tag} {tags} AND {at.own}"
 
 
 @cache
 def _step(at: Layout) -> TextualSelect:
-    return links.statement(at, _STEP).columns(id=Id())
+    return over(at, _STEP).columns(id=Id())
 
 
 @cache
-def _delete(at: Layout) -> links.PerDialect:
-    end = f"RETURNING {at.returned}"
+def _delete(at: Layout) -> PerDialect:
+    end = f"RETURNING {at.removed}"
     resources = f"RETURNING {at.returned_resource}"
-    return links.PerDialect(
-        links.recorded(at, _RANGE, one_tag=True, verb="DELETE", end=end),
-        links.statement(at, _RANGE, verb="DELETE", end=resources),
+    parts = {"verb": "DELETE", "when": at.then}
+    return PerDialect(
+        recorded(at, _RANGE, one_tag=True, end=end, **parts),
+        over(at, _RANGE, end=resources, **parts),
     )
 
 
 @cache
-def _counting(at: Layout) -> TextClause:
-    return links.statement(at, _RANGE, verb="SELECT count(*)", end="")
+def _counting(at: Layout, when: str) -> TextClause:
+    return over(at, _RANGE, verb=f"SELECT {at.counted}", when=when, end="")
 
 
 @cache
 def _listing(at: Layout) -> TextualSelect:
-    verb, end = f"SELECT {at.returned_resource}", f"ORDER BY {at.resource}"
-    return links.statement(at, _RANGE, verb=verb, end=end).columns(resource_id=Id())
+    parts = {"verb": f"SELECT {at.distinct}{at.returned_resource}", "when": at.then}
+    end = "ORDER BY resource_id" if at.distinct else f"ORDER BY {at.resource}"
+    return over(at, _RANGE, end=end, **parts).columns(resource_id=Id())
+
+
+@cache
+def _matching(at: Layout) -> PerDialect:
+    return PerDialect(
+        over(at, _MATCHING, tags="= ANY (:tags)"),
+        over(at, _MATCHING, tags="= :tag"),
+    )
 
 
 def cut(connection: Connection, job: JobRecord, limit: int) -> Iterator[Chunk]:
@@ -83,8 +95,9 @@ def cut(connection: Connection, job: JobRecord, limit: int) -> Iterator[Chunk]:
     """
     for place, target in enumerate(job.targets):
         for resource_type in job.selected:
-            at = layout.of(job, resource_type)
+            at = layouts.of(job, resource_type)
             values = {"tag": UUID(target["id"]), "resource_type": resource_type, "limit": limit}
+            values |= layouts.values(job, resource_type)
             firsts = list(connection.execute(_step(at), values).scalars())
             for first, following in zip_longest(firsts, firsts[1:]):
                 last = UUID(int=following.int - 1) if following else _HIGHEST
@@ -94,47 +107,34 @@ def cut(connection: Connection, job: JobRecord, limit: int) -> Iterator[Chunk]:
 
 
 def _count_from(connection: Connection, at: Layout, values: dict[str, Any], first: UUID) -> int:
-    columns = at.link_table.c
-    own = and_(
-        columns.tag_id == values["tag"],
-        at.of_type(values["resource_type"]),
-        columns.resource_id >= first,
-    )
-    query = select(func.count()).select_from(at.link_table).where(own)
-    return int(connection.execute(query).scalar_one())
+    counting = _counting(at, "true")
+    ends = {"low": first, "high": _HIGHEST}
+    return int(connection.execute(counting, values | ends).scalar_one())
 
 
 def count(connection: Connection, job: JobRecord, chunk: Chunk) -> int:
     """Return how many links of a range ``remove`` would remove."""
-    counting = _counting(layout.of(job, chunk.resource_type))
-    return int(connection.execute(counting, _values(job, chunk)).scalar_one())
+    at = layouts.of(job, chunk.resource_type)
+    return int(connection.execute(_counting(at, at.then), _values(job, chunk)).scalar_one())
 
 
 def later(connection: Connection, job: JobRecord, chunk: Chunk) -> int:
     """Return how many links of a range were created between the job's acceptance and the cut."""
-    low, high = chunk.ends
-    at = layout.of(job, chunk.resource_type)
-    columns = at.link_table.c
-    own = and_(
-        columns.tag_id == _tag(job, chunk),
-        at.of_type(chunk.resource_type),
-        columns.resource_id.between(low, high),
-        columns.created_at > job.accepted_at,
-        columns.created_at <= (job.started_at or clock()),
-    )
-    query = select(func.count()).select_from(at.link_table).where(own)
-    return int(connection.execute(query).scalar_one())
+    at = layouts.of(job, chunk.resource_type)
+    split_at = job.started_at or connection.execute(select(clock())).scalar_one()
+    values = {**_values(job, chunk), "split_at": split_at}
+    return int(connection.execute(_counting(at, at.between), values).scalar_one())
 
 
 def remove(connection: Connection, job: JobRecord, chunk: Chunk) -> int:
     """Remove the links of a range and record which they were; return how many."""
-    delete = _delete(layout.of(job, chunk.resource_type))
+    delete = _delete(layouts.of(job, chunk.resource_type))
     return links.change(connection, job, chunk, [_tag(job, chunk)], delete)
 
 
 def listed(connection: Connection, job: JobRecord, chunk: Chunk) -> list[Chunk]:
     """Return the links of a range that would be removed, as a chunk that lists them."""
-    listing = _listing(layout.of(job, chunk.resource_type))
+    listing = _listing(layouts.of(job, chunk.resource_type))
     ids = connection.execute(listing, _values(job, chunk)).scalars()
     packed = b"".join(each.bytes for each in ids)
     return [chunk.listing(ids=packed)] if packed else []
@@ -142,12 +142,15 @@ def listed(connection: Connection, job: JobRecord, chunk: Chunk) -> list[Chunk]:
 
 def matching(connection: Connection, job: JobRecord) -> int:
     """Return how many of the selected links carry the job's tags, whenever they were created."""
-    at = layout.of(job)
-    query = select(func.count()).select_from(at.link_table)
-    own = at.link_table.c.tag_id.in_([UUID(target["id"]) for target in job.targets])
-    selected = at.of_type(*job.selected)
     with database.pages_changed(connection):
-        return int(connection.execute(query.where(own, selected)).scalar_one())
+        return sum(
+            links.count(connection, job, _whole(number), _matching(layouts.of(job, number)))
+            for number in job.selected
+        )
+
+
+def _whole(resource_type: int) -> Chunk:
+    return Chunk(0, resource_type, 0, span=(str(UUID(int=0)), str(_HIGHEST)))
 
 
 def _values(job: JobRecord, chunk: Chunk) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from tagsweep.worker.broker.delivery import Delivery, task
 from tagsweep.worker.chunks import express
 from tagsweep.worker.errors import InvalidJob, JobRevoked, StoreRefused
 from tagsweep.worker.jobs import backoff, dispatch, lifecycle, parts, queries, recording
+from tagsweep.worker.mapping import checking
 from tagsweep.worker.models.jobs import KINDS, Job, fingerprint_of
 from tagsweep.worker.models.records import JobRecord
 from tagsweep.worker.tasks import dead_letters, replies, start
@@ -33,6 +34,7 @@ def accept(kind: type[Job], delivery: Delivery) -> None:
             return replies.answer(delivery, JobRevoked(delivery.revoked))
         try:
             job = kind.parse(delivery.body)
+            checking.check(job)
             replies.check(delivery)
         except InvalidJob as invalid:
             return _reject(kind, job_id, delivery, invalid)

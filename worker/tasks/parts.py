@@ -8,6 +8,7 @@ from tagsweep.worker import database
 from tagsweep.worker.broker.delivery import Delivery, task
 from tagsweep.worker.errors import InvalidJob, StoreRefused
 from tagsweep.worker.jobs import backoff, dispatch, parts, queries, recording
+from tagsweep.worker.mapping import checking
 from tagsweep.worker.models.jobs import Job, fingerprint_of
 from tagsweep.worker.models.parts import Part
 from tagsweep.worker.tasks import dead_letters, replies, start
@@ -33,6 +34,7 @@ def accept(delivery: Delivery) -> None:
     """Store a part; if it completes its job, split that. Raises InvalidJob."""
     received = Part.parse(delivery.body)
     job = received.job()
+    checking.check(job)
     with dead_letters.counted(delivery) as poisonous:
         if poisonous:
             return dead_letters.fail(received.job_id, poisonous, delivery)
@@ -54,7 +56,7 @@ def _accept(
         another = recording.is_another(recorded, job.kind, job.tenant, fingerprint)
         if not another:
             replies.remember(connection, job_id, delivery, str(job_id))
-            if parts.receive(connection, received):
+            if parts.receive(connection, recorded, received):
                 whole = queries.lock(connection, job_id)
                 if refused:
                     backoff.start(connection, whole, refused)

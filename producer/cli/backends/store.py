@@ -23,6 +23,7 @@ from tagsweep.worker.broker.app import app
 from tagsweep.worker.database import schema
 from tagsweep.worker.errors import BrokerUnavailable, NoSuchJob, Retryable, TagsweepError
 from tagsweep.worker.jobs import control, dispatch, parts, recording
+from tagsweep.worker.mapping import readiness
 from tagsweep.worker.models.jobs import Job
 from tagsweep.worker.models.records import JobRecord
 
@@ -40,7 +41,7 @@ class StoreBackend:
     silence = NO_WORKER
 
     def __init__(self) -> None:
-        schema.ready()
+        readiness.check()
         self._embedded = settings.load().embedded
 
     def record(self, job: Job) -> UUID:

@@ -10,8 +10,8 @@ import typer
 from tagsweep.producer.cli.output import terminal
 from tagsweep.producer.gateway.auth import credentials, encryption
 from tagsweep.worker import database, settings
-from tagsweep.worker.database import schema
 from tagsweep.worker.errors import SettingsError
+from tagsweep.worker.mapping import readiness
 
 app = typer.Typer(rich_markup_mode="rich")
 
@@ -34,7 +34,7 @@ def serve(*, host: Host = "127.0.0.1", port: Port = 8000) -> None:
 
     if settings.load().embedded:
         raise SettingsError(EMBEDDED)
-    schema.ready()
+    readiness.check()
     with database.reading() as connection:
         if credentials.any_that_signs(connection):
             encryption.ready()

@@ -20,6 +20,7 @@ from tagsweep.worker import database, settings
 from tagsweep.worker.broker.runtime import embedded
 from tagsweep.worker.database import schema
 from tagsweep.worker.errors import SettingsError
+from tagsweep.worker.mapping import readiness
 from tagsweep.worker.store import contents
 
 app = typer.Typer(rich_markup_mode="rich")
@@ -52,7 +53,7 @@ def up(*, port: Port = 8000, tenant: Tenant = "demo", with_sample: Sample = Fals
     if not settings.load().embedded:
         raise SettingsError(NOT_EMBEDDED)
     with server.listen(HOST, port) as bound:
-        schema.ready()
+        readiness.check()
         if with_sample:
             _fill(tenant)
         with database.transaction() as connection:

@@ -13,6 +13,7 @@ from tagsweep.worker import settings
 from tagsweep.worker.broker import sending
 from tagsweep.worker.broker.runtime import lanes, node
 from tagsweep.worker.database import schema
+from tagsweep.worker.mapping import readiness
 
 app = typer.Typer(rich_markup_mode="rich", add_completion=False)
 
@@ -50,7 +51,7 @@ def worker(
     wait for no large one. With --express 0 it is one for both, as `celery -A tagsweep worker`. With
     nothing set it does, one step at a time, what any command records in the store.
     """
-    schema.ready()
+    readiness.check()
     if settings.load().embedded:
         _embedded()
         return

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tagsweep.worker.errors import InvalidJob, ItemError
+from tagsweep.worker.mapping import checking
 from tagsweep.worker.models.ids import RESOURCE_TYPES, count
 from tagsweep.worker.models.jobs import (
     KINDS,
@@ -64,6 +65,7 @@ def parse(body: bytes | Path, form: Form) -> Job | Faulty:
             return Faulty(None, [], foreign_tenant=True)
     try:
         job = _DOORS[form.door](value, form)
+        checking.check(job)
         _within(job, form.max_ids)
     except InvalidJob as invalid:
         return Faulty(None, invalid.errors)
@@ -108,7 +110,9 @@ def _refuse_constant(name: str) -> Any:
 
 
 def _tagging(value: Any, form: Form) -> Job:
-    return _build(KINDS[form.door], value, {"tenant": form.tenant}, {"names", *RESOURCE_TYPES})
+    return _build(
+        KINDS[form.door], value, {"tenant": form.tenant}, {"names", "resources", *RESOURCE_TYPES}
+    )
 
 
 def _batch_delete(value: Any, form: Form) -> Job:
@@ -164,7 +168,8 @@ def _build(model: type[Job], value: Any, known: Mapping[str, Any], fields: Colle
 
 
 def _within(job: Job, limit: int) -> None:
-    ids = sum(count(packed) for packed in job.packed().values()) + len(job.workspace_ids())
+    lists = (*job.packed().values(), *job.packed_resources().values())
+    ids = sum(map(count, lists)) + len(job.workspace_ids())
     if ids > limit:
         reason = f"Ensure all lists together have no more than {limit} ids; these have {ids}."
         raise InvalidJob([{"path": "", "code": "max_length", "reason": reason}])

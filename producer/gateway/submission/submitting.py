@@ -97,7 +97,8 @@ class Submission:
 
     async def _record(self, wanted: JobRequest) -> Recorded:
         start = time.monotonic()
-        size = sum(map(len, wanted.job.packed().values()))
+        job = wanted.job
+        size = sum(map(len, (*job.packed().values(), *job.packed_resources().values())))
         patience = self._store.patience_s + size / BYTES_PER_S
         while True:
             gate = Gate()

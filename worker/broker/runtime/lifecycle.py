@@ -26,8 +26,8 @@ from tagsweep.worker.broker.app import (
 )
 from tagsweep.worker.broker.redis import sentinel, transport
 from tagsweep.worker.broker.runtime import pool_process
-from tagsweep.worker.database import schema
 from tagsweep.worker.errors import BrokerUnavailable, TagsweepError
+from tagsweep.worker.mapping import readiness
 from tagsweep.worker.outages import Outage
 from tagsweep.worker.settings import REDIS, scheme
 
@@ -76,7 +76,7 @@ def begin() -> threading.Event:
 
 def _check_store(**_: Any) -> None:
     try:
-        schema.ready()
+        readiness.check()
     except TagsweepError as error:
         sys.exit(f"tagsweep: {error}")
     finally:

@@ -34,7 +34,9 @@ from tagsweep.worker.models.tables.tags import (
 from tagsweep.worker.models.tables.types import (
     Id,
     Moment,
+    Number,
     PackedIds,
+    PackedNumbers,
     ago,
     clock,
 )
@@ -43,7 +45,9 @@ __all__ = [
     "SCHEMA",
     "Id",
     "Moment",
+    "Number",
     "PackedIds",
+    "PackedNumbers",
     "ago",
     "alarm",
     "attempt",

@@ -71,6 +71,7 @@ job = Table(
         "tries", Integer, nullable=False, server_default="0"
     ),  # refusals since it last progressed
     Column("retry_at", Moment),  # put off until then
+    Column("mapped", Document),  # resources in tables of the operator's own; null: none
     Index("job_tenant", "tenant", "accepted_at"),
     # scheduling: open jobs, and when each tenant was last served
     Index(
@@ -115,7 +116,8 @@ chunk = Table(
     Column("span", Document),  # of a range, in place of ids or names: the lowest and the highest
     Column("targets", Document),  # indexes among the job's targets; null: all of them
     Column("items", BigInteger, nullable=False),
-    Column("own_values", Names),  # of an undo: the value for each of the names
+    # of an undo: the value for each of the names, or the rest of the rows for each of the ids
+    Column("own_values", Names),
     Column("origin", Integer),  # of retried items: the chunk that they were in first
     Column("waiting", Text),  # why it is put off: what the store refuses of it
     Column("tries", Integer, nullable=False, server_default="0"),  # how often it was put off
@@ -172,7 +174,18 @@ link_change = Table(
     Column("resource_type", SmallInteger, nullable=False),
     Column("ids", PackedIds, nullable=False),
     Column("run", Integer, nullable=False),  # how often the job had ended by then
+    Column("kept", Names),  # the rest of the rows for each of the ids, of tables that are mapped
+    # of links that an undo put back, which have their old key and time: where they are, and when
+    Column("restored", Id),
+    Column("restored_at", Moment),
     Index("removal_job", "job_id", "chunk"),
+    Index(
+        "removal_restored",
+        "restored",
+        "restored_at",
+        postgresql_where=text("restored IS NOT NULL"),
+        sqlite_where=text("restored IS NOT NULL"),
+    ),
 )
 
 workspace_tag_change = Table(

@@ -1,0 +1,1 @@
+"""Tests of jobs on tag tables of the operator's own."""

@@ -1,0 +1,131 @@
+"""Jobs on an application's own tag tables: what goes, what stays, and what comes back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from tagsweep.worker.models.jobs import AttachJob, DetachJob, UndoJob
+from tests.servers import Postgres
+from tests.support import driving, receipts
+from tests.support.own_tables import (
+    ARTICLES,
+    AUTHORS,
+    TAGGIT,
+    TAGGIT_MAP,
+    TENANT,
+    OwnTables,
+    mapped,
+)
+from tests.support.stores import attached, counts
+
+
+@pytest.fixture
+def own(postgres_server: Postgres, postgres_template: str, tmp_path: Path) -> Iterator[OwnTables]:
+    """A taggit-like application, whose tables this process works on."""
+    url = postgres_server.create_database(postgres_template)
+    with mapped(url, tmp_path, TAGGIT, TAGGIT_MAP) as found:
+        yield found
+    postgres_server.drop_database(url)
+
+
+def _detach(names: list[str], **options: Any) -> DetachJob:
+    return DetachJob.parse({"tenant": TENANT, "names": names, **options})
+
+
+def _undo(job_id: str, **options: Any) -> dict[str, Any]:
+    body = {"tenant": TENANT, "job": job_id, **options}
+    return driving.run_recorded(driving.record(UndoJob.parse(body)))
+
+
+def test_links_go_and_the_rest_stays(own: OwnTables) -> None:
+    old = own.tag("old", range(10))
+    own.tag("old", range(5), AUTHORS)
+    own.tag("new", range(10))
+    done = driving.run(_detach(["old", "none"], resources={"articles": [1, "2", 3, 99]}))
+    assert (done["status"], done["counts"]) == ("succeeded", counts(total=4, removed=3, absent=1))
+    assert done["tags"] == [{"id": old, "name": "old"}]
+    gone = {("old", ARTICLES, number) for number in (1, 2, 3)}
+    assert {(name, kind, o) for name, kind, o in own.links() if name == "old"} == (
+        {("old", ARTICLES, o) for o in range(10)} | {("old", AUTHORS, o) for o in range(5)}
+    ) - gone
+    assert own.counters() == {"old": 12, "new": 10}
+    told = {
+        (row["resource_type"], row["resource"], row["outcome"])
+        for row in receipts.read(UUID(done["job_id"]))
+    }
+    assert told == {
+        *(("articles", number, "removed") for number in (1, 2, 3)),
+        ("articles", 99, "absent"),
+    }
+
+
+@pytest.mark.parametrize("resources", [{"articles": "*"}, {"articles": list(range(0, 300, 2))}])
+def test_an_undo_restores_each_row_as_it_was(own: OwnTables, resources: dict[str, Any]) -> None:
+    own.tag("old", range(300))
+    own.tag("new", range(200))
+    own.tag("old", range(20), AUTHORS)
+    driving.chunk_size(64)
+    before, counted = own.digest(), own.counters()
+    done = driving.run(_detach(["old", "new"], resources=resources))
+    assert done["status"] == "succeeded"
+    assert own.digest() != before
+    undone = _undo(done["job_id"])
+    assert (undone["status"], undone["counts"]["added"]) == ("succeeded", done["counts"]["removed"])
+    assert own.digest() == before
+    assert own.counters() == counted
+    redone = _undo(undone["job_id"])
+    assert redone["counts"]["removed"] == done["counts"]["removed"]
+    assert _undo(redone["job_id"])["status"] == "succeeded"
+    assert own.digest() == before
+
+
+def test_a_preview_and_a_guard_change_nothing(own: OwnTables) -> None:
+    own.tag("old", range(30))
+    before = own.digest(), own.digest("taggit_tag")
+    preview = driving.run(_detach(["old"], resources={"articles": "*"}, dry_run=True))
+    assert preview["counts"] == counts(total=30, removed=30)
+    guarded = driving.run(_detach(["old"], resources={"articles": "*"}, max_affected=29))
+    assert guarded["status"] == "rejected"
+    assert (own.digest(), own.digest("taggit_tag")) == before
+
+
+def test_a_link_added_after_acceptance_survives(own: OwnTables) -> None:
+    own.tag("old", [1, 2])
+    job_id = driving.record(_detach(["old"], resources={"articles": "*"}))
+    own.tag("old", [3])
+    driving.split(job_id)
+    own.tag("old", [4])
+    done = driving.finish(job_id)
+    assert done["counts"] == counts(total=2, removed=2)
+    assert done["remaining"] == 2
+    assert own.links() == {("old", ARTICLES, 3), ("old", ARTICLES, 4)}
+
+
+def test_an_attach_skips_names_that_it_may_not_create(own: OwnTables) -> None:
+    own.tag("old", [1])
+    job = AttachJob.parse(
+        {"tenant": TENANT, "names": ["old", "unknown"], "resources": {"articles": [1, 2]}}
+    )
+    done = driving.run(job)
+    assert done["counts"] == attached(total=2, added=1, present=1)
+    assert own.links() == {("old", ARTICLES, 1), ("old", ARTICLES, 2)}
+    assert own.counters() == {"old": 2}
+    undone = _undo(done["job_id"])
+    assert undone["counts"] == counts(total=1, removed=1)
+    assert own.links() == {("old", ARTICLES, 1)}
+    assert own.counters() == {"old": 1}
+
+
+def test_what_an_undo_put_back_after_acceptance_is_spared(own: OwnTables) -> None:
+    own.tag("old", range(6))
+    first = driving.run(_detach(["old"], resources={"articles": [0, 1, 2]}))
+    running = driving.record(_detach(["old"], resources={"articles": "*"}))
+    assert _undo(first["job_id"])["counts"] == attached(total=3, added=3)
+    done = driving.run_recorded(running)
+    assert done["counts"]["removed"] == 3
+    assert own.links() == {("old", ARTICLES, number) for number in (0, 1, 2)}

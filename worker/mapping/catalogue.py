@@ -1,0 +1,90 @@
+"""What PostgreSQL's catalogue says of a table: its columns, and what is unique in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, text
+
+from tagsweep.worker.models.mapped import Kind
+
+#: the types of columns that can hold ids, and the kind of id
+KINDS: dict[str, Kind] = {
+    "uuid": "uuid",
+    "smallint": "bigint",
+    "integer": "bigint",
+    "bigint": "bigint",
+}
+
+_COLUMNS = text("""
+    SELECT relation.relkind AS kind, attribute.attname AS name,
+           format_type(attribute.atttypid, attribute.atttypmod) AS type,
+           attribute.attnotnull AS required, attribute.attgenerated <> '' AS generated,
+           attribute.atthasdef OR attribute.attidentity <> '' AS given
+    FROM pg_class AS relation
+    JOIN pg_attribute AS attribute ON attribute.attrelid = relation.oid
+    WHERE relation.oid = to_regclass(:table) AND attnum > 0 AND NOT attisdropped
+    ORDER BY attnum
+""")
+_UNIQUE = text("""
+    SELECT array_agg(CAST(attribute.attname AS text)) AS columns, bool_and(attribute.attnotnull)
+        AS required
+    FROM pg_index AS index
+    CROSS JOIN LATERAL unnest(index.indkey) WITH ORDINALITY AS key (number, place)
+    LEFT JOIN pg_attribute AS attribute
+        ON attribute.attrelid = index.indrelid AND attribute.attnum = key.number
+    WHERE index.indrelid = to_regclass(:table) AND index.indisunique AND index.indisvalid
+      AND index.indpred IS NULL AND index.indexprs IS NULL AND key.place <= index.indnkeyatts
+    GROUP BY index.indexrelid
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a table."""
+
+    name: str
+    type: str  #: as SQL has it
+    required: bool  #: NOT NULL
+    generated: bool  #: from other columns
+    given: bool  #: by the server, if an INSERT leaves it out
+
+    @property
+    def kind(self) -> Kind | None:
+        """The kind of id that it can hold; None if it can hold none."""
+        return KINDS.get(self.type)
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table as it is now."""
+
+    name: str  #: quoted, with its schema
+    is_table: bool  #: neither a view nor anything else
+    columns: dict[str, Column]
+    unique: tuple[frozenset[str], ...]  #: columns of which no two rows have the same values
+
+
+def quoted(*names: str) -> str:
+    """Return names as SQL identifiers, joined by dots."""
+    return ".".join('"{}"'.format(name.replace('"', '""')) for name in names)
+
+
+def read(connection: Connection, schema: str, name: str) -> Table | None:
+    """Return the table; None if there is none that this role can see."""
+    table = quoted(schema, name)
+    rows = connection.execute(_COLUMNS, {"table": table}).all()
+    if not rows:
+        return None
+    columns = {
+        row.name: Column(row.name, row.type, row.required, row.generated, row.given) for row in rows
+    }
+    keys = connection.execute(_UNIQUE, {"table": table}).all()
+    unique = tuple(frozenset(row.columns) for row in keys if row.required)
+    return Table(table, rows[0].kind in ("r", "p"), columns, unique)
+
+
+def highest(connection: Connection, table: str, column: str) -> int:
+    """Return the highest value of a key that grows; -1 if the table has no rows."""
+    query = text(f"SELECT coalesce(max({quoted(column)}), -1) FROM {table}")  # noqa: S608  # quoted
+    return int(connection.execute(query).scalar_one())

@@ -1,0 +1,181 @@
+"""From the map's words to what the database has: the resources of a job, as it keeps them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
+
+from tagsweep.worker import database
+from tagsweep.worker.mapping import catalogue, file
+from tagsweep.worker.mapping.catalogue import Table
+from tagsweep.worker.mapping.checking import names
+from tagsweep.worker.mapping.file import FixedColumns, Links, Map, Select, Tags
+from tagsweep.worker.models.jobs import Job
+from tagsweep.worker.models.mapped import (
+    FIRST,
+    Fixed,
+    MappedResource,
+    MappedResources,
+    Resource,
+    TagTable,
+)
+from tagsweep.worker.models.records import JobRecord
+
+NULL = "NULL"
+
+
+def is_mapped(job: Job) -> bool:
+    """Return whether a job is about resources in tables of the operator's own."""
+    return bool(names(file.load(), job))
+
+
+def of_job(connection: Connection, job: Job) -> MappedResources:
+    """Return the mapped resources of a job that is recorded in this transaction."""
+    mapping = file.load()
+    some = names(mapping, job)
+    if not some or mapping is None:
+        return MappedResources()
+    found = (resource(connection, mapping, name) for name in some)
+    return MappedResources(
+        (number, MappedResource(resource=one, accepted=grown(connection, one)))
+        for number, one in enumerate(found, FIRST)
+    )
+
+
+def grown(connection: Connection, one: Resource) -> int | None:
+    """Return how far the links have grown by now; None if they have no key that grows."""
+    if one.grows is None:
+        return None
+    return catalogue.highest(connection, catalogue.quoted(one.schema_name, one.table), one.grows)
+
+
+def marked(connection: Connection, job: JobRecord, moment: str) -> MappedResources:
+    """Return the job's mapped resources, with how far their links have grown at this ``moment``."""
+    return MappedResources(
+        (number, one.model_copy(update={moment: grown(connection, one.resource)}))
+        for number, one in job.resources.items()
+    )
+
+
+def resource(connection: Connection, mapping: Map, name: str) -> Resource:
+    """Return what the map says of some resources, completed by the catalogue."""
+    place = ["resources", name]
+    links, tags = mapping.resources[name], mapping.tags_of(name)
+    own = place if mapping.resources[name].tags else []
+    tag_table = _tag_table(connection, tags, [*own, "tags"])
+    table = _table(connection, links.links, [*place, "links"])
+    columns = {key: getattr(links, key) for key in _LINK_COLUMNS}
+    _check_columns(table, columns, place)
+    _check_kind(table, links.object, links.kind, [*place, "object"])
+    _check_kind(table, links.tag, tag_table.kind, [*place, "tag"])
+    if links.grows:
+        _check_kind(table, links.grows, "bigint", [*place, "grows"])
+    fixed = tuple(_fixed(table, links.fixed, [*place, "fixed"]))
+    schema, _, bare = links.links.partition(".")
+    known = {links.tag, links.object, links.tenant, *links.fixed}
+    return Resource(
+        name=name,
+        schema_name=schema,
+        table=bare,
+        tags=tag_table,
+        kind=links.kind,
+        fixed=fixed,
+        kept=_kept(table, links, known),
+        unique=_is_unique(table, links),
+        **columns,
+    )
+
+
+_LINK_COLUMNS = ("tag", "object", "tenant", "created_at", "grows")
+_TAG_COLUMNS = ("id", "name", "tenant", "created_at", "updated_at", "counter")
+
+
+def _kept(table: Table, links: Links, known: set[str | None]) -> tuple[tuple[str, str], ...]:
+    new = {links.grows} if links.undo == "new-row" else set()
+    if links.undo == "new-row":
+        new |= {column.name for column in table.columns.values() if column.given}
+    return tuple(
+        (column.name, column.type)
+        for column in table.columns.values()
+        if not column.generated and column.name not in known | new
+    )
+
+
+def _is_unique(table: Table, links: Links) -> bool:
+    never_null = {name for name, value in links.fixed.items() if value != NULL}
+    one_link = {links.tag, links.object, *never_null}
+    return any(key <= one_link for key in table.unique)
+
+
+def _tag_table(connection: Connection, tags: Tags, place: list[str]) -> TagTable:
+    table = _table(connection, tags.table, [*place, "table"])
+    columns = {key: getattr(tags, key) for key in _TAG_COLUMNS}
+    _check_columns(table, columns, place)
+    kind = table.columns[tags.id].kind
+    if kind is None:
+        file.fail([*place, "id"], _of_no_kind(table, tags.id))
+    schema, _, bare = tags.table.partition(".")
+    return TagTable(
+        schema_name=schema,
+        table=bare,
+        kind=kind,
+        tenant_fixed=tags.tenant_fixed,
+        create=tags.create,
+        fixed=tuple(_fixed(table, tags.fixed, [*place, "fixed"])),
+        **columns,
+    )
+
+
+def _table(connection: Connection, name: str, place: list[str]) -> Table:
+    schema, _, bare = name.partition(".")
+    table = catalogue.read(connection, schema, bare)
+    if table is None:
+        file.fail(place, f"there is no table {name} that this role can see")
+    if not table.is_table:
+        file.fail(place, f"{name} is a view: name the table that it reads")
+    return table
+
+
+def _check_columns(table: Table, columns: dict[str, str | None], place: list[str]) -> None:
+    for key, column in columns.items():
+        if column is not None and column not in table.columns:
+            has = ", ".join(table.columns)
+            file.fail([*place, key], f"{table.name} has no column {column}: it has {has}")
+
+
+def _check_kind(table: Table, column: str, kind: str, place: list[str]) -> None:
+    found = table.columns[column]
+    if found.kind is None:
+        file.fail(place, _of_no_kind(table, column))
+    if found.kind != kind:
+        file.fail(place, f"column {column} of {table.name} is {found.type}, not {kind}")
+
+
+def _of_no_kind(table: Table, column: str) -> str:
+    found = table.columns[column].type
+    return f"column {column} of {table.name} is {found}: ids are uuid, smallint, integer or bigint"
+
+
+def _fixed(table: Table, fixed: FixedColumns, place: list[str]) -> Iterator[Fixed]:
+    _check_columns(table, {name: name for name in fixed}, place)
+    for column, value in fixed.items():
+        found = _selected(value.select, (*place, column)) if isinstance(value, Select) else value
+        given = None if found == NULL else found
+        yield Fixed(column=column, type=table.columns[column].type, value=given)
+
+
+@cache
+def _selected(query: str, place: tuple[str, ...]) -> str:
+    """Return the one value that a query of the map gives, as it was at this process's start."""
+    try:
+        with database.engine().connect().execution_options(reading=True) as connection:
+            rows = connection.exec_driver_sql(query.replace("%", "%%")).all()
+    except DBAPIError as error:
+        said = str(error.orig).splitlines()[0]
+        file.fail(list(place), f"the database refuses its SELECT: {said}")
+    if len(rows) != 1 or len(rows[0]) != 1 or rows[0][0] is None:
+        file.fail(list(place), f"its SELECT gives {len(rows)} rows: it has to give one value")
+    return str(rows[0][0])

@@ -1,0 +1,223 @@
+"""The layout of the tables of a job: our own, or those that the map named when it was recorded."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+from uuid import UUID, uuid5
+
+from sqlalchemy import BigInteger, Column, MetaData, String, Table
+
+from tagsweep.worker.models.mapped import FIRST, Fixed, Resource, TagTable
+from tagsweep.worker.models.records import JobRecord
+from tagsweep.worker.models.tables import Id, Moment, Number, PackedIds, PackedNumbers
+from tagsweep.worker.store.layout import OWN, Layout
+
+#: of what tells the links of one resource from all others
+_NAMESPACE = UUID("2f0b4f60-7a0e-4f43-9d55-6d1b0d4e7f10")
+_HIGHEST = 2**63 - 1
+
+# What an undo has put back since the job was accepted has its old key and time. The first condition
+# is examined once for a statement, and almost always holds.
+_NOT_RESTORED = """(
+    NOT EXISTS (SELECT 1 FROM @removal WHERE restored = :place AND restored_at > :accepted_at)
+    OR NOT EXISTS (
+        SELECT 1 FROM @removal AS back
+        WHERE back.restored = :place AND back.restored_at > :accepted_at
+          AND back.tag_id = {tag_id} AND {resource_id} = ANY (back.ids)
+    )
+)"""
+_MISSING = """WHERE NOT EXISTS (
+    SELECT 1 FROM {links} AS there
+    WHERE there.{tag} = tag.id AND there.{resource} = listed.id AND {own}
+)"""
+
+
+def of(job: JobRecord, number: int | None = None) -> Layout:
+    """Return the layout of the job's tags, with its links on the resources of one number."""
+    if not job.mapped or (number is not None and number < FIRST):
+        return OWN
+    return _mapped(job.resources[number or FIRST].resource)
+
+
+def values(job: JobRecord, number: int) -> dict[str, Any]:
+    """Return the bind parameters of statements on these links that those on our own have not."""
+    if not job.mapped or number < FIRST:
+        return {}
+    one = job.resources[number]
+    fixed = {f"fixed_{at}": each.value for at, each in enumerate(_given(one.resource.fixed))}
+    return fixed | {
+        "tenant": job.tenant,
+        "grown": one.accepted,
+        "grown_at_split": _HIGHEST if one.split is None else one.split,
+        "place": uuid5(_NAMESPACE, one.resource.identity),
+    }
+
+
+def quoted(*names: str) -> str:
+    """Return names as SQL identifiers, joined by dots."""
+    return ".".join('"{}"'.format(name.replace('"', '""')) for name in names)
+
+
+@lru_cache(maxsize=256)
+def _mapped(one: Resource) -> Layout:
+    tag, resource = quoted(one.tag), quoted(one.object)
+    links = quoted(one.schema_name, one.table)
+    found = f"{_read(resource, one.kind)} AS resource_id"
+    returned = f"{_read(tag, one.tags.kind)} AS tag_id, {found}"
+    then = _then(one)
+    new = [quoted(name) for name, _ in _new(one)]
+    made = [one.created_at] if one.created_at else []
+    given = ["listed.id", *(value for _, value in _new(one)[2:])]
+    return Layout(
+        mapped=True,
+        links=links,
+        tag=tag,
+        resource=resource,
+        own=_own(one),
+        then=then,
+        younger=f"NOT ({then})",
+        between=_between(one),
+        returned=returned,
+        returned_resource=found,
+        removed=f"{returned}, {_kept(one)} AS kept",
+        inserted=", ".join([*new, *(quoted(name) for name in made)]),
+        inserting=", ".join([*given, *("clock_timestamp()" for _ in made)]),
+        missing=_MISSING.format(links=links, tag=tag, resource=resource, own=_own(one, "there.")),
+        restored=", ".join([*new, *(quoted(name) for name, _ in one.kept)]),
+        restoring=", ".join([*given, *_restored(one)]),
+        found=f"{_read('id', one.kind)} AS id",
+        counted="count(*)" if one.unique else f"count(DISTINCT ({tag}, {resource}))",
+        distinct="" if one.unique else "DISTINCT ",
+        types=_types(one),
+        **_of_tags(one.tags),
+    )
+
+
+def _of_tags(tags: TagTable) -> dict[str, Any]:
+    """Return what a layout has of tags; their bind parameters have other names than links'."""
+    given = [
+        (each.column, f"CAST(:tags_fixed_{at} AS {each.type})")
+        for at, each in enumerate(_given(tags.fixed))
+    ]
+    null = [(each.column, "NULL") for each in tags.fixed if each.value is None]
+    fixed = " AND ".join(_is(column, value) for column, value in (*given, *null))
+    owner = quoted(tags.tenant) + " = :tenant" if tags.tenant else "true"
+    new = {tags.name: "new.name"} | ({tags.id: "new.id"} if tags.kind == "uuid" else {})
+    new |= ({tags.tenant: ":tenant"} if tags.tenant else {}) | dict([*given, *null])
+    new |= {name: "clock_timestamp()" for name in (tags.created_at, tags.updated_at) if name}
+    return {
+        "tag_table": _tag_table(tags),
+        "tags": quoted(tags.schema_name, tags.table),
+        "tags_id": quoted(tags.id),
+        "tags_name": quoted(tags.name),
+        "tag_type": tags.kind,
+        "tenant": tags.tenant_fixed,
+        "updated": "updated_at" if tags.updated_at else None,
+        "counter": tags.counter and quoted(tags.counter),
+        "creates": tags.create,
+        "tags_fixed": fixed,
+        "tags_own": f"{owner} AND {fixed}" if fixed else owner,
+        "tags_values": {f"tags_fixed_{at}": one.value for at, one in enumerate(_given(tags.fixed))},
+        "tags_inserted": ", ".join(map(quoted, new)),
+        "tags_inserting": ", ".join(new.values()),
+    }
+
+
+def _is(column: str, value: str, table: str = "") -> str:
+    return f"{table}{quoted(column)} {'IS NULL' if value == 'NULL' else f'= {value}'}"
+
+
+def _read(column: str, kind: str) -> str:
+    """Return the SQL of an id as the UUID by which our record knows it."""
+    if kind == "uuid":
+        return column
+    return f"CAST(lpad(to_hex(CAST({column} AS bigint)), 32, '0') AS uuid)"
+
+
+def _then(one: Resource) -> str:
+    """Return the condition that a link is the job's to remove."""
+    if one.grows:
+        existed = f"{quoted(one.grows)} <= :grown"
+    elif one.created_at:
+        existed = f"{quoted(one.created_at)} <= :accepted_at"
+    else:
+        return "true"
+    back = _NOT_RESTORED.format(
+        tag_id=_read(quoted(one.table, one.tag), one.tags.kind),
+        resource_id=_read(quoted(one.table, one.object), one.kind),
+    )
+    return f"{existed} AND {back}"
+
+
+def _between(one: Resource) -> str:
+    if one.grows:
+        return f"{quoted(one.grows)} > :grown AND {quoted(one.grows)} <= :grown_at_split"
+    if one.created_at:
+        return f"{quoted(one.created_at)} > :accepted_at AND {quoted(one.created_at)} <= :split_at"
+    return "false"
+
+
+def _given(fixed: tuple[Fixed, ...]) -> list[Fixed]:
+    return [each for each in fixed if each.value is not None]
+
+
+def _constants(one: Resource) -> list[tuple[str, str]]:
+    """Return the columns that are the same in all rows of the resource, and their values."""
+    given = [
+        (each.column, f"CAST(:fixed_{at} AS {each.type})")
+        for at, each in enumerate(_given(one.fixed))
+    ]
+    null = [(each.column, "NULL") for each in one.fixed if each.value is None]
+    return [*given, *null, *([(one.tenant, ":tenant")] if one.tenant else [])]
+
+
+def _new(one: Resource) -> list[tuple[str, str]]:
+    """Return the columns of a new link, and their values."""
+    return [(one.tag, "tag.id"), (one.object, "listed.id"), *_constants(one)]
+
+
+def _own(one: Resource, table: str = "") -> str:
+    """Return the condition that a row is a link on these resources."""
+    conditions = [_is(column, value, table) for column, value in _constants(one)]
+    if one.kind == "bigint":  # no id of a job is negative
+        conditions.append(f"{table}{quoted(one.object)} >= 0")
+    return " AND ".join(conditions) or "true"
+
+
+def _kept(one: Resource) -> str:
+    """Return the SQL of the columns that the map does not explain, as one text."""
+    texts = ", ".join(f"CAST({quoted(name)} AS text)" for name, _ in one.kept)
+    return f"CAST(json_build_array({texts}) AS text)"
+
+
+def _restored(one: Resource) -> list[str]:
+    return [f"CAST(old.kept ->> {at} AS {type_})" for at, (_, type_) in enumerate(one.kept)]
+
+
+def _types(one: Resource) -> dict[str, Any]:
+    number = one.kind == "bigint"
+    numbered_tags = one.tags.kind == "bigint"
+    return OWN.types | {
+        "tag": Number() if numbered_tags else Id(),
+        "tags": PackedNumbers() if numbered_tags else PackedIds(),
+        "low": Number() if number else Id(),
+        "high": Number() if number else Id(),
+        "ids": PackedNumbers() if number else PackedIds(),
+        "place": Id(),
+        "grown": BigInteger(),
+        "grown_at_split": BigInteger(),
+        "split_at": Moment(),
+    }
+
+
+def _tag_table(tags: TagTable) -> Table:
+    columns: list[Column[Any]] = [
+        Column(tags.id, Number() if tags.kind == "bigint" else Id(), key="id", primary_key=True),
+        Column(tags.name, String, key="name"),
+    ]
+    if tags.tenant:
+        columns.append(Column(tags.tenant, String, key="tenant"))
+    times = {"created_at": tags.created_at, "updated_at": tags.updated_at}
+    columns += [Column(name, Moment, key=key) for key, name in times.items() if name]
+    return Table(tags.table, MetaData(), *columns, schema=tags.schema_name)
