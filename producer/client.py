@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 
 from tagsweep.producer import lists, messages
 from tagsweep.producer.handle import JobHandle
-from tagsweep.producer.lists import EVERY, Ids
+from tagsweep.producer.lists import EVERY, NO_RESOURCES, Ids, MappedIds
 from tagsweep.producer.spool import NameSpool, Spool
 from tagsweep.worker import settings
 from tagsweep.worker.broker import app
@@ -55,6 +55,7 @@ class TagSweep:
         folders: Ids = (),
         tables: Ids = (),
         volumes: Ids = (),
+        resources: Mapping[str, MappedIds] = NO_RESOURCES,
         dry_run: bool = False,
         max_affected: int | None = None,
         job_id: str | UUID | None = None,
@@ -62,6 +63,7 @@ class TagSweep:
         """Take the tags ``names`` off the listed resources; each list is any iterable of UUIDs.
 
         In place of a list, "*" means every resource of that type that carries the tags.
+        ``resources``: lists of the resources of a map, by name; their ids may be whole numbers.
 
         ``dry_run``: only find out what would be removed. ``max_affected``: remove nothing at all
         if more than that would be. ``job_id``: the same id again is the same job, never a second
@@ -84,7 +86,7 @@ class TagSweep:
             "dry_run": dry_run,
             "max_affected": max_affected,
         }
-        return self._send_links(DetachJob, body, given, job_id)
+        return self._send_links(DetachJob, body, given, resources, job_id)
 
     def attach(  # noqa: PLR0913  # the eight lists of the contract, and the options of any job
         self,
@@ -99,6 +101,7 @@ class TagSweep:
         folders: Ids = (),
         tables: Ids = (),
         volumes: Ids = (),
+        resources: Mapping[str, MappedIds] = NO_RESOURCES,
         dry_run: bool = False,
         max_affected: int | None = None,
         job_id: str | UUID | None = None,
@@ -123,7 +126,7 @@ class TagSweep:
             "dry_run": dry_run,
             "max_affected": max_affected,
         }
-        return self._send_links(AttachJob, body, given, job_id)
+        return self._send_links(AttachJob, body, given, resources, job_id)
 
     def delete(  # noqa: PLR0913  # the lists of the contract, and the options of any job
         self,
@@ -189,21 +192,28 @@ class TagSweep:
         kind: type[Job],
         body: dict[str, Any],
         given: Mapping[str, Ids],
+        resources: Mapping[str, MappedIds],
         job_id: str | UUID | None,
     ) -> JobHandle:
         every = {name: EVERY for name, ids in given.items() if lists.is_every(ids)}
-        head = kind.parse_head({**body, **every}).head()
+        mapped = lists.mapped(resources)
+        head = kind.parse_head({**body, **every, "resources": mapped.kinds}).head()
         listed = {name: lists.texts(ids, name) for name, ids in given.items() if name not in every}
         taken = lists.take(listed, MAX_IDS_IN_ONE_MESSAGE + 1)
-        if lists.size(taken) <= MAX_IDS_IN_ONE_MESSAGE:
-            body = {**head, **taken}
-            messages.check(kind, body)
-            return self._send(kind, body, job_id)
+        some = lists.take(mapped.lists, MAX_IDS_IN_ONE_MESSAGE + 1 - lists.size(taken))
+        if lists.size(taken) + lists.size(some) <= MAX_IDS_IN_ONE_MESSAGE:
+            whole = {**head, **taken}
+            if resources:
+                whole["resources"] = mapped.every | {name: [] for name in mapped.lists} | some
+            messages.check(kind, whole)
+            return self._send(kind, whole, job_id)
         with Spool() as spool:
             for name, ids in listed.items():
                 spool.add(name, chain(taken.get(name, ()), ids))
+            for name, ids in mapped.lists.items():
+                spool.add(name, chain(some.get(name, ()), ids), mapped.kinds[name])
             spool.check()
-            return self._stream(kind, head, ({"ids": ids} for ids in spool.parts()), job_id)
+            return self._stream(kind, head, spool.parts(), job_id)
 
     def _send(self, kind: type[Job], body: dict[str, Any], job_id: str | UUID | None) -> JobHandle:
         handle = self._handle(job_id)

@@ -3,17 +3,57 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import islice
+from dataclasses import dataclass
+from itertools import chain, islice
+from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
 from tagsweep.worker.errors import InvalidJob
 from tagsweep.worker.models.fields import EVERY
+from tagsweep.worker.models.resources import kind_of
 
-__all__ = ["EVERY", "Ids", "is_every", "plain", "size", "take", "texts"]
+__all__ = [
+    "EVERY",
+    "NO_RESOURCES",
+    "Ids",
+    "MappedIds",
+    "is_every",
+    "mapped",
+    "plain",
+    "size",
+    "take",
+    "texts",
+]
 
 #: ids of resources, or "*": all that carry the tags
 Ids = Iterable[str | UUID]
+#: the same of resources of a map
+MappedIds = Iterable[str | int | UUID]
+NO_RESOURCES: Mapping[str, MappedIds] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class MappedLists:
+    """The lists of mapped resources, by name."""
+
+    lists: dict[str, Iterator[Any]]
+    every: dict[str, str]  #: those that are "*"
+    kinds: dict[str, str]  #: the kind of each list's ids, or "*"
+
+
+def mapped(resources: Mapping[str, MappedIds]) -> MappedLists:
+    """Return the lists of mapped resources; the kind of each follows from its first id."""
+    every = {name: EVERY for name, ids in resources.items() if is_every(ids)}
+    found: dict[str, Iterator[Any]] = {}
+    kinds = dict(every)
+    for name, ids in resources.items():
+        if name not in every:
+            rest = texts(ids, f"resources/{name}")
+            first = list(islice(rest, 1))
+            kinds[name] = kind_of(first)
+            found[name] = chain(first, rest)
+    return MappedLists(found, every, kinds)
 
 
 def is_every(values: object) -> bool:
@@ -26,7 +66,7 @@ def plain(values: Iterable[Any], name: str) -> list[Any]:
     return [dict(item) if isinstance(item, Mapping) else item for item in _iterable(values, name)]
 
 
-def texts(values: Ids, name: str) -> Iterator[Any]:
+def texts(values: MappedIds, name: str) -> Iterator[Any]:
     """Return an iterator over the list ``name``, whose UUIDs are text as in a message."""
     return (str(item) if isinstance(item, UUID) else item for item in _iterable(values, name))
 

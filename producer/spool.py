@@ -13,7 +13,8 @@ from typing import IO, Self
 
 from tagsweep.worker.errors import InvalidJob, ItemError
 from tagsweep.worker.models import fields
-from tagsweep.worker.models.ids import WIDTH, UnreadableIds, pack
+from tagsweep.worker.models.ids import WIDTH, UnreadableIds
+from tagsweep.worker.models.resources import UUID_, WRONG, pack_kind
 
 #: ids in one message: 2.1 MB, well below what AMQP takes; on its way it is copied several times
 IDS_PER_PART = 100_000
@@ -31,7 +32,8 @@ class Spool:
 
     def __init__(self) -> None:
         self._file: IO[bytes] = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115  # see __exit__
-        self._runs: list[tuple[str, int]] = []  # the name of a list and how many ids it has
+        #: the field of a part, the name of a list there, and how many ids it has
+        self._runs: list[tuple[str, str, int]] = []
         self._errors: list[ItemError] = []
 
     def __enter__(self) -> Self:
@@ -40,34 +42,39 @@ class Spool:
     def __exit__(self, *_: object) -> None:
         self._file.close()
 
-    def add(self, name: str, ids: Iterable[object]) -> None:
-        """Add ``ids`` to the list ``name``; errors are kept for ``check``."""
+    def add(self, name: str, ids: Iterable[object], kind: str | None = None) -> None:
+        """Add ``ids`` to the list ``name``; errors are kept for ``check``.
+
+        ``kind``: that of the ids of mapped resources.
+        """
         ids = iter(ids)
+        field, path = ("resources", f"resources/{name}") if kind else ("ids", name)
         size = 0
         while block := list(islice(ids, _BLOCK)):
             try:
-                self._file.write(pack(block))
+                self._file.write(pack_kind(kind or UUID_, block))
             except UnreadableIds as error:
-                self._note(name, size, {at: block[at] for at in error.positions})
+                faulty = {at: block[at] for at in error.positions}
+                self._note(path, size, faulty, WRONG.get(kind or UUID_, WRONG[UUID_]))
             size += len(block)
         if size:
-            self._runs.append((name, size))
+            self._runs.append((field, name, size))
 
     def check(self) -> None:
-        """Raise InvalidJob (a ValueError) if any id is not a UUID."""
+        """Raise InvalidJob (a ValueError) if any id is not valid."""
         if self._errors:
             raise InvalidJob(self._errors)
 
-    def parts(self) -> Iterator[dict[str, bytes]]:
-        """Yield all ids, packed by list, in parts of up to IDS_PER_PART."""
+    def parts(self) -> Iterator[dict[str, dict[str, bytes]]]:
+        """Yield all ids, packed by list, in the fields of parts of up to IDS_PER_PART ids."""
         self._file.seek(0)
-        part: dict[str, bytes] = {}
+        part: dict[str, dict[str, bytes]] = {}
         room = IDS_PER_PART
-        for name, size in self._runs:
+        for field, name, size in self._runs:
             left = size
             while left:
                 taken = min(room, left)
-                part[name] = self._file.read(taken * WIDTH)
+                part.setdefault(field, {})[name] = self._file.read(taken * WIDTH)
                 left -= taken
                 room -= taken
                 if not room:
@@ -76,9 +83,11 @@ class Spool:
         if part:
             yield part
 
-    def _note(self, name: str, start: int, faulty: Mapping[int, object]) -> None:
+    def _note(
+        self, name: str, start: int, faulty: Mapping[int, object], wrong: tuple[str, str]
+    ) -> None:
         for at, value in islice(faulty.items(), MAX_ERRORS - len(self._errors)):
-            code, reason = fields.fault(value, "invalid_uuid", "Must be a valid UUID.")
+            code, reason = fields.fault(value, *wrong)
             self._errors.append({"path": f"/{name}/{start + at}", "code": code, "reason": reason})
 
 

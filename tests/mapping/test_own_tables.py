@@ -129,3 +129,26 @@ def test_what_an_undo_put_back_after_acceptance_is_spared(own: OwnTables) -> Non
     done = driving.run_recorded(running)
     assert done["counts"]["removed"] == 3
     assert own.links() == {("old", ARTICLES, number) for number in (0, 1, 2)}
+
+
+def test_a_column_of_theirs_that_refuses_costs_its_items_alone(own: OwnTables) -> None:
+    own.tag("old", range(40))
+    own.execute(
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+        "IF OLD.object_id IN (3, 17) THEN RAISE EXCEPTION 'kept by law'; END IF; "
+        "RETURN OLD; END $$"
+    )
+    own.execute(
+        "CREATE TRIGGER refusing BEFORE DELETE ON taggit_taggeditem "
+        "FOR EACH ROW EXECUTE FUNCTION refuse()"
+    )
+    job_id = driving.opened(_detach(["old"], resources={"articles": list(range(40))}))
+    done = driving.finish(job_id)
+    assert (done["status"], done["counts"]) == ("partial", counts(total=40, removed=38, failed=2))
+    assert done["errors"][0]["path"] == "/resources/articles"
+    assert done["errors"][0]["reason"].startswith("3: ")
+    assert own.counters() == {"old": 2}
+    own.execute("DROP TRIGGER refusing ON taggit_taggeditem")
+    again = driving.retry(job_id)
+    assert again["counts"] == counts(total=40, removed=40)
+    assert own.counters() == {"old": 0}

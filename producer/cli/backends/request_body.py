@@ -33,11 +33,29 @@ class Payload:
         if self._names_workspaces:
             yield _opening("workspaces")
             yield from _listed(iter(self._job.workspace_ids()))
+        yield from self._mapped()
         yield b"}"
 
     @cached_property
     def _head(self) -> bytes:
-        return json.dumps({"kind": self._job.kind, **self._job.head()})[:-1].encode()
+        head = {**self._job.head(), "kind": self._job.kind}
+        head.pop("resources", None)
+        return json.dumps(head)[:-1].encode()
+
+    def _mapped(self) -> Iterator[bytes]:
+        """Yield the lists of mapped resources."""
+        comma = ',"resources":{'
+        for name, ids in getattr(self._job, "resources", {}).items():
+            yield f"{comma}{json.dumps(name)}:".encode()
+            if isinstance(ids, str):
+                yield json.dumps(ids).encode()
+            else:
+                yield b"["
+                yield from _joined(ids.texts())
+                yield b"]"
+            comma = ","
+        if comma == ",":
+            yield b"}"
 
     @property
     def _names_workspaces(self) -> bool:
@@ -53,7 +71,7 @@ class Payload:
             names = self._job.workspace_ids()
             quoted = sum(len(name) + 3 for name in names)  # identifiers: ASCII, nothing to escape
             size += len(_opening("workspaces")) + (quoted or 1)
-        return size
+        return size + sum(map(len, self._mapped()))
 
 
 def _opening(name: str) -> bytes:
@@ -62,8 +80,12 @@ def _opening(name: str) -> bytes:
 
 def _listed(ids: Iterator[str]) -> Iterator[bytes]:
     """Yield the items of a list and the bracket that closes it."""
-    comma = ""
-    while piece := list(islice(ids, PIECE)):
-        yield (comma + '"' + '","'.join(piece) + '"').encode()
-        comma = ","
+    yield from _joined(f'"{text}"' for text in ids)
     yield b"]"
+
+
+def _joined(items: Iterator[str]) -> Iterator[bytes]:
+    comma = ""
+    while piece := list(islice(items, PIECE)):
+        yield (comma + ",".join(piece)).encode()
+        comma = ","

@@ -15,9 +15,11 @@ from pydantic import TypeAdapter, ValidationError
 
 from tagsweep.producer.cli.input import errors
 from tagsweep.worker.models.fields import EVERY, Ids, Workspaces
+from tagsweep.worker.models.resources import ANY, ResourceIds, Selected
 
 BATCH = 50_000
 _IDS: TypeAdapter[bytes] = TypeAdapter(Ids)
+_RESOURCES: TypeAdapter[Any] = TypeAdapter(Selected)
 _WORKSPACES: TypeAdapter[tuple[str, ...]] = TypeAdapter(Workspaces)
 
 #: its number in its list or file, and its text
@@ -39,6 +41,28 @@ class Reader:
         for batch in self._batches(option, given, _IDS):
             packed += batch
         return bytes(packed)
+
+    def resources(self, option: str, given: list[str] | None) -> dict[str, ResourceIds | str]:
+        """Return the ids of mapped resources, each given as NAME=X, by name."""
+        sources: dict[str, list[str]] = {}
+        for text in given or ():
+            name, equals, source = text.partition("=")
+            if equals:
+                sources.setdefault(name.strip(), []).append(source)
+            else:
+                self.faults.append(f"{option}: {errors.shown(text)}: give NAME=X, the name first.")
+        return {name: self._mapped(f"{option} {name}", some) for name, some in sources.items()}
+
+    def _mapped(self, option: str, given: list[str]) -> ResourceIds | str:
+        if self._every(option, given):
+            return EVERY
+        kind, packed = ANY, bytearray()
+        for batch in self._batches(option, given, _RESOURCES):
+            if kind not in (batch.kind, ANY):
+                self.faults.append(f"{option}: ids are either whole numbers or UUIDs, not both.")
+            kind = batch.kind
+            packed += batch.packed
+        return ResourceIds(kind, bytes(packed))
 
     def workspaces(self, option: str, given: list[str] | None) -> tuple[str, ...] | str:
         """Return the ids of workspaces that ``option`` was given, or ``'*'``."""

@@ -23,4 +23,12 @@ Listed = Annotated[
         metavar="X", rich_help_panel="Resources: ids separated by commas, @FILE, @- or '*'"
     ),
 ]
+Mapped = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME=X",
+        rich_help_panel="Resources: ids separated by commas, @FILE, @- or '*'",
+        help="Resources of the map (TAGSWEEP_MAP), by their name there.",
+    ),
+]
 JobId = Annotated[str, typer.Argument(metavar="ID", help="The job's id.")]

@@ -12,6 +12,7 @@ from tagsweep.producer.cli.input.options import (
     DryRun,
     Json,
     Listed,
+    Mapped,
     MaxAffected,
     NoWait,
     Tenant,
@@ -39,6 +40,7 @@ def command(model: type[Job], text: str) -> typer.Typer:
         folders: Listed = None,
         tables: Listed = None,
         volumes: Listed = None,
+        resources: Mapped = None,
         no_wait: NoWait = False,
         as_json: Json = False,
         dry_run: DryRun = False,
@@ -51,13 +53,13 @@ def command(model: type[Job], text: str) -> typer.Typer:
             "visualizations": visualizations,
             "layers": layers,
             "folders": folders,
-            "tables": tables,
-            "volumes": volumes,
+            "tables": tables, "volumes": volumes,
         }
         reader = Reader()
         lists = {field: reader.ids(f"--{field}", values) for field, values in given.items()}
+        mapped = {"resources": reader.resources("--resources", resources)}
         options = {"dry_run": dry_run, "max_affected": max_affected}
-        body = {"tenant": tenant, "names": name, **lists, **options}
+        body = {"tenant": tenant, "names": name, **lists, **mapped, **options}
         job = build_job(model, body, reader, {"names": name})
         submitting.submit(job, wait=not no_wait, as_json=as_json)
 
