@@ -17,7 +17,6 @@ from tagsweep.worker.database import dialects
 from tagsweep.worker.jobs import parts, queries, undoable
 from tagsweep.worker.mapping import resolving
 from tagsweep.worker.models.jobs import Job, UndoJob, fingerprint_of, tenant_of
-from tagsweep.worker.models.parts import Part
 from tagsweep.worker.models.records import JobRecord, Lists
 from tagsweep.worker.models.tables import job as job_table
 
@@ -116,21 +115,21 @@ def record_unusable(
     )
 
 
-def record_stream(connection: Connection, part: Part, job: Job) -> JobRecord:
-    """Record the job that ``part`` belongs to, if it is the first part; return the job."""
+def record_stream(connection: Connection, job_id: UUID, nonce: str, job: Job) -> JobRecord:
+    """Record the job that a part with ``nonce`` belongs to, if it is the first; return the job."""
     created = _insert_job(
         connection,
         {
-            "id": part.job_id,
+            "id": job_id,
             "tenant": job.tenant,
             "kind": job.kind,
             "fingerprint": fingerprint_of(job.kind, job.head()),
             "head": job.head(),
-            "nonce": part.nonce,
+            "nonce": nonce,
             **_mapped(connection, job),
         },
     )
-    return created or queries.get(connection, part.job_id)
+    return created or queries.get(connection, job_id)
 
 
 def is_another(recorded: JobRecord, kind: str, tenant: str | None, fingerprint: bytes) -> bool:

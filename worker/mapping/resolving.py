@@ -28,8 +28,8 @@ NULL = "NULL"
 
 
 def is_mapped(job: Job) -> bool:
-    """Return whether a job is about resources in tables of the operator's own."""
-    return bool(names(file.load(), job))
+    """Return whether a job is about resources in tables of the operator's own, or says so."""
+    return bool(getattr(job, "resources", None) or names(file.load(), job))
 
 
 def of_job(connection: Connection, job: Job) -> MappedResources:

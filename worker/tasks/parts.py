@@ -51,7 +51,7 @@ def _accept(
     """Store the part, and split a complete job; if that was ``refused`` before, put it off."""
     job_id, fingerprint = received.job_id, fingerprint_of(job.kind, job.head())
     with database.transaction() as connection:
-        recorded = recording.record_stream(connection, received, job)
+        recorded = recording.record_stream(connection, job_id, received.nonce, job)
         ended_before = recorded.ended
         another = recording.is_another(recorded, job.kind, job.tenant, fingerprint)
         if not another:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -53,14 +53,22 @@ def command(model: type[Job], text: str) -> typer.Typer:
             "visualizations": visualizations,
             "layers": layers,
             "folders": folders,
-            "tables": tables, "volumes": volumes,
+            "tables": tables,
+            "volumes": volumes,
         }
         reader = Reader()
-        lists = {field: reader.ids(f"--{field}", values) for field, values in given.items()}
-        mapped = {"resources": reader.resources("--resources", resources)}
+        lists = _read(reader, given, resources)
         options = {"dry_run": dry_run, "max_affected": max_affected}
-        body = {"tenant": tenant, "names": name, **lists, **mapped, **options}
+        body = {"tenant": tenant, "names": name, **lists, **options}
         job = build_job(model, body, reader, {"names": name})
         submitting.submit(job, wait=not no_wait, as_json=as_json)
 
     return app
+
+
+def _read(
+    reader: Reader, given: dict[str, list[str] | None], mapped: list[str] | None
+) -> dict[str, Any]:
+    """Return the lists of the eight types, and those of a map."""
+    lists = {field: reader.ids(f"--{field}", values) for field, values in given.items()}
+    return {**lists, "resources": reader.resources("--resources", mapped)}
