@@ -6,6 +6,8 @@ chunk nor for the splitting of a large job.
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import Connection, func, select
 
 from tagsweep.worker.models import sorting
@@ -21,7 +23,8 @@ MAX_ITEMS = 2_000
 
 def is_small(job: Job) -> bool:
     """Tell whether a job is small, by its lists: one that has none, as an undo, is not."""
-    listed = sum(len(packed) // WIDTH for packed in job.packed().values())
+    lists = (*job.packed().values(), *job.packed_resources().values())
+    listed = sum(len(packed) // WIDTH for packed in lists)
     return _is_small(job.head(), listed + len(job.workspace_ids()))
 
 
@@ -34,6 +37,7 @@ def is_small_record(connection: Connection, job: JobRecord) -> bool:
     return _is_small(job.head, sum(size // sorting.width(number) for number, size in rows))
 
 
-def _is_small(head: dict[str, object], listed: int) -> bool:
+def _is_small(head: dict[str, Any], listed: int) -> bool:
+    given = {**head, **head.get("resources", {})}
     targets = sum(len(value) for value in head.values() if isinstance(value, list))
-    return EVERY not in head.values() and 0 < listed * max(1, targets) <= MAX_ITEMS
+    return EVERY not in given.values() and 0 < listed * max(1, targets) <= MAX_ITEMS
