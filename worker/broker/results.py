@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from types import SimpleNamespace
 from typing import Any
@@ -17,8 +18,10 @@ from tagsweep.worker.broker import names, sending
 from tagsweep.worker.broker.amqp.replies import renewed
 from tagsweep.worker.broker.app import BRIEF, app
 from tagsweep.worker.broker.error_replies import Server
+from tagsweep.worker.broker.redis import results as results_on_redis
 from tagsweep.worker.broker.sending import unavailable
 from tagsweep.worker.errors import JobEnded, JobRevoked, TagsweepError
+from tagsweep.worker.settings import REDIS, scheme
 
 #: seconds that a worker may take to report a job's status
 STATUS_S = 2.0
@@ -29,23 +32,44 @@ def are_messages() -> bool:
     return settings.load().results_backend.startswith("rpc")
 
 
+#: a job, its result (data, or an error to raise), and pairs of reply queue and correlation id
+Answer = tuple[UUID | str, dict[str, Any] | JobEnded, list[tuple[str, str]]]
+
+
 def give(
     job_id: UUID | str, result: dict[str, Any] | JobEnded, replies: list[tuple[str, str]]
 ) -> None:
-    """Store a job's result for callers of Celery's ``get()``: data, or an error to raise.
+    """Store a job's result for callers of Celery's ``get()``; raises as ``give_all``."""
+    give_all([(job_id, result, replies)])
 
-    Raises BrokerUnavailable if the result backend does not accept it.
+
+def give_all(answers: Sequence[Answer]) -> None:
+    """Store the results of jobs for callers of Celery's ``get()``: data, or an error to raise.
+
+    Raises BrokerUnavailable if the result backend does not accept all of them.
     """
-    state, value = outcome(result)
     backend: Any = app().backend
     with unavailable(_server(app())):
-        if not are_messages():
-            for name in {str(job_id), *(name for _, name in replies)}:
-                backend.store_result(name, value, state)
+        if are_messages():
+            _reply(backend, answers)
             return
-        backend.retry_policy = (
-            BRIEF  # by default it retries for a minute, and the relay holds a transaction
-        )
+        found = [
+            (name, *outcome(result))
+            for job_id, result, replies in answers
+            for name in dict.fromkeys([str(job_id), *(name for _, name in replies)])
+        ]
+        if scheme(settings.load().results_backend) in REDIS:
+            results_on_redis.store(backend, found)
+            return
+        for name, state, value in found:
+            backend.store_result(name, value, state)
+
+
+def _reply(backend: Any, answers: Sequence[Answer]) -> None:
+    # by default it retries for a minute, and the relay holds a transaction
+    backend.retry_policy = BRIEF
+    for _, result, replies in answers:
+        state, value = outcome(result)
         for reply_to, name in replies:
             request = SimpleNamespace(reply_to=reply_to, correlation_id=name)
             # its caller waits for the id exactly as it spelled it

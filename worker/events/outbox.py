@@ -28,10 +28,11 @@ from sqlalchemy import (
     update,
 )
 
-from tagsweep.worker.database.dialects import upsert
+from tagsweep.worker.database.dialects import is_sqlite, upsert
+from tagsweep.worker.database.statements import Statement
 from tagsweep.worker.events import feed
 from tagsweep.worker.models.events import JobCompleted
-from tagsweep.worker.models.tables import callback, clock, outbox, reply
+from tagsweep.worker.models.tables import PackedIds, callback, clock, outbox, reply
 
 #: most events published in one transaction
 MOST_AT_ONCE = 100
@@ -113,17 +114,35 @@ def mark(
     new = [row for row in rows if row.position is None]
     last = feed.advance(connection, len(new)) if new else 0
     positions = {id(row): last - len(new) + at for at, row in enumerate(new, 1)}
+    are_published, are_answered = set(map(id, published)), set(map(id, answered))
     marked = [
         {
             "of_job": row.job_id,
             "of_end": row.end,
             "at": positions.get(id(row), row.position),
-            "is_published": row in published,
-            "is_answered": row in answered,
+            "is_published": id(row) in are_published,
+            "is_answered": id(row) in are_answered,
         }
         for row in rows
     ]
-    connection.execute(_MARK, marked)
+    if is_sqlite(connection):
+        connection.execute(_MARK, marked)
+        return
+    columns: dict[str, Any] = {name: [one[name] for one in marked] for name in marked[0]}
+    columns["of_job"] = b"".join(row.job_id.bytes for row in rows)
+    connection.execute(_MARK_ALL, columns)
+
+
+_MARK_ALL = Statement("""
+    UPDATE @outbox AS done
+    SET position = item.at,
+        published_at = coalesce(published_at, CASE WHEN is_published THEN clock_timestamp() END),
+        answered_at = coalesce(answered_at, CASE WHEN is_answered THEN clock_timestamp() END)
+    FROM unnest(:of_job, CAST(:of_end AS int[]), CAST(:at AS bigint[]),
+                CAST(:is_published AS bool[]), CAST(:is_answered AS bool[]))
+        AS item (job_id, "end", at, is_published, is_answered)
+    WHERE done.job_id = item.job_id AND done."end" = item."end"
+""").bindparams(bindparam("of_job", type_=PackedIds()))
 
 
 def _when(done: str, column: ColumnElement[Any]) -> ColumnElement[Any]:

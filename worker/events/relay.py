@@ -34,6 +34,8 @@ STAYS = "{error} It stays in the outbox and is tried again."
 END_S = 2
 #: seconds between two batches of ends in a flood of small jobs
 GATHER_S = 0.05
+#: so many ends at once are a flood
+FLOOD = 16
 
 _unpublished = Outage(log, "Events are published again")
 _uncalled = Outage(log, "Callbacks are sent again")
@@ -83,7 +85,7 @@ def _serve() -> None:
             log.warning("The ends of jobs are left to recovery: %s", error)
         except Exception:  # the ends of later jobs must be published too
             log.exception("The ends of jobs are left to recovery.")
-        if running and len(job_ids) > 1:
+        if running and len(job_ids) >= FLOOD:
             _ending.wait(GATHER_S)
 
 
@@ -122,21 +124,26 @@ def _answered(connection: Connection, rows: list[Row[Any]]) -> list[Row[Any]]:
     if not rows:
         return []
     replies = outbox.take_replies(connection, [row.job_id for row in rows])
-    done: list[Row[Any]] = []
-    answered = 0
     try:
-        for row in rows:
-            data = json.loads(row.event)["data"]
-            _answer(row.end, data, replies.get(row.job_id, []))
-            answered += 1
-            if not row.hung_on or _carried_out(connection, data):
-                done.append(row)
+        _answer(rows, replies)
+    except BrokerUnavailable as error:
+        _unanswered.failed(STAYS.format(error=error))
+        waiting = [(job_id, *one) for job_id, some in replies.items() for one in some]
+        outbox.remember_replies(connection, waiting)
+        return []
+    done = [row for row in rows if not row.hung_on]
+    hung_on = (row for row in rows if row.hung_on)
+    try:
+        done.extend(row for row in hung_on if _carried_out(connection, _data(row)))
         _unanswered.over()
     except BrokerUnavailable as error:
         _unanswered.failed(STAYS.format(error=error))
-    waiting = [(row.job_id, *one) for row in rows[answered:] for one in replies.get(row.job_id, [])]
-    outbox.remember_replies(connection, waiting)
     return done
+
+
+def _data(row: Row[Any]) -> dict[str, Any]:
+    data: dict[str, Any] = json.loads(row.event)["data"]
+    return data
 
 
 def _carried_out(connection: Connection, data: dict[str, Any]) -> bool:
@@ -175,10 +182,14 @@ def answer(data: dict[str, Any], replies: list[tuple[str, str]]) -> None:
     results.give(data["job_id"], failure(data) or data, replies)
 
 
-def _answer(end: int, data: dict[str, Any], replies: list[tuple[str, str]]) -> None:
-    if end > 1:  # the result of the previous end would stay
-        results.forget(data["job_id"])
-    answer(data, replies)
+def _answer(rows: list[Row[Any]], replies: dict[UUID, list[tuple[str, str]]]) -> None:
+    for row in rows:
+        if row.end > 1:  # the result of the previous end would stay
+            results.forget(row.job_id)
+    ended = ((row, _data(row)) for row in rows)
+    results.give_all(
+        [(row.job_id, failure(data) or data, replies.get(row.job_id, [])) for row, data in ended]
+    )
 
 
 def _publish(events: list[str]) -> None:
