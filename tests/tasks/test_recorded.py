@@ -11,6 +11,7 @@ from tagsweep.worker import database
 from tagsweep.worker.broker import sending
 from tagsweep.worker.errors import StoreBusy
 from tagsweep.worker.jobs import queries
+from tagsweep.worker.models.tables import ago
 from tagsweep.worker.models.tables import job as jobs
 from tagsweep.worker.tasks import recorded, start, sweep
 from tests.support import driving
@@ -86,3 +87,15 @@ def test_a_job_that_cannot_be_split_holds_up_no_other(
         connection.execute(update(jobs).values(retry_at=None))
     assert recorded.split_next()
     assert _statuses(store, first) == ["succeeded"]
+
+
+def test_a_job_that_may_be_withdrawn_is_left_to_whoever_recorded_it(store: Store) -> None:
+    job_id = _recorded(store, new_tenant())
+    this = update(jobs).where(jobs.c.id == job_id)
+    with database.transaction() as connection:
+        connection.execute(this.values(nonce="its gateway's"))
+    assert not recorded.split_next()
+    with database.transaction() as connection:  # its gateway has died
+        connection.execute(this.values(accepted_at=ago(60)))
+    assert recorded.split_next()
+    assert store.job(job_id).status != "queued"

@@ -10,9 +10,13 @@ from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, true
 
 from tagsweep.worker.jobs import queries
 from tagsweep.worker.models.records import Chunk, JobRecord
+from tagsweep.worker.models.tables import ago, clock
 from tagsweep.worker.models.tables import chunk as chunks
-from tagsweep.worker.models.tables import clock
 from tagsweep.worker.models.tables import job as jobs
+
+#: seconds for which a job that may be withdrawn is left to whoever recorded it: he is about to ask
+#: a worker to start it, or, if the broker takes no messages, to say that nothing was done
+WITHDRAWABLE_S = 3
 
 
 def claim(connection: Connection) -> tuple[JobRecord, Chunk] | None:
@@ -95,7 +99,8 @@ def any_to_split(connection: Connection) -> bool:
 
 def _ready_to_split() -> ColumnElement[bool]:
     whole = and_(jobs.c.parts.is_not(None), jobs.c.parts_in >= jobs.c.parts)
-    return and_(jobs.c.status == "queued", whole, _due(jobs.c.retry_at))
+    kept = or_(jobs.c.nonce.is_(None), jobs.c.accepted_at < ago(WITHDRAWABLE_S))
+    return and_(jobs.c.status == "queued", whole, kept, _due(jobs.c.retry_at))
 
 
 def _tenants_turn() -> ColumnElement[Any]:
