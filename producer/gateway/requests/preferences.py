@@ -32,9 +32,10 @@ class Preference:
         return {"Preference-Applied": self.applied} if self.applied else {}
 
 
-def read(headers: Headers, wait_s: int) -> Preference:
+def read(headers: Headers, wait_s: int, *, always_async: bool = False) -> Preference:
     """Return what the client prefers (RFC 7240); by default, to wait ``wait_s``.
 
+    ``always_async``: the answer is 202 whatever it prefers; by default it does not wait.
     What is not understood is ignored, as the RFC says; of repeated preferences the first counts.
     """
     given: dict[str, str] = {}
@@ -42,12 +43,13 @@ def read(headers: Headers, wait_s: int) -> Preference:
         match = _PREFERENCE.fullmatch(part)
         if match:
             given.setdefault(match[1].lower(), (match[2] or "").strip())
-    respond_async = given.get("respond-async") == ""
+    asked_async = given.get("respond-async") == ""
+    respond_async = asked_async or always_async
     wait = given.get("wait", "")
     seconds = int(wait) if wait.isdecimal() and len(wait) <= MAX_WAIT_DIGITS else None
     if seconds is not None and seconds > wait_s:
         seconds = None  # longer than the gateway waits: not applied, and not reported as applied
-    applied = ["respond-async"] if respond_async else []
+    applied = ["respond-async"] if asked_async else []
     if seconds is not None:
         applied.append(f"wait={seconds}")
     default = 0 if respond_async else wait_s

@@ -12,9 +12,8 @@ from tagsweep.producer.gateway.auth.callers import Caller
 from tagsweep.producer.gateway.errors import NO_JOB, Refusal, document
 from tagsweep.producer.gateway.openapi import operations
 from tagsweep.producer.gateway.openapi.components import STATUSES
-from tagsweep.producer.gateway.requests import pagination
+from tagsweep.producer.gateway.requests import pagination, preferences
 from tagsweep.producer.gateway.requests.parsing import Form
-from tagsweep.producer.gateway.requests.preferences import Preference
 from tagsweep.producer.gateway.routes import job_actions, query_parameters
 from tagsweep.producer.gateway.state import Gateway
 from tagsweep.producer.gateway.submission import job_request, transactions
@@ -42,12 +41,15 @@ router = query_parameters.router()
         body="NewJob",
         answers={202: "Job"},
         refused=(400, 401, 403, 404, 409, 410, 413, 415, 422, 429, 500, 503),
-        headers=operations.ASYNCHRONOUS[1:],
+        headers=operations.ASYNCHRONOUS,
     ),
 )
 @router.post("/api/v1/jobs", include_in_schema=False)
 async def make(request: Request) -> Response:
-    """Record a job of any kind and answer at once; it is done in the background."""
+    """Record a job of any kind, which is done in the background, and answer with it.
+
+    At once, or with ``Prefer: wait=N`` when it has ended, or after so many seconds.
+    """
     gateway = state.of(request)
     caller = await gateway.caller_by_key(request)
     async with gateway.bodies.receive(request, gateway.settings.body_bytes) as body:
@@ -65,7 +67,7 @@ async def make(request: Request) -> Response:
         answers={202: "Job"},
         refused=(400, 401, 403, 404, 409, 410, 422, 429, 500, 503),
         path={"job_id": operations.UUID_TEXT},
-        headers=operations.ASYNCHRONOUS[1:],
+        headers=operations.ASYNCHRONOUS,
     ),
 )
 @router.post("/api/v1/jobs/{job_id}/undo/", include_in_schema=False)
@@ -80,13 +82,14 @@ async def _submit(request: Request, caller: Caller, job: Job) -> Response:
     """Record the job and answer with it."""
     gateway = state.of(request)
     await _authorise(gateway, caller, job)
-    at_once = Preference(respond_async=True, wait_s=0, applied=None)
-    wanted = job_request.of(request, caller, job, at_once)
+    wait_s = gateway.settings.wait_s
+    preference = preferences.read(request.headers, wait_s, always_async=True)
+    wanted = job_request.of(request, caller, job, preference)
     try:
         view = await gateway.submission.submit(request, wanted)
     except Taken:
         raise Refusal(422, "This Idempotency-Key was used for another request.") from None
-    return operations.accepted(view, {})
+    return operations.accepted(view, preference.headers)
 
 
 async def _authorise(gateway: Gateway, caller: Caller, job: Job) -> None:
