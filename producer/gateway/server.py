@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import resource
 import signal
 import socket
 import sys
@@ -29,6 +30,8 @@ from tagsweep.worker.errors import TagsweepError
 MAX_HEAD = 128 << 10
 #: bytes of a refused body that are read and discarded, so that its sender can read the answer
 MAX_IGNORED = 256 << 20
+#: connections and files that the process may have open, if the system lets it
+MAX_OPEN = 16_384
 #: seconds until a waiting thread gets the interpreter from one that runs on: the default, 5 ms,
 #: is long for a request, which passes through three threads
 SWITCH_S = 0.0005
@@ -138,6 +141,7 @@ def run(bound: socket.socket, ready: Callable[[], None], *, drain_s: float = 0) 
     ``drain_s``: how long it still serves after SIGTERM, reporting that it is not ready.
     """
     sys.setswitchinterval(SWITCH_S)
+    _allow_connections()
     _write_logs()
     gateway = Gateway(settings.load())
     config = uvicorn.Config(
@@ -156,6 +160,14 @@ def run(bound: socket.socket, ready: Callable[[], None], *, drain_s: float = 0) 
     # uvicorn raises the signal again once it has shut down
     with contextlib.suppress(KeyboardInterrupt):
         Server(config, gateway, ready, drain_s).run(sockets=[bound])
+
+
+def _allow_connections() -> None:
+    """Allow as many open connections as the process may ask for: often only 1,024 by default."""
+    least, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MAX_OPEN if most == resource.RLIM_INFINITY else min(MAX_OPEN, most)
+    if least != resource.RLIM_INFINITY and least < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
 
 
 def _write_logs() -> None:

@@ -2,40 +2,25 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlalchemy import select
 
 from tagsweep.worker import database
 from tagsweep.worker.chunks import batches, plain
 from tagsweep.worker.chunks.batches import Done
 from tagsweep.worker.jobs.batch_ends import NewJob
-from tagsweep.worker.models.ids import unpack
 from tagsweep.worker.models.jobs import KINDS, Job
-from tagsweep.worker.models.tables import failure, link_change, workspace_tag_change
-from tests.support import driving, worlds
+from tests.support import driving, outcomes, worlds
 from tests.support.stores import Store, attached, counts, new_ids
 
 #: in which jobs of a batch are done
 ORDER = ("detach", "attach", "delete")
-#: what differs from run to run, in rows and in events
-TIMES = {
-    "accepted_at",
-    "started_at",
-    "finished_at",
-    "served_at",
-    "created_at",
-    "updated_at",
-    "time",
-}
-OWN = {"id", "tenant", "fingerprint", "job_id", "event", "source", "subject", "dataref"}
 
 
 def _order(job: Job) -> NewJob:
@@ -90,8 +75,8 @@ def test_a_batch_comes_to_what_its_jobs_come_to_one_by_one(store: Store, case: C
     own_way = [order for order in orders if order.job_id not in ended]
     for order in own_way:
         driving.finish(driving.record(order.job, order.job_id, at_once=True))
-    found = [_outcome(store, order.job_id) for order in orders]
-    left = [_state(store, tenant) for tenant in case.tenants]
+    found = [outcomes.of(store, order.job_id) for order in orders]
+    left = [outcomes.state(store, tenant) for tenant in case.tenants]
 
     jobs = case.fill(store)
     ids = [uuid4() for _ in jobs]
@@ -99,60 +84,8 @@ def test_a_batch_comes_to_what_its_jobs_come_to_one_by_one(store: Store, case: C
     places.sort(key=lambda at: ORDER.index(jobs[at].kind))
     for at in [*places, *(orders.index(order) for order in own_way)]:
         driving.finish(driving.record(jobs[at], ids[at], at_once=True))
-    assert found == [_outcome(store, job_id) for job_id in ids]
-    assert left == [_state(store, tenant) for tenant in case.tenants]
-
-
-def _outcome(store: Store, job_id: UUID) -> list[Any]:
-    """Return a job's rows, what it removed, its event: all that is the same in each run."""
-    job, (event,) = store.job(job_id), store.outbox(job_id)
-    told = json.loads(event.event)
-    names = {
-        tag["id"]: tag["name"]
-        for tag in [*(job.matched or []), *told["data"]["tags"]]
-        if "id" in tag
-    }
-    with store.transaction() as connection:
-        kept = connection.execute(select(link_change).where(link_change.c.job_id == job_id)).all()
-        tags = select(workspace_tag_change).where(workspace_tag_change.c.job_id == job_id)
-        workspaces = connection.execute(tags).all()
-        failed = connection.execute(select(failure).where(failure.c.job_id == job_id)).all()
-    return [
-        _plain(job._mapping, names),
-        [_plain(row._mapping, names) for row in store.chunks(job_id)],
-        sorted(
-            (names[str(row.tag_id)], row.chunk, row.run, row.resource_type, *unpack(row.ids))
-            for row in kept
-        ),
-        sorted(tuple(row)[1:] for row in workspaces),
-        sorted(str(tuple(row)[1:]) for row in failed),
-        event.end,
-        _plain(told, names) | {"id": told["id"].removeprefix(str(job_id))},
-    ]
-
-
-def _plain(document: Any, names: dict[str, str]) -> dict[str, Any]:
-    """Return a row or a document without what is of this run alone."""
-    shown: dict[str, Any] = {}
-    for name, value in document.items():
-        if name in TIMES:
-            shown[name] = value is not None
-        elif name in ("matched", "tags") and value:
-            shown[name] = [_plain(tag, names) for tag in value]
-        elif isinstance(value, dict):
-            shown[name] = _plain(value, names)
-        elif name not in OWN and name not in ("parts", "parts_in"):
-            shown[name] = value
-    return shown
-
-
-def _state(store: Store, tenant: str) -> list[Any]:
-    tags = store.tags(tenant).values()
-    return [
-        store.links(tenant),
-        store.workspace_tags(tenant),
-        {(tag.name, tag.updated_at > tag.created_at) for tag in tags},
-    ]
+    assert found == [outcomes.of(store, job_id) for job_id in ids]
+    assert left == [outcomes.state(store, tenant) for tenant in case.tenants]
 
 
 def test_what_two_jobs_ask_for_the_first_one_gets(store: Store, tenant: str) -> None:

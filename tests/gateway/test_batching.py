@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -9,13 +10,14 @@ from tagsweep.producer.gateway.submission.batching import MAX_ITEMS, MAX_JOBS, Q
 from tagsweep.producer.gateway.submission.job_request import JobRequest
 from tests.support import driving
 
-_NEVER: Any = None  # nobody waits for these
 
-
-def _add(queue: Queue, tenant: str, items: int = 1, job_id: UUID | None = None) -> None:
+def _add(queue: Queue, tenant: str, items: int = 1, job_id: UUID | None = None) -> Waiter:
     job = driving.detach_job(tenant, ["n"])
     wanted = JobRequest(job, job_id or uuid4(), b"", "nonce", 1.0)
-    queue.add(Waiter(wanted, items, _NEVER))
+    outcome: Any = Future()
+    waiter = Waiter(wanted, items, outcome)
+    queue.add(waiter)
+    return waiter
 
 
 def _tenants(queue: Queue) -> list[str]:
@@ -49,3 +51,12 @@ def test_of_two_requests_under_one_id_the_second_waits_for_the_first() -> None:
     _add(queue, "b")
     assert _tenants(queue) == ["a", "b"]
     assert _tenants(queue) == ["a", "a"]
+
+
+def test_one_that_does_not_wait_any_more_is_in_no_batch() -> None:
+    queue = Queue()
+    waiters = [_add(queue, tenant) for tenant in ("a", "b", "a", "c")]
+    for gone in waiters[:2]:
+        gone.resolve(None)
+    assert queue.take() == waiters[2:]
+    assert queue.take() == []

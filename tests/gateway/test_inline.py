@@ -158,6 +158,21 @@ def test_whatever_is_not_small_and_plain_is_left_to_the_workers(
         eventually(lambda: not gateway.store.links(tenant))
 
 
+def test_a_job_of_any_kind_whose_sender_waits_is_done_at_once(alone: Gateway, tenant: str) -> None:
+    ids = new_ids(2)
+    alone.store.tag(tenant, "old", tables=ids)
+    body = {"kind": "detach", "names": ["old"]}
+    with alone.client(tenant) as client:
+        waits = {"Prefer": "wait=20"}
+        done = client.post(JOBS, json={**body, "tables": ids[:1]}, headers=waits)
+        assert (done.status_code, done.json()["status"]) == (202, "succeeded")
+        assert done.headers["preference-applied"] == "wait=20"
+        left = client.post(JOBS, json={**body, "tables": ids[1:]})
+        assert (left.status_code, left.json()["status"]) == (202, "queued")
+        assert "preference-applied" not in left.headers
+    assert alone.store.links(tenant) == {("old", "tables", ids[1])}
+
+
 def test_its_receipt_and_its_undo_are_those_of_any_job(gateway: Gateway, tenant: str) -> None:
     ids = new_ids(3)
     gateway.store.tag(tenant, "old", tables=ids[:2], folders=ids[:1])

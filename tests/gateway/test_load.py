@@ -11,14 +11,16 @@ import httpx
 import psutil
 import pytest
 
+from tests.chaos import scale
 from tests.support.gateway import Gateway, ended, serving
-from tests.support.stack import ServerStack
-from tests.support.stores import new_ids
+from tests.support.stack import ServerStack, eventually
+from tests.support.stores import new_ids, new_tenant
 
 pytestmark = pytest.mark.slow
 
 DETACH = "/api/v1/tags/detach/"
 MEBIBYTE = 1 << 20
+CONNECTIONS = 1_000
 
 
 def _memory(gateway: Gateway) -> int:
@@ -97,3 +99,52 @@ async def _measure(
         own = {"Content-Type": "application/json", "Prefer": "respond-async"}
         long = asyncio.ensure_future(client.post(DETACH, content=body, headers=own))
         return before, await calls(long), await long
+
+
+def test_a_thousand_connections_are_all_served_within_the_wait(idle_stack: ServerStack) -> None:
+    tenants = [new_tenant() for _ in range(8)]
+    ids = new_ids(CONNECTIONS, seed=4)
+    with serving(idle_stack) as gateway:
+        for tenant in tenants:
+            gateway.store.tag(tenant, "legacy", sources=ids)
+        keys = [gateway.credential(tenant).key for tenant in tenants]
+        before = _memory(gateway)
+        seconds = asyncio.run(_thousand(gateway, keys, ids, scale.pick(short=3, long=60)))
+        calls, slowest = sum(map(len, seconds)), max(map(max, seconds))
+        grown = _memory(gateway) - before
+        print(f"{calls} calls, the slowest {slowest:.1f} s, {grown // MEBIBYTE} MiB more")  # noqa: T201  # what was measured
+        assert slowest < 30  # TAGSWEEP_WAIT_S: none was left to workers, of whom there are none
+        assert grown < 150 * MEBIBYTE
+        for number, tenant in enumerate(tenants):
+            left = {one for _, _, one in gateway.store.links(tenant)}
+            assert left == {one for at, one in enumerate(ids) if at % len(keys) != number}
+        assert httpx.get(f"{gateway.url}/healthz").elapsed.total_seconds() < 1
+        eventually(
+            lambda: "tagsweep_waiting_requests 0.0" in httpx.get(f"{gateway.url}/metrics").text
+        )
+
+
+async def _thousand(
+    gateway: Gateway, keys: list[str], ids: list[str], lasting_s: float
+) -> list[list[float]]:
+    """Call over all connections for so long; return how long each call of each took."""
+    end = time.monotonic() + lasting_s
+
+    async def one(at: int) -> list[float]:
+        body = json.dumps({"names": ["legacy"], "sources": [ids[at]]}).encode()
+        head = f"POST {DETACH} HTTP/1.1\r\nhost: a\r\nx-api-key: {keys[at % len(keys)]}\r\n"
+        head += f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+        reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+        seconds: list[float] = []
+        while not seconds or time.monotonic() < end:
+            start = time.monotonic()
+            writer.write(head.encode() + body)
+            answer = await reader.readuntil(b"\r\n\r\n")
+            assert answer.startswith(b"HTTP/1.1 200 "), answer
+            length = answer.lower().partition(b"content-length:")[2].partition(b"\r\n")[0]
+            await reader.readexactly(int(length))
+            seconds.append(time.monotonic() - start)
+        writer.close()
+        return seconds
+
+    return await asyncio.gather(*(one(at) for at in range(CONNECTIONS)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,13 @@ SECRET_KEY = "only-for-tests-0123456789abcdef-0123456789abcdef"
 class Gateway:
     """A process of ``tagsweep serve`` or ``tagsweep up``, which a test may kill."""
 
-    def __init__(self, folder: Path, settings: Mapping[str, object], *command: str) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        settings: Mapping[str, object],
+        *command: str,
+        program: Sequence[str] = ("tagsweep.producer.cli",),
+    ) -> None:
         self.folder = folder / f"gateway-{uuid4().hex[:8]}"
         self.folder.mkdir(parents=True)
         self.port = free_port()
@@ -41,7 +47,7 @@ class Gateway:
         self._command = [
             sys.executable,
             "-m",
-            "tagsweep.producer.cli",
+            *program,
             *command,
             "--port",
             str(self.port),

@@ -55,16 +55,7 @@ class World:
     def fill(self, store: Store) -> None:
         """Put it into the store."""
         self.tenant = new_tenant()
-        for name in {name for name, _, _ in self.links}:
-            lists = {
-                kind: [i for n, k, i in self.links if (n, k) == (name, kind)] for kind in TYPES
-            }
-            store.tag(self.tenant, name, **lists)
-        for name in WORKSPACES[:3]:
-            own = {(key, s): value for (n, key, s), value in self.tags.items() if n == name}
-            user = {key: value for (key, system), value in own.items() if not system}
-            system = {key: value for (key, system), value in own.items() if system}
-            store.workspace(self.tenant, name, user, system)
+        fill(store, self.tenant, self.links, self.tags)
         driving.chunk_size(self.most)
 
     def job(self, **options: object) -> Job:
@@ -80,6 +71,20 @@ class World:
         """Return all that a job may change."""
         tenant = self.tenant
         return store.links(tenant), store.tags(tenant), store.workspace_tags(tenant)
+
+
+def fill(
+    store: Store, tenant: str, links: set[Link], tags: Mapping[tuple[str, str, bool], str]
+) -> None:
+    """Put links, and tags of workspaces, into the store, as a tenant's."""
+    for name in {name for name, _, _ in links}:
+        lists = {kind: [i for n, k, i in links if (n, k) == (name, kind)] for kind in TYPES}
+        store.tag(tenant, name, **lists)
+    for name in WORKSPACES[:3]:
+        own = {(key, s): value for (n, key, s), value in tags.items() if n == name}
+        user = {key: value for (key, system), value in own.items() if not system}
+        system = {key: value for (key, system), value in own.items() if system}
+        store.workspace(tenant, name, user, system)
 
 
 def changed(store: Store, job_id: str) -> set[tuple[object, ...]]:

@@ -81,6 +81,10 @@ class Queue:
         while self._tenants and len(batch) < MAX_JOBS:
             tenant = next(iter(self._tenants))
             waiting = self._tenants.pop(tenant)
+            while waiting and waiting[0].outcome.done():  # it does not wait any more
+                waiting.popleft()
+            if not waiting:
+                continue
             first = waiting[0]
             if first.wanted.job_id in ids or (batch and items + first.items > MAX_ITEMS):
                 held[tenant] = waiting
@@ -120,11 +124,8 @@ class Batches:
         self._log: Any = structlog.get_logger("tagsweep.gateway")
 
     def takes(self, wanted: JobRequest) -> bool:
-        """Return whether the job is small and plain, and its sender waits for nothing but its end.
-
-        One that was promised to be done is left to the workers: it is recorded at once.
-        """
-        if not self._item_limit or not wanted.wait_s or wanted.nonce is None:
+        """Return whether the job is small and plain, and its sender waits for its end."""
+        if not self._item_limit or not wanted.wait_s:
             return False
         if time.monotonic() < self._resumes_at:
             return False
@@ -133,16 +134,22 @@ class Batches:
     async def do(self, wanted: JobRequest) -> View | None:
         """Return the job, which has ended; None if it has to go its own way.
 
-        Raises Refusal: nothing was done (503), or it is not known whether it was (500).
+        It has to if its turn has not come in the time for which its sender waits. Raises Refusal:
+        nothing was done (503), or it is not known whether it was (500).
         """
-        ended: asyncio.Future[View | None] = asyncio.get_running_loop().create_future()
-        self._queue.add(Waiter(wanted, plain.items_of(wanted.job), ended))
+        loop = asyncio.get_running_loop()
+        ended: asyncio.Future[View | None] = loop.create_future()
+        waiter = Waiter(wanted, plain.items_of(wanted.job), ended)
+        self._queue.add(waiter)
         if self._serving is None:
             self._serving = asyncio.create_task(self._serve())
+        time_is_up = loop.call_later(wanted.wait_s, waiter.resolve, None)
         try:
             return await ended
         except Failed:
             return await self._alone(wanted)
+        finally:
+            time_is_up.cancel()
 
     async def _alone(self, wanted: JobRequest) -> View | None:
         """Do a job of a batch that failed: what is in its way is in nobody else's now."""

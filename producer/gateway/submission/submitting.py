@@ -70,13 +70,14 @@ class Submission:
         """
         if not wanted.wait_s:
             return (await self._begin(request, wanted)).view
+        deadline = asyncio.get_running_loop().time() + wanted.wait_s
         with self._places.one():
             if self._batches.takes(wanted) and (done := await self._batches.do(wanted)):
                 request.state.account.job = wanted.job_id
                 return done
             with self._notifier.job(wanted.job_id) as woken:
                 recorded = await self._begin(request, wanted)
-                return await self._until_ended(request, wanted, recorded, woken)
+                return await self._until_ended(request, wanted, recorded, woken, deadline)
 
     async def _begin(self, request: Request, wanted: JobRequest) -> Recorded:
         """Record the job and ask a worker to start it; withdraw it if no worker can be asked."""
@@ -128,11 +129,15 @@ class Submission:
         return None
 
     async def _until_ended(
-        self, request: Request, wanted: JobRequest, recorded: Recorded, woken: asyncio.Event
+        self,
+        request: Request,
+        wanted: JobRequest,
+        recorded: Recorded,
+        woken: asyncio.Event,
+        deadline: float,
     ) -> View:
         """Wait for the job to end; its row is read before anything is answered."""
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + wanted.wait_s
         gone = asyncio.ensure_future(_until_gone(request))
         view: View | None = recorded.view
         try:

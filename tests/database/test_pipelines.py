@@ -1,0 +1,66 @@
+"""Statements that are sent together come to what they come to one by one."""
+
+from __future__ import annotations
+
+import pytest
+
+from tagsweep.worker import database
+from tagsweep.worker.database import pipelines
+from tagsweep.worker.database.statements import Statement
+from tagsweep.worker.errors import StoreRefused, StoreUnavailable
+from tests.support.stores import Store
+
+ADD = Statement("INSERT INTO @tag (tenant, name) VALUES (:tenant, :name) RETURNING name")
+COUNT = Statement("SELECT count(*) AS tags FROM @tag WHERE tenant = :tenant")
+END = Statement("SELECT pg_terminate_backend(pg_backend_pid()) AS ended WHERE :tenant <> ''")
+
+
+def _add(tenant: str, *names: str, then: Statement | None = None) -> None:
+    """Add tags in one pipeline, and commit."""
+    with database.transaction() as connection, pipelines.pipelined(connection):
+        for name in names:
+            pipelines.send(connection, ADD, {"tenant": tenant, "name": name})
+        if then is not None:
+            pipelines.send(connection, then, {"tenant": tenant})
+        pipelines.commit(connection)
+
+
+def test_each_statement_sees_what_those_before_it_did(postgres_store: Store, tenant: str) -> None:
+    with database.transaction() as connection:
+        with pipelines.pipelined(connection):
+            none = pipelines.send(connection, COUNT, {"tenant": tenant})
+            added = pipelines.send(connection, ADD, {"tenant": tenant, "name": "a"})
+            one = pipelines.send(connection, COUNT, {"tenant": tenant})
+            pipelines.commit(connection)
+        assert (none()[0].tags, added()[0].name, one()[0].tags) == (0, "a", 1)
+    assert postgres_store.tags(tenant).keys() == {"a"}
+
+
+def test_behind_an_error_nothing_is_done_and_nothing_committed(
+    postgres_store: Store, tenant: str
+) -> None:
+    with pytest.raises(StoreRefused, match="duplicate key"):
+        _add(tenant, "a", "a", "b")
+    assert postgres_store.tags(tenant) == {}
+    _add(tenant, "a")  # the session is as good as before
+    assert postgres_store.tags(tenant).keys() == {"a"}
+
+
+def test_what_is_raised_meanwhile_rolls_back_what_was_sent(
+    postgres_store: Store, tenant: str
+) -> None:
+    def fail() -> None:
+        with database.transaction() as connection, pipelines.pipelined(connection):
+            pipelines.send(connection, ADD, {"tenant": tenant, "name": "a"})
+            raise ValueError(tenant)
+
+    with pytest.raises(ValueError, match=tenant):
+        fail()
+    assert postgres_store.tags(tenant) == {}
+
+
+def test_a_session_that_is_lost_meanwhile_is_replaced(postgres_store: Store, tenant: str) -> None:
+    with pytest.raises(StoreUnavailable):
+        _add(tenant, "a", then=END)
+    _add(tenant, "b")
+    assert postgres_store.tags(tenant).keys() == {"b"}
