@@ -31,6 +31,10 @@ def _celery(app: str) -> tuple[tuple[str, ...], ...]:
 
 
 OURS = Contender("tagsweep", f"{HERE}.ours:Run", _celery("tagsweep"))
+#: the same started by its own command: two Celery workers, one of them for small jobs
+COMMAND = Contender(
+    "tagsweep worker", f"{HERE}.ours:Run", (("-m", "tagsweep.producer.cli", "worker", *QUIET),)
+)
 NOBODY = Contender("nobody", "")
 NOOP = Contender("Celery's no-op task", "", _celery(f"{HERE}.noop"))
 
