@@ -37,6 +37,7 @@ MOST_RECEIPTS = 20
 
 NO_KEY = "Authentication credentials were not provided."
 WRONG_KEY = "Invalid API key."
+ADMIN = "An admin key belongs to no tenant: use a key of the tenant."
 BUSY = "Too many requests are waiting."
 
 
@@ -121,21 +122,31 @@ class Gateway:
         self.readers.close()
         self.broker.close()
 
-    async def caller_by_key(self, request: Request) -> Caller:
-        """Return the caller with this x-api-key; raises Refusal (401, 429)."""
+    async def caller_by_key(self, request: Request, *scopes: str, spanning: bool = False) -> Caller:
+        """Return the caller with this x-api-key, who has one of the scopes.
+
+        Without any, the method decides: ``read``, or else ``write``. ``spanning``: an admin may
+        call, who belongs to no tenant. Raises Refusal (401, 403, 429).
+        """
         key = one_key(request.headers, "x-api-key")
         if not key:
             raise Refusal(401, NO_KEY)
         caller = await self.callers.by_key(key)
         if caller is None:
             raise Refusal(401, WRONG_KEY)
-        self.admit(request, caller)
+        self.admit(request, caller, *scopes)
+        if caller.admin and not spanning:
+            raise Refusal(403, ADMIN)
         return caller
 
-    def admit(self, request: Request, caller: Caller) -> None:
-        """Note whose request this is; raises Refusal (429) if the tenant sends too many."""
+    def admit(self, request: Request, caller: Caller, *scopes: str) -> None:
+        """Note whose request this is.
+
+        Raises Refusal: 429 if the tenant sends too many, 403 if the key has none of ``scopes``.
+        """
         request.state.account.tenant = caller.tenant
         self.rates.take(caller.tenant)
+        allow(caller, *(scopes or ("read" if request.method == "GET" else "write",)))
 
     async def _hand_in_times(self) -> None:
         """Add how long the chunks done here took to what the store counts."""
@@ -155,6 +166,12 @@ class Gateway:
             await self.store.run(callers.note_use, used)
         except TagsweepError as error:
             self.log.warning("use_not_noted", reason=str(error))
+
+
+def allow(caller: Caller, *scopes: str) -> None:
+    """Raise Refusal (403) if the caller's key has none of ``scopes``."""
+    if caller.scopes.isdisjoint(scopes):
+        raise Refusal(403, f"The key lacks the scope {' or '.join(scopes)}.")
 
 
 def _patience_s(settings: Settings) -> float:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from huaweicloudsdkcore.auth.credentials import BasicCredentials
-from huaweicloudsdkcore.exceptions.exceptions import ClientRequestException
+from huaweicloudsdkcore.exceptions.exceptions import ClientRequestException, ServerResponseException
 from huaweicloudsdkdataartsfabric.v1 import (
     BatchDeleteFabricWorkspaceTagsRequest,
     BatchDeleteTagsRequestBody,
@@ -18,7 +18,8 @@ from huaweicloudsdkdataartsfabric.v1 import (
 )
 
 from tagsweep.producer.gateway.auth.credentials import Created
-from tests.support.gateway import Gateway
+from tests.support.gateway import SECRET_KEY, Gateway, serving
+from tests.support.stack import ServerStack
 from tests.support.stores import Store
 
 #: the SDK still calls datetime.utcnow() and the like
@@ -241,3 +242,25 @@ def test_a_signed_idempotency_key_is_honoured(
     refused = _refused(lambda: call("owner"))
     assert (refused.status_code, refused.error_code) == (409, "common.00000409")
     assert _left(store, tenant) == {"owner", "empty"}
+
+
+@pytest.mark.slow
+def test_a_gateway_serves_all_but_the_signatures_that_its_key_does_not_open(
+    redis_stack: ServerStack, created: Created, tenant: str
+) -> None:
+    tags = {"env": "dev", "owner": "x"}
+    with serving(redis_stack, secret_key="another-key-" * 4) as gateway:
+        assert (
+            "signing credentials cannot be used: TAGSWEEP_SECRET_KEY does not hold" in gateway.log
+        )
+        gateway.store.workspace(tenant, "w-1", tags)
+        with pytest.raises(ServerResponseException, match="status_code:503"):
+            _invoker(gateway, created, _body([("env", None)])).invoke()
+        token = gateway.credential(tenant).key
+        invoker = _invoker(gateway, created, _body([("env", None)]))
+        assert invoker.add_header("X-Auth-Token", token).invoke().status_code == 204
+        with gateway.client(tenant) as client:
+            assert client.get("/api/v1/jobs/").json()["count"] == 1
+    with serving(redis_stack, secret_key=f"{'another-key-' * 4},{SECRET_KEY}") as gateway:
+        assert "cannot be used" not in gateway.log
+        assert _invoker(gateway, created, _body([("owner", None)])).invoke().status_code == 204

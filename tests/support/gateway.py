@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -15,6 +16,7 @@ import pytest
 
 from tagsweep.producer.gateway.auth import credentials
 from tagsweep.producer.gateway.auth.credentials import Created
+from tagsweep.producer.gateway.auth.grants import Grant
 from tagsweep.worker import settings
 from tests.servers import Postgres, Redis
 from tests.servers.processes import free_port, kill_tree, spawn, wait_until
@@ -26,6 +28,7 @@ from tests.support.stack import (
 )
 from tests.support.stores import Store
 
+GRANT = {field.name for field in fields(Grant)}
 SECRET_KEY = "only-for-tests-0123456789abcdef-0123456789abcdef"
 
 
@@ -71,16 +74,16 @@ class Gateway:
         if not ready or ended() is not None:
             raise RuntimeError(f"The gateway did not start:\n{self.log[-3000:]}")
 
-    def credential(self, tenant: str, *, operator: bool = False, signing: bool = False) -> Created:
+    def credential(self, tenant: str, *, signing: bool = False, **grant: Any) -> Created:
         """Make a credential."""
         with self.store.transaction() as connection, pytest.MonkeyPatch.context() as patch:
             if signing:  # the one that needs a setting of this very process
                 patch.setattr(settings, "load", _settings)
-            return credentials.create(connection, tenant, operator=operator, signing=signing)
+            return credentials.create(connection, Grant(tenant, signing=signing, **grant))
 
     def client(self, tenant: str, **options: Any) -> httpx.Client:
         """Return an HTTP client with a key of the tenant; ``options``: of httpx, or of the key."""
-        rights = {name: options.pop(name) for name in ("operator", "signing") if name in options}
+        rights = {name: options.pop(name) for name in GRANT if name in options}
         key = self.credential(tenant, **rights).key
         headers = {"x-api-key": key, "X-Auth-Token": key, **options.pop("headers", {})}
         return httpx.Client(base_url=self.url, headers=headers, timeout=60, **options)

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, func, or_, select, true
 
 from tagsweep.worker.errors import NoSuchJob
 from tagsweep.worker.models.records import ENDS, JobRecord
@@ -54,23 +54,23 @@ def _existing(job: JobRecord | None, job_id: UUID) -> JobRecord:
 
 @dataclass(frozen=True, slots=True)
 class JobFilter:
-    """A filter on a tenant's jobs."""
+    """A filter on jobs, of one tenant or, for those who may see them, of all."""
 
-    tenant: str
+    tenant: str | None
     kind: str | None = None
     status: str | None = None
     since: datetime | None = None  #: accepted then or later
 
     def condition(self) -> ColumnElement[bool]:
         """Return the filter as SQL."""
-        conditions = [jobs.c.tenant == self.tenant]
+        conditions = [] if self.tenant is None else [jobs.c.tenant == self.tenant]
         if self.kind is not None:
             conditions.append(jobs.c.kind == self.kind)
         if self.status is not None:
             conditions.append(jobs.c.status == self.status)
         if self.since is not None:
             conditions.append(jobs.c.accepted_at >= self.since)
-        return and_(*conditions)
+        return and_(true(), *conditions)
 
 
 def count(connection: Connection, filter_: JobFilter) -> int:

@@ -25,6 +25,8 @@ NAMESPACE = "tagsweep"
 RESULTS = ("rpc", "cache+memory", "disabled")
 #: a setting whose field cannot have the variable's name: pydantic models have a method ``schema``
 _SCHEMA = "TAGSWEEP_SCHEMA"
+#: characters of a key that encrypts
+SHORTEST_KEY = 32
 #: never shown, not even if they are invalid
 _SECRET = ("TAGSWEEP_SECRET_KEY", "TAGSWEEP_API_KEY", "TAGSWEEP_SENTINEL_PASSWORD")
 
@@ -33,6 +35,15 @@ def _header(key: SecretStr) -> SecretStr:
     if not re.fullmatch(r"[!-~]+", key.get_secret_value()):
         raise ValueError("must be printable ASCII without spaces")
     return key
+
+
+def _keys(keys: SecretStr) -> SecretStr:
+    if any(len(key.strip()) < SHORTEST_KEY for key in keys.get_secret_value().split(",")):
+        raise ValueError(
+            f"must be {SHORTEST_KEY} characters or more, or several such keys, the newest first, "
+            "separated by commas"
+        )
+    return keys
 
 
 def _schema(name: str) -> str:
@@ -95,8 +106,8 @@ class Settings(BaseSettings):
     #: how long a statement may wait for a lock before its transaction is rolled back and retried
     lock_timeout_s: int = Field(10, ge=1)
     statement_timeout_s: int = Field(300, ge=1)
-    #: encrypts the signing secrets of credentials
-    secret_key: SecretStr | None = Field(None, min_length=32)
+    #: encrypts the signing secrets of credentials; older keys, with which some still are, follow it
+    secret_key: Annotated[SecretStr, AfterValidator(_keys)] | None = None
     #: the most bytes in a request's body
     body_bytes: int = Field(64 << 20, ge=1024)
     #: the most ids in a request, over all its lists
@@ -195,7 +206,8 @@ def learn(given: Mapping[str, str]) -> None:
     """Make this process mask the secrets in these settings, whether they are valid or not."""
     for name, value in ((name.upper(), value.strip()) for name, value in given.items()):
         if name in _SECRET:
-            redaction.learn(value)
+            for each in {value, *value.split(",")}:
+                redaction.learn(each.strip())
         elif name.startswith("TAGSWEEP_") and name.endswith("_URL"):
             redaction.learn_url(value)
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict
+from itertools import chain
 
 import typer
 
@@ -13,6 +15,7 @@ from tagsweep.producer.cli.input.options import Json
 from tagsweep.producer.cli.output import terminal
 from tagsweep.worker import settings
 from tagsweep.worker.doctor.findings import Finding
+from tagsweep.worker.errors import TagsweepError
 from tagsweep.worker.settings import database_url
 
 app = typer.Typer(rich_markup_mode="rich", add_completion=False)
@@ -53,4 +56,24 @@ def _target() -> tuple[str, Iterator[Finding]]:
     store = f"the store at {database_url.described(found.database_url)}"
     broker = f"the broker at {settings.masked(found.broker_url)}"
     names = (settings.origin(name) for name in ("database_url", "broker_url"))
-    return "{0} ({2}), {1} ({3})".format(store, broker, *names), checks.findings()
+    both = chain(checks.findings(), _keys())
+    return "{0} ({2}), {1} ({3})".format(store, broker, *names), both
+
+
+def _keys() -> Iterator[Finding]:
+    """Check that the signing secrets can be read, where a gateway could run."""
+    try:
+        from tagsweep.producer.cli.backends import kept
+        from tagsweep.producer.gateway.auth import signing
+    except ModuleNotFoundError:  # no gateway runs here
+        return
+    with suppress(TagsweepError):  # told by the checks of the store
+        kept.use_secret_key()
+        if unusable := signing.unusable():
+            advice = (
+                "Add that key to TAGSWEEP_SECRET_KEY, after a comma, or create new credentials."
+            )
+            yield Finding("keys", unusable, advice)
+        elif count := signing.outdated():
+            what = f"{count:,} signing secrets are encrypted with an older TAGSWEEP_SECRET_KEY: "
+            yield Finding("keys", f"{what}`tagsweep keys reencrypt` encrypts them with the first.")

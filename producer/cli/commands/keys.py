@@ -1,53 +1,101 @@
-"""``tagsweep keys``: credentials for the gateway."""
+"""``tagsweep keys``: credentials for the gateway, made at its store."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Annotated, Any
 from uuid import UUID
 
 import typer
 
-from tagsweep.producer.cli.backends import choosing
+from tagsweep.producer.cli.backends import choosing, kept
 from tagsweep.producer.cli.exit_status import FAILED
-from tagsweep.producer.cli.input import errors
+from tagsweep.producer.cli.input import errors, grants
 from tagsweep.producer.cli.input.errors import WrongUse
 from tagsweep.producer.cli.input.options import Json
 from tagsweep.producer.cli.output import terminal
 from tagsweep.producer.gateway.auth import credentials
+from tagsweep.producer.gateway.auth.credentials import Created
+from tagsweep.producer.gateway.auth.grants import SCOPES
 from tagsweep.worker import database
 from tagsweep.worker.database import schema
-from tagsweep.worker.models.fields import NO_IDENTIFIER, identifies
 
-app = typer.Typer(rich_markup_mode="rich", help="Create, list or revoke credentials.")
+app = typer.Typer(rich_markup_mode="rich", help="Create, list, rotate or revoke credentials.")
 
-Operator = Annotated[bool, typer.Option("--operator", help="May delete system tags too.")]
+Tenant = Annotated[str | None, typer.Option(help="The tenant whose tags its bearer may change.")]
+Operator = Annotated[bool, typer.Option("--operator", help="May change system tags too.")]
+Admin = Annotated[
+    bool, typer.Option("--admin", help="Belongs to no tenant: sees and controls all their jobs.")
+]
+Name = Annotated[str | None, typer.Option(help="Who or what uses it, for people.")]
+Scope = Annotated[
+    list[str] | None,
+    typer.Option(metavar="S", help=f"Allow only this ({', '.join(SCOPES)}); may be repeated."),
+]
+Expires = Annotated[
+    str | None, typer.Option(metavar="TIME", help="Ends after a span (12h, 90d) or at a time.")
+]
 Signing = Annotated[
     bool,
     typer.Option("--signing", help="Add an access key and a secret key, which sign requests."),
 ]
+KeyId = Annotated[str, typer.Argument(metavar="ID", help="The credential's id.")]
+Overlap = Annotated[
+    str, typer.Option(metavar="SPAN", help="How long the old one stays valid: 0, 1h, 7d.")
+]
 
 
 @app.command()
-def create(
+def create(  # noqa: PLR0913  # the options of the command
     *,
-    tenant: Annotated[str, typer.Option(help="The tenant whose tags its bearer may change.")],
+    tenant: Tenant = None,
+    admin: Admin = False,
     operator: Operator = False,
+    name: Name = None,
+    scope: Scope = None,
+    expires: Expires = None,
     signing: Signing = False,
     as_json: Json = False,
 ) -> None:
     """Create a credential. Its secrets are printed only this once."""
-    if not identifies(tenant):
-        raise WrongUse(f"--tenant {errors.shown(tenant)}: {NO_IDENTIFIER}")
+    rights = {"operator": operator, "admin": admin, "signing": signing}
+    grant = grants.checked(tenant, name, scope, expires, **rights)
     _ready()
     with database.transaction() as connection:
-        created = credentials.create(connection, tenant, operator=operator, signing=signing)
-    shown = created.shown()
+        created = credentials.create(connection, grant)
+    _show(created, as_json=as_json)
+
+
+@app.command()
+def rotate(credential: KeyId, *, overlap: Overlap = "1d", as_json: Json = False) -> None:
+    """Create a credential in place of another, which stays valid for a while (--overlap)."""
+    credential_id, span = _id(credential), grants.span("--overlap", overlap)
+    _ready()
+    with database.transaction() as connection:
+        old = credentials.find(connection, str(credential_id))
+        created = credentials.rotate(connection, old, span) if old and old.is_valid else None
+    if created is None:
+        terminal.say(f"There is no valid credential {credential_id}.")
+        raise typer.Exit(FAILED)
+    _show(created, as_json=as_json)
+    end = (datetime.now(UTC) + span).isoformat(timespec="seconds")
+    terminal.say(f"Credential {credential_id} is valid until {end} at the latest.")
+
+
+@app.command()
+def reencrypt(*, as_json: Json = False) -> None:
+    """Encrypt all signing secrets with the first of several keys in TAGSWEEP_SECRET_KEY."""
+    from tagsweep.producer.gateway.auth import signing
+
+    _ready()
+    count = signing.seal_all_again()
     if as_json:
-        terminal.document(shown)
-        return
-    for name, value in shown.items():
-        terminal.write_line(f"{name + ':':<12} {value}")
-    terminal.say("Store it now: it is not shown again.")
+        terminal.document({"reencrypted": count})
+    else:
+        terminal.write_line(f"Secrets encrypted again: {count:,}.")
+    if unusable := signing.unusable():
+        terminal.say(unusable)
+        raise typer.Exit(FAILED)
 
 
 @app.command("list")
@@ -63,24 +111,16 @@ def show_all(
     if as_json:
         terminal.document(rows)
     elif rows:
-        head = ["ID", "TENANT", "KEY", "OPERATOR", "ACCESS KEY", "CREATED", "LAST USED", "REVOKED"]
-        terminal.table(head, [_cells(row) for row in rows])
+        head = ["ID", "TENANT", "NAME", "KEY", "MAY", "ACCESS KEY", "CREATED", "EXPIRES"]
+        terminal.table([*head, "LAST USED", "REVOKED"], [_cells(row) for row in rows])
     else:
         terminal.say("There are no credentials.")
 
 
 @app.command()
-def revoke(
-    credential: Annotated[str, typer.Argument(metavar="ID", help="The credential's id.")],
-    *,
-    as_json: Json = False,
-) -> None:
+def revoke(credential: KeyId, *, as_json: Json = False) -> None:
     """Revoke a credential: within seconds no gateway accepts it any more."""
-    try:
-        credential_id = UUID(credential)
-    except ValueError:
-        message = f"{errors.shown(credential)} is not a credential's id: see `tagsweep keys list`."
-        raise WrongUse(message) from None
+    credential_id = _id(credential)
     _ready()
     with database.transaction() as connection:
         revoked = credentials.revoke(connection, credential_id)
@@ -93,21 +133,41 @@ def revoke(
         raise typer.Exit(FAILED)
 
 
+def _id(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        message = f"{errors.shown(text)} is not a credential's id: see `tagsweep keys list`."
+        raise WrongUse(message) from None
+
+
 def _ready() -> None:
     """Make the store ready, and say which one it is."""
     choosing.at_the_store("keys")
     schema.ready()
+    kept.use_secret_key()
     terminal.say(f"Credentials of the store at {schema.where()}.")
 
 
+def _show(created: Created, *, as_json: bool) -> None:
+    shown = created.shown()
+    if as_json:
+        terminal.document(shown)
+        return
+    for name, value in shown.items():
+        terminal.write_line(f"{name + ':':<12} {value or '-'}")
+    terminal.say("Store it now: it is not shown again.")
+
+
 def _cells(cells: dict[str, Any]) -> list[str]:
+    scopes = "all" if len(cells["scopes"]) == len(SCOPES) else " ".join(cells["scopes"])
+    rights = [right for right in ("operator", "admin") if cells[right]]
+    names = ("access_key", "created_at", "expires_at", "last_used_at", "revoked_at")
     return [
         cells["id"],
-        cells["tenant"],
+        cells["tenant"] or "-",
+        cells["name"] or "-",
         cells["prefix"] + "_...",
-        "yes" if cells["operator"] else "-",
-        *(
-            cells[name] or "-"
-            for name in ("access_key", "created_at", "last_used_at", "revoked_at")
-        ),
+        ", ".join([scopes, *rights]),
+        *(cells[name] or "-" for name in names),
     ]

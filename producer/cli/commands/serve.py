@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from tagsweep.producer.cli.output import terminal
-from tagsweep.producer.gateway.auth import credentials, encryption
-from tagsweep.worker import database, settings
+from tagsweep.producer.gateway.auth import signing
+from tagsweep.worker import settings
 from tagsweep.worker.errors import SettingsError
 from tagsweep.worker.mapping import readiness
 
@@ -35,9 +35,8 @@ def serve(*, host: Host = "127.0.0.1", port: Port = 8000) -> None:
     if settings.load().embedded:
         raise SettingsError(EMBEDDED)
     readiness.check()
-    with database.reading() as connection:
-        if credentials.any_that_signs(connection):
-            encryption.ready()
+    if unusable := signing.unusable():
+        terminal.say(unusable)
     with server.listen(host, port) as bound:
         url = f"http://{host}:{bound.getsockname()[1]}"
         ready = partial(terminal.say, f"The gateway serves on {url}. Ctrl-C ends it.")

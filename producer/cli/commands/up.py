@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from tagsweep.producer.cli.backends import kept
 from tagsweep.producer.cli.commands import load
 from tagsweep.producer.cli.commands.serve import Port
 from tagsweep.producer.cli.demo import sample
@@ -15,6 +16,7 @@ from tagsweep.producer.cli.input import ndjson
 from tagsweep.producer.cli.input.errors import WrongUse
 from tagsweep.producer.cli.output import terminal
 from tagsweep.producer.gateway.auth import credentials
+from tagsweep.producer.gateway.auth.grants import Grant
 from tagsweep.producer.gateway.openapi.examples import SOURCE
 from tagsweep.worker import database, settings
 from tagsweep.worker.broker.runtime import embedded
@@ -45,8 +47,8 @@ Sample = Annotated[bool, typer.Option("--sample", help="Fill an empty store with
 def up(*, port: Port = 8000, tenant: Tenant = "demo", with_sample: Sample = False) -> None:
     """Run gateway and worker in this process until Ctrl-C or SIGTERM.
 
-    Prints a fresh key, and a curl line whose answer shows something. The key stays valid until it
-    is revoked: `tagsweep keys revoke`.
+    Prints a key, and a curl line whose answer shows something. The key is kept beside the store, in
+    a file that only you can read, and is the same the next time; `tagsweep keys revoke` ends it.
     """
     from tagsweep.producer.gateway import server
 
@@ -56,11 +58,11 @@ def up(*, port: Port = 8000, tenant: Tenant = "demo", with_sample: Sample = Fals
         readiness.check()
         if with_sample:
             _fill(tenant)
-        with database.transaction() as connection:
-            created = credentials.create(connection, tenant, operator=False, signing=False)
+        kept.use_secret_key(make=True)
+        key = _key(tenant)
         url = f"http://{HOST}:{bound.getsockname()[1]}"
         path, body = _request(tenant, is_sample=with_sample)
-        ready = partial(_announce, tenant, created.key, url, path, body)
+        ready = partial(_announce, tenant, key, url, path, body)
         with embedded.worker():
             server.run(bound, ready)
 
@@ -73,6 +75,21 @@ def _fill(tenant: str) -> None:
         raise WrongUse(NOT_EMPTY.format(where=schema.where(), held=" and ".join(held)))
     with ndjson.checked(sample.lines(tenant), "the sample") as spool:
         load.write(spool)
+
+
+def _key(tenant: str) -> str:
+    """Return the key of the tenant that is kept beside the store; make one if none is valid."""
+    found = kept.read()
+    keys = found.setdefault("keys", {})
+    with database.transaction() as connection:
+        key = keys.get(tenant, "")
+        known = credentials.find_by_prefix(connection, credentials.prefix_of(key) or "")
+        if known is not None and known.tenant == tenant and known.fits(key) and known.is_valid:
+            return str(key)
+        created = credentials.create(connection, Grant(tenant, name="tagsweep up"))
+    keys[tenant] = created.key
+    kept.write(found)
+    return created.key
 
 
 def _request(tenant: str, *, is_sample: bool) -> tuple[str, str | None]:

@@ -13,6 +13,7 @@ from starlette.datastructures import Headers
 
 from tagsweep.producer.gateway.auth import credentials
 from tagsweep.producer.gateway.auth.credentials import Credential
+from tagsweep.producer.gateway.errors import Refusal
 from tagsweep.producer.gateway.threadpool import Threads
 from tagsweep.worker import database
 
@@ -21,6 +22,8 @@ CACHED_S = 2.0
 MAX_CACHED = 10_000
 #: how often the last use of credentials is recorded
 NOTED_EVERY_S = 30.0
+
+EXPIRED = "This API key has expired."
 
 Finder = Callable[[Connection, str], Credential | None]
 
@@ -32,6 +35,9 @@ class Caller:
     tenant: str
     operator: bool
     credential: UUID
+    name: str | None  #: of the key, for people
+    scopes: frozenset[str]
+    admin: bool
 
 
 class Callers:
@@ -43,27 +49,41 @@ class Callers:
         self._used: dict[UUID, datetime] = {}
 
     async def by_key(self, key: str) -> Caller | None:
-        """Return the caller with this key; None if the key is unknown or revoked."""
+        """Return the caller with this key; None if the key is unknown or revoked.
+
+        Raises Refusal (401) if it has expired.
+        """
         prefix = credentials.prefix_of(key)
         if prefix is None:
             return None
         credential = await self._find("prefix", prefix, credentials.find_by_prefix)
-        return self.used(credential) if credential and credential.fits(key) else None
+        if credential is None or not credential.fits(key):
+            return None
+        if credential.has_expired:
+            raise Refusal(401, EXPIRED)
+        return self.used(credential)
 
     async def by_access_key(self, access_key: str) -> Credential | None:
         """Return the valid credential that signs with ``access_key``; nothing is verified yet."""
         credential = await self._find("access", access_key, credentials.find_by_access_key)
-        return credential if credential and credential.revoked_at is None else None
+        return credential if credential and credential.is_valid else None
 
     async def still_valid(self, caller: Caller) -> bool:
-        """Return whether the caller's credential has not been revoked since."""
+        """Return whether the caller's credential has been neither revoked nor expired since."""
         credential = await self._find("id", str(caller.credential), credentials.find)
-        return credential is not None and credential.revoked_at is None
+        return credential is not None and credential.is_valid
 
     def used(self, credential: Credential) -> Caller:
         """Return the caller whose credential was verified, and note that it was used."""
         self._used[credential.id] = datetime.now(UTC)
-        return Caller(credential.tenant, credential.operator, credential.id)
+        return Caller(
+            credential.tenant,
+            credential.operator,
+            credential.id,
+            credential.name,
+            frozenset(credential.scopes.split()),
+            credential.admin,
+        )
 
     def take_used(self) -> dict[UUID, datetime]:
         """Return when credentials were last used, since the last call."""

@@ -12,12 +12,13 @@ import secrets
 import string
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
 from sqlalchemy import ColumnElement, Connection, bindparam, select, update
 
+from tagsweep.producer.gateway.auth.grants import Grant
 from tagsweep.worker.models.events import stamp
 from tagsweep.worker.models.tables import Id, Moment, clock
 from tagsweep.worker.models.tables import credential as table
@@ -32,6 +33,10 @@ _COLUMNS = (
     table.c.access_key,
     table.c.sealed_secret,
     table.c.revoked_at,
+    table.c.name,
+    table.c.scopes,
+    table.c.admin,
+    table.c.expires_at,
 )
 
 
@@ -46,6 +51,20 @@ class Credential:
     access_key: str | None
     sealed_secret: bytes | None
     revoked_at: datetime | None
+    name: str | None
+    scopes: str  #: separated by blanks
+    admin: bool  #: spans all tenants
+    expires_at: datetime | None
+
+    @property
+    def has_expired(self) -> bool:
+        """Whether its end has come."""
+        return self.expires_at is not None and self.expires_at <= datetime.now(UTC)
+
+    @property
+    def is_valid(self) -> bool:
+        """Whether it is neither revoked nor expired."""
+        return self.revoked_at is None and not self.has_expired
 
     def fits(self, key: str) -> bool:
         """Return whether ``key`` is this credential's, in constant time, and not revoked."""
@@ -62,34 +81,38 @@ class Created:
     access_key: str | None = None
     secret_key: str | None = None
 
-    def shown(self) -> dict[str, str]:
+    def shown(self) -> dict[str, str | None]:
         """Return it as JSON."""
-        own = {"id": str(self.id), "tenant": self.tenant, "key": self.key}
+        own = {"id": str(self.id), "tenant": self.tenant or None, "key": self.key}
         if self.access_key is None or self.secret_key is None:
             return own
         return {**own, "access_key": self.access_key, "secret_key": self.secret_key}
 
 
-def create(connection: Connection, tenant: str, *, operator: bool, signing: bool) -> Created:
-    """Create a credential for ``tenant``; if ``signing``, with a pair of keys to sign requests.
+def create(connection: Connection, grant: Grant) -> Created:
+    """Create a credential.
 
     Raises SettingsError if a signing secret cannot be encrypted.
     """
     prefix, credential_id = secrets.token_hex(6), uuid4()
     key = f"{MARK}_{prefix}_{secrets.token_urlsafe(32)}"
-    access_key = "".join(secrets.choice(_ALPHABET) for _ in range(20)) if signing else None
-    secret_key = secrets.token_urlsafe(32) if signing else None
+    access_key = "".join(secrets.choice(_ALPHABET) for _ in range(20)) if grant.signing else None
+    secret_key = secrets.token_urlsafe(32) if grant.signing else None
     row = {
         "id": credential_id,
-        "tenant": tenant,
+        "tenant": grant.tenant,
         "prefix": prefix,
         "key_hash": _hash(key),
-        "operator": operator,
+        "operator": grant.operator,
         "access_key": access_key,
         "sealed_secret": _sealed(secret_key, credential_id) if secret_key else None,
+        "name": grant.name,
+        "scopes": " ".join(grant.scopes),
+        "admin": grant.admin,
+        "expires_at": grant.expires_at,
     }
     connection.execute(table.insert(), row)
-    return Created(credential_id, tenant, key, access_key, secret_key)
+    return Created(credential_id, grant.tenant, key, access_key, secret_key)
 
 
 def prefix_of(key: str) -> str | None:
@@ -115,10 +138,11 @@ def find(connection: Connection, credential_id: str) -> Credential | None:
     return _find(connection, table.c.id == UUID(credential_id))
 
 
-def any_that_signs(connection: Connection) -> bool:
-    """Return whether any valid credential signs its requests."""
-    valid = table.c.access_key.is_not(None) & table.c.revoked_at.is_(None)
-    return connection.execute(select(table.c.id).where(valid).limit(1)).first() is not None
+def that_sign(connection: Connection) -> list[Credential]:
+    """Return the valid credentials that sign their requests."""
+    signing = table.c.access_key.is_not(None) & table.c.revoked_at.is_(None)
+    rows = connection.execute(select(*_COLUMNS).where(signing).order_by(table.c.id))
+    return [one for row in rows if (one := Credential(*row)).is_valid]
 
 
 def listed(connection: Connection, tenant: str | None) -> list[dict[str, Any]]:
@@ -127,9 +151,13 @@ def listed(connection: Connection, tenant: str | None) -> list[dict[str, Any]]:
         table.c.id,
         table.c.tenant,
         table.c.prefix,
+        table.c.name,
+        table.c.scopes,
         table.c.operator,
+        table.c.admin,
         table.c.access_key,
         table.c.created_at,
+        table.c.expires_at,
         table.c.last_used_at,
         table.c.revoked_at,
     ).order_by(table.c.created_at, table.c.id)
@@ -139,8 +167,10 @@ def listed(connection: Connection, tenant: str | None) -> list[dict[str, Any]]:
 
 
 def _shown(row: dict[str, Any]) -> dict[str, Any]:
-    times = ("created_at", "last_used_at", "revoked_at")
+    times = ("created_at", "expires_at", "last_used_at", "revoked_at")
     stamps = {name: row[name] and stamp(row[name]) for name in times}
+    row["tenant"] = row["tenant"] or None
+    row["scopes"] = row["scopes"].split()
     return {**row, **stamps, "id": str(row["id"]), "prefix": f"{MARK}_{row['prefix']}"}
 
 
@@ -149,6 +179,34 @@ def revoke(connection: Connection, credential_id: UUID) -> bool:
     this = (table.c.id == credential_id) & table.c.revoked_at.is_(None)
     statement = update(table).where(this).values(revoked_at=clock()).returning(table.c.id)
     return connection.execute(statement).first() is not None
+
+
+def rotate(connection: Connection, old: Credential, overlap: timedelta) -> Created:
+    """Create a credential that allows what ``old`` does, which ends when ``overlap`` is over."""
+    created = create(
+        connection,
+        Grant(
+            old.tenant,
+            old.name,
+            tuple(old.scopes.split()),
+            operator=old.operator,
+            admin=old.admin,
+            expires_at=old.expires_at,
+            signing=old.access_key is not None,
+        ),
+    )
+    end = datetime.now(UTC) + overlap
+    if old.expires_at is None or end < old.expires_at:
+        this = table.c.id == old.id
+        connection.execute(update(table).where(this).values(expires_at=end))
+    return created
+
+
+def seal_again(connection: Connection, credential: Credential, secret: str) -> None:
+    """Encrypt the signing secret of ``credential`` with the newest key."""
+    sealed = _sealed(secret, credential.id)
+    this = (table.c.id == credential.id) & (table.c.sealed_secret == credential.sealed_secret)
+    connection.execute(update(table).where(this).values(sealed_secret=sealed))
 
 
 def note_use(connection: Connection, used: Mapping[UUID, datetime]) -> None:

@@ -55,7 +55,8 @@ def operation(  # noqa: PLR0913  # the parts of an operation
     responses: dict[int | str, Any] = {}
     for status, name in answers.items():
         responses[status] = _answer(status, name)
-    for status in sorted({400, *refused}):  # 400: an unknown query parameter
+    # 400: an unknown query parameter; 403: a key that lacks a scope, or the right admin
+    for status in sorted({400, *([403] if security else []), *refused}):
         responses[status] = _answer(status, shape, PROBLEM if shape == "Problem" else _JSON)
     placed = [(name, "path", schema) for name, schema in (path or {}).items()]
     placed += [(name, "query", schema) for name, schema in (query or {}).items()]

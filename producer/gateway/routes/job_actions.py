@@ -8,6 +8,7 @@ from uuid import UUID
 from fastapi import Request, Response
 
 from tagsweep.producer.gateway import state
+from tagsweep.producer.gateway.auth.callers import Caller
 from tagsweep.producer.gateway.errors import NO_JOB, Refusal
 from tagsweep.producer.gateway.openapi import operations
 from tagsweep.producer.gateway.routes import query_parameters
@@ -41,8 +42,8 @@ _ACTION: dict[str, Any] = operations.operation(
 async def cancel(request: Request) -> Response:
     """Start no further chunk of a job; what is done stays done."""
     gateway = state.of(request)
-    caller = await gateway.caller_by_key(request)
-    before, after = await _act(gateway, request, caller.tenant, control.cancel)
+    caller = await gateway.caller_by_key(request, spanning=True)
+    before, after = await _act(gateway, request, caller, control.cancel)
     if before.job.ended:
         raise Refusal(409, f"The job has ended already: {before.job.status}.")
     if after.job.ended:
@@ -74,8 +75,8 @@ async def retry(request: Request) -> Response:
 async def pause(request: Request) -> Response:
     """Start no further chunk of a job until it is resumed."""
     gateway = state.of(request)
-    caller = await gateway.caller_by_key(request)
-    _, after = await _act(gateway, request, caller.tenant, control.pause)
+    caller = await gateway.caller_by_key(request, spanning=True)
+    _, after = await _act(gateway, request, caller, control.pause)
     return operations.accepted(after, {})
 
 
@@ -99,8 +100,8 @@ async def _continue(
 ) -> Response:
     """Apply ``action``, after which there is something for workers to do."""
     gateway = state.of(request)
-    caller = await gateway.caller_by_key(request)
-    _, after = await _act(gateway, request, caller.tenant, action, patience_s)
+    caller = await gateway.caller_by_key(request, spanning=True)
+    _, after = await _act(gateway, request, caller, action, patience_s)
     _after_commit(gateway, after)
     return operations.accepted(after, {})
 
@@ -116,16 +117,27 @@ def _after_commit(gateway: Gateway, view: View) -> None:
 async def _act(
     gateway: Gateway,
     request: Request,
-    tenant: str,
+    caller: Caller,
     action: Action,
     patience_s: float | None = None,
 ) -> tuple[View, View]:
     wanted = request.state.account.job = job_id(request)
+    tenant = await owner(gateway, caller, wanted)
     store = gateway.store
     if patience_s is None:
         return await store.run(transactions.act, wanted, tenant, action)
     patience_s = max(patience_s, store.patience_s)
     return await store.patiently(patience_s, transactions.act, wanted, tenant, action)
+
+
+async def owner(gateway: Gateway, caller: Caller, wanted: UUID) -> str:
+    """Return the caller's tenant; for an admin, the one whose job this is; raises Refusal (404)."""
+    if not caller.admin:
+        return caller.tenant
+    tenant: str | None = await gateway.store.run(transactions.owner, wanted)
+    if tenant is None:
+        raise Refusal(404, NO_JOB)
+    return tenant
 
 
 def job_id(request: Request) -> UUID:

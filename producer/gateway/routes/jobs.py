@@ -51,7 +51,7 @@ async def make(request: Request) -> Response:
     At once, or with ``Prefer: wait=N`` when it has ended, or after so many seconds.
     """
     gateway = state.of(request)
-    caller = await gateway.caller_by_key(request)
+    caller = await gateway.caller_by_key(request, "preview", "write", "undo")
     async with gateway.bodies.receive(request, gateway.settings.body_bytes) as body:
         form = Form("job", caller.tenant, gateway.settings.request_ids)
         job = await gateway.bodies.job(body, form)
@@ -73,7 +73,7 @@ async def make(request: Request) -> Response:
 @router.post("/api/v1/jobs/{job_id}/undo/", include_in_schema=False)
 async def undo(request: Request) -> Response:
     """Record a new job that undoes what this one has changed."""
-    caller = await state.of(request).caller_by_key(request)
+    caller = await state.of(request).caller_by_key(request, "undo")
     undone = str(job_actions.job_id(request))
     return await _submit(request, caller, UndoJob.parse({"tenant": caller.tenant, "job": undone}))
 
@@ -93,6 +93,8 @@ async def _submit(request: Request, caller: Caller, job: Job) -> Response:
 
 
 async def _authorise(gateway: Gateway, caller: Caller, job: Job) -> None:
+    scope = "undo" if isinstance(job, UndoJob) else "write"
+    state.allow(caller, *(["preview"] if job.dry_run else []), scope)
     if caller.operator:
         return
     if isinstance(job, DeleteJob) and job.sys_tags:
@@ -112,6 +114,7 @@ async def _authorise(gateway: Gateway, caller: Caller, job: Job) -> None:
         answers={200: "Jobs"},
         refused=(400, 401, 404, 429, 500, 503),
         query={
+            "tenant": operations.IDENTIFIER,
             "kind": {"enum": list(KINDS)},
             "status": {"enum": list(STATUSES)},
             "since": {"type": "string", "format": "date-time"},
@@ -121,9 +124,9 @@ async def _authorise(gateway: Gateway, caller: Caller, job: Job) -> None:
 )
 @router.get("/api/v1/jobs", include_in_schema=False)
 async def show_all(request: Request) -> Response:
-    """List the tenant's jobs, newest first."""
+    """List the tenant's jobs, newest first; with an admin key those of all, or of ``tenant``."""
     gateway = state.of(request)
-    caller = await gateway.caller_by_key(request)
+    caller = await gateway.caller_by_key(request, spanning=True)
     wanted, page = _wanted(request, caller), pagination.read(request)
     cursor = _place(page.cursor.place)
     count, views = await gateway.store.run(
@@ -146,8 +149,10 @@ async def show_all(request: Request) -> Response:
 async def show(request: Request) -> Response:
     """Show one job, as it is now."""
     gateway = state.of(request)
-    caller = await gateway.caller_by_key(request)
-    view = await gateway.store.run(transactions.view, job_actions.job_id(request), caller.tenant)
+    caller = await gateway.caller_by_key(request, spanning=True)
+    job_id = job_actions.job_id(request)
+    tenant = await job_actions.owner(gateway, caller, job_id)
+    view = await gateway.store.run(transactions.view, job_id, tenant)
     if view is None:
         raise Refusal(404, NO_JOB)
     return document(view.shown())
@@ -161,7 +166,12 @@ def _wanted(request: Request, caller: Caller) -> JobFilter:
         raise Refusal(400, f"kind must be one of {', '.join(KINDS)}.")
     if status is not None and status not in STATUSES:
         raise Refusal(400, f"status must be one of {', '.join(STATUSES)}.")
-    return JobFilter(caller.tenant, kind, status, None if since is None else _time(since))
+    tenant = pagination.parameter(request, "tenant")
+    if not caller.admin:
+        if tenant not in (None, caller.tenant):
+            raise Refusal(403, "The key belongs to another tenant.")
+        tenant = caller.tenant
+    return JobFilter(tenant, kind, status, None if since is None else _time(since))
 
 
 def _time(text: str) -> datetime:

@@ -41,11 +41,11 @@ router = query_parameters.router()
 async def read(request: Request) -> Response:
     """Return each item of the job and what became of it, as far as that is known now."""
     gateway = state.of(request)
-    caller = await gateway.caller_by_key(request)
+    caller = await gateway.caller_by_key(request, spanning=True)
     job_id = job_actions.job_id(request)
     request.state.account.job = job_id
     form, outcomes = _form(request), _outcomes(request)
-    pieces = _pieces(job_id, caller.tenant, outcomes, form)
+    pieces = _pieces(job_id, await job_actions.owner(gateway, caller, job_id), outcomes, form)
     with gateway.receipts.one():
         first = await _next(gateway, pieces)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no", "Vary": "Accept"}

@@ -112,6 +112,13 @@ def withdraw(job_id: UUID, nonce: str) -> bool:
         return control.withdraw(connection, job_id, nonce)
 
 
+def owner(job_id: UUID) -> str | None:
+    """Return the tenant whose job this is; None if there is no such job, or it has no tenant."""
+    with database.reading() as connection:
+        job = queries.find(connection, job_id)
+    return job.tenant if job else None
+
+
 def view(job_id: UUID, tenant: str) -> View | None:
     """Return the tenant's job as it is now; None if the tenant has no job with this id."""
     with database.reading() as connection:

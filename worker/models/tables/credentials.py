@@ -21,7 +21,7 @@ credential = Table(
     "credential",
     metadata,
     Column("id", Id, primary_key=True),
-    Column("tenant", String(36), nullable=False),
+    Column("tenant", String(36), nullable=False),  # empty: of an admin, who belongs to none
     Column("prefix", String(12), nullable=False, unique=True),  # of the key: identifies the row
     Column("key_hash", LargeBinary(32), nullable=False),
     Column("operator", Boolean(create_constraint=False), nullable=False, server_default="0"),
@@ -32,6 +32,12 @@ credential = Table(
     Column("created_at", Moment, nullable=False, server_default=clock()),
     Column("revoked_at", Moment),
     Column("last_used_at", Moment),
+    Column("name", String(100)),
+    Column(
+        "scopes", String(60), nullable=False, server_default="read preview write undo approve"
+    ),  # separated by blanks
+    Column("admin", Boolean(create_constraint=False), nullable=False, server_default="0"),
+    Column("expires_at", Moment),
 )
 
 #: how long chunks took: each worker adds its counts every few seconds
