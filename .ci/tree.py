@@ -25,7 +25,7 @@ def tree(root: Path) -> str:
         for package in sorted((root / folder).rglob("__init__.py")):
             if "versions" not in package.parts:
                 lines += _package(root, package.parent)
-    return "```\n" + "\n".join(lines) + "\n```\n"
+    return "```text\n" + "\n".join(lines) + "\n```\n"
 
 
 def _package(root: Path, folder: Path) -> list[str]:
@@ -49,7 +49,7 @@ def layers(root: Path) -> str:
             (container,) = contract["containers"]
             lines.append(container.removeprefix("tagsweep.").replace(".", "/") + "/")
             lines += [f"    {layer.replace(' | ', '  |  ')}" for layer in contract["layers"]]
-    return "```\n" + "\n".join(lines) + "\n```\n"
+    return "```text\n" + "\n".join(lines) + "\n```\n"
 
 
 def _put(text: str, name: str, part: str) -> str:

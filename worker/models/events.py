@@ -38,18 +38,18 @@ class Completion(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    job_id: UUID
-    kind: str
-    tenant: str | None
-    status: str
-    tags: list[dict[str, Any]]
-    counts: dict[str, int]
-    accepted_at: Moment
-    started_at: Moment | None
-    finished_at: Moment
-    errors: list[dict[str, Any]]
-    errors_total: int | None = None
-    tags_truncated: int | None = None
+    job_id: UUID  #: the job's id
+    kind: str  #: the kind of the job: `detach`, `delete`, `attach`, `undo`
+    tenant: str | None  #: whose job it is; null if the request named no usable tenant
+    status: str  #: how it ended: `succeeded`, `partial`, `failed`, `cancelled`, `rejected`
+    tags: list[dict[str, Any]]  #: the matched tags; of a delete, the tags that were removed
+    counts: dict[str, int]  #: how many items there were, and what became of them
+    accepted_at: Moment  #: when the job was recorded
+    started_at: Moment | None  #: when its first chunk was begun; null if none was
+    finished_at: Moment  #: when it ended
+    errors: list[dict[str, Any]]  #: the first 100 errors: `path`, `code`, `reason`
+    errors_total: int | None = None  #: how many errors there are, if more than 100
+    tags_truncated: int | None = None  #: how many more tags were removed than are listed
     undoes: str | None = None  #: the id of the undone job
     dry_run: bool | None = None  #: True: the counts are what would be changed
     remaining: int | None = None  #: how many items still match what "*" selected
