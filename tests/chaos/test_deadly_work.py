@@ -114,7 +114,7 @@ def _live_till_death(*fault: bytes) -> None:
 
     event.listen(database.engine(), "before_cursor_execute", die)
     try:
-        recover.run(BEGAN)
+        recover.be_careful(BEGAN)
         driving.recovered()
         while sweep.apply_next():
             pass

@@ -27,7 +27,7 @@ from tagsweep.worker.models.tables import (
 from tests.support import driving
 from tests.support.stores import Store, new_ids
 
-OWN = {"feed", "throttle", "alarm", "chore"}
+OWN = {"feed", "throttle", "alarm", "chore", "lease"}
 
 
 def _ended(store: Store, tenant: str, days_ago: float) -> UUID:

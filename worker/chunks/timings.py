@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from sqlalchemy import Connection, select
 
 from tagsweep.worker import database
+from tagsweep.worker.broker.runtime import pool_process
 from tagsweep.worker.database.dialects import proposed, upsert
 from tagsweep.worker.errors import TagsweepError
 from tagsweep.worker.models.tables import chunk_time as table
@@ -29,6 +30,7 @@ EVERY_S = 5.0
 
 _lock = threading.Lock()
 _counted: dict[tuple[str, int], tuple[int, float]] = {}
+_soon: list[threading.Timer] = []  #: the timer of a pool process that has counted something
 _handed_in_at = float("-inf")
 
 
@@ -46,13 +48,28 @@ def count(kind: str, seconds: float) -> None:
     with _lock:
         chunks, total = _counted.get(place, (0, 0.0))
         _counted[place] = (chunks + 1, total + seconds)
+    if pool_process.in_pool.is_set() and not _soon:
+        _soon.append(threading.Timer(EVERY_S, _hand_in_soon))
+        _soon[0].daemon = True
+        _soon[0].start()
+
+
+def _hand_in_soon() -> None:
+    """Hand in what a pool process has counted, even if it gets nothing more to do."""
+    _soon.clear()
+    _hand_in()
 
 
 def hand_in() -> None:
     """Add to the store what this process counted, unless that was done a moment ago."""
+    if time.monotonic() - _handed_in_at >= EVERY_S:
+        _hand_in()
+
+
+def _hand_in() -> None:
     global _handed_in_at  # noqa: PLW0603  # one clock a process
     with _lock:
-        if not _counted or time.monotonic() - _handed_in_at < EVERY_S:
+        if not _counted:
             return
         _handed_in_at = time.monotonic()
         taken = dict(_counted)
@@ -87,3 +104,4 @@ def read(connection: Connection) -> dict[str, tuple[list[int], float]]:
 
 # a forked child would add what its parent has counted once more
 os.register_at_fork(after_in_child=_counted.clear)
+os.register_at_fork(after_in_child=_soon.clear)

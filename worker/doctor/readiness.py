@@ -16,6 +16,7 @@ from tagsweep.worker.models.tables import (
     failover,
     feed,
     job,
+    lease,
     metadata,
     throttle,
 )
@@ -27,6 +28,7 @@ _LESS = {
     chore: ("SELECT", "UPDATE"),
     failover: ("SELECT", "INSERT"),
     feed: ("SELECT", "UPDATE"),
+    lease: ("SELECT", "UPDATE"),
     throttle: ("SELECT", "UPDATE"),
 }
 #: seconds that the attempt waits for a lock

@@ -35,10 +35,12 @@ EVERY_S, SOON_S = 60, 1
 MOST_ROWS = 200
 DAY_S = 86_400
 
+_DUE = chore.c.due_at <= clock()
+
 
 def keep() -> None:
     """Delete what has expired, unless a worker has looked within the last minute."""
-    if not _is_due():
+    if not _reserved():
         return
     until = time.monotonic() + SLICE_S
     while time.monotonic() < until:
@@ -50,13 +52,14 @@ def keep() -> None:
         connection.execute(change(chore).values(due_at=ago(-SOON_S)))
 
 
-def _is_due() -> bool:
-    """Tell whether it is time to look, and reserve the turn for this worker."""
-    due = chore.c.due_at <= clock()
-    with database.reading() as connection:
-        if connection.execute(select(chore.c.id).where(due)).first() is None:
-            return False
-    taken = change(chore).where(due).values(due_at=ago(-EVERY_S)).returning(chore.c.id)
+def is_due(connection: Connection) -> bool:
+    """Tell whether it is time to look for what has expired."""
+    return connection.execute(select(chore.c.id).where(_DUE)).first() is not None
+
+
+def _reserved() -> bool:
+    """Reserve the turn for this worker; return False if it is not due."""
+    taken = change(chore).where(_DUE).values(due_at=ago(-EVERY_S)).returning(chore.c.id)
     with database.transaction() as connection:
         return connection.execute(taken).first() is not None
 

@@ -153,14 +153,6 @@ class Settings(BaseSettings):
         return self.broker_url if scheme(self.broker_url) in REDIS else "rpc://"
 
     @property
-    def recovery_interval_s(self) -> float:
-        """How often a worker looks for open work in the store.
-
-        A job that a service records in its own transaction, without a message, waits for this.
-        """
-        return 1.0
-
-    @property
     def servers(self) -> dict[str, str]:
         """The URLs of all servers except the store, by variable."""
         named = {"BROKER": self.broker_url, "EVENTS": self.events_url, "RESULTS": self.results_url}

@@ -59,13 +59,11 @@ def worker() -> Iterator[None]:
     thread.start()
     if not controller.ready.wait(PATIENCE_S):
         raise TagsweepError("The worker in this process did not start.")
-    stop = lifecycle.begin()
     embedded_worker.set()
     try:
-        with allow_join_result():
+        with allow_join_result(), lifecycle.recovering():
             yield
     finally:
         embedded_worker.clear()
-        stop.set()
         celery_app.control.shutdown(destination=[controller.hostname])
         thread.join(PATIENCE_S)

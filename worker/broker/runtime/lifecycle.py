@@ -1,7 +1,7 @@
-"""A worker's start and stop: it checks the store, then asks for recovery until it ends.
+"""A worker's start and stop: it checks the store, then recovers in turn with others until it ends.
 
-Every worker sends ``tags.recover`` every few seconds, from a thread that uses only the broker: jobs
-continue without an extra scheduler process or a timer of the broker's.
+Recovery runs in a thread of one of its pool processes: jobs continue without an extra scheduler
+process or a timer of the broker's.
 """
 
 from __future__ import annotations
@@ -12,18 +12,15 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from celery import signals
 
 from tagsweep.worker import database, settings
 from tagsweep.worker.broker import names, sending
-from tagsweep.worker.broker.app import (
-    BEGAN,
-    DIED,
-    app,
-    process_died,
-)
+from tagsweep.worker.broker.app import DIED, app, process_died
 from tagsweep.worker.broker.redis import sentinel, transport
 from tagsweep.worker.broker.runtime import pool_process
 from tagsweep.worker.errors import BrokerUnavailable, TagsweepError
@@ -33,29 +30,39 @@ from tagsweep.worker.settings import REDIS, scheme
 
 log = logging.getLogger(__name__)
 
+#: seconds that a process may take at its end to leave recovery to another worker
+END_S = 1
+#: seconds before another try to report that a process died
+REPORT_AGAIN_S = 1
 #: seconds that a worker has to finish its current work when asked to stop
 PATIENCE_S = 5
 
 
-def attach() -> None:
-    """Make every worker in this process check its store and ask for the recovery of open jobs."""
-    stops: list[threading.Event] = []
+#: recovers until the event is set
+Recovery = Callable[[threading.Event], None]
 
-    def start(**_: Any) -> None:
-        stops.append(begin())
+_recovery: list[Recovery] = []
+
+
+def recover_with(recovery: Recovery) -> None:
+    """From now on, do recovery in every worker by this."""
+    _recovery[:] = [recovery]
+
+
+def attach() -> None:
+    """Make every worker in this process check its store and recover open jobs."""
 
     def end(how: str, **_: Any) -> None:
-        for stop in stops:
-            stop.set()
         if how == "Warm":
             threading.Thread(target=_force_end, name="tagsweep-end", daemon=True).start()
 
     pool_process.attach()
+    pool_process.at_begin.append(_begin_in_pool)
     if scheme(settings.load().broker_url) in REDIS:
         transport.attach()
         sentinel.attach()
     signals.worker_init.connect(_check_store, weak=False)
-    signals.worker_ready.connect(start, weak=False)
+    signals.worker_ready.connect(_begin_reporting, weak=False)
     signals.worker_shutting_down.connect(end, weak=False)
 
 
@@ -66,12 +73,41 @@ def _force_end() -> None:
     os.kill(os.getpid(), signal.SIGQUIT)
 
 
-def begin() -> threading.Event:
-    """Ask for recovery now and every few seconds, until the returned event is set."""
+@contextmanager
+def recovering() -> Iterator[None]:
+    """Recover in a thread of this process during the block."""
     stop = threading.Event()
-    beat = threading.Thread(target=_beat, args=[stop], name="tagsweep-recovery", daemon=True)
-    beat.start()
-    return stop
+    thread = _start(_recovery[0], stop)
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join(END_S)
+
+
+def _begin_in_pool() -> None:
+    """Recover in a thread of this pool process, once it is the first of those of its worker."""
+    stop, began = threading.Event(), threading.Event()
+
+    def recover() -> None:
+        pool_process.wait_to_be_first()
+        began.set()
+        _recovery[0](stop)
+
+    thread = _start(recover)
+
+    def end() -> None:
+        stop.set()
+        if began.is_set():
+            thread.join(END_S)
+
+    pool_process.at_end.append(end)
+
+
+def _start(target: Callable[..., None], *arguments: Any) -> threading.Thread:
+    thread = threading.Thread(target=target, args=arguments, name="tagsweep-recovery", daemon=True)
+    thread.start()
+    return thread
 
 
 def _check_store(**_: Any) -> None:
@@ -83,22 +119,28 @@ def _check_store(**_: Any) -> None:
         database.forget_engine()  # pool processes are forked from here and open their own
 
 
-def _beat(stop: threading.Event) -> None:
-    interval = settings.load().recovery_interval_s
-    reason: str | None = BEGAN
+def _begin_reporting(**_: Any) -> None:
+    threading.Thread(target=_report_deaths, name="tagsweep-deaths", daemon=True).start()
+
+
+def _report_deaths() -> None:
+    """Have steps counted whenever a pool process has died while running a task."""
     outage = Outage(log, "The broker takes messages again")
-    while not stop.is_set():
-        if process_died.is_set():
-            process_died.clear()
-            reason = DIED
-        # requests that pile up would do the same again; only one with a reason must arrive
-        expires = None if reason else interval
-        try:
-            sending.send(app(), "tags.recover", reason, queue=names.sweeps(), expires=expires)
-            reason = None
-            outage.over()
-        except BrokerUnavailable as error:
-            outage.failed(f"Recovery cannot be requested. {error}")
-        except Exception:  # this thread must not end
-            log.exception("Recovery could not be requested.")
-        stop.wait(interval)
+    while True:
+        process_died.wait()
+        process_died.clear()
+        while not _is_reported(outage):
+            time.sleep(REPORT_AGAIN_S)
+
+
+def _is_reported(outage: Outage) -> bool:
+    try:
+        sending.send(app(), "tags.recover", DIED, queue=names.sweeps())
+    except BrokerUnavailable as error:
+        outage.failed(f"That a process died cannot be reported. {error}")
+        return False
+    except Exception:  # this thread must not end
+        log.exception("That a process died could not be reported.")
+        return False
+    outage.over()
+    return True

@@ -7,9 +7,11 @@ are lost, and RabbitMQ does not requeue those that it had.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import socket
 import stat
+import tempfile
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -26,7 +28,10 @@ _INTERNET = (socket.AF_INET, socket.AF_INET6)
 in_pool = threading.Event()
 #: the process id of the worker whose pool processes are forked from here
 _workers: list[int] = []
-#: called when a pool process ends
+#: a file for each worker that was started here: of its pool processes one at a time can lock it
+_firsts: list[Any] = []
+#: called when a pool process begins; when it ends
+at_begin: list[Callable[[], object]] = []
 at_end: list[Callable[[], object]] = []
 
 
@@ -37,8 +42,15 @@ def attach() -> None:
     signals.worker_process_shutdown.connect(_end, weak=False)
 
 
+def wait_to_be_first() -> None:
+    """Return once no other pool process of this worker has returned from this, and lives."""
+    fcntl.lockf(_firsts[-1], fcntl.LOCK_EX)
+
+
 def _note_worker(**_: Any) -> None:
     _workers.append(os.getpid())
+    memory = getattr(os, "memfd_create", None)  # needs no file system that can be written to
+    _firsts.append(memory("tagsweep") if memory else tempfile.TemporaryFile())  # noqa: SIM115  # inherited
 
 
 def _begin(**_: Any) -> None:
@@ -47,6 +59,8 @@ def _begin(**_: Any) -> None:
         parent_watch.begin(worker)
     _close_inherited()
     in_pool.set()
+    for first in at_begin:
+        first()
 
 
 def _end(**_: Any) -> None:

@@ -164,6 +164,15 @@ chore = Table(
     Column("due_at", Moment, nullable=False, server_default=clock()),
 )
 
+#: what one worker at a time does: a row for each such thing
+lease = Table(
+    "lease",
+    metadata,
+    Column("name", String(16), primary_key=True),
+    Column("holder", String(36)),  # the worker; null: none
+    Column("until", Moment, nullable=False, server_default=clock()),
+)
+
 #: the links that each chunk removed, or, of an attach, added; read by receipts, undo and counts
 link_change = Table(
     "removal",
