@@ -22,7 +22,7 @@ METHOD = (
     "the event of that job; and from the moment it begins to send ten jobs of a fifth of that "
     "length each until the last of them is split. `tagsweep worker` with two processes for large "
     "jobs and one for small ones. The jobs of all runs are taken together. Memory is what all "
-    "processes of the worker have for themselves, and their part of what they share (PSS), at most."
+    "processes of the worker have at the end, of what they share their part (PSS)."
 )
 RATE = 20
 IDLE_S = 10
