@@ -57,7 +57,11 @@ for at = #ARGV - 1, 1, -2 do
         local message = string.sub(kept, mark + 1)
         redis.call('HDEL', KEYS[1], name)
         if address == '' then
-            redis.call('RPUSH', string.sub(kept, 1, mark - 1), message)
+            local queue = string.sub(kept, 1, mark - 1)
+            local put = redis.pcall('RPUSH', queue, message)
+            if type(put) == 'table' and put.err then  -- a right that was not asked for before
+                redis.call('LPUSH', queue, message)
+            end
         else
             redis.call('HSET', KEYS[1], name, '[' .. message .. ',' .. address .. ']')
             redis.call('ZADD', KEYS[2], now, name)
