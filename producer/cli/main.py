@@ -35,6 +35,7 @@ COMMANDS = {
     "events": "Print the completion events, one JSON a line.",
     "load": "Load tags and links in bulk from NDJSON; safe to repeat.",
     "migrate": "Create or upgrade the store's schema.",
+    "map": "Map tag tables of your own: write a map, check it.",
     "keys": "Create, list or revoke credentials for the gateway.",
     "config": "Show which store, broker and gateway commands use, and why.",
     "serve": "Serve HTTP in front of a broker.",
@@ -47,7 +48,7 @@ COMMANDS = {
 #: the extra of a command that needs more than the first module that it lacks comes with
 EXTRAS = {"serve": "gateway", "up": "gateway"}
 #: what runs tagsweep itself: its settings are those of its environment, never a person's profile
-SERVERS = ("migrate", "serve", "up", "worker", "demo")
+SERVERS = ("migrate", "map", "serve", "up", "worker", "demo")
 
 HELP = """
 Removes tags from very many resources as background jobs, and reports when it is done.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, text
@@ -63,6 +64,13 @@ class Table:
     is_table: bool  #: neither a view nor anything else
     columns: dict[str, Column]
     unique: tuple[frozenset[str], ...]  #: columns of which no two rows have the same values
+
+    def required(self, given: Collection[str | None]) -> list[str]:
+        """Return the columns that an INSERT has to name beside those ``given``."""
+        columns = self.columns.values()
+        return [
+            one.name for one in columns if one.required and not one.given and one.name not in given
+        ]
 
 
 def quoted(*names: str) -> str:

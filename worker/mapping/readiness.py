@@ -6,9 +6,10 @@ from tagsweep.worker import database
 from tagsweep.worker.database import schema
 from tagsweep.worker.errors import SettingsError
 from tagsweep.worker.mapping import file, resolving
+from tagsweep.worker.mapping.file import Map
 
 ON_SQLITE = (
-    "TAGSWEEP_MAP maps tables of PostgreSQL, and the store is a SQLite file: set "
+    "TAGSWEEP_MAP is for tables in PostgreSQL, and the store is a SQLite file: set "
     "TAGSWEEP_DATABASE_URL to the database that has the tables."
 )
 
@@ -19,10 +20,21 @@ def check() -> None:
     Raises SchemaMismatch, and SettingsError, which names the line and the key of a fault.
     """
     mapping = file.load()
-    if mapping and database.engine().dialect.name == "sqlite":
-        raise SettingsError(ON_SQLITE)
+    if mapping:
+        refuse_sqlite()
     schema.ready()
     if mapping:
-        with database.reading() as connection:
-            for name in mapping.resources:
-                resolving.resource(connection, mapping, name)
+        check_map(mapping)
+
+
+def refuse_sqlite() -> None:
+    """Raise SettingsError if the store is a SQLite file, which no map is for."""
+    if database.engine().dialect.name == "sqlite":
+        raise SettingsError(ON_SQLITE)
+
+
+def check_map(mapping: Map) -> None:
+    """Ensure that the map fits the database; raises SettingsError."""
+    with database.reading() as connection:
+        for name in mapping.resources:
+            resolving.resource(connection, mapping, name)

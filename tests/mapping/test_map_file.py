@@ -1,0 +1,275 @@
+"""The map: every fault has its line and key, a map is written for known products, and checked."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tagsweep.worker import database
+from tagsweep.worker.errors import InvalidJob, SettingsError
+from tagsweep.worker.mapping import checking, file, findings, presets, readiness
+from tagsweep.worker.models.jobs import AttachJob, DetachJob
+from tests.servers import Postgres
+from tests.support import driving
+from tests.support.fixtures import configured
+from tests.support.own_tables import TAGGIT, TAGGIT_MAP, TENANT, OwnTables, mapped
+
+TAGS = '[tags]\ntable = "public.taggit_tag"\nid = "id"\nname = "name"\ntenant_fixed = "main"\n'
+LINKS = (
+    '[resources.articles]\nlinks = "public.taggit_taggeditem"\ntag = "tag_id"\n'
+    'object = "object_id"\nkind = "bigint"\n'
+)
+
+#: what is wrong with a file, and the beginning of what is said about it
+FAULTS = {
+    "a syntax error": ("[tags", "not TOML", None),
+    "no resources": (TAGS, "resources: Field required", 1),
+    "an unknown key": (TAGS + LINKS + "gorws = 1\n", "resources.articles.gorws: is no key", 11),
+    "a table without its schema": (
+        TAGS.replace("public.", "") + LINKS,
+        "tags.table: must name its schema",
+        2,
+    ),
+    "no tenant": (
+        TAGS.replace('tenant_fixed = "main"\n', "") + LINKS,
+        "tags: give either tenant",
+        1,
+    ),
+    "two clocks": (
+        TAGS + LINKS + 'grows = "id"\ncreated_at = "at"\n',
+        "resources.articles: give either created_at",
+        6,
+    ),
+    "a text id": (TAGS + LINKS.replace("bigint", "text"), "resources.articles.kind: Input", 10),
+    "a name of ours": (TAGS + LINKS.replace("articles", "jobs"), "resources.jobs: the name", 6),
+    "an identifier that no table has": (
+        TAGS + LINKS.replace("tag_id", 'tag\\"; DROP'),
+        "resources.articles.tag: must be",
+        8,
+    ),
+    "links that overlap": (
+        TAGS + LINKS + LINKS.replace("articles", "authors"),
+        "resources.authors: its links overlap those of articles",
+        11,
+    ),
+}
+
+
+@pytest.fixture
+def own(postgres_server: Postgres, postgres_template: str, tmp_path: Path) -> Iterator[OwnTables]:
+    """A taggit-like application, whose tables this process works on."""
+    url = postgres_server.create_database(postgres_template)
+    with mapped(url, tmp_path, TAGGIT, TAGGIT_MAP) as found:
+        yield found
+    postgres_server.drop_database(url)
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_of_the_file_is_told_with_its_line_and_key(fault: str, tmp_path: Path) -> None:
+    text, told, line = FAULTS[fault]
+    path = tmp_path / "tags.toml"
+    path.write_text(text)
+    with pytest.raises(SettingsError) as refused:
+        file.read(path)
+    (first, *_) = str(refused.value).splitlines()
+    assert told in first
+    if line is not None:
+        assert first.startswith(f"{path}:{line}: ")
+
+
+#: what the map says that the database has not, and what is told
+MISMATCHES = {
+    "a missing table": ("public.taggit_tag", "public.nothing", "tags.table: there is no table"),
+    "a missing column": ('object = "object_id"', 'object = "obj"', "has no column obj: it has id"),
+    "the other kind": ('kind = "bigint"', 'kind = "uuid"', "is bigint, not uuid"),
+    "ids that are text": ('object = "object_id"', 'object = "added_by"', "is text: ids are uuid"),
+    "a SELECT without a row": ("= 7", '= { select = "SELECT 1 WHERE false" }', "gives 0 rows"),
+    "a SELECT with two": ("= 7", '= { select = "SELECT generate_series(1, 2)" }', "gives 2 rows"),
+    "a SELECT that fails": ("= 7", '= { select = "SELECT nothing" }', "refuses its SELECT"),
+    "a view": ('links = "public.taggit_taggeditem"', 'links = "public.seen"', "is a view"),
+}
+
+
+@pytest.mark.parametrize("mismatch", MISMATCHES)
+def test_what_the_database_has_not_stops_the_start(
+    own: OwnTables, tmp_path: Path, mismatch: str
+) -> None:
+    own.execute("CREATE VIEW seen AS SELECT * FROM taggit_taggeditem")
+    before, after, told = MISMATCHES[mismatch]
+    text = TAGGIT_MAP.partition("[resources.authors]")[0]
+    assert before in text
+    (tmp_path / "tags.toml").write_text(text.replace(before, after, 1))
+    file.load.cache_clear()
+    with pytest.raises(SettingsError) as refused:
+        readiness.check()
+    assert told in str(refused.value)
+    line = int(str(refused.value).removeprefix(f"{tmp_path}/tags.toml:").partition(":")[0])
+    assert after in (tmp_path / "tags.toml").read_text().splitlines()[line - 1]
+
+
+def test_a_map_on_sqlite_is_refused_by_name(tmp_path: Path) -> None:
+    path = tmp_path / "tags.toml"
+    path.write_text(TAGGIT_MAP)
+    with (
+        configured(database_url=f"sqlite:///{tmp_path}/tagsweep.db", map=path),
+        pytest.raises(SettingsError, match="TAGSWEEP_MAP is for tables in PostgreSQL"),
+    ):
+        readiness.check()
+    assert not (tmp_path / "tagsweep.db").exists()
+
+
+#: what a job asks for, and the path and code of what is said about it
+REFUSED = {
+    "an unknown resource": ({"article": [1]}, "/resources/article", "unknown_resource"),
+    "UUIDs for numbers": (
+        {"articles": ["9b8a1f6e-55f1-4a0b-8c5e-1f2d3c4b5a69"]},
+        "/resources/articles",
+        "wrong_kind",
+    ),
+    "a negative number": ({"articles": [5, -1]}, "/resources/articles/1", "invalid_number"),
+    "a number out of range": ({"articles": [2**63]}, "/resources/articles/0", "invalid_number"),
+    "a text among numbers": ({"articles": [1, "x"]}, "/resources/articles/1", "invalid_number"),
+    "a fraction": ({"articles": [1.5]}, "/resources/articles/0", "invalid_number"),
+    "true": ({"articles": [True]}, "/resources/articles/0", "invalid_number"),
+    "null": ({"articles": [None]}, "/resources/articles/0", "null"),
+    "no list": ({"articles": 5}, "/resources/articles", "not_a_list"),
+    "no object": ([1, 2], "/resources", "not_an_object"),
+}
+
+
+@pytest.mark.parametrize("kind", [DetachJob, AttachJob])
+@pytest.mark.parametrize("case", REFUSED)
+def test_a_job_on_other_resources_is_refused_by_name(
+    own: OwnTables, case: str, kind: type[DetachJob | AttachJob]
+) -> None:
+    resources, path, code = REFUSED[case]
+    with pytest.raises(InvalidJob) as refused:
+        checking.check(kind.parse({"tenant": TENANT, "names": ["a"], "resources": resources}))
+    (error,) = refused.value.errors
+    assert (error["path"], error["code"]) == (path, code)
+    assert own.links() == set()
+
+
+def test_a_job_of_another_tenant_or_of_two_tables_of_tags_is_refused(own: OwnTables) -> None:
+    some = {"names": ["a"], "resources": {"articles": [1]}}
+    for more, path in (
+        ({"tenant": "other"}, "/tenant"),
+        ({"tenant": TENANT, "tables": "*"}, "/resources"),
+    ):
+        with pytest.raises(InvalidJob) as refused:
+            checking.check(DetachJob.parse({**some, **more}))
+        assert [error["path"] for error in refused.value.errors] == [path]
+    assert own.links() == set()
+
+
+def test_without_a_map_there_are_no_other_resources() -> None:
+    job = DetachJob.parse({"tenant": TENANT, "names": ["a"], "resources": {"articles": [1]}})
+    with configured(), pytest.raises(InvalidJob, match="TAGSWEEP_MAP"):
+        checking.check(job)
+
+
+def test_a_job_keeps_the_map_that_it_was_recorded_with(own: OwnTables, tmp_path: Path) -> None:
+    own.tag("old", range(4))
+    job = DetachJob.parse({"tenant": TENANT, "names": ["old"], "resources": {"articles": "*"}})
+    job_id = driving.record(job)
+    (tmp_path / "tags.toml").write_text(
+        TAGGIT_MAP.replace("articles", "pages").replace("= 7", "= 9")
+    )
+    file.load.cache_clear()
+    assert driving.run_recorded(job_id)["counts"]["removed"] == 4
+    assert own.links() == set()
+    with pytest.raises(InvalidJob, match="The map has no such resource"):
+        checking.check(job)
+
+
+@pytest.mark.usefixtures("own")
+def test_a_sound_map_has_nothing_wrong() -> None:
+    found = list(findings.of_map(_map()))
+    assert [one for one in found if one.is_wrong] == []
+    assert {one.resource for one in found} == {"articles", "authors"}
+
+
+UNIQUE = "taggit_taggeditem_content_type_id_object_id_tag_id_key"
+#: what is done to the tables, and what the check then says
+DEFECTS = {
+    "no index": (
+        (
+            "DROP INDEX taggit_taggeditem_tag_id_content_type_id_object_id_idx; "
+            f"ALTER TABLE taggit_taggeditem DROP CONSTRAINT {UNIQUE}"
+        ),
+        "no index has the tag",
+        'CREATE INDEX CONCURRENTLY ON "public"."taggit_taggeditem" ("content_type_id", "tag_id", ',
+    ),
+    "no unique key": (
+        (f"ALTER TABLE taggit_taggeditem DROP CONSTRAINT {UNIQUE}"),
+        "no unique key",
+        "CREATE UNIQUE INDEX CONCURRENTLY",
+    ),
+    "a cascade": (
+        "CREATE TABLE note (link bigint REFERENCES taggit_taggeditem ON DELETE CASCADE)",
+        "rows of note refer to links",
+        "",
+    ),
+    "a column that an attach lacks": (
+        "ALTER TABLE taggit_taggeditem ADD COLUMN why text NOT NULL",
+        "an attach fails: why",
+        "ALTER TABLE",
+    ),
+    "a sequence in blocks": (
+        "ALTER SEQUENCE taggit_taggeditem_id_seq CACHE 10",
+        "hands out ids in blocks",
+        "",
+    ),
+}
+
+
+@pytest.mark.parametrize("defect", DEFECTS)
+def test_the_check_says_what_is_lost_and_what_mends_it(own: OwnTables, defect: str) -> None:
+    statements, what, mend = DEFECTS[defect]
+    for statement in statements.split(";"):
+        own.execute(statement)
+    found = [one for one in findings.of_map(_map()) if one.resource == "articles"]
+    (told,) = [one for one in found if what in one.what]
+    assert mend in (told.mend or "")
+
+
+def test_the_map_that_is_written_for_taggit_works(own: OwnTables, tmp_path: Path) -> None:
+    own.execute("CREATE TABLE django_content_type (id int, app_label text, model text)")
+    own.execute("INSERT INTO django_content_type VALUES (7, 'blog', 'article'), (8, 'a', 'author')")
+    own.tag("old", range(3))
+    own.tag("old", [1], content_type=8)
+    path = tmp_path / "tags.toml"
+    path.write_text(presets.write("taggit"))
+    assert set(tomllib.loads(path.read_text())["resources"]) == {"articles", "authors"}
+    file.load.cache_clear()
+    readiness.check()
+    job = DetachJob.parse({"tenant": TENANT, "names": ["old"], "resources": {"articles": "*"}})
+    assert driving.run(job)["counts"]["removed"] == 3
+
+
+@pytest.mark.usefixtures("own")
+def test_a_map_is_written_for_any_table_of_links() -> None:
+    written = tomllib.loads(presets.write("public.taggit_taggeditem"))
+    assert written["tags"]["table"] == "public.taggit_tag"
+    (links,) = written["resources"].values()
+    assert links == {
+        "links": "public.taggit_taggeditem",
+        "tag": "tag_id",
+        "object": "object_id",
+        "kind": "bigint",
+        "grows": "id",
+    }
+    with pytest.raises(SettingsError, match="no foreign key to a table of tags"):
+        presets.write("public.taggit_tag")
+    with pytest.raises(SettingsError, match="There is no table nothing"):
+        presets.write("public.nothing")
+    assert database.engine().dialect.name == "postgresql"
+
+
+def _map() -> file.Map:
+    found = file.load()
+    assert found is not None
+    return found

@@ -1,0 +1,168 @@
+"""What a map means for its tables, in sentences: what is wrong, what is lost, what mends it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, text
+
+from tagsweep.worker import database
+from tagsweep.worker.mapping import catalogue, resolving
+from tagsweep.worker.mapping.catalogue import quoted
+from tagsweep.worker.mapping.file import Map
+from tagsweep.worker.models.mapped import Resource
+
+_INDEXES = text("""
+    SELECT array_agg(CAST(attribute.attname AS text) ORDER BY key.place) AS columns
+    FROM pg_index AS index
+    CROSS JOIN LATERAL unnest(index.indkey) WITH ORDINALITY AS key (number, place)
+    LEFT JOIN pg_attribute AS attribute
+        ON attribute.attrelid = index.indrelid AND attribute.attnum = key.number
+    WHERE index.indrelid = to_regclass(:table) AND index.indisvalid AND index.indpred IS NULL
+      AND index.indexprs IS NULL
+    GROUP BY index.indexrelid
+""")
+_CASCADES = text("""
+    SELECT CAST(CAST(conrelid AS regclass) AS text) AS name FROM pg_constraint
+    WHERE confrelid = to_regclass(:table) AND contype = 'f' AND confdeltype IN ('c', 'n', 'd')
+    ORDER BY 1
+""")
+_TRIGGERS = text("""
+    SELECT tgname AS name, tgtype & 4 > 0 AND tgtype & 2 > 0 AS rewrites FROM pg_trigger
+    WHERE tgrelid = to_regclass(:table) AND NOT tgisinternal AND tgenabled <> 'D' ORDER BY 1
+""")
+_RIGHT = text("""
+    SELECT has_table_privilege(CAST(to_regclass(:table) AS oid), :right) AS has,
+           quote_ident(current_user) AS role
+""")
+_CACHE = text("""
+    SELECT seqcache FROM pg_sequence WHERE seqrelid = CAST(
+        pg_get_serial_sequence(:table, :column) AS regclass)
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something about some resources: what it means, and the statement or key that mends it."""
+
+    resource: str
+    what: str
+    mend: str | None = None
+    is_wrong: bool = False  #: jobs fail, or are much slower than need be
+
+
+def of_map(mapping: Map) -> Iterator[Finding]:
+    """Yield what there is to say about the map; raises SettingsError if it does not fit at all."""
+    with database.reading() as connection:
+        for name in mapping.resources:
+            one = resolving.resource(connection, mapping, name)
+            yield from of_resource(connection, one)
+
+
+def of_resource(connection: Connection, one: Resource) -> Iterator[Finding]:
+    """Yield what there is to say about the tables of some resources."""
+    links, tags = quoted(one.schema_name, one.table), quoted(one.tags.schema_name, one.tags.table)
+    yield Finding(one.name, f"links in {links}, tags in {tags}; ids are {one.kind}.")
+    yield from _rights(connection, one, links, tags)
+    yield from _keys(connection, one, links)
+    yield from _clock(connection, one, links)
+    yield from _undo(connection, one, links)
+    yield from _required(connection, one)
+
+
+def _rights(connection: Connection, one: Resource, links: str, tags: str) -> Iterator[Finding]:
+    wanted = [(links, right) for right in ("SELECT", "INSERT", "DELETE")]
+    wanted += [(tags, right) for right in ("SELECT", "UPDATE")]
+    if one.tags.create:
+        wanted.append((tags, "INSERT"))
+    for table, right in wanted:
+        row = connection.execute(_RIGHT, {"table": table, "right": right}).one()
+        if not row.has:
+            grant = f"GRANT {right} ON {table} TO {row.role};"
+            yield Finding(one.name, f"this role may not {right} on {table}.", grant, is_wrong=True)
+
+
+def _keys(connection: Connection, one: Resource, links: str) -> Iterator[Finding]:
+    fixed = [each.column for each in one.fixed]
+    columns = ", ".join(quoted(name) for name in (*fixed, one.tag, one.object))
+    if not one.unique:
+        yield Finding(
+            one.name,
+            "no unique key is over tag and resource: a resource may carry a tag twice. Such rows "
+            "count as one item, and go and come back together.",
+            f"CREATE UNIQUE INDEX CONCURRENTLY ON {links} ({columns});",
+        )
+    rows = connection.execute(_INDEXES, {"table": links}).scalars()
+    if not any(_serves(index, one, set(fixed)) for index in rows):
+        yield Finding(
+            one.name,
+            "no index has the tag and then the resource: a job on few of many links reads far more "
+            "rows than it removes.",
+            f"CREATE INDEX CONCURRENTLY ON {links} ({columns});",
+            is_wrong=True,
+        )
+
+
+def _serves(index: list[str], one: Resource, fixed: set[str]) -> bool:
+    """Tell whether an index has a range of resources of one tag as one stretch, or nearly so."""
+    if one.object not in index:
+        return False
+    before = set(index[: index.index(one.object)])
+    known = fixed | {one.tag} | ({one.tenant} if one.tenant else set())
+    return before <= known and (one.tag in index or bool(before))
+
+
+def _clock(connection: Connection, one: Resource, links: str) -> Iterator[Finding]:
+    if one.grows:
+        rows = connection.execute(_INDEXES, {"table": links}).scalars()
+        if not any(index[0] == one.grows for index in rows):
+            mend = f"CREATE INDEX CONCURRENTLY ON {links} ({quoted(one.grows)});"
+            what = f"no index begins with {one.grows}: each job reads the whole table at its start."
+            yield Finding(one.name, what, mend, is_wrong=True)
+        values = {"table": links, "column": one.grows}
+        if (connection.execute(_CACHE, values).scalar() or 1) > 1:
+            yield Finding(
+                one.name,
+                f"the sequence of {one.grows} hands out ids in blocks (CACHE): a link added after "
+                "a job was accepted may have a lower id, and go.",
+            )
+    elif not one.created_at:
+        yield Finding(
+            one.name,
+            "nothing says when a link was added: a job also removes links that are added while it "
+            "runs, and undoing an attach those that somebody added again.",
+            "name a serial key (grows) or a time (created_at) in the map",
+        )
+
+
+def _undo(connection: Connection, one: Resource, links: str) -> Iterator[Finding]:
+    for name in connection.execute(_CASCADES, {"table": links}).scalars():
+        yield Finding(
+            one.name,
+            f"rows of {name} refer to links, and go or change with them: no undo brings that back.",
+        )
+    for row in connection.execute(_TRIGGERS, {"table": links}):
+        what = f"trigger {row.name} fires for each link."
+        if row.rewrites:
+            what += " It may change a row that an undo puts back."
+        mend = "if it keeps the counter, leave counter out of the map" if one.tags.counter else None
+        yield Finding(one.name, what, mend)
+
+
+def _required(connection: Connection, one: Resource) -> Iterator[Finding]:
+    given = {one.tag, one.object, one.tenant, one.created_at, *(each.column for each in one.fixed)}
+    table = catalogue.read(connection, one.schema_name, one.table)
+    if table and (missing := table.required(given)):
+        columns = ", ".join(missing)
+        what = f"an attach fails: {columns} of the links may not be null and have no default."
+        mend = f"ALTER TABLE {table.name} ALTER COLUMN {quoted(missing[0])} SET DEFAULT …;"
+        yield Finding(one.name, what, mend)
+    tags = one.tags
+    table = catalogue.read(connection, tags.schema_name, tags.table)
+    given = {tags.name, tags.tenant, tags.created_at, tags.updated_at}
+    given |= {each.column for each in tags.fixed} | ({tags.id} if tags.kind == "uuid" else set())
+    if tags.create and table and (missing := table.required(given)):
+        columns = ", ".join(missing)
+        what = f"no tag can be created: {columns} may not be null and have no default."
+        yield Finding(one.name, what, "set create = false in the map", is_wrong=True)
