@@ -1,4 +1,4 @@
-"""Record a job in the caller's own SQLAlchemy transaction, for services that share the database.
+"""Record a job in the caller's own transaction, for services that share the database.
 
 If the transaction is rolled back, there never was a job; if it is committed, any worker finds the
 job in the store within a second or two, and its completion event is published like any other.
@@ -8,13 +8,15 @@ job in the store within a second or two, and its completion event is published l
         job = {"kind": "detach", "tenant": "acme", "names": ["pii"], "folders": [gone]}
         record(connection, job)
 
-With a ``Session``, pass ``session.connection()``; with an asynchronous one, call
-``await session.run_sync(lambda own: record(own.connection(), job))``.
+The connection is SQLAlchemy's, psycopg's, or Django's (``django.db.connection``, inside
+``transaction.atomic()``). With a ``Session``, pass ``session.connection()``; with an asynchronous
+one, call ``await session.run_sync(lambda own: record(own.connection(), job))``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -27,25 +29,32 @@ from tagsweep.worker.mapping import checking
 from tagsweep.worker.models.jobs import Job, parse_job
 
 
-def record(
-    connection: Connection, job: Job | Mapping[str, Any], job_id: UUID | None = None
-) -> UUID:
+def record(connection: Any, job: Job | Mapping[str, Any], job_id: UUID | None = None) -> UUID:
     """Record ``job`` and return its id; it becomes a job when the caller commits, not before.
 
-    ``job``: any ``Job`` of ``tagsweep.worker.models.jobs``, or a job as JSON with its ``kind``.
-    ``job_id``: the same id again is the same job, never a second one. Raises InvalidJob or
-    Rejected, both a ValueError, and changes nothing then. Links that the caller's own transaction
-    attaches before this call are removed too if the job names them.
+    ``connection``: SQLAlchemy's, psycopg's or Django's. ``job``: any ``Job`` of
+    ``tagsweep.worker.models.jobs``, or a job as JSON with its ``kind``. ``job_id``: the same id
+    again is the same job, never a second one. Raises InvalidJob or Rejected, both a ValueError, and
+    changes nothing then. Links that the caller's own transaction attaches before this call are
+    removed too if the job names them.
     """
     valid = job if isinstance(job, Job) else parse_job(job)
     checking.check(valid)
     job_id = job_id or uuid4()
     fingerprint = valid.fingerprint()
-    with database.borrowed(connection):
+    with _sqlalchemy(connection) as own, database.borrowed(own):
         created = recording.record_with_lists(
-            connection, job_id, valid, parts.parts_of(valid), fingerprint=fingerprint
+            own, job_id, valid, parts.parts_of(valid), fingerprint=fingerprint
         )
-        recorded = None if created else queries.get(connection, job_id)
+        recorded = None if created else queries.get(own, job_id)
     if recorded and recording.is_another(recorded, valid.kind, valid.tenant, fingerprint):
         raise Rejected(f"The id {job_id} already belongs to another job.")
     return job_id
+
+
+def _sqlalchemy(connection: Any) -> AbstractContextManager[Connection]:
+    if isinstance(connection, Connection):
+        return nullcontext(connection)
+    from tagsweep.worker.database import borrowing
+
+    return borrowing.as_sqlalchemy(connection)

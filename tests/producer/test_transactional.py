@@ -93,5 +93,5 @@ def test_a_driver_that_is_not_known_is_told(tmp_path: Path, tenant: str) -> None
 
     job = {"kind": "detach", "tenant": tenant, "names": ["a"]}
     with pytest.raises(SettingsError, match="psycopg 3"):
-        transactional.record(Fake(), job)  # type: ignore[arg-type]  # that is the point
+        transactional.record(Fake(), job)
     assert not list(tmp_path.iterdir())

@@ -69,7 +69,9 @@ def resource(connection: Connection, mapping: Map, name: str) -> Resource:
     table = _table(connection, links.links, [*place, "links"])
     columns = {key: getattr(links, key) for key in _LINK_COLUMNS}
     _check_columns(table, columns, place)
-    _check_kind(table, links.object, links.kind, [*place, "object"])
+    if table.columns[links.object].kind is None:
+        file.fail([*place, "object"], _of_no_kind(table, links.object))
+    _check_kind(table, links.object, links.kind, [*place, "kind"])
     _check_kind(table, links.tag, tag_table.kind, [*place, "tag"])
     if links.grows:
         _check_kind(table, links.grows, "bigint", [*place, "grows"])

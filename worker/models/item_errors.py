@@ -41,7 +41,7 @@ def _words(  # noqa: PLR0911  # a table
             return "max_length", f"Ensure this field has no more than {MOST_NAMES} elements."
         case "list_type":
             return "not_a_list", f'Expected a list of items but got type "{type_name}".'
-        case "model_type" | "model_attributes_type":
+        case "model_type" | "model_attributes_type" | "dict_type":
             return "not_an_object", f'Expected a JSON object but got type "{type_name}".'
         case _:
             return kind, detail["msg"]

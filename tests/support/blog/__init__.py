@@ -1,0 +1,1 @@
+"""A Django project with django-taggit: articles that have tags."""
