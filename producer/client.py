@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
-from typing import Any
+from typing import Any, TypedDict, Unpack
 from uuid import UUID, uuid4
 
 from tagsweep.producer import lists, messages
 from tagsweep.producer.handle import JobHandle
-from tagsweep.producer.lists import EVERY, NO_RESOURCES, Ids, MappedIds
+from tagsweep.producer.lists import EVERY, NO_RESOURCES, NOT_GIVEN, Ids, MappedIds
 from tagsweep.producer.spool import NameSpool, Spool
 from tagsweep.worker import settings
 from tagsweep.worker.broker import app
@@ -26,13 +26,29 @@ from tagsweep.worker.models.jobs import (
 MAX_IDS_IN_ONE_MESSAGE = 20_000
 
 
+class Options(TypedDict, total=False):
+    """The options of any job."""
+
+    dry_run: bool  #: only find out what would be changed
+    max_affected: int | None  #: change nothing at all if more items would be changed
+    strict: bool  #: change nothing at all if any part of the job matches nothing
+    note: str | None  #: why: shown with the job and in its event
+
+
 class TagSweep:
     """Sends jobs; it needs only the broker, and a result backend to ask for their outcome."""
 
-    def __init__(self, broker_url: str | None = None, results_url: str | None = None) -> None:
+    def __init__(
+        self,
+        broker_url: str | None = None,
+        results_url: str | None = None,
+        *,
+        requested_by: str | None = None,
+    ) -> None:
         """Use the broker at ``broker_url``; by default TAGSWEEP_BROKER_URL.
 
-        Raises SettingsError if the environment is not usable.
+        ``requested_by``: who sends the jobs, as they show it. Raises SettingsError if the
+        environment is not usable, InvalidJob if that is no name.
         """
         config = settings.load()
         if broker_url is not None:
@@ -41,34 +57,32 @@ class TagSweep:
             config = config.over(results_url=results_url)
         self._app = app.app() if config == settings.load() else app.create(config)
         self._embedded = config.embedded
+        self._requester = messages.requester(requested_by)
 
     def detach(  # noqa: PLR0913  # the eight lists of the contract, and the options of any job
         self,
         *,
         tenant: str,
         names: Iterable[str],
-        sources: Ids = (),
-        transformations: Ids = (),
-        destinations: Ids = (),
-        visualizations: Ids = (),
-        layers: Ids = (),
-        folders: Ids = (),
-        tables: Ids = (),
-        volumes: Ids = (),
+        sources: Ids = NOT_GIVEN,
+        transformations: Ids = NOT_GIVEN,
+        destinations: Ids = NOT_GIVEN,
+        visualizations: Ids = NOT_GIVEN,
+        layers: Ids = NOT_GIVEN,
+        folders: Ids = NOT_GIVEN,
+        tables: Ids = NOT_GIVEN,
+        volumes: Ids = NOT_GIVEN,
         resources: Mapping[str, MappedIds] = NO_RESOURCES,
-        dry_run: bool = False,
-        max_affected: int | None = None,
         job_id: str | UUID | None = None,
+        **options: Unpack[Options],
     ) -> JobHandle:
         """Take the tags ``names`` off the listed resources; each list is any iterable of UUIDs.
 
         In place of a list, "*" means every resource of that type that carries the tags.
         ``resources``: lists of the resources of a map, by name; their ids may be whole numbers.
 
-        ``dry_run``: only find out what would be removed. ``max_affected``: remove nothing at all
-        if more than that would be. ``job_id``: the same id again is the same job, never a second
-        one. Raises InvalidJob, a ValueError, before anything is sent; BrokerUnavailable if the
-        broker does not take it.
+        ``job_id``: the same id again is the same job, never a second one. Raises InvalidJob, a
+        ValueError, before anything is sent; BrokerUnavailable if the broker does not take it.
         """
         given = {
             "sources": sources,
@@ -80,12 +94,7 @@ class TagSweep:
             "tables": tables,
             "volumes": volumes,
         }
-        body = {
-            "tenant": tenant,
-            "names": lists.plain(names, "names"),
-            "dry_run": dry_run,
-            "max_affected": max_affected,
-        }
+        body = {"tenant": tenant, "names": lists.plain(names, "names"), **options}
         return self._send_links(DetachJob, body, given, resources, job_id)
 
     def attach(  # noqa: PLR0913  # the eight lists of the contract, and the options of any job
@@ -93,18 +102,17 @@ class TagSweep:
         *,
         tenant: str,
         names: Iterable[str],
-        sources: Ids = (),
-        transformations: Ids = (),
-        destinations: Ids = (),
-        visualizations: Ids = (),
-        layers: Ids = (),
-        folders: Ids = (),
-        tables: Ids = (),
-        volumes: Ids = (),
+        sources: Ids = NOT_GIVEN,
+        transformations: Ids = NOT_GIVEN,
+        destinations: Ids = NOT_GIVEN,
+        visualizations: Ids = NOT_GIVEN,
+        layers: Ids = NOT_GIVEN,
+        folders: Ids = NOT_GIVEN,
+        tables: Ids = NOT_GIVEN,
+        volumes: Ids = NOT_GIVEN,
         resources: Mapping[str, MappedIds] = NO_RESOURCES,
-        dry_run: bool = False,
-        max_affected: int | None = None,
         job_id: str | UUID | None = None,
+        **options: Unpack[Options],
     ) -> JobHandle:
         """Put the tags ``names``, which are created if missing, on each of the resources.
 
@@ -120,24 +128,18 @@ class TagSweep:
             "tables": tables,
             "volumes": volumes,
         }
-        body = {
-            "tenant": tenant,
-            "names": lists.plain(names, "names"),
-            "dry_run": dry_run,
-            "max_affected": max_affected,
-        }
+        body = {"tenant": tenant, "names": lists.plain(names, "names"), **options}
         return self._send_links(AttachJob, body, given, resources, job_id)
 
-    def delete(  # noqa: PLR0913  # the lists of the contract, and the options of any job
+    def delete(  # the lists of the contract, and the options of any job
         self,
         *,
         tenant: str,
         workspaces: Iterable[str],
         tags: Iterable[Mapping[str, str | None]] = (),
         sys_tags: Iterable[Mapping[str, str | None]] = (),
-        dry_run: bool = False,
-        max_affected: int | None = None,
         job_id: str | UUID | None = None,
+        **options: Unpack[Options],
     ) -> JobHandle:
         """Delete key/value tags from the listed workspaces; a tag is ``{"key": …, "value": …}``.
 
@@ -148,8 +150,7 @@ class TagSweep:
             "tenant": tenant,
             "tags": lists.plain(tags, "tags"),
             "sys_tags": lists.plain(sys_tags, "sys_tags"),
-            "dry_run": dry_run,
-            "max_affected": max_affected,
+            **options,
         }
         if lists.is_every(workspaces):
             whole = DeleteJob.parse({**body, "workspaces": EVERY}).head()
@@ -171,17 +172,15 @@ class TagSweep:
         *,
         tenant: str,
         job: str | UUID,
-        dry_run: bool = False,
-        max_affected: int | None = None,
         job_id: str | UUID | None = None,
+        **options: Unpack[Options],
     ) -> JobHandle:
         """Undo what ``job``, an earlier job of the tenant, has changed; options are as above.
 
         If it cannot be undone, the new job ends ``rejected`` and says why.
         """
-        body = {"tenant": tenant, "job": str(job)}
-        options = {"dry_run": dry_run, "max_affected": max_affected}
-        return self._send(UndoJob, UndoJob.parse({**body, **options}).head(), job_id)
+        body = {"tenant": tenant, "job": str(job), **options}
+        return self._send(UndoJob, UndoJob.parse(body).head(), job_id)
 
     def job(self, job_id: str | UUID) -> JobHandle:
         """Return the handle of a job that was sent before."""
@@ -200,9 +199,10 @@ class TagSweep:
         head = kind.parse_head({**body, **every, "resources": mapped.kinds}).head()
         listed = {name: lists.texts(ids, name) for name, ids in given.items() if name not in every}
         taken = lists.take(listed, MAX_IDS_IN_ONE_MESSAGE + 1)
+        named: dict[str, Any] = {name: [] for name in listed if given[name] is not NOT_GIVEN}
         some = lists.take(mapped.lists, MAX_IDS_IN_ONE_MESSAGE + 1 - lists.size(taken))
         if lists.size(taken) + lists.size(some) <= MAX_IDS_IN_ONE_MESSAGE:
-            whole = {**head, **taken}
+            whole = {**head, **named, **taken}
             if resources:
                 whole["resources"] = mapped.every | {name: [] for name in mapped.lists} | some
             messages.check(kind, whole)
@@ -213,11 +213,12 @@ class TagSweep:
             for name, ids in mapped.lists.items():
                 spool.add(name, chain(some.get(name, ()), ids), mapped.kinds[name])
             spool.check()
-            return self._stream(kind, head, spool.parts(), job_id)
+            empty = {name: none for name, none in named.items() if name not in spool.names}
+            return self._stream(kind, head | empty, spool.parts(), job_id)
 
     def _send(self, kind: type[Job], body: dict[str, Any], job_id: str | UUID | None) -> JobHandle:
         handle = self._handle(job_id)
-        messages.send(self._app, handle.id, kind, body)
+        messages.send(self._app, handle.id, kind, body | self._requester)
         return handle
 
     def _stream(
@@ -228,7 +229,7 @@ class TagSweep:
         job_id: str | UUID | None,
     ) -> JobHandle:
         handle = self._handle(job_id)
-        messages.send_parts(self._app, handle.id, kind, head, parts)
+        messages.send_parts(self._app, handle.id, kind, head | self._requester, parts)
         return handle
 
     def _handle(self, job_id: str | UUID | None) -> JobHandle:

@@ -15,6 +15,7 @@ from tagsweep.worker.models.resources import kind_of
 
 __all__ = [
     "EVERY",
+    "NOT_GIVEN",
     "NO_RESOURCES",
     "Ids",
     "MappedIds",
@@ -28,6 +29,8 @@ __all__ = [
 
 #: ids of resources, or "*": all that carry the tags
 Ids = Iterable[str | UUID]
+#: in place of a list that the caller has not named at all
+NOT_GIVEN: Ids = ()
 #: the same of resources of a map
 MappedIds = Iterable[str | int | UUID]
 NO_RESOURCES: Mapping[str, MappedIds] = MappingProxyType({})

@@ -6,11 +6,14 @@ from collections.abc import Iterator
 from typing import Any
 from uuid import UUID, uuid4
 
+from pydantic import ValidationError
+
 from tagsweep.producer.spool import MAX_ERRORS
 from tagsweep.worker.broker import names, results, sending
 from tagsweep.worker.errors import InvalidJob
 from tagsweep.worker.models.jobs import Job
 from tagsweep.worker.models.parts import Part
+from tagsweep.worker.models.requester import Requester
 
 
 def check(kind: type[Job], body: dict[str, Any]) -> None:
@@ -19,6 +22,16 @@ def check(kind: type[Job], body: dict[str, Any]) -> None:
         kind.parse(body)
     except InvalidJob as invalid:
         raise InvalidJob(invalid.errors[:MAX_ERRORS]) from None
+
+
+def requester(name: str | None) -> dict[str, Any]:
+    """Return what every message of a Python program says of who sends it; raises InvalidJob."""
+    try:
+        said = Requester(name=name, door="python")
+    except ValidationError as error:
+        reason = error.errors(include_url=False)[0]["msg"]
+        raise InvalidJob([{"path": "/requested_by", "code": "invalid", "reason": reason}]) from None
+    return {"requested_by": said.model_dump(exclude_defaults=True)}
 
 
 def send(sender: Any, job_id: str, kind: type[Job], body: dict[str, Any]) -> None:

@@ -60,6 +60,11 @@ class Spool:
         if size:
             self._runs.append((field, name, size))
 
+    @property
+    def names(self) -> set[str]:
+        """The lists that have any id."""
+        return {name for _, name, _ in self._runs}
+
     def check(self) -> None:
         """Raise InvalidJob (a ValueError) if any id is not valid."""
         if self._errors:

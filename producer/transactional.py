@@ -36,10 +36,12 @@ def record(connection: Any, job: Job | Mapping[str, Any], job_id: UUID | None = 
     ``tagsweep.worker.models.jobs``, or a job as JSON with its ``kind``. ``job_id``: the same id
     again is the same job, never a second one. Raises InvalidJob or Rejected, both a ValueError, and
     changes nothing then. Links that the caller's own transaction attaches before this call are
-    removed too if the job names them.
+    removed too if the job names them. ``requested_by`` in the job may name
+    who asks: ``{"name": "nightly"}``.
     """
-    valid = job if isinstance(job, Job) else parse_job(job)
-    checking.check(valid)
+    given = job if isinstance(job, Job) else parse_job(job)
+    checking.check(given)
+    valid = given.through("python", given.requested_by.name)
     job_id = job_id or uuid4()
     fingerprint = valid.fingerprint()
     with _sqlalchemy(connection) as own, database.borrowed(own):

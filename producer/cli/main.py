@@ -3,29 +3,19 @@
 from __future__ import annotations
 
 import importlib
-import os
 import sys
+from functools import partial
 from importlib import metadata
 from typing import Annotated, Any
 
 import typer
+from typer import _completion_shared
 from typer.core import TyperGroup
-from typer.exceptions import TyperException
 
-from tagsweep.producer.cli.backends.reconnecting import Unfinished
-from tagsweep.producer.cli.exit_status import FAILED, INTERRUPTED, UNFINISHED, WRONG_USE
-from tagsweep.producer.cli.input import profiles
-from tagsweep.producer.cli.input.errors import WrongUse
+from tagsweep.producer.cli import ending, shared_options
+from tagsweep.producer.cli.output import stdout, terminal
+from tagsweep.producer.cli.shared_options import LONG_RUNNING
 from tagsweep.worker import extras, redaction, settings
-from tagsweep.worker.errors import (
-    CannotUndo,
-    Forgotten,
-    InvalidJob,
-    NoSuchJob,
-    SettingsError,
-    TagsweepError,
-)
-from tagsweep.worker.extras import MissingExtra
 
 COMMANDS = {
     "detach": "Take tags off resources; the tags themselves stay.",
@@ -47,8 +37,6 @@ COMMANDS = {
 
 #: the extra of a command that needs more than the first module that it lacks comes with
 EXTRAS = {"serve": "gateway", "up": "gateway"}
-#: what runs tagsweep itself: its settings are those of its environment, never a person's profile
-SERVERS = ("migrate", "map", "serve", "up", "worker", "demo")
 
 HELP = """
 Removes tags from very many resources as background jobs, and reports when it is done.
@@ -70,8 +58,15 @@ Examples:
   tagsweep jobs list --status running
   tagsweep events --since 10m --follow
 
-Exit status: 0 succeeded, 1 the job ended otherwise or a server is down, 2 wrong use.
+Exit status: 0 done, and the job succeeded; 1 the job ended otherwise, or a server is down; 2 \
+wrong use, nothing was done; 3 the job is recorded and has not ended; 130 interrupted; 141 nobody \
+reads the output.
 """
+
+
+# bash would take what follows an @ for the name of a host, and offer no files there
+_scripts = _completion_shared._completion_scripts  # noqa: SLF001  # no other way to change one
+_scripts["bash"] = "COMP_WORDBREAKS=${COMP_WORDBREAKS//@}\n" + _scripts["bash"]
 
 
 class Menu(TyperGroup):
@@ -80,10 +75,12 @@ class Menu(TyperGroup):
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Return the command that is called, loaded now."""
         name = args[0]
+        if name in LONG_RUNNING:
+            stdout.drop_what_cannot_be_written()
         if name in COMMANDS:
             with extras.required(EXTRAS.get(name)):
                 module = importlib.import_module(f"tagsweep.producer.cli.commands.{name}")
-            self.commands[name] = _with_profile(typer.main.get_command(module.app))
+            self.commands[name] = shared_options.give(typer.main.get_command(module.app))
         return super().resolve_command(ctx, args)
 
 
@@ -91,7 +88,6 @@ app = typer.Typer(
     cls=Menu,
     help=HELP,
     rich_markup_mode="rich",
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -103,49 +99,6 @@ def _stub() -> None:
 
 for _name, _summary in COMMANDS.items():
     app.command(_name, help=_summary)(_stub)
-
-
-def _use_profile(context: typer.Context, given: str | None) -> None:
-    """Use the profile that is named after the command or before it, or the default one."""
-    name = given if given is not None else context.find_root().params.get("profile")
-    command = context.command_path.split()[1]
-    if command not in SERVERS:
-        profiles.use(name)
-    elif name is not None:
-        raise WrongUse(
-            f"--profile: `tagsweep {command}` is no client: set its environment instead."
-        )
-
-
-def _with_profile(command: Any) -> Any:
-    """Give ``command``, or each of its subcommands, the option --profile."""
-    if isinstance(command, TyperGroup):
-        for each in command.commands.values():
-            _with_profile(each)
-    else:
-        command.params.append(_profile_option())
-    return command
-
-
-def _profile_option() -> Any:
-    app = typer.Typer()
-
-    @app.command()
-    def bearer(*, profile: Annotated[str | None, PROFILE_OF_COMMAND] = None) -> None:
-        """Bear the option."""
-
-    return typer.main.get_command(app).params[0]
-
-
-PROFILE_HELP = "Settings by this name in ~/.config/tagsweep/config.toml."
-PROFILE_OF_COMMAND = typer.Option(
-    "--profile",
-    metavar="P",
-    help=PROFILE_HELP,
-    callback=_use_profile,
-    is_eager=True,
-    expose_value=False,
-)
 
 
 def _show_version(value: bool) -> None:  # noqa: FBT001  # typer calls it so
@@ -163,11 +116,13 @@ def _menu(
     context: typer.Context,
     *,
     profile: Annotated[  # noqa: ARG001  # read by the command
-        str | None, typer.Option("--profile", metavar="P", help=PROFILE_HELP)
+        str | None, typer.Option("--profile", metavar="P", help=shared_options.PROFILE_HELP)
     ] = None,
     version: Annotated[  # noqa: ARG001  # done by its callback
         bool,
-        typer.Option("--version", help="Show the version.", callback=_show_version, is_eager=True),
+        typer.Option(
+            "--version", "-V", help="Show the version.", callback=_show_version, is_eager=True
+        ),
     ] = False,
 ) -> None:
     if context.invoked_subcommand is None:
@@ -176,40 +131,7 @@ def _menu(
 
 def main() -> None:
     """Run ``tagsweep`` with the arguments of this process, and exit with its status."""
-    settings.refuse_unknown(lambda line: typer.echo(f"tagsweep: {line}", err=True))
+    stdout.guard()
+    settings.refuse_unknown(lambda line: terminal.say(f"tagsweep: {line}"))
     redaction.guard("stderr")  # stdout is for results, which are the caller's own data
-    sys.exit(_run())
-
-
-def _run() -> int:
-    """Return the exit status; every error that a person can fix is one line on stderr."""
-    try:
-        with extras.required():
-            status = app(prog_name="tagsweep", standalone_mode=False)
-        sys.stdout.flush()
-    except WrongUse as wrong:
-        status = _complain(WRONG_USE, *wrong.faults)
-    except (CannotUndo, Forgotten, InvalidJob, MissingExtra, NoSuchJob, SettingsError) as error:
-        status = _complain(WRONG_USE, str(error))
-    except TagsweepError as error:
-        status = _complain(UNFINISHED if isinstance(error, Unfinished) else FAILED, str(error))
-    except TyperException as error:
-        status = _complain(error.exit_code, _usage(error))
-    except BrokenPipeError:  # whoever read our output has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        status = 0
-    except KeyboardInterrupt:
-        status = INTERRUPTED
-    return status if isinstance(status, int) else 0
-
-
-def _usage(error: TyperException) -> str:
-    context = getattr(error, "ctx", None)
-    path = context.command_path if context else "tagsweep"
-    return f"{' '.join(error.format_message().split())} See `{path} --help`."
-
-
-def _complain(status: int, *lines: str) -> int:
-    for line in lines:
-        typer.echo(f"tagsweep: {line}", err=True)
-    return status
+    sys.exit(ending.of(partial(app, prog_name="tagsweep", standalone_mode=False)))

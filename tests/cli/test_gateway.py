@@ -188,14 +188,15 @@ def test_a_list_of_jobs_may_take_many_pages(
     tenant: Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from tagsweep.producer.cli.backends import gateway
+    from tagsweep.producer.cli.backends.backend import JobQuery
     from tagsweep.producer.cli.backends.http import Client
 
     made = [tenant.detach("--no-wait", "--json").json["job_id"] for _ in range(3)]
     monkeypatch.setattr(gateway, "MAX_PAGE", 1)
     environment = tenant.run.settings
     way = gateway.GatewayBackend(Client(environment["url"], environment["api_key"]))
-    assert [job["id"] for job in way.latest(None, None, 10, whole=True)] == made[::-1]
-    assert [job["id"] for job in way.latest(tenant.name, None, 2, whole=True)] == made[:0:-1]
+    assert [job["id"] for job in way.latest(JobQuery(), 10, whole=True)] == made[::-1]
+    assert [job["id"] for job in way.latest(JobQuery(tenant.name), 2, whole=True)] == made[:0:-1]
 
 
 @pytest.mark.slow

@@ -189,7 +189,7 @@ def test_jobs_are_listed_shown_watched_and_cancelled(run: CommandLine) -> None:
     shown = run("jobs", "show", left, "--json").json
     assert list(shown) == [
         "id", "kind", "tenant", "status", "counts", "tags", "progress",
-        "accepted_at", "started_at", "finished_at", "errors",
+        "accepted_at", "started_at", "finished_at", "errors", "request", "requested_by",
     ]  # fmt: skip
     assert shown["status"] == "cancelled"
     assert run("jobs", "watch", left).status == 1
@@ -212,3 +212,34 @@ def test_the_demonstration_comes_out_as_expected(run: CommandLine) -> None:
     shown = run("demo", database_url="nonsense")
     assert (shown.status, "every number checked" in shown.out) == (0, True), shown.err
     assert not run.store.exists()
+
+
+@pytest.mark.slow
+def test_a_preview_is_never_taken_for_the_job_itself(run: CommandLine) -> None:
+    run.load(tables=ids(3))
+    listed = run.file("ids.txt", ids(3))
+    preview = run("detach", *ACME, "--tables", listed, "--dry-run", "--note", "as legal asked")
+    assert "dry run (nothing is changed)" in preview.out
+    (line,) = run("jobs", "list").out.splitlines()[1:]
+    assert "succeeded, preview" in line
+    assert "would be 3" in line
+    job_id = line.split()[0]
+    shown = run("jobs", "show", job_id).out
+    told = [
+        "dry_run      yes",
+        "names: legacy",
+        "tables: 3 entries",
+        "note         as legal asked",
+    ]
+    assert [part for part in told if part not in shown] == []
+    (job,) = run("jobs", "list", "--json").json
+    assert (job["dry_run"], job["requested_by"]["door"]) == (True, "cli")
+    assert job["requested_by"]["proved"] is False
+    assert run.count("tag_link") == 3
+
+
+@pytest.mark.slow
+def test_an_empty_file_is_told(run: CommandLine) -> None:
+    run.load(tables=ids(1))
+    done = run("detach", *ACME, "--tables", run.file("none.txt", [""]), "--json")
+    assert [warning["path"] for warning in done.json["warnings"]] == ["/tables"]

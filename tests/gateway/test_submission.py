@@ -26,6 +26,8 @@ SHOWN = {
     "started_at",
     "finished_at",
     "errors",
+    "request",
+    "requested_by",
 }
 
 
@@ -167,3 +169,52 @@ def test_a_client_that_goes_away_loses_nothing(
         assert eventually(lambda: waiting in client.get("/metrics").text)
         idle_stack.start_worker()
         eventually(lambda: not idle_gateway.store.links(tenant))
+
+
+def test_a_synchronous_answer_tells_its_job_and_whether_it_is_a_replay(
+    gateway: Gateway, tenant: str, keyed: dict[str, str]
+) -> None:
+    gateway.store.tag(tenant, "legacy")
+    gateway.store.workspace(tenant, "w-1", {"env": "dev"})
+    detach = DETACH, {"names": ["legacy"]}, 200
+    delete = _delete(tenant), {"tags": [{"key": "env"}]}, 204
+    attach = DETACH.replace("detach", "attach"), {"names": ["x"], "tables": new_ids(1)}, 200
+    with gateway.client(tenant) as client:
+        for path, body, status in (detach, delete, attach):
+            own = {"Idempotency-Key": keyed["Idempotency-Key"] + path}
+            first, again = (client.post(path, json=body, headers=own) for _ in range(2))
+            assert (first.status_code, again.status_code) == (status, status)
+            assert "idempotent-replayed" not in first.headers
+            assert again.headers["idempotent-replayed"] == "true"
+            assert first.headers["content-location"] == again.headers["content-location"]
+            job = client.get(first.headers["content-location"]).json()
+            assert (job["id"] in first.headers["content-location"], job["kind"]) == (
+                True,
+                {DETACH: "detach", _delete(tenant): "delete"}.get(path, "attach"),
+            )
+            assert job["requested_by"]["door"] == "http"
+            assert job["requested_by"]["proved"] is True
+            receipt = client.get(f"{first.headers['content-location']}/receipt")
+            assert receipt.status_code == 200
+
+
+def test_a_202_tells_whether_it_is_a_replay(
+    redis_gateway: Gateway, tenant: str, keyed: dict[str, str]
+) -> None:
+    body = {"kind": "detach", "names": ["legacy"], "note": "why"}
+    with redis_gateway.client(tenant, headers=keyed) as client:
+        first, again = (client.post(JOBS, json=body) for _ in range(2))
+        assert first.headers["location"] == again.headers["location"]
+        assert "idempotent-replayed" not in first.headers
+        assert again.headers["idempotent-replayed"] == "true"
+        assert again.json()["note"] == "why"
+
+
+def test_who_asks_is_said_by_the_credential_alone(redis_gateway: Gateway, tenant: str) -> None:
+    said = {"kind": "detach", "names": ["a"], "requested_by": {"name": "somebody else"}}
+    with redis_gateway.client(tenant) as client:
+        refused = client.post(JOBS, json=said)
+        assert refused.status_code == 400
+        assert [error["path"] for error in refused.json()["errors"]] == ["/requested_by"]
+        detach = client.post(DETACH, json={"names": ["a"], "note": "x", "requested_by": {}})
+        assert set(detach.json()) == {"note", "requested_by"}

@@ -59,6 +59,8 @@ def _plain(document: Any, names: dict[str, str]) -> dict[str, Any]:
     for name, value in document.items():
         if name in TIMES:
             shown[name] = value is not None
+        elif name == "warnings" and value:  # a near name is looked up among what is left
+            shown[name] = [(one["path"], one["code"]) for one in value]
         elif name in ("matched", "tags") and value:
             shown[name] = [_plain(tag, names) for tag in value]
         elif isinstance(value, dict):

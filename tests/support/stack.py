@@ -232,9 +232,10 @@ def eventually(condition: Callable[[], Any], seconds: float = PATIENCE_S) -> Any
 
 
 @contextmanager
-def producing(stack: ServerStack) -> Iterator[TagSweep]:
+def producing(stack: ServerStack, requested_by: str | None = None) -> Iterator[TagSweep]:
     """Give our own producer on the stack's broker, for this thread."""
-    sender = TagSweep(broker_url=stack.broker_url, results_url=stack.backend_url)
+    urls = {"broker_url": stack.broker_url, "results_url": stack.backend_url}
+    sender = TagSweep(**urls, requested_by=requested_by)
     try:
         yield sender
     finally:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -21,8 +21,8 @@ from sqlalchemy import Connection
 
 from tagsweep.worker.chunks import plain, timings
 from tagsweep.worker.database import pipelines
-from tagsweep.worker.errors import StoreBusy
-from tagsweep.worker.jobs import batch_ends, batch_rows
+from tagsweep.worker.errors import ItemError, StoreBusy
+from tagsweep.worker.jobs import batch_ends, batch_rows, report
 from tagsweep.worker.jobs.batch_ends import Ended, NewJob
 from tagsweep.worker.jobs.batch_rows import Begun
 from tagsweep.worker.models.events import stamp
@@ -32,6 +32,7 @@ from tagsweep.worker.store import KINDS
 from tagsweep.worker.store.batches import links, workspaces
 from tagsweep.worker.store.batches.links import Tags
 from tagsweep.worker.store.batches.work import Changes
+from tagsweep.worker.store.unmatched.names import MissingNames
 
 #: a name of a tenant's: of a tag, or a workspace
 Place = tuple[str, str]
@@ -68,11 +69,12 @@ def apply(
     tags = changes[0].tags | changes[1].tags
     ended = [
         batch_ends.ended(
+            connection,
             one.job,
             one.chunks,
             _changed(one, changes),
             _report(one, changes, tags, finished_at),
-            finished_at,
+            finished_at=finished_at,
         )
         for one in jobs
     ]
@@ -138,6 +140,7 @@ def _linked(
 ) -> Iterator[_Cut]:
     """Yield the jobs on links; the tags that an attach lacks are created after all are matched."""
     jobs = [new for new in new_jobs if new.job_id in names]
+    unmatched = _unmatched(connection, jobs, tags)
     attaches = [new for new in jobs if isinstance(new.job, AttachJob)]
     lacking = [place for new in attaches for place in names[new.job_id] if place not in tags]
     with_made = tags | links.create(connection, lacking) if lacking else tags
@@ -145,12 +148,30 @@ def _linked(
         raise StoreBusy("A tag that was just created is gone again.")
     for new in jobs:
         known = with_made if isinstance(new.job, AttachJob) else tags
-        yield _cut(new, [known[place] for place in names[new.job_id] if place in known], now)
+        matched = [known[place] for place in names[new.job_id] if place in known]
+        yield _cut(new, matched, now, unmatched.get(new.job_id, []))
 
 
-def _cut(new: NewJob, matched: list[dict[str, Any]], now: datetime) -> _Cut:
+def _unmatched(
+    connection: Connection, jobs: Sequence[NewJob], tags: Tags
+) -> dict[UUID, list[ItemError]]:
+    """Return what each detach has to warn of; an attach creates what it lacks."""
+    missing = MissingNames(connection)
+    found = {}
+    for new in jobs:
+        if isinstance(new.job, DetachJob):
+            tenant, names = new.job.tenant, new.job.names
+            known = {name for name in names if (tenant, name) in tags}
+            found[new.job_id] = missing.warnings(tenant, names, known)
+    return found
+
+
+def _cut(
+    new: NewJob, matched: list[dict[str, Any]], now: datetime, unmatched: Sequence[ItemError] = ()
+) -> _Cut:
     chunks = list(plain.chunks_of(new.job, len(matched))) if matched else []
-    return _Cut(batch_ends.accepted(new, matched, now), chunks)
+    job = batch_ends.accepted(new, matched, now, unmatched)
+    return _Cut(job if chunks or job.warnings else replace(job, warnings=[report.NOTHING]), chunks)
 
 
 def _changes(connection: Connection, jobs: Sequence[_Cut]) -> list[Changes]:

@@ -25,7 +25,7 @@ def is_plain(job: Job, most_items: int) -> bool:
     if not isinstance(job, DetachJob | AttachJob | DeleteJob):
         return False
     config = settings.load()
-    if job.dry_run or job.max_affected is not None or config.max_rate is not None:
+    if job.dry_run or job.strict or job.max_affected is not None or config.max_rate is not None:
         return False
     if any(getattr(job, name) == EVERY for name in job.lists) or resolving.is_mapped(job):
         return False

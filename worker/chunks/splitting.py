@@ -53,6 +53,8 @@ def split(
         marked = resolving.marked(connection, job, "split")
         job = lifecycle.change(connection, job, mapped=marked.written())
     matched = kind.match(connection, str(job.tenant), job.head, layouts.of(job))
+    unmatched = kind.unmatched(connection, job, matched)
+    job = replace(job, warnings=[*(job.warnings or []), *unmatched] or None)
     most = sorting.size(most_resources, len(matched), most_items)
     if not matched:
         _forget_parts(connection, job)

@@ -8,10 +8,16 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy import Connection
+
+from tagsweep.worker.errors import ItemError
 from tagsweep.worker.jobs import report
+from tagsweep.worker.jobs.report import Made
+from tagsweep.worker.models import requests
 from tagsweep.worker.models.events import JobCompleted
 from tagsweep.worker.models.jobs import Job
 from tagsweep.worker.models.records import Chunk, JobRecord, Report
+from tagsweep.worker.store import KINDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,15 +38,18 @@ class Ended:
     event: dict[str, Any]
 
 
-def accepted(new: NewJob, matched: list[dict[str, Any]], now: datetime) -> JobRecord:
-    """Return the job as it is when it is accepted."""
+def accepted(
+    new: NewJob, matched: list[dict[str, Any]], now: datetime, unmatched: Sequence[ItemError]
+) -> JobRecord:
+    """Return the job as it is when it is accepted; ``unmatched``: what of it matches nothing."""
+    told = requests.columns(new.job)
+    told["warnings"] = [*(told["warnings"] or []), *unmatched] or None
     return JobRecord(
         id=new.job_id,
-        tenant=new.job.tenant,
-        kind=new.job.kind,
+        **told,
+        sizes=requests.sizes(new.job),
         status="running",
         fingerprint=new.fingerprint,
-        head=new.job.head(),
         matched=matched,
         nonce=None,
         parts_in=0,
@@ -67,8 +76,14 @@ def accepted(new: NewJob, matched: list[dict[str, Any]], now: datetime) -> JobRe
     )
 
 
-def ended(
-    job: JobRecord, chunks: Sequence[Chunk], changed: int, told: Report, finished_at: datetime
+def ended(  # noqa: PLR0913  # what became of the job
+    connection: Connection,
+    job: JobRecord,
+    chunks: Sequence[Chunk],
+    changed: int,
+    told: Report,
+    *,
+    finished_at: datetime,
 ) -> Ended:
     """Return the job at its end, which has ``changed`` so many of its items, and its event."""
     total = sum(chunk.items for chunk in chunks)
@@ -82,5 +97,7 @@ def ended(
         started_at=job.accepted_at,
         finished_at=finished_at,
     )
-    completion = report.completion(job, report.Made(told, None, []))
+    warnings = KINDS[job.kind].warnings(connection, job, told) or None
+    job = replace(job, warnings=warnings)
+    completion = report.completion(job, Made(told, None, [], warnings))
     return Ended(job, chunks, JobCompleted(end=1, completion=completion).envelope())

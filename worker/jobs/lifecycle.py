@@ -32,12 +32,22 @@ _NEW_CHUNK = insert(chunks)
 def begin(
     connection: Connection, job: JobRecord, matched: list[dict[str, Any]], opened: int, total: int
 ) -> JobRecord:
-    """Mark a job as running whose ``opened`` chunks hold ``total`` items; end it if it has none."""
+    """Mark a job as running whose ``opened`` chunks hold ``total`` items; end it if it has none.
+
+    It ends with a warning then, or, if it is strict, ``rejected``.
+    """
+    if not opened and not job.warnings:
+        job = replace(job, warnings=[report.NOTHING])
     counted: dict[str, Any] = {"matched": matched, "open": opened, "total": total}
+    counted["warnings"] = job.warnings
     if job.tries:
         counted |= NOT_WAITING
     running = change(connection, job, now=("started_at",), status="running", **counted)
-    return running if opened else end(connection, running, apart=job.tries > 0)
+    if opened:
+        return running
+    if job.head.get("strict"):
+        return end(connection, running, "rejected", job.warnings, apart=job.tries > 0)
+    return end(connection, running, apart=job.tries > 0)
 
 
 def complete(connection: Connection, job: JobRecord, chunk: Chunk, outcome: Outcome) -> JobRecord:
@@ -67,11 +77,11 @@ def prepare(connection: Connection, job: JobRecord) -> JobRecord:
     return change(connection, job, matched=prepared)
 
 
-def refuse(connection: Connection, job: JobRecord, error: ItemError) -> JobRecord:
+def refuse(connection: Connection, job: JobRecord, errors: list[ItemError]) -> JobRecord:
     """End a job ``rejected`` of which no chunk was started: all its items stay unprocessed."""
     this = and_(chunks.c.job_id == job.id, chunks.c.state == "open")
     connection.execute(update(chunks).where(this).values(state="dropped"))
-    return end(connection, job, "rejected", [error], apart=True)
+    return end(connection, job, "rejected", errors, apart=True)
 
 
 def close(
@@ -131,6 +141,7 @@ def end(  # noqa: PLR0913  # most are rarely given
         status="partial" if made.errors and status == "succeeded" else status,
         open=0,
         waiting=None,
+        warnings=made.warnings,
         **(begun or {}),
     )
     report.write(connection, ended, made)

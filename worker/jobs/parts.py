@@ -16,7 +16,7 @@ from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, updat
 
 from tagsweep.worker.database.dialects import insert_missing
 from tagsweep.worker.models import sorting
-from tagsweep.worker.models.ids import WIDTH
+from tagsweep.worker.models.ids import WIDTH, count, name_of
 from tagsweep.worker.models.jobs import Job
 from tagsweep.worker.models.parts import Part
 from tagsweep.worker.models.records import JobRecord, Lists
@@ -67,13 +67,18 @@ def _rows(lists: Mapping[Key, bytes]) -> Iterator[dict[Key, bytes]]:
 
 def store(connection: Connection, job: JobRecord, number: int, lists: Lists) -> bool:
     """Store the lists of a part, each sorted; return False if that part is there already."""
-    own = {"job_id": job.id, "number": number, "resource_type": 0}
+    own = {"job_id": job.id, "number": number, "resource_type": 0, "given": len(lists.names)}
     names = lists.names and sorting.distinct(sorting.pack_names(lists.names), sorting.NAME_WIDTH)
     statement = insert_missing(connection, parts).returning(parts.c.number)
     if connection.execute(statement, {**own, "entries": names or None}).first() is None:
         return False
     rows = [
-        {**own, "resource_type": number_of_type, "entries": sorting.distinct(ids)}
+        {
+            **own,
+            "resource_type": number_of_type,
+            "entries": sorting.distinct(ids),
+            "given": count(ids),
+        }
         for number_of_type, ids in numbered(job, lists).items()
     ]
     if rows:
@@ -81,9 +86,23 @@ def store(connection: Connection, job: JobRecord, number: int, lists: Lists) -> 
     return True
 
 
+def sizes(connection: Connection, job: JobRecord) -> dict[str, int]:
+    """Return how many entries each list of a job has that is stored in parts, as they arrived."""
+    query = select(parts.c.resource_type, func.sum(parts.c.given)).group_by(parts.c.resource_type)
+    found = connection.execute(query.where(parts.c.job_id == job.id))
+    # a part of an older version has no number; every part has a row of workspaces, mostly of none
+    return {_name(job, number): int(size) for number, size in found if size}
+
+
 def numbered(job: JobRecord, lists: Lists) -> dict[int, bytes]:
     """Return the lists of ids by the numbers of their resources in the job."""
     return job.resources.numbered(lists.ids, lists.resources) if job.mapped else lists.ids
+
+
+def _name(job: JobRecord, number: int) -> str:
+    if not number:
+        return "workspaces"
+    return job.resources.name_of(number) if job.mapped else name_of(number)
 
 
 def receive(connection: Connection, job: JobRecord, part: Part) -> bool:
@@ -106,7 +125,11 @@ def receive(connection: Connection, job: JobRecord, part: Part) -> bool:
     if row is None:
         _delete(connection, part)
         return False
-    return row.parts is not None and row.parts_in >= row.parts
+    complete = row.parts is not None and row.parts_in >= row.parts
+    if complete:
+        arrived = update(jobs).where(jobs.c.id == part.job_id)
+        connection.execute(arrived.values(sizes=sizes(connection, job)))
+    return complete
 
 
 def to_probe(connection: Connection, silence_s: float) -> list[UUID]:

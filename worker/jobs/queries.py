@@ -8,7 +8,18 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, func, or_, select, true
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    and_,
+    bindparam,
+    case,
+    func,
+    or_,
+    select,
+    true,
+)
 
 from tagsweep.worker.errors import NoSuchJob
 from tagsweep.worker.models.records import ENDS, JobRecord
@@ -56,20 +67,25 @@ def _existing(job: JobRecord | None, job_id: UUID) -> JobRecord:
 class JobFilter:
     """A filter on jobs, of one tenant or, for those who may see them, of all."""
 
-    tenant: str | None
+    tenant: str | None = None
     kind: str | None = None
     status: str | None = None
     since: datetime | None = None  #: accepted then or later
+    by: str | None = None  #: the name of who asked for them
 
     def condition(self) -> ColumnElement[bool]:
         """Return the filter as SQL."""
-        conditions = [] if self.tenant is None else [jobs.c.tenant == self.tenant]
+        conditions: list[ColumnElement[bool]] = []
+        if self.tenant is not None:
+            conditions.append(jobs.c.tenant == self.tenant)
         if self.kind is not None:
             conditions.append(jobs.c.kind == self.kind)
         if self.status is not None:
             conditions.append(jobs.c.status == self.status)
         if self.since is not None:
             conditions.append(jobs.c.accepted_at >= self.since)
+        if self.by is not None:
+            conditions.append(jobs.c.requested_by["name"].as_string() == self.by)
         return and_(true(), *conditions)
 
 
@@ -101,18 +117,6 @@ def page(  # noqa: PLR0913  # of what, and from where on
     return [JobRecord(*row) for row in connection.execute(query)]
 
 
-def latest(
-    connection: Connection, tenant: str | None, status: str | None, limit: int
-) -> list[JobRecord]:
-    """Return the newest jobs, of one tenant and in one status if given."""
-    query = select(*COLUMNS).order_by(jobs.c.accepted_at.desc(), jobs.c.id).limit(limit)
-    if tenant is not None:
-        query = query.where(jobs.c.tenant == tenant)
-    if status is not None:
-        query = query.where(jobs.c.status == status)
-    return [JobRecord(*row) for row in connection.execute(query)]
-
-
 def running(connection: Connection, tenants: Collection[str], limit: int = 200) -> list[JobRecord]:
     """Return jobs of these tenants that have open chunks."""
     query = select(*COLUMNS).where(jobs.c.open > 0, jobs.c.tenant.in_(tenants))
@@ -121,9 +125,13 @@ def running(connection: Connection, tenants: Collection[str], limit: int = 200) 
 
 
 def totals(connection: Connection) -> list[Row[Any]]:
-    """Return jobs and items changed, by ``kind``, ``status`` and ``adds``; reads every job."""
+    """Return jobs and items changed, by ``kind``, ``status`` and ``adds``; reads every job.
+
+    A dry run has changed nothing.
+    """
     columns = (jobs.c.kind, jobs.c.status, jobs.c.adds)
-    numbers = (func.count().label("jobs"), func.sum(jobs.c.changed).label("changed"))
+    changed = case((jobs.c.head["dry_run"].as_boolean(), 0), else_=jobs.c.changed)
+    numbers = (func.count().label("jobs"), func.sum(changed).label("changed"))
     return list(connection.execute(select(*columns, *numbers).group_by(*columns)).all())
 
 

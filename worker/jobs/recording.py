@@ -16,7 +16,8 @@ from sqlalchemy import Connection, update
 from tagsweep.worker.database import dialects
 from tagsweep.worker.jobs import parts, queries, undoable
 from tagsweep.worker.mapping import resolving
-from tagsweep.worker.models.jobs import Job, UndoJob, fingerprint_of, tenant_of
+from tagsweep.worker.models import requests
+from tagsweep.worker.models.jobs import Job, UndoJob, fingerprint_of
 from tagsweep.worker.models.records import JobRecord, Lists
 from tagsweep.worker.models.tables import job as job_table
 
@@ -36,10 +37,9 @@ def record(connection: Connection, job_id: UUID, job: Job) -> JobRecord | None:
         connection,
         {
             "id": job_id,
-            "tenant": job.tenant,
-            "kind": job.kind,
+            **requests.columns(job),
             "fingerprint": job.fingerprint(),
-            "head": job.head(),
+            "sizes": requests.sizes(job),
             "parts": 0,
             **_mapped(connection, job),
         },
@@ -81,10 +81,9 @@ def record_whole(  # noqa: PLR0913  # the same
         connection,
         {
             "id": job_id,
-            "tenant": job.tenant,
-            "kind": job.kind,
+            **requests.columns(job),
             "fingerprint": fingerprint or job.fingerprint(),
-            "head": job.head(),
+            "sizes": requests.sizes(job),
             "nonce": nonce,
             **_mapped(connection, job),
         },
@@ -107,24 +106,22 @@ def record_unusable(
         connection,
         {
             "id": job_id,
-            "tenant": tenant_of(body),
-            "kind": kind,
-            "fingerprint": fingerprint_of(kind, body),
-            "head": {},
+            **requests.unusable(kind, body),
         },
     )
 
 
 def record_stream(connection: Connection, job_id: UUID, nonce: str, job: Job) -> JobRecord:
-    """Record the job that a part with ``nonce`` belongs to, if it is the first; return the job."""
+    """Record a job that comes in parts, unless an earlier part has done so; return the job.
+
+    ``nonce``: of the producer's run whose parts count.
+    """
     created = _insert_job(
         connection,
         {
             "id": job_id,
-            "tenant": job.tenant,
-            "kind": job.kind,
+            **requests.columns(job),
             "fingerprint": fingerprint_of(job.kind, job.head()),
-            "head": job.head(),
             "nonce": nonce,
             **_mapped(connection, job),
         },

@@ -19,6 +19,13 @@ from tagsweep.worker.store import KINDS
 
 REFUSED = "Its tags are reported as they were before: the store refuses their current state ({})."
 
+#: of a job that ends without an item, although nothing else is to be warned of
+NOTHING: ItemError = {
+    "path": "",
+    "code": "nothing_matched",
+    "reason": "Nothing is selected: the job has no items.",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Made:
@@ -27,6 +34,7 @@ class Made:
     report: Report
     remaining: int | None
     errors: list[ItemError]  #: the store's refusal, in its own words
+    warnings: list[ItemError] | None  #: all that the job has by now
 
 
 def of(connection: Connection, job: JobRecord, *, apart: bool) -> Made:
@@ -43,7 +51,8 @@ def of(connection: Connection, job: JobRecord, *, apart: bool) -> Made:
     except StoreRefused as refused:
         known = Report(views.tags_of(job))
         reason = REFUSED.format(refused.said.rstrip("."))
-        return Made(known, None, [{"path": "", "code": "report_refused", "reason": reason}])
+        refusal: ItemError = {"path": "", "code": "report_refused", "reason": reason}
+        return Made(known, None, [refusal], job.warnings)
 
 
 def write(connection: Connection, job: JobRecord, made: Made) -> None:
@@ -69,11 +78,15 @@ def completion(job: JobRecord, made: Made) -> Completion:
         undoes=job.head.get("job"),
         dry_run=job.dry_run or None,
         remaining=job.remaining,
+        request=views.request_of(job),
+        **views.told_of(job),
     )
 
 
 def _make(connection: Connection, job: JobRecord) -> Made:
     if job.matched is None:
-        return Made(Report([]), None, [])
+        return Made(Report([]), None, [], job.warnings)
     kind = KINDS[job.kind]
-    return Made(kind.report(connection, job), kind.remaining(connection, job), [])
+    report = kind.report(connection, job)
+    warnings = kind.warnings(connection, job, report) or None
+    return Made(report, kind.remaining(connection, job), [], warnings)

@@ -48,17 +48,26 @@ class Completion(BaseModel):
     started_at: Moment | None  #: when its first chunk was begun; null if none was
     finished_at: Moment  #: when it ended
     errors: list[dict[str, Any]]  #: the first 100 errors: `path`, `code`, `reason`
+    request: dict[str, Any]  #: what was asked for: names, options, how long each list is
     errors_total: int | None = None  #: how many errors there are, if more than 100
     tags_truncated: int | None = None  #: how many more tags were removed than are listed
     undoes: str | None = None  #: the id of the undone job
     dry_run: bool | None = None  #: True: the counts are what would be changed
     remaining: int | None = None  #: how many items still match what "*" selected
+    requested_by: dict[str, Any] | None = None
+    note: str | None = None
+    warnings: list[dict[str, Any]] | None = None
 
     def data(self) -> dict[str, Any]:
         """Return this as JSON, without fields that do not apply."""
-        optional = ("errors_total", "tags_truncated", "undoes", "dry_run", "remaining")
-        unset = {name for name in optional if getattr(self, name) is None}
+        unset = {name for name in _OPTIONAL if getattr(self, name) is None}
         return self.model_dump(mode="json", exclude=unset)
+
+
+#: the fields that not every job has
+_OPTIONAL = tuple(
+    name for name, field in Completion.model_fields.items() if not field.is_required()
+)
 
 
 class JobCompleted(BaseModel):

@@ -11,7 +11,9 @@ from uuid import UUID
 
 from pydantic import (
     AfterValidator,
+    BaseModel,
     BeforeValidator,
+    ConfigDict,
     PlainSerializer,
     PlainValidator,
     StringConstraints,
@@ -21,6 +23,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError
 from tagsweep.worker.models.ids import UnreadableIds, pack, unpack
 
 MOST_NAMES = 1_000
+MOST_NOTE = 1_000
 EVERY = "*"
 #: the largest number that the store can hold
 MOST_LIMIT = 2**63 - 1
@@ -193,3 +196,24 @@ JobId = Annotated[str, PlainValidator(_job_id)]
 DryRun = Annotated[bool, PlainValidator(_yes_or_no)]
 #: change nothing at all if more items than this would be changed
 MaxAffected = Annotated[int | None, PlainValidator(_limit)]
+#: change nothing at all, and end ``rejected``, if any part of the job matches nothing
+Strict = Annotated[bool, PlainValidator(_yes_or_no)]
+#: why the job is wanted, for whoever reads of it later
+Note = (
+    Annotated[
+        str,
+        StringConstraints(max_length=MOST_NOTE),
+        BeforeValidator(text_of),
+        AfterValidator(_storable),
+    ]
+    | None
+)
+
+
+class WantedTag(BaseModel):
+    """A tag to delete: by key alone, or only if its value equals ``value``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    key: Key
+    value: Value | None = None

@@ -36,7 +36,8 @@ def _words(  # noqa: PLR0911  # a table
         case "string_too_short":
             return "blank", "This field may not be blank."
         case "string_too_long":
-            return "max_length", "Ensure this field has no more than 255 characters."
+            most = detail["ctx"]["max_length"]
+            return "max_length", f"Ensure this field has no more than {most} characters."
         case "too_long":
             return "max_length", f"Ensure this field has no more than {MOST_NAMES} elements."
         case "list_type":

@@ -28,22 +28,23 @@ from tagsweep.worker.models.fields import (
     MOST_NAMES,
     DryRun,
     JobId,
-    Key,
     MaxAffected,
     Name,
+    Note,
     SelectedIds,
     SelectedWorkspaces,
+    Strict,
     Tenant,
-    Value,
-    identifies,
+    WantedTag,
 )
 from tagsweep.worker.models.ids import RESOURCE_TYPES
 from tagsweep.worker.models.item_errors import item_error
+from tagsweep.worker.models.requester import UNKNOWN, RequestedBy, Requester
 from tagsweep.worker.models.resources import HEAD, Resources
 
 
 class Job(BaseModel):
-    """What every kind of job has: its tenant, and its safety options."""
+    """What every kind of job has: its tenant, its options, and who asked for it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -54,6 +55,9 @@ class Job(BaseModel):
     tenant: Tenant
     dry_run: DryRun = False
     max_affected: MaxAffected = None
+    strict: Strict = False
+    note: Note = None
+    requested_by: RequestedBy = UNKNOWN  #: no part of what makes two jobs the same
 
     @classmethod
     def parse(cls, body: object) -> Self:
@@ -69,7 +73,9 @@ class Job(BaseModel):
         empty: dict[str, Any] = {
             name: [] for name in cls.lists if cls.model_fields[name].is_required()
         }
-        return cls._validated({**empty, **head}, HEAD)
+        job = cls._validated({**empty, **head}, HEAD)
+        job.model_fields_set.difference_update(empty.keys() - head.keys())  # they are to come
+        return job
 
     @classmethod
     def _validated(cls, body: object, context: str | None) -> Self:
@@ -80,10 +86,15 @@ class Job(BaseModel):
             raise InvalidJob([item_error(detail, cls) for detail in details]) from None
 
     def head(self) -> dict[str, Any]:
-        """Return everything except the long lists, as JSON."""
-        head = self.model_dump(mode="json", exclude=set(self.lists), exclude_defaults=True)
-        every = (name for name in self.lists if getattr(self, name) == EVERY)
-        return head | dict.fromkeys(every, EVERY)
+        """Return what was asked for except the long lists, as JSON."""
+        left_out = {*self.lists, "requested_by"}
+        head = self.model_dump(mode="json", exclude=left_out, exclude_defaults=True)
+        return head | {name: EVERY for name in self.lists if getattr(self, name) == EVERY}
+
+    def through(self, door: str, name: str | None, *, proved: bool = False) -> Self:
+        """Return the same job, as asked for by ``name`` through ``door``."""
+        requester = Requester(name=name, door=door, proved=proved)
+        return self.model_copy(update={"requested_by": requester})
 
     def packed(self) -> dict[int, bytes]:
         """Return the ids of resources, packed, by number of their type."""
@@ -171,15 +182,6 @@ class AttachJob(_LinksJob):
         return self
 
 
-class WantedTag(BaseModel):
-    """A tag to delete: by key alone, or only if its value equals ``value``."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    key: Key
-    value: Value | None = None
-
-
 class DeleteJob(Job):
     """Delete key/value tags from the listed workspaces; system tags are listed separately."""
 
@@ -236,12 +238,6 @@ def parse_job(body: Mapping[str, Any]) -> Job:
         reason = f"Must be one of {', '.join(KINDS)}."
         raise InvalidJob([{"path": "/kind", "code": "invalid_choice", "reason": reason}])
     return KINDS[kind].parse(fields)
-
-
-def tenant_of(body: object) -> str | None:
-    """Return the tenant that ``body``, perhaps no valid job, names; None if it names none."""
-    tenant = body.get("tenant") if isinstance(body, dict) else None
-    return tenant if identifies(tenant) else None
 
 
 def fingerprint_of(kind: str, body: object) -> bytes:

@@ -53,6 +53,9 @@ class JobRecord:
     as_of: datetime | None  #: of an undo: the end of the job that it undoes
     waiting: str | None  #: why it is put off
     tries: int  #: how often it was put off since it last progressed
+    requested_by: dict[str, Any] | None  #: None: recorded before that was kept
+    sizes: dict[str, int] | None  #: entries of each list; None: not known yet
+    warnings: list[ItemError] | None
     mapped: list[dict[str, Any]] | None = None  #: its resources in tables of the operator's own
 
     @property

@@ -6,9 +6,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tagsweep.worker.models.events import stamp
+from tagsweep.worker.models.fields import EVERY
+from tagsweep.worker.models.ids import RESOURCE_TYPES
 from tagsweep.worker.models.records import JobRecord, is_missing
 
 _REMOVED, _ADDED = ("removed", "absent"), ("added", "present")
+#: the lists that a job may have
+LISTS = (*RESOURCE_TYPES, "workspaces")
 #: every possible outcome of an item
 OUTCOMES = (*_REMOVED, *_ADDED, "failed", "unprocessed")
 
@@ -36,8 +40,8 @@ def counts(job: JobRecord) -> dict[str, int]:
 def of(job: JobRecord, event: dict[str, Any] | None) -> dict[str, Any]:
     """Return ``job`` as JSON; ``event`` is that of its latest end, if it has ended.
 
-    ``undoes``, ``dry_run``, ``remaining``, ``paused`` and ``waiting`` are present only if they
-    apply.
+    ``note``, ``requested_by``, ``warnings``, ``undoes``, ``dry_run``, ``remaining``, ``paused`` and
+    ``waiting`` are present only if they apply.
     """
     shown: dict[str, Any] = {
         "id": str(job.id),
@@ -51,6 +55,8 @@ def of(job: JobRecord, event: dict[str, Any] | None) -> dict[str, Any]:
         "started_at": job.started_at and stamp(job.started_at),
         "finished_at": job.finished_at and stamp(job.finished_at),
         "errors": job.errors,
+        "request": request_of(job),
+        **told_of(job),
     }
     if "job" in job.head:
         shown["undoes"] = job.head["job"]
@@ -63,6 +69,31 @@ def of(job: JobRecord, event: dict[str, Any] | None) -> dict[str, Any]:
     if job.waiting and not job.ended:
         shown["waiting"] = job.waiting
     return shown
+
+
+def request_of(job: JobRecord) -> dict[str, Any]:
+    """Return what the job was asked for: what it names, its options, and the sizes of its lists.
+
+    A list that is ``"*"`` stands as that among the sizes; until a stream is complete, its lists are
+    missing.
+    """
+    mapped = job.head.get("resources", {})
+    selected = {**job.head, **mapped}.items()
+    every = {name: size for name, size in selected if size == EVERY and name in {*LISTS, *mapped}}
+    apart = {*every, "note", "tenant", "resources"}
+    asked = {name: value for name, value in job.head.items() if name not in apart}
+    lists = {**(job.sizes or {}), **every}
+    return {**asked, "lists": {name: lists[name] for name in (*LISTS, *mapped) if name in lists}}
+
+
+def told_of(job: JobRecord) -> dict[str, Any]:
+    """Return who asked for the job, the note with it, and its warnings, where there are any."""
+    told = {
+        "requested_by": job.requested_by,
+        "note": job.head.get("note"),
+        "warnings": job.warnings,
+    }
+    return {name: value for name, value in told.items() if value}
 
 
 def _tags(job: JobRecord, event: dict[str, Any] | None) -> list[dict[str, Any]]:

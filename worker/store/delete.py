@@ -8,7 +8,7 @@ to remove.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
@@ -21,9 +21,9 @@ from tagsweep.worker.database.statements import typed
 from tagsweep.worker.models.events import MOST_TAGS
 from tagsweep.worker.models.records import Chunk, JobRecord, Outcome, Report
 from tagsweep.worker.models.tables import workspace, workspace_tag_change
-from tagsweep.worker.store import workspaces
-from tagsweep.worker.store.kinds import Kind, Place, Targets
+from tagsweep.worker.store.kinds import Kind, Place, Targets, Warnings
 from tagsweep.worker.store.layout import OWN, Layout
+from tagsweep.worker.store.unmatched import workspace_tags
 
 #: which workspaces: those listed, a range, or all
 _LISTED = {
@@ -71,6 +71,7 @@ GROUP BY 1 ORDER BY 1
 """
 _COUNT = "SELECT count(*) {matching}"
 _LIST = "SELECT workspace_id, key, value, system {matching} ORDER BY workspace_id"
+_TAGS = "SELECT DISTINCT key, value, system {matching}"
 #: in place of the acceptance: counts a tag whenever it was set
 _ANY_TIME = datetime(9999, 1, 1, tzinfo=UTC)
 
@@ -97,6 +98,21 @@ class Delete(Kind):
             for key, value, system in dict.fromkeys(wanted)
         ]
 
+    def unmatched_in(
+        self, connection: Connection, job: JobRecord, chunks: Iterable[Chunk]
+    ) -> Warnings:
+        """Return a warning for each wanted tag that no workspace of any chunk has."""
+        found = set[workspace_tags.Wanted]()
+        for chunk in chunks:
+            listing = _statement(connection, _TAGS, _places(connection, chunk))
+            for row in connection.execute(listing, _values(connection, job, chunk)):
+                found.add((row.key, row.value, bool(row.system)))
+        return workspace_tags.wanted_tags(connection, job, found)
+
+    def warnings(self, connection: Connection, job: JobRecord, report: Report) -> Warnings:
+        """Return the job's warnings, with one for each wanted tag of which it has deleted none."""
+        return workspace_tags.deleted(connection, job, report)
+
     def count(self, connection: Connection, job: JobRecord, chunk: Chunk) -> int:
         """Return how many tags of the chunk's workspaces ``apply`` would delete."""
         counting = _statement(connection, _COUNT, _places(connection, chunk))
@@ -116,7 +132,7 @@ class Delete(Kind):
         unknown = [name for name in chunk.names if name not in known]
         removed = _remove(connection, job, replace(chunk, names=sorted(known))) if known else 0
         failed = len(unknown) * len(job.targets_of(chunk))
-        failures = chunk.failures(unknown, "unknown_workspace", workspaces.GONE)
+        failures = chunk.failures(unknown, "unknown_workspace", workspace_tags.GONE)
         return Outcome(removed, failed, failures)
 
     def report(self, connection: Connection, job: JobRecord) -> Report:

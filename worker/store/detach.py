@@ -16,9 +16,10 @@ from sqlalchemy import Connection, TextClause
 from tagsweep.worker.models.records import Chunk, JobRecord, Outcome, Report
 from tagsweep.worker.models.tables import Id
 from tagsweep.worker.store import layouts, links, ranges
-from tagsweep.worker.store.kinds import Kind, Place, Targets
+from tagsweep.worker.store.kinds import Kind, Place, Targets, Warnings
 from tagsweep.worker.store.layout import OWN, Layout
 from tagsweep.worker.store.statements import PerDialect, over, recorded
+from tagsweep.worker.store.unmatched.names import MissingNames
 
 YOUNGER = "It carries the tag now: it was attached after the job was accepted."
 
@@ -81,6 +82,11 @@ class Detach(Kind):
         names = list(dict.fromkeys(head["names"]))
         existing = links.tags(connection, tenant, names, at)
         return [existing[name] for name in names if name in existing]
+
+    def unmatched(self, connection: Connection, job: JobRecord, matched: Targets) -> Warnings:
+        """Return a warning for each name that is no tag of the tenant's."""
+        known = {tag["name"] for tag in matched}
+        return MissingNames(connection).warnings(job.tenant, job.head["names"], known)
 
     def count(self, connection: Connection, job: JobRecord, chunk: Chunk) -> int:
         """Return how many links of the chunk ``apply`` would remove."""

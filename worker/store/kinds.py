@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from sqlalchemy import Connection
 
+from tagsweep.worker.errors import ItemError
 from tagsweep.worker.models.records import Chunk, JobRecord, Outcome, Report
 from tagsweep.worker.store.layout import OWN, Layout
 
 #: what a job acts on, in the order in which chunks refer to it
 Targets = list[dict[str, Any]]
+#: what of a job matches nothing
+Warnings = list[ItemError]
 #: the packed id of a resource, or the id of a workspace
 Place = bytes | str
 
@@ -25,6 +28,20 @@ class Kind(ABC):
     ) -> Targets:
         """Return what a job acts on, read when it is split; changes nothing."""
         return []
+
+    def unmatched(self, connection: Connection, job: JobRecord, matched: Targets) -> Warnings:
+        """Return a warning for each part of a job about to be split that matches nothing."""
+        return []
+
+    def unmatched_in(
+        self, connection: Connection, job: JobRecord, chunks: Iterable[Chunk]
+    ) -> Warnings:
+        """Return the warnings that the job will have at its end, before any chunk is applied."""
+        return []
+
+    def warnings(self, connection: Connection, job: JobRecord, report: Report) -> Warnings:
+        """Return all warnings of a job that ends: those it has, and what its end shows."""
+        return list(job.warnings or [])
 
     def prepare(self, connection: Connection, job: JobRecord) -> Targets:
         """Create what must exist before the first chunk is applied; return the job's targets."""

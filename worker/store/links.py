@@ -144,6 +144,13 @@ def tags(
     return {row.name: shown(row) for row in connection.execute(_named(at), values)}
 
 
+def names(connection: Connection, tenant: str, start: str, limit: int) -> list[str]:
+    """Return up to ``limit`` names of the tenant's tags that begin with ``start``, in order."""
+    name = OWN.tag_table.c.name
+    query = select(name).where(OWN.of_tenant(tenant), name.startswith(start, autoescape=True))
+    return list(connection.execute(query.order_by(name).limit(limit)).scalars())
+
+
 def existing(connection: Connection, job: JobRecord, chunk: Chunk, *, lock: bool) -> list[UUID]:
     """Return those of the chunk's tags that exist; ``lock``: and will, until the commit."""
     ids = [UUID(target["id"]) for target in job.targets_of(chunk)]

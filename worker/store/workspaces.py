@@ -16,8 +16,7 @@ from tagsweep.worker.database.dialects import among, is_sqlite
 from tagsweep.worker.database.statements import Statement
 from tagsweep.worker.models.records import Chunk, JobRecord, Outcome
 from tagsweep.worker.models.tables import Id, Moment, workspace, workspace_tag_change
-
-GONE = "There is no such workspace."
+from tagsweep.worker.store.unmatched import workspace_tags
 
 _TYPES: dict[str, Any] = {"job_id": Id(), "accepted_at": Moment()}
 _PAIRS = """
@@ -65,7 +64,7 @@ def put(connection: Connection, job: JobRecord, chunk: Chunk) -> Outcome:
     known = _known(connection, job, chunk)
     gone = [name for name in chunk.names if name not in known]
     added = _change(connection, job, chunk, _PUT, known) if known else 0
-    return Outcome(added, len(gone), chunk.failures(gone, "unknown_workspace", GONE))
+    return Outcome(added, len(gone), chunk.failures(gone, "unknown_workspace", workspace_tags.GONE))
 
 
 def take(connection: Connection, job: JobRecord, chunk: Chunk) -> Outcome:

@@ -41,9 +41,13 @@ def start(
     connection: Connection, job: JobRecord, lists: Lists | None = None, *, at_once: bool = True
 ) -> JobRecord:
     """Split a job that the caller has locked; ``at_once``: apply it if it has only one chunk."""
-    # a guard counts what is stored
-    unguarded = job.max_affected is None
-    at_once = at_once and unguarded and not job.paused and not rate_limit.wait_s(connection)
+    # a guard looks at what is stored
+    at_once = (
+        at_once
+        and not guard.is_guarded(job)
+        and not job.paused
+        and not rate_limit.wait_s(connection)
+    )
     size = settings.load().chunk_size
     job, only = splitting.split(connection, job, size, lists, at_once=at_once)
     job = guard.check(connection, job)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
@@ -12,6 +13,17 @@ from tagsweep.worker.models.jobs import Job
 
 #: a job as JSON, as the gateway and the command line show it (``models.views``)
 Shown = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class JobQuery:
+    """Which jobs are wanted."""
+
+    tenant: str | None = None
+    kind: str | None = None
+    status: str | None = None
+    since: datetime | None = None
+    by: str | None = None  #: the name of who asked for them
 
 
 class Backend(Protocol):
@@ -40,10 +52,11 @@ class Backend(Protocol):
     def completion(self, job: Shown) -> dict[str, Any]:
         """Return the completion data of a job that has ended."""
 
-    def latest(
-        self, tenant: str | None, status: str | None, limit: int, *, whole: bool
-    ) -> list[Shown]:
+    def latest(self, query: JobQuery, limit: int, *, whole: bool) -> list[Shown]:
         """Return up to ``limit`` jobs, the newest first; with their tags if ``whole``."""
+
+    def tag_names(self, tenant: str, start: str, limit: int) -> list[str]:
+        """Return up to ``limit`` names of the tenant's tags that begin with ``start``."""
 
     def cancel(self, job_id: UUID) -> Shown:
         """Start no further chunk, and return the job as it is then; raises NoSuchJob."""

@@ -7,10 +7,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tagsweep.producer.cli.output import result, terminal
+from tagsweep.producer.cli.output import terminal
 from tagsweep.worker import database
 from tagsweep.worker.broker.runtime import embedded
 from tagsweep.worker.jobs import queries
+from tagsweep.worker.jobs.queries import JobFilter
 from tagsweep.worker.models.records import JobRecord
 
 #: where Celery logs what became of a task
@@ -65,7 +66,7 @@ def finish_earlier(own: JobRecord) -> None:
 def _wait(own: JobRecord) -> None:
     since, seen = time.monotonic(), None
     while jobs := _earlier(own):
-        number = result.counted(len(jobs), "job")
+        number = terminal.counted(len(jobs), "job")
         if seen is None:
             terminal.say(f"Finishing what was recorded earlier: {number}.")
         state = {(job.id, job.status, job.open) for job in jobs}
@@ -80,8 +81,8 @@ def _wait(own: JobRecord) -> None:
 def _earlier(own: JobRecord) -> list[JobRecord]:
     with database.reading() as connection:
         jobs = [
-            *queries.latest(connection, None, "queued", MAX_JOBS),
-            *queries.latest(connection, None, "running", MAX_JOBS),
+            *queries.page(connection, JobFilter(status="queued"), None, MAX_JOBS),
+            *queries.page(connection, JobFilter(status="running"), None, MAX_JOBS),
         ]
     ready = (job for job in jobs if job.status == "running" or job.complete)
     return [job for job in ready if job.accepted_at <= own.accepted_at and job.id != own.id]

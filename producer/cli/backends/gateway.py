@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 from uuid import UUID, uuid4
 
 from tagsweep.producer.cli.backends import gateway_events, http_errors
-from tagsweep.producer.cli.backends.backend import Shown
+from tagsweep.producer.cli.backends.backend import JobQuery, Shown
 from tagsweep.producer.cli.backends.http import Client, GatewayUnavailable, Refused
 from tagsweep.producer.cli.backends.request_body import Payload
 from tagsweep.producer.cli.output import terminal
@@ -106,26 +106,35 @@ class GatewayBackend:
 
     def latest(
         self,
-        tenant: str | None,
-        status: str | None,
+        query: JobQuery,
         limit: int,
         *,
         whole: bool,  # noqa: ARG002  # a gateway shows its jobs whole
     ) -> list[Shown]:
-        """Return the newest jobs of the key's tenant; raises WrongUse if that is not ``tenant``."""
-        query = {"page_size": str(min(limit, MAX_PAGE))} | ({"status": status} if status else {})
+        """Return the newest jobs of the key's tenant; raises WrongUse if the query has another."""
+        since = query.since and query.since.isoformat()
+        asked = {"kind": query.kind, "status": query.status, "since": since}
+        asked["requested_by"] = query.by
+        page_size = {"page_size": str(min(limit, MAX_PAGE))}
+        parameters = page_size | {name: value for name, value in asked.items() if value}
         jobs: list[Shown] = []
         with self._worded():
             while len(jobs) < limit:
-                page = self._client.get(f"{JOBS}?{urlencode(query)}")
+                page = self._client.get(f"{JOBS}?{urlencode(parameters)}")
                 jobs += page["results"]
                 if not page["next"]:
                     break
                 # only its cursor: the link may name a host that must not get the key
-                query["cursor"] = parse_qs(urlsplit(page["next"]).query)["cursor"][0]
-        if tenant is not None and any(job["tenant"] != tenant for job in jobs):
-            raise http_errors.foreign(tenant)
+                parameters["cursor"] = parse_qs(urlsplit(page["next"]).query)["cursor"][0]
+        if query.tenant is not None and any(job["tenant"] != query.tenant for job in jobs):
+            raise http_errors.foreign(query.tenant)
         return jobs[:limit]
+
+    def tag_names(self, tenant: str, start: str, limit: int) -> list[str]:
+        """Return the names that the newest jobs have asked for: a gateway lists no tags."""
+        recent = self.latest(JobQuery(tenant), MAX_EXPECTED, whole=False)
+        names = (name for job in recent for name in job["request"].get("names", ()))
+        return [name for name in dict.fromkeys(names) if name.startswith(start)][:limit]
 
     def cancel(self, job_id: UUID) -> Shown:
         """Cancel the job; one that has ended stays as it is."""
@@ -168,7 +177,7 @@ class GatewayBackend:
                     yield text
 
     def _until_now(self) -> Iterator[str]:
-        newest = self.latest(None, None, MAX_EXPECTED, whole=False)
+        newest = self.latest(JobQuery(), MAX_EXPECTED, whole=False)
         return gateway_events.until_shown(self._client, gateway_events.ends_of(newest))
 
     @contextmanager

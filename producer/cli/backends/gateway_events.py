@@ -15,7 +15,7 @@ from tagsweep.worker.models.events import MOST_ERRORS, MOST_TAGS
 from tagsweep.worker.models.records import ENDS
 
 #: fields that a job and its event have only if they apply
-OPTIONAL = ("undoes", "dry_run", "remaining")
+OPTIONAL = ("undoes", "dry_run", "remaining", "requested_by", "note", "warnings")
 #: how long a feed is quiet before it is at its end; the same while an expected event is missing
 QUIET_S, MISSING_S = 0.5, 5.0
 
@@ -35,7 +35,7 @@ def completion(client: Client, job: Shown) -> dict[str, Any]:
                 return data
     names = ("kind", "tenant", "status", "tags", "counts")
     times = ("accepted_at", "started_at", "finished_at")
-    given = [*names, *times, "errors", *(name for name in OPTIONAL if name in job)]
+    given = [*names, *times, "errors", "request", *(name for name in OPTIONAL if name in job)]
     return {"job_id": job["id"]} | {name: job[name] for name in given}
 
 
@@ -64,7 +64,8 @@ def until_shown(client: Client, expected: set[End]) -> Iterator[str]:
         elif time.monotonic() - heard_at > (MISSING_S if expected else QUIET_S):
             break
     if expected:
-        terminal.say(f"The feed shows no event of {len(expected)} jobs that have ended.")
+        jobs = terminal.counted(len(expected), "job")
+        terminal.say(f"The feed shows no event of {jobs} that have ended.")
 
 
 def _end(job: Shown) -> End:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from functools import cached_property
 from itertools import islice
 
+from tagsweep.worker.models import requests
 from tagsweep.worker.models.ids import count, name_of, unpack
 from tagsweep.worker.models.jobs import Job
 
@@ -40,6 +41,9 @@ class Payload:
     def _head(self) -> bytes:
         head = {**self._job.head(), "kind": self._job.kind}
         head.pop("resources", None)
+        for name in requests.empty(self._job):
+            if name != "workspaces":  # they are always written, below
+                head[name] = []
         return json.dumps(head)[:-1].encode()
 
     def _mapped(self) -> Iterator[bytes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -13,11 +14,11 @@ from uuid import UUID, uuid4
 from sqlalchemy import Connection
 
 from tagsweep.producer.cli.backends import store_events, store_reading, transactions
-from tagsweep.producer.cli.backends.backend import Shown
+from tagsweep.producer.cli.backends.backend import JobQuery, Shown
 from tagsweep.producer.cli.backends.reconnecting import until_available
 from tagsweep.producer.cli.backends.transactions import CommitLost
 from tagsweep.producer.cli.output import terminal
-from tagsweep.worker import settings
+from tagsweep.worker import database, settings
 from tagsweep.worker.broker import sending
 from tagsweep.worker.broker.app import app
 from tagsweep.worker.database import schema
@@ -26,6 +27,7 @@ from tagsweep.worker.jobs import control, dispatch, parts, recording
 from tagsweep.worker.mapping import readiness
 from tagsweep.worker.models.jobs import Job
 from tagsweep.worker.models.records import JobRecord
+from tagsweep.worker.store import links
 
 POLL_S = 0.1
 
@@ -48,7 +50,7 @@ class StoreBackend:
         """Record the job in one transaction, once store and broker are known to answer."""
         if not self._embedded:
             sending.check(app())
-        job_id = uuid4()
+        job_id, job = uuid4(), job.through("cli", _user())
         try:
             with transactions.opened() as connection:
                 recording.record_with_lists(connection, job_id, job, parts.parts_of(job))
@@ -108,11 +110,14 @@ class StoreBackend:
             raise NoSuchJob(f"There is no completion event of job {job_id}.")
         return data
 
-    def latest(
-        self, tenant: str | None, status: str | None, limit: int, *, whole: bool
-    ) -> list[Shown]:
+    def latest(self, query: JobQuery, limit: int, *, whole: bool) -> list[Shown]:
         """Return up to ``limit`` jobs, the newest first."""
-        return store_reading.latest(tenant, status, limit, whole=whole)
+        return store_reading.latest(query, limit, whole=whole)
+
+    def tag_names(self, tenant: str, start: str, limit: int) -> list[str]:
+        """Return names of tags in their order."""
+        with database.reading() as connection:
+            return links.names(connection, tenant, start, limit)
 
     def cancel(self, job_id: UUID) -> Shown:
         """Cancel the job; if it ends at once, its end is published."""
@@ -145,6 +150,14 @@ class StoreBackend:
     def events(self, since: datetime | None, *, follow: bool) -> Iterator[str | None]:
         """Yield the events of the store's own feed."""
         return store_events.read(since, follow=follow)
+
+
+def _user() -> str | None:
+    """Return the name under which the caller is logged in; None if the system has none."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # as in a container that runs under a bare number
+        return None
 
 
 def _start(job_id: UUID) -> None:

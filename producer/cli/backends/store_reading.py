@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from typing import Any
 from uuid import UUID
 
 from tagsweep.producer.cli.backends import transactions
-from tagsweep.producer.cli.backends.backend import Shown
+from tagsweep.producer.cli.backends.backend import JobQuery, Shown
 from tagsweep.worker import database
 from tagsweep.worker.events import outbox
 from tagsweep.worker.jobs import queries, receipt
+from tagsweep.worker.jobs.queries import JobFilter
 from tagsweep.worker.models import formats, views
 
 
@@ -28,10 +30,10 @@ def completion(job_id: UUID) -> dict[str, Any] | None:
     return None if event is None else event["data"]
 
 
-def latest(tenant: str | None, status: str | None, limit: int, *, whole: bool) -> list[Shown]:
+def latest(query: JobQuery, limit: int, *, whole: bool) -> list[Shown]:
     """Return up to ``limit`` jobs, the newest first."""
     with database.reading() as connection:
-        jobs = queries.latest(connection, tenant, status, limit)
+        jobs = queries.page(connection, JobFilter(**asdict(query)), None, limit)
         events = {job.id: outbox.latest(connection, job.id) for job in jobs if whole}
     return [views.of(job, events.get(job.id)) for job in jobs]
 

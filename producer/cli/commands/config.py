@@ -9,8 +9,7 @@ from pydantic import SecretStr
 
 from tagsweep.producer.cli.backends import choosing
 from tagsweep.producer.cli.input import profiles
-from tagsweep.producer.cli.input.options import Json
-from tagsweep.producer.cli.output import terminal
+from tagsweep.producer.cli.output import forms
 from tagsweep.worker import redaction, settings
 from tagsweep.worker.errors import SettingsError
 from tagsweep.worker.settings import database_url
@@ -22,7 +21,7 @@ All = Annotated[bool, typer.Option("--all", help="Show all settings, those not s
 
 
 @app.command()
-def config(*, show_all: All = False, as_json: Json = False) -> None:
+def config(*, show_all: All = False) -> None:
     """Show which store, broker and gateway commands use, and why; secrets are masked.
 
     A value comes from the environment, or else from a profile (--profile), or is the default.
@@ -36,15 +35,11 @@ def config(*, show_all: All = False, as_json: Json = False) -> None:
     ]
     rows = [_row(found, name) for name in names]
     uses = _uses()
-    if as_json:
-        shown = {row["name"]: {"value": row["value"], "from": row["from"]} for row in rows}
-        document = {"uses": uses, "profiles": str(profiles.path()), "settings": shown}
-        terminal.document(document)
-        return
-    terminal.write_line(uses["text"])
-    terminal.write_line("")
+    shown = {row["name"]: {"value": row["value"], "from": row["from"]} for row in rows}
+    document = {"uses": uses, "profiles": str(profiles.path()), "settings": shown}
     cells = [[row["name"], _text(row["value"]), row["from"]] for row in rows]
-    terminal.table(["SETTING", "VALUE", "FROM"], cells)
+    lines = [uses["text"], "", *forms.table(("SETTING", "VALUE", "FROM"), cells)]
+    forms.show(document, lines, rows=rows)
 
 
 def _uses() -> dict[str, Any]:

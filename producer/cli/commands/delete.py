@@ -9,20 +9,26 @@ import typer
 from tagsweep.producer.cli.input.id_lists import Reader
 from tagsweep.producer.cli.input.job import build_job
 from tagsweep.producer.cli.input.options import (
+    Column,
     DryRun,
-    Json,
     MaxAffected,
+    Note,
     NoWait,
-    Tenant,
+    Strict,
 )
-from tagsweep.producer.cli.submission import submitting
+from tagsweep.producer.cli.submission import submitting, suggestions
+from tagsweep.producer.cli.submission.suggestions import Tenant
 from tagsweep.worker.models.jobs import DeleteJob
 
 app = typer.Typer(rich_markup_mode="rich", add_completion=False)
 
 Workspace = Annotated[
     list[str],
-    typer.Option(metavar="X", help="Ids separated by commas, @FILE or @- (one a line), or '*'."),
+    typer.Option(
+        metavar="X",
+        help="Ids separated by commas, @FILE or @- (one a line), or '*'.",
+        autocompletion=suggestions.files,
+    ),
 ]
 Tags = Annotated[
     list[str] | None,
@@ -56,13 +62,15 @@ def delete(  # noqa: PLR0913  # the options of the command
     workspace: Workspace,
     tag: Tags = None,
     sys_tag: SystemTags = None,
+    column: Column = None,
     no_wait: NoWait = False,
-    as_json: Json = False,
     dry_run: DryRun = False,
     max_affected: MaxAffected = None,
+    strict: Strict = False,
+    note: Note = None,
 ) -> None:
     """Delete key/value tags from workspaces."""
-    reader = Reader()
+    reader = Reader(column)
     tags, sys_tags = tag or [], sys_tag or []
     body = {
         "tenant": tenant,
@@ -71,9 +79,11 @@ def delete(  # noqa: PLR0913  # the options of the command
         "sys_tags": [_wanted(text) for text in sys_tags],
         "dry_run": dry_run,
         "max_affected": max_affected,
+        "strict": strict,
+        "note": note,
     }
     job = build_job(DeleteJob, body, reader, {"tags": tags, "sys_tags": sys_tags})
-    submitting.submit(job, wait=not no_wait, as_json=as_json)
+    submitting.submit(job, wait=not no_wait)
 
 
 def _wanted(text: str) -> dict[str, str]:

@@ -14,7 +14,7 @@ import typer
 from tagsweep.producer.cli.demo import dataset
 from tagsweep.producer.cli.demo.session import Session
 from tagsweep.producer.cli.exit_status import FAILED
-from tagsweep.producer.cli.output import result, terminal
+from tagsweep.producer.cli.output import result, tables, terminal
 from tagsweep.worker import extras
 
 app = typer.Typer(rich_markup_mode="rich", add_completion=False)
@@ -116,7 +116,7 @@ def _look_back(session: Session) -> list[dict[str, Any]]:
     )
     events = [json.loads(line) for line in session.read("events").splitlines()]
     head = ["EVENT", "TENANT", "STATUS", "TOTAL", "REMOVED", "ABSENT", "TAGS"]
-    terminal.table(head, [_row(event) for event in events])
+    terminal.write_lines(tables.lines(head, [_row(event) for event in events]))
     for event in events[:1]:
         terminal.document(event)
     return events

@@ -11,8 +11,7 @@ import typer
 
 from tagsweep.producer.cli.backends import choosing
 from tagsweep.producer.cli.exit_status import FAILED
-from tagsweep.producer.cli.input.options import Json
-from tagsweep.producer.cli.output import terminal
+from tagsweep.producer.cli.output import forms
 from tagsweep.worker import settings
 from tagsweep.worker.doctor.findings import Finding
 from tagsweep.worker.errors import TagsweepError
@@ -22,7 +21,7 @@ app = typer.Typer(rich_markup_mode="rich", add_completion=False)
 
 
 @app.command()
-def doctor(*, as_json: Json = False) -> None:
+def doctor() -> None:
     """Check what commands use: store, broker, workers and jobs, or a gateway.
 
     Exits 1 if something is wrong. Reads every link once, to find those from the future.
@@ -30,17 +29,19 @@ def doctor(*, as_json: Json = False) -> None:
     target, found = _target()
     findings = list(found)
     wrong = [finding for finding in findings if finding.is_wrong]
-    if as_json:
-        shown = [{**asdict(finding), "ok": not finding.is_wrong} for finding in findings]
-        terminal.document({"ok": not wrong, "target": target, "findings": shown})
-    else:
-        terminal.write_line(f"Checked: {target}")
-        for finding in findings:
-            mark = "WRONG" if finding.is_wrong else "ok"
-            terminal.write_line(f"{mark:<6} {finding.about:<9} {finding.what}")
-            if finding.advice:
-                terminal.write_line(f"{'':<16} -> {finding.advice}")
+    shown = [{**asdict(finding), "ok": not finding.is_wrong} for finding in findings]
+    document = {"ok": not wrong, "target": target, "findings": shown}
+    forms.show(document, _lines(target, findings), rows=shown)
     raise typer.Exit(FAILED if wrong else 0)
+
+
+def _lines(target: str, findings: list[Finding]) -> Iterator[str]:
+    yield f"Checked: {target}"
+    for finding in findings:
+        mark = "WRONG" if finding.is_wrong else "ok"
+        yield f"{mark:<6} {finding.about:<9} {finding.what}"
+        if finding.advice:
+            yield f"{'':<16} -> {finding.advice}"
 
 
 def _target() -> tuple[str, Iterator[Finding]]:

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
-from typing import Annotated
+import json
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Annotated, Any
 
 import typer
 
 from tagsweep.producer.cli.backends import choosing
-from tagsweep.producer.cli.input import errors
+from tagsweep.producer.cli.input import times
 from tagsweep.producer.cli.input.errors import WrongUse
-from tagsweep.producer.cli.output import terminal
+from tagsweep.producer.cli.input.options import Since
+from tagsweep.producer.cli.output import forms, terminal
 from tagsweep.worker import settings
 
 app = typer.Typer(rich_markup_mode="rich", add_completion=False)
 
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-_SPAN = re.compile(r"(\d{1,6})([smhdw])")
 
+#: of a table, and of CSV
+COLUMNS = (
+    *("id", "time", "type", "tenant", "status", "dry_run"),
+    *("total", "changed", "failed", "unprocessed"),
+)
 
 HELP = """
 Print the completion events in the order of their feed, one JSON (CloudEvents 1.0) a line.
@@ -38,12 +42,7 @@ def events(
     follow: Annotated[
         bool, typer.Option("--follow", "-f", help="Continue with new ones until Ctrl-C.")
     ] = False,
-    since: Annotated[
-        str | None,
-        typer.Option(
-            metavar="TIME", help="Only since then: ISO 8601, or how long ago (10m, 2h, 1d)."
-        ),
-    ] = None,
+    since: Since = None,
     republish: Annotated[
         bool,
         typer.Option("--republish", help="Publish them again too, each under the same id."),
@@ -52,7 +51,9 @@ def events(
     """Print the completion events in the order of their feed, one JSON (CloudEvents 1.0) a line."""
     if republish and (follow or since is None):
         raise WrongUse("--republish needs --since, and cannot be combined with --follow.")
-    start = None if since is None else _time(since)
+    if follow and forms.chosen(forms.NDJSON) != forms.NDJSON:
+        raise WrongUse("--follow prints NDJSON: leave out --output, or give --output ndjson.")
+    start = None if since is None else times.moment("--since", since)
     if republish:
         _republish(start)
         return
@@ -79,11 +80,16 @@ def _republish(since: datetime | None) -> None:
     for event in relay.republish(position):
         terminal.write(event)
         count += 1
-    terminal.say(f"Published again to {settings.masked(target)}: {count:,} events.")
+    events = terminal.counted(count, "event")
+    terminal.say(f"Published again to {settings.masked(target)}: {events}.")
 
 
 def _print(events: Iterator[str | None]) -> None:
     """Print the events; while there is nothing new, check that somebody still reads them."""
+    form = forms.chosen(forms.NDJSON)
+    if form != forms.NDJSON:
+        forms.stream(map(json.loads, filter(None, events)), COLUMNS, form, _row)
+        return
     for event in events:
         if event is not None:
             terminal.write(event)
@@ -91,15 +97,10 @@ def _print(events: Iterator[str | None]) -> None:
             return
 
 
-def _time(text: str) -> datetime:
-    """Return the time that ``text`` names; without an offset it is local time."""
-    span = _SPAN.fullmatch(text.strip())
-    try:
-        if span:
-            return datetime.now(UTC) - timedelta(**{_UNITS[span[2]]: int(span[1])})
-        return datetime.fromisoformat(text.strip()).astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise WrongUse(
-            f"--since {errors.shown(text)}: give a time (2026-01-31T12:00:00Z) or how long ago "
-            "(30s, 10m, 2h, 1d)."
-        ) from None
+def _row(event: Mapping[str, Any]) -> dict[str, Any]:
+    data = event["data"]
+    changed = next(value for name, value in data["counts"].items() if name != "total")
+    own = {name: event[name] for name in ("id", "time", "type")}
+    counts = {name: data["counts"][name] for name in ("total", "failed", "unprocessed")}
+    told = {name: data.get(name) for name in ("tenant", "status", "dry_run")}
+    return {**own, **told, **counts, "changed": changed}

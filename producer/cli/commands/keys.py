@@ -12,15 +12,22 @@ from tagsweep.producer.cli.backends import choosing, kept
 from tagsweep.producer.cli.exit_status import FAILED
 from tagsweep.producer.cli.input import errors, grants
 from tagsweep.producer.cli.input.errors import WrongUse
-from tagsweep.producer.cli.input.options import Json
-from tagsweep.producer.cli.output import terminal
+from tagsweep.producer.cli.output import forms, terminal
 from tagsweep.producer.gateway.auth import credentials
 from tagsweep.producer.gateway.auth.credentials import Created
 from tagsweep.producer.gateway.auth.grants import SCOPES
 from tagsweep.worker import database
 from tagsweep.worker.database import schema
 
-app = typer.Typer(rich_markup_mode="rich", help="Create, list, rotate or revoke credentials.")
+app = typer.Typer(
+    rich_markup_mode="rich",
+    add_completion=False,
+    help="Create, list, rotate or revoke credentials.",
+)
+COLUMNS = (
+    *("ID", "TENANT", "NAME", "KEY", "MAY", "ACCESS KEY"),
+    *("CREATED", "EXPIRES", "LAST USED", "REVOKED"),
+)
 
 Tenant = Annotated[str | None, typer.Option(help="The tenant whose tags its bearer may change.")]
 Operator = Annotated[bool, typer.Option("--operator", help="May change system tags too.")]
@@ -55,7 +62,6 @@ def create(  # noqa: PLR0913  # the options of the command
     scope: Scope = None,
     expires: Expires = None,
     signing: Signing = False,
-    as_json: Json = False,
 ) -> None:
     """Create a credential. Its secrets are printed only this once."""
     rights = {"operator": operator, "admin": admin, "signing": signing}
@@ -63,11 +69,11 @@ def create(  # noqa: PLR0913  # the options of the command
     _ready()
     with database.transaction() as connection:
         created = credentials.create(connection, grant)
-    _show(created, as_json=as_json)
+    _show(created)
 
 
 @app.command()
-def rotate(credential: KeyId, *, overlap: Overlap = "1d", as_json: Json = False) -> None:
+def rotate(credential: KeyId, *, overlap: Overlap = "1d") -> None:
     """Create a credential in place of another, which stays valid for a while (--overlap)."""
     credential_id, span = _id(credential), grants.span("--overlap", overlap)
     _ready()
@@ -77,22 +83,19 @@ def rotate(credential: KeyId, *, overlap: Overlap = "1d", as_json: Json = False)
     if created is None:
         terminal.say(f"There is no valid credential {credential_id}.")
         raise typer.Exit(FAILED)
-    _show(created, as_json=as_json)
+    _show(created)
     end = (datetime.now(UTC) + span).isoformat(timespec="seconds")
     terminal.say(f"Credential {credential_id} is valid until {end} at the latest.")
 
 
 @app.command()
-def reencrypt(*, as_json: Json = False) -> None:
+def reencrypt() -> None:
     """Encrypt all signing secrets with the first of several keys in TAGSWEEP_SECRET_KEY."""
     from tagsweep.producer.gateway.auth import signing
 
     _ready()
     count = signing.seal_all_again()
-    if as_json:
-        terminal.document({"reencrypted": count})
-    else:
-        terminal.write_line(f"Secrets encrypted again: {count:,}.")
+    forms.show({"reencrypted": count}, [f"Secrets encrypted again: {count:,}."])
     if unusable := signing.unusable():
         terminal.say(unusable)
         raise typer.Exit(FAILED)
@@ -102,32 +105,25 @@ def reencrypt(*, as_json: Json = False) -> None:
 def show_all(
     *,
     tenant: Annotated[str | None, typer.Option(help="Only credentials of this tenant.")] = None,
-    as_json: Json = False,
 ) -> None:
     """List credentials, the oldest first, without their secrets."""
     _ready()
     with database.reading() as connection:
         rows = credentials.listed(connection, tenant)
-    if as_json:
-        terminal.document(rows)
-    elif rows:
-        head = ["ID", "TENANT", "NAME", "KEY", "MAY", "ACCESS KEY", "CREATED", "EXPIRES"]
-        terminal.table([*head, "LAST USED", "REVOKED"], [_cells(row) for row in rows])
-    else:
-        terminal.say("There are no credentials.")
+    lines = forms.table(COLUMNS, map(_cells, rows))
+    forms.show(rows, lines, nothing="There are no credentials.")
 
 
 @app.command()
-def revoke(credential: KeyId, *, as_json: Json = False) -> None:
+def revoke(credential: KeyId) -> None:
     """Revoke a credential: within seconds no gateway accepts it any more."""
     credential_id = _id(credential)
     _ready()
     with database.transaction() as connection:
         revoked = credentials.revoke(connection, credential_id)
-    if as_json:
-        terminal.document({"id": str(credential_id), "revoked": revoked})
-    elif revoked:
-        terminal.write_line(f"Credential {credential_id} is revoked.")
+    told = [f"Credential {credential_id} is revoked."] if revoked else []
+    answer = {"id": str(credential_id), "revoked": revoked}
+    forms.show(answer, told)
     if not revoked:
         terminal.say(f"There is no valid credential {credential_id}.")
         raise typer.Exit(FAILED)
@@ -149,13 +145,9 @@ def _ready() -> None:
     terminal.say(f"Credentials of the store at {schema.where()}.")
 
 
-def _show(created: Created, *, as_json: bool) -> None:
+def _show(created: Created) -> None:
     shown = created.shown()
-    if as_json:
-        terminal.document(shown)
-        return
-    for name, value in shown.items():
-        terminal.write_line(f"{name + ':':<12} {value or '-'}")
+    forms.show(shown, (f"{name + ':':<12} {value or '-'}" for name, value in shown.items()))
     terminal.say("Store it now: it is not shown again.")
 
 

@@ -16,8 +16,7 @@ from tagsweep.producer.cli.backends import choosing
 from tagsweep.producer.cli.input import errors, ndjson
 from tagsweep.producer.cli.input.errors import WrongUse
 from tagsweep.producer.cli.input.ndjson import Links, Spool, Workspace
-from tagsweep.producer.cli.input.options import Json
-from tagsweep.producer.cli.output import terminal
+from tagsweep.producer.cli.output import forms, terminal
 from tagsweep.worker import database
 from tagsweep.worker.database import schema
 from tagsweep.worker.errors import TagsweepError
@@ -43,7 +42,7 @@ Source = Annotated[str, typer.Argument(metavar="FILE|-", help="An NDJSON file, o
 
 
 @app.command(help=HELP)
-def load(file: Source, *, as_json: Json = False) -> None:
+def load(file: Source) -> None:
     """Load the whole file, or nothing of it."""
     where = "standard input" if file == "-" else file
     choosing.at_the_store("load")
@@ -55,13 +54,13 @@ def load(file: Source, *, as_json: Json = False) -> None:
         "links": spool.links,
         "workspace_tags": spool.workspace_tags,
     }
-    if as_json:
-        terminal.document(counts)
-        return
-    terminal.write_line(
-        f"Loaded {spool.lines:,} lines: {spool.links:,} links and "
-        f"{spool.workspace_tags:,} tags of workspaces, into {schema.where()}."
+    told = (
+        f"Loaded {terminal.counted(spool.lines, 'line')}: "
+        f"{terminal.counted(spool.links, 'link')} and "
+        f"{terminal.counted(spool.workspace_tags, 'tag')} of workspaces, into {schema.where()}."
     )
+    terminal.settle(0, told)
+    forms.show(counts, [told])
 
 
 def _lines(file: str) -> Iterator[bytes]:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from tagsweep.producer.cli.backends import choosing
-from tagsweep.producer.cli.output import terminal
+from tagsweep.producer.cli.output import forms, terminal
 from tagsweep.worker import settings
 from tagsweep.worker.database import schema
 
@@ -29,12 +29,13 @@ def migrate(*, move: Move = False) -> None:
     """
     choosing.at_the_store("migrate")
     where = schema.where()
+    lines: list[str] = []
     if move:
         before = schema.move()
         own = settings.load().schema_name
-        moved = f"Moved from schema {before} to {own}." if before else "There is nothing to move."
-        terminal.write_line(moved)
+        lines = [f"Moved from schema {before} to {own}." if before else "There is nothing to move."]
     revision = schema.upgrade()
-    terminal.write_line(f"The store at {where} has schema {revision}.")
-    if elsewhere := schema.elsewhere():
-        terminal.write_line(elsewhere)
+    told = f"The store at {where} has schema {revision}."
+    terminal.settle(0, told)
+    lines += [told, *filter(None, [schema.elsewhere()])]
+    forms.show({"store": where, "schema": revision}, lines)

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from io import StringIO
+from io import BytesIO
 from itertools import islice
-from typing import Any, TextIO
+from typing import IO, Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from tagsweep.producer.cli.input import errors
+from tagsweep.producer.cli.input import errors, id_files
+from tagsweep.producer.cli.input.id_files import Entry
 from tagsweep.worker.models.fields import EVERY, Ids, Workspaces
 from tagsweep.worker.models.resources import ANY, ResourceIds, Selected
 
@@ -22,15 +23,14 @@ _IDS: TypeAdapter[bytes] = TypeAdapter(Ids)
 _RESOURCES: TypeAdapter[Any] = TypeAdapter(Selected)
 _WORKSPACES: TypeAdapter[tuple[str, ...]] = TypeAdapter(Workspaces)
 
-#: its number in its list or file, and its text
-Entry = tuple[int, str]
-
 
 class Reader:
     """Reads the lists of one command and collects the errors of all of them."""
 
-    def __init__(self) -> None:
+    def __init__(self, column: str | None = None) -> None:
+        """Read ``column`` of files that have columns."""
         self.faults: list[str] = []
+        self._column = column
         self._stdin_taken = False
 
     def ids(self, option: str, given: list[str] | None) -> bytes | str:
@@ -98,24 +98,23 @@ class Reader:
             yield "item", [(at, item.strip()) for at, item in enumerate(source.split(","), 1)]
             return
         name = source[1:]
+        kind = "workspaces" if option == "--workspace" else option.removeprefix("--")
         try:
             with self._open(option, name) as file:
-                numbered = enumerate(file, 1)
-                while lines := list(islice(numbered, BATCH)):
-                    texts = [(number, text) for number, line in lines if (text := line.strip())]
-                    yield f"{name}, line", texts
-        except (OSError, ValueError) as error:  # ValueError: the name cannot be that of a file
+                found = id_files.entries(file, kind, self._column)
+                while some := list(islice(found, BATCH)):
+                    yield f"{name}, line", some
+        except (OSError, ValueError) as error:  # ValueError: of a name that no file can have, too
             reason = getattr(error, "strerror", None) or error
             self.faults.append(f"{option}: cannot read {errors.shown(name)}: {reason}.")
 
-    def _open(self, option: str, name: str) -> TextIO:
+    def _open(self, option: str, name: str) -> IO[bytes]:
         if name == "-" and self._stdin_taken:
             self.faults.append(f"{option}: standard input (@-) can be read only once.")
-            return StringIO()
+            return BytesIO()
         self._stdin_taken |= name == "-"
         source = sys.stdin.fileno() if name == "-" else name
-        # the caller closes it; what is not UTF-8 is not an id either, and is reported with its line
-        return open(source, encoding="utf-8-sig", errors="replace", closefd=name != "-")
+        return open(source, "rb", closefd=name != "-")  # the caller closes it
 
 
 def _worded(where: str, entries: list[Entry], error: ValidationError) -> Iterator[str]:

@@ -6,22 +6,28 @@ from typing import Annotated
 
 import typer
 
-Tenant = Annotated[str, typer.Option(help="Whose tags: an organization or a project.")]
 NoWait = Annotated[
     bool, typer.Option("--no-wait", help="Record the job, print its id, and do not wait for it.")
 ]
-Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, nothing else.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only find out what would be changed.")]
 MaxAffected = Annotated[
     int | None,
     typer.Option(metavar="N", help="Change nothing at all if more than N items would be changed."),
 ]
-#: one of the eight lists of resources
-Listed = Annotated[
-    list[str] | None,
-    typer.Option(
-        metavar="X", rich_help_panel="Resources: ids separated by commas, @FILE, @- or '*'"
-    ),
+Strict = Annotated[
+    bool,
+    typer.Option("--strict", help="Change nothing if any part of the job matches nothing."),
+]
+Note = Annotated[
+    str | None, typer.Option(metavar="TEXT", help="Why: shown with the job and in its event.")
+]
+Column = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="The column of the ids in files of CSV: its name or number."),
+]
+Since = Annotated[
+    str | None,
+    typer.Option(metavar="TIME", help="Only since then: ISO 8601, or how long ago (10m, 2h, 1d)."),
 ]
 Mapped = Annotated[
     list[str] | None,
@@ -31,4 +37,3 @@ Mapped = Annotated[
         help="Resources of the map (TAGSWEEP_MAP), by their name there.",
     ),
 ]
-JobId = Annotated[str, typer.Argument(metavar="ID", help="The job's id.")]

@@ -8,30 +8,32 @@ from uuid import UUID
 
 from tagsweep.producer.cli.exit_status import FAILED
 from tagsweep.producer.cli.input import errors
-from tagsweep.producer.cli.output import terminal
+from tagsweep.producer.cli.output import forms, terminal
 
 #: tags and errors that are printed for people
 MAX_LINES = 10
 
 
-def print_recorded(job_id: UUID, note: str | None, *, as_json: bool) -> None:
+def print_recorded(job_id: UUID, note: str | None) -> None:
     """Print that the job is recorded and will be done; ``note``: what else to tell people."""
-    if as_json:
-        terminal.document({"job_id": str(job_id), "status": "queued"})
-    else:
-        terminal.write_line(str(job_id))
+    terminal.settle(0, f"Job {job_id} is recorded.")
+    recorded = {"job_id": str(job_id), "status": "queued"}
+    forms.show(recorded, [str(job_id)])
     if note:
         terminal.say(note)
 
 
-def print_ended(data: dict[str, Any], *, as_json: bool) -> int:
-    """Print how the job ended; return the exit status: 0 only if it succeeded."""
-    if as_json:
-        terminal.document(data)
-    else:
-        for line in _lines(data):
-            terminal.write_line(line)
-    return 0 if data["status"] == "succeeded" else FAILED
+def print_ended(data: dict[str, Any]) -> int:
+    """Print how the job ended; return the exit status: 0 only if it succeeded.
+
+    Its warnings go to stderr.
+    """
+    exit_status = 0 if data["status"] == "succeeded" else FAILED
+    terminal.settle(exit_status, f"Job {data['job_id']} ended {data['status']}.")
+    for warning in data.get("warnings", []):
+        terminal.say(f"Warning: {worded(warning)}")
+    forms.show(data, _lines(data))
+    return exit_status
 
 
 def _lines(data: dict[str, Any]) -> list[str]:
@@ -42,10 +44,10 @@ def _lines(data: dict[str, Any]) -> list[str]:
         what = f"dry run (nothing is changed) of {what}"
     return [
         f"{data['status']}: {what}{_duration(data)}",
-        f"  {counted(counts['total'], 'item')}: {parts}",
+        f"  {terminal.counted(counts['total'], 'item')}: {parts}",
         *_remaining(data),
         *_first("tag", [tag(shown) for shown in data["tags"]], data.get("tags_truncated", 0)),
-        *_first("error", [_error(error) for error in data["errors"]], _hidden_errors(data)),
+        *_first("error", [worded(error) for error in data["errors"]], _hidden_errors(data)),
     ]
 
 
@@ -54,7 +56,9 @@ def _remaining(data: dict[str, Any]) -> list[str]:
     left = data.get("remaining")
     if left is None:
         return []
-    return [f"  {counted(left, 'item')} still {'carries' if left == 1 else 'carry'} the tags"]
+    return [
+        f"  {terminal.counted(left, 'item')} still {'carries' if left == 1 else 'carry'} the tags"
+    ]
 
 
 def tag(shown: dict[str, Any]) -> str:
@@ -62,16 +66,12 @@ def tag(shown: dict[str, Any]) -> str:
     if "name" in shown:
         return str(shown["name"])
     system = ", system" if shown.get("system") else ""
-    workspaces = counted(shown["workspaces"], "workspace")
+    workspaces = terminal.counted(shown["workspaces"], "workspace")
     return f"{shown['key']}={shown['value']} ({workspaces}{system})"
 
 
-def counted(number: int, noun: str) -> str:
-    """Return ``number`` with its ``noun``, in the plural unless it is 1."""
-    return f"{number:,} {noun}" + ("" if number == 1 else "s")
-
-
-def _error(error: dict[str, Any]) -> str:
+def worded(error: dict[str, Any]) -> str:
+    """Return an error, or a warning, in one line: where, and why."""
     where = errors.place(error["path"])
     return f"{where}: {error['reason']}" if where else str(error["reason"])
 

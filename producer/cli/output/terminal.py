@@ -5,30 +5,55 @@ from __future__ import annotations
 import json
 import select
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from typing import Any
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
-from rich.table import Table
 from rich.text import Text
 
 console = Console(stderr=True)
 
-#: characters in a line of a table
-TABLE_WIDTH = 200
+
+@dataclass(slots=True)
+class Outcome:
+    """What this command has come to, whether or not its report can be written."""
+
+    status: int | None = None  #: the exit status; None: there is nothing to do but to report
+    told: str = ""  #: the same in a sentence
+
+
+outcome = Outcome()
+
+
+def settle(status: int, told: str) -> None:
+    """Keep what this command has come to: the rest is to print it."""
+    outcome.status, outcome.told = status, told
 
 
 def say(message: str) -> None:
     """Print ``message`` on stderr, above a progress bar if there is one."""
-    console.print(message, markup=False, highlight=False, emoji=False, soft_wrap=True)
+    with suppress(OSError):  # a full stderr is nothing to stop for
+        console.print(message, markup=False, highlight=False, emoji=False, soft_wrap=True)
 
 
 def write_line(line: str) -> None:
     """Print a line of the result on stdout."""
     typer.echo(line)
+
+
+def write_lines(lines: Iterable[str]) -> None:
+    """Print lines of the result on stdout."""
+    for line in lines:
+        write_line(line)
+
+
+def counted(number: int, noun: str, plural: str | None = None) -> str:
+    """Return ``number`` with its ``noun``, in the plural unless it is 1."""
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
 def document(value: object) -> None:
@@ -53,20 +78,6 @@ def is_abandoned() -> bool:
     poll = select.poll()
     poll.register(sys.stdout.fileno(), 0)
     return bool(poll.poll(0))
-
-
-def table(head: list[str], rows: list[list[str]]) -> None:
-    """Print ``rows`` on stdout, aligned; columns of numbers to the right.
-
-    Long lines are left to the terminal to break: an id that we had folded could not be copied.
-    """
-    shape = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for at, name in enumerate(head):
-        numeric = all(row[at].replace(",", "").isdigit() for row in rows)
-        shape.add_column(name, justify="right" if numeric else "left", no_wrap=True)
-    for row in rows:
-        shape.add_row(*(Text(cell) for cell in row))
-    Console(width=TABLE_WIDTH).print(shape, soft_wrap=True)
 
 
 class _Done(ProgressColumn):

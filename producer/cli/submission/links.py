@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
 from tagsweep.producer.cli.input.id_lists import Reader
 from tagsweep.producer.cli.input.job import build_job
 from tagsweep.producer.cli.input.options import (
+    Column,
     DryRun,
-    Json,
-    Listed,
     Mapped,
     MaxAffected,
+    Note,
     NoWait,
-    Tenant,
+    Strict,
 )
 from tagsweep.producer.cli.submission import submitting
+from tagsweep.producer.cli.submission.suggestions import Listed, Names, Tenant
 from tagsweep.worker.models.jobs import Job
-
-Names = Annotated[list[str], typer.Option(help="The name of a tag.")]
 
 
 def command(model: type[Job], text: str) -> typer.Typer:
@@ -41,10 +40,12 @@ def command(model: type[Job], text: str) -> typer.Typer:
         tables: Listed = None,
         volumes: Listed = None,
         resources: Mapped = None,
+        column: Column = None,
         no_wait: NoWait = False,
-        as_json: Json = False,
         dry_run: DryRun = False,
         max_affected: MaxAffected = None,
+        strict: Strict = False,
+        note: Note = None,
     ) -> None:
         given = {
             "sources": sources,
@@ -56,12 +57,10 @@ def command(model: type[Job], text: str) -> typer.Typer:
             "tables": tables,
             "volumes": volumes,
         }
-        reader = Reader()
-        lists = _read(reader, given, resources)
-        options = {"dry_run": dry_run, "max_affected": max_affected}
-        body = {"tenant": tenant, "names": name, **lists, **options}
-        job = build_job(model, body, reader, {"names": name})
-        submitting.submit(job, wait=not no_wait, as_json=as_json)
+        reader = Reader(column)
+        options = {"dry_run": dry_run, "max_affected": max_affected, "strict": strict, "note": note}
+        body = {"tenant": tenant, "names": name, **_read(reader, given, resources), **options}
+        submitting.submit(build_job(model, body, reader, {"names": name}), wait=not no_wait)
 
     return app
 
@@ -69,6 +68,10 @@ def command(model: type[Job], text: str) -> typer.Typer:
 def _read(
     reader: Reader, given: dict[str, list[str] | None], mapped: list[str] | None
 ) -> dict[str, Any]:
-    """Return the lists of the eight types, and those of a map."""
-    lists = {field: reader.ids(f"--{field}", values) for field, values in given.items()}
+    """Return the lists of the eight types that were given, and those of a map."""
+    lists = {
+        field: reader.ids(f"--{field}", values)
+        for field, values in given.items()
+        if values is not None
+    }
     return {**lists, "resources": reader.resources("--resources", mapped)}

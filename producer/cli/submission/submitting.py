@@ -17,7 +17,7 @@ from tagsweep.worker.errors import Retryable, TagsweepError
 from tagsweep.worker.models.jobs import Job
 
 
-def submit(job: Job, *, wait: bool, as_json: bool) -> None:
+def submit(job: Job, *, wait: bool) -> None:
     """Record ``job``, wait for its end if ``wait``, and print how it ended.
 
     Raises typer.Exit with the exit status of the command.
@@ -28,10 +28,10 @@ def submit(job: Job, *, wait: bool, as_json: bool) -> None:
     except Retryable as error:
         raise TagsweepError(f"{error} Nothing was done.") from error
     if not wait:
-        result.print_recorded(job_id, backend.left(), as_json=as_json)
+        result.print_recorded(job_id, backend.left())
         return
     with _explained_on_interrupt(backend, job_id), backend.working(job_id):
-        status = result.print_ended(watching.until_ended(backend, job_id), as_json=as_json)
+        status = result.print_ended(watching.until_ended(backend, job_id))
     raise typer.Exit(status)
 
 

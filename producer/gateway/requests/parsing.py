@@ -141,6 +141,9 @@ def _out_of_bounds(given: Mapping[str, Any], name: str, limit: int) -> list[Item
 def _job(value: Any, form: Form) -> Job:
     if not isinstance(value, dict):
         return DetachJob.parse(value)  # raises what is wrong with anything but an object
+    if "requested_by" in value:
+        reason = "The credential says who asks: leave this out."
+        raise InvalidJob([{"path": "/requested_by", "code": "unknown_field", "reason": reason}])
     return parse_job({**value, "tenant": value.get("tenant", form.tenant)})
 
 

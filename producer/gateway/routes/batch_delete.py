@@ -101,7 +101,7 @@ async def batch_delete(request: Request) -> Response:
         raise Refusal(409, "This Idempotency-Key was used for another request.") from None
     if preference.accepted(ended=view.job.ended):
         return operations.accepted(view, preference.headers)
-    return _answer(view, preference.headers)
+    return _answer(view, {**preference.headers, **operations.identified(view)})
 
 
 async def _prove(gateway: Gateway, request: Request) -> Proof:
@@ -165,12 +165,12 @@ def _answer(view: View, headers: dict[str, str]) -> Response:
             408, "The job continues.", headers={**headers, "Location": f"/api/v1/jobs/{job.id}"}
         )
     if job.status == "cancelled":
-        raise Refusal(409, "The job was cancelled before it ended.")
+        raise Refusal(409, "The job was cancelled before it ended.", headers=headers)
     if job.status == "succeeded":
         return Response(status_code=204, headers=headers)
     if any(error["code"] == "unknown_workspace" for error in job.errors):
-        raise Refusal(404, "There is no such workspace.")
-    raise Refusal(500, f"Job {job.id} failed.")
+        raise Refusal(404, "There is no such workspace.", headers=headers)
+    raise Refusal(500, f"Job {job.id} failed.", headers=headers)
 
 
 def refuse(refusal: Refusal) -> Response:

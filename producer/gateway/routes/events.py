@@ -48,7 +48,7 @@ router = query_parameters.router()
     **operations.operation(
         answers={200: "Events"},
         refused=(400, 401, 410, 429, 500, 503),
-        query={name: {"type": "integer", "minimum": 0} for name in LAST},
+        aliases=dict.fromkeys(LAST, "Last-Event-ID"),
         headers=(
             {
                 "name": "Last-Event-ID",

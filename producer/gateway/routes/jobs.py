@@ -115,9 +115,10 @@ async def _authorise(gateway: Gateway, caller: Caller, job: Job) -> None:
         refused=(400, 401, 404, 429, 500, 503),
         query={
             "tenant": operations.IDENTIFIER,
-            "kind": {"enum": list(KINDS)},
-            "status": {"enum": list(STATUSES)},
+            "kind": {"type": "string", "enum": list(KINDS)},
+            "status": {"type": "string", "enum": list(STATUSES)},
             "since": {"type": "string", "format": "date-time"},
+            "requested_by": {"type": "string"},
             **pagination.QUERY,
         },
     ),
@@ -171,7 +172,9 @@ def _wanted(request: Request, caller: Caller) -> JobFilter:
         if tenant not in (None, caller.tenant):
             raise Refusal(403, "The key belongs to another tenant.")
         tenant = caller.tenant
-    return JobFilter(tenant, kind, status, None if since is None else _time(since))
+    start = None if since is None else _time(since)
+    by = pagination.parameter(request, "requested_by")
+    return JobFilter(tenant, kind, status, start, by)
 
 
 def _time(text: str) -> datetime:

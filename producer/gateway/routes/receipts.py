@@ -34,7 +34,7 @@ router = query_parameters.router()
         answers={200: "Receipt"},
         refused=(400, 401, 404, 406, 410, 429, 500, 503),
         path={"job_id": operations.UUID_TEXT},
-        query={"outcome": {"type": "array", "items": {"enum": list(OUTCOMES)}}},
+        query={"outcome": {"type": "array", "items": {"type": "string", "enum": list(OUTCOMES)}}},
     ),
 )
 @router.get("/api/v1/jobs/{job_id}/receipt/", include_in_schema=False)

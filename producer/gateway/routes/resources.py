@@ -81,10 +81,8 @@ for _name in RESOURCE_TYPES:
         **operations.operation(
             answers={200: "Resources"},
             refused=(400, 401, 404, 429, 500, 503),
-            query={
-                **{name: {"enum": ["tags"]} for name in EXPAND},
-                **pagination.QUERY,
-            },
+            query={EXPAND[0]: {"type": "string", "enum": ["tags"]}, **pagination.QUERY},
+            aliases=dict.fromkeys(EXPAND[1:], EXPAND[0]),
         ),
     )(show_all)
     router.get(f"/api/v1/{_name}", include_in_schema=False)(show_all)

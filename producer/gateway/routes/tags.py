@@ -71,7 +71,7 @@ async def _serve(request: Request, kind: str) -> Response:
         raise Refusal(422, "This Idempotency-Key was used for another request.") from None
     if preference.accepted(ended=view.job.ended):
         return operations.accepted(view, preference.headers)
-    return _answer(view, preference.headers)
+    return _answer(view, {**preference.headers, **operations.identified(view)})
 
 
 def _answer(view: View, headers: dict[str, str]) -> Response:
@@ -79,7 +79,8 @@ def _answer(view: View, headers: dict[str, str]) -> Response:
     if not view.job.ended:
         return operations.accepted(view, headers)
     if status == "cancelled":
-        raise Refusal(409, CANCELLED)
+        raise Refusal(409, CANCELLED, headers=headers)
     if status == "failed" or view.event is None:
-        raise Refusal(500, f"Job {view.job.id} failed: GET /api/v1/jobs/{view.job.id} says why.")
+        detail = f"Job {view.job.id} failed: GET /api/v1/jobs/{view.job.id} says why."
+        raise Refusal(500, detail, headers=headers)
     return document(view.event["data"]["tags"], headers=headers)

@@ -55,4 +55,5 @@ def of(  # noqa: PLR0913  # only one contract has a signature and a workspace
         job_id = uuid4()
     # to be withdrawn only if its sender was promised nothing
     nonce = None if preference.respond_async else uuid4().hex
+    job = job.through("http", caller.name or str(caller.credential), proved=True)
     return JobRequest(job, job_id, fingerprint, nonce, preference.wait_s, workspace)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -69,7 +70,8 @@ class Submission:
         for a 500, which says that this is not known.
         """
         if not wanted.wait_s:
-            return (await self._begin(request, wanted)).view
+            recorded = await self._begin(request, wanted)
+            return replace(recorded.view, replayed=not recorded.created)
         deadline = asyncio.get_running_loop().time() + wanted.wait_s
         with self._places.one():
             if self._batches.takes(wanted) and (done := await self._batches.do(wanted)):
@@ -77,7 +79,8 @@ class Submission:
                 return done
             with self._notifier.job(wanted.job_id) as woken:
                 recorded = await self._begin(request, wanted)
-                return await self._until_ended(request, wanted, recorded, woken, deadline)
+                view = await self._until_ended(request, wanted, recorded, woken, deadline)
+                return replace(view, replayed=not recorded.created)
 
     async def _begin(self, request: Request, wanted: JobRequest) -> Recorded:
         """Record the job and ask a worker to start it; withdraw it if no worker can be asked."""

@@ -37,6 +37,7 @@ class View:
 
     job: JobRecord
     event: dict[str, Any] | None
+    replayed: bool = False  #: it was recorded by an earlier request of the same key or signature
 
     def shown(self) -> dict[str, Any]:
         """Return the job as JSON."""

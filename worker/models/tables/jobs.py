@@ -72,6 +72,9 @@ job = Table(
     ),  # refusals since it last progressed
     Column("retry_at", Moment),  # put off until then
     Column("mapped", Document),  # resources in tables of the operator's own; null: none
+    Column("requested_by", Document),  # who asked for it, and through which door
+    Column("sizes", Document),  # how many entries each list has; null: of a stream, not known yet
+    Column("warnings", Document),  # what of it matches nothing; null: nothing to warn of
     Index("job_tenant", "tenant", "accepted_at"),
     # scheduling: open jobs, and when each tenant was last served
     Index(
@@ -101,6 +104,7 @@ part = Table(
     Column("number", Integer, nullable=False),
     Column("resource_type", SmallInteger, nullable=False),
     Column("entries", LargeBinary),  # packed, distinct and sorted
+    Column("given", Integer),  # how many entries arrived, duplicates included
     PrimaryKeyConstraint("job_id", "number", "resource_type"),
 )
 
