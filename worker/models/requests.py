@@ -10,7 +10,10 @@ from tagsweep.worker.models.ids import count, name_of
 from tagsweep.worker.models.jobs import Job, fingerprint_of
 from tagsweep.worker.models.records import Lists
 from tagsweep.worker.models.requester import UNKNOWN
+from tagsweep.worker.models.resources import ANY, ResourceIds
 
+#: lists of mapped resources without an entry; of those of a stream only the kind is known yet
+_NONE = (ResourceIds(ANY),)
 EMPTY = "This list is empty, so that nothing is selected by it."
 
 
@@ -60,7 +63,12 @@ def sizes_of(lists: Lists) -> dict[str, int]:
 
 def empty(job: Job) -> list[str]:
     """Return the long lists that ``job`` was given without an entry."""
-    return sorted(name for name in job.lists & job.model_fields_set if not getattr(job, name))
+    named = (job.lists & job.model_fields_set) - {"resources"}
+    mapped = getattr(job, "resources", {})
+    return [
+        *sorted(name for name in named if not getattr(job, name)),
+        *(f"resources/{name}" for name, ids in mapped.items() if ids in _NONE),
+    ]
 
 
 def warnings(job: Job) -> list[ItemError]:

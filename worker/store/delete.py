@@ -71,7 +71,6 @@ GROUP BY 1 ORDER BY 1
 """
 _COUNT = "SELECT count(*) {matching}"
 _LIST = "SELECT workspace_id, key, value, system {matching} ORDER BY workspace_id"
-_TAGS = "SELECT DISTINCT key, value, system {matching}"
 #: in place of the acceptance: counts a tag whenever it was set
 _ANY_TIME = datetime(9999, 1, 1, tzinfo=UTC)
 
@@ -104,7 +103,7 @@ class Delete(Kind):
         """Return a warning for each wanted tag that no workspace of any chunk has."""
         found = set[workspace_tags.Wanted]()
         for chunk in chunks:
-            listing = _statement(connection, _TAGS, _places(connection, chunk))
+            listing = _statement(connection, _LIST, _places(connection, chunk))
             for row in connection.execute(listing, _values(connection, job, chunk)):
                 found.add((row.key, row.value, bool(row.system)))
         return workspace_tags.wanted_tags(connection, job, found)

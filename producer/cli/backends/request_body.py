@@ -8,7 +8,7 @@ from functools import cached_property
 from itertools import islice
 
 from tagsweep.worker.models import requests
-from tagsweep.worker.models.ids import count, name_of, unpack
+from tagsweep.worker.models.ids import RESOURCE_TYPES, count, name_of, unpack
 from tagsweep.worker.models.jobs import Job
 
 #: ids in a piece: 390 kB
@@ -42,7 +42,7 @@ class Payload:
         head = {**self._job.head(), "kind": self._job.kind}
         head.pop("resources", None)
         for name in requests.empty(self._job):
-            if name != "workspaces":  # they are always written, below
+            if name in RESOURCE_TYPES:  # the others are always written, below
                 head[name] = []
         return json.dumps(head)[:-1].encode()
 

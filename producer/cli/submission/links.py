@@ -74,4 +74,4 @@ def _read(
         for field, values in given.items()
         if values is not None
     }
-    return {**lists, "resources": reader.resources("--resources", mapped)}
+    return {**lists, "resources": reader.resources("--resources", mapped)} if mapped else lists
