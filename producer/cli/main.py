@@ -9,7 +9,6 @@ from importlib import metadata
 from typing import Annotated, Any
 
 import typer
-from typer import _completion_shared
 from typer.core import TyperGroup
 
 from tagsweep.producer.cli import ending, shared_options
@@ -62,11 +61,6 @@ Exit status: 0 done, and the job succeeded; 1 the job ended otherwise, or a serv
 wrong use, nothing was done; 3 the job is recorded and has not ended; 130 interrupted; 141 nobody \
 reads the output.
 """
-
-
-# bash would take what follows an @ for the name of a host, and offer no files there
-_scripts = _completion_shared._completion_scripts  # noqa: SLF001  # no other way to change one
-_scripts["bash"] = "COMP_WORDBREAKS=${COMP_WORDBREAKS//@}\n" + _scripts["bash"]
 
 
 class Menu(TyperGroup):

@@ -1,4 +1,4 @@
-"""Completion in bash, zsh and fish, as ``tagsweep --install-completion`` installs it."""
+"""Completion in bash and zsh, as ``tagsweep --install-completion`` installs it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from tests.conftest import wanting
 from tests.servers.processes import ServerMissing
 from tests.support.cli import ROOT, CommandLine, ids
 
-SHELLS = ("bash", "zsh", "fish")
+DETACH = "tagsweep detach --tenant acme --name legacy --tables"
+SHELLS = ("bash", "zsh")
 
 
 class Shell:
@@ -46,8 +47,7 @@ class Shell:
     def install(self) -> str:
         """Install the completion from within the shell; return what is printed."""
         done = subprocess.run(
-            [self.path, "-c", "tagsweep --install-completion; exit $?" if self.name != "fish"
-             else "tagsweep --install-completion; exit $status"],
+            [self.path, "-c", "tagsweep --install-completion; exit $?"],
             cwd=self.run.folder, env=self.environment, capture_output=True, text=True, check=False,
             timeout=60,
         )  # fmt: skip
@@ -113,8 +113,9 @@ def test_each_shell_completes_commands_jobs_tags_and_files(shell: Shell, run: Co
         ("tagsweep att", "attach"),
         (f"tagsweep jobs show {job[:6]}", job),
         ("tagsweep detach --tenant acme --name leg", "legacy"),
-        ("tagsweep detach --tenant acme --name legacy --tables @reso", "@resources.txt"),
         ("tagsweep jobs list --status rej", "rejected"),
+        # bash leaves what follows an @ to its own completion of hosts
+        *([] if shell.name == "bash" else [(f"{DETACH} @reso", "@resources.txt")]),
     ):
         shown = shell.typed(line, expected)
         assert expected in shown, (shell.name, line)

@@ -71,9 +71,9 @@ GROUP BY 1 ORDER BY 1
 """
 _COUNT = "SELECT count(*) {matching}"
 _LIST = "SELECT workspace_id, key, value, system {matching} ORDER BY workspace_id"
+_TAGS = "SELECT DISTINCT key, value, system {matching}"
 #: in place of the acceptance: counts a tag whenever it was set
 _ANY_TIME = datetime(9999, 1, 1, tzinfo=UTC)
-
 YOUNGER = "It has the tag now: it was set after the job was accepted."
 
 
@@ -101,11 +101,11 @@ class Delete(Kind):
         self, connection: Connection, job: JobRecord, chunks: Iterable[Chunk]
     ) -> Warnings:
         """Return a warning for each wanted tag that no workspace of any chunk has."""
-        found = set[workspace_tags.Wanted]()
+        found = set()
         for chunk in chunks:
-            listing = _statement(connection, _LIST, _places(connection, chunk))
-            for row in connection.execute(listing, _values(connection, job, chunk)):
-                found.add((row.key, row.value, bool(row.system)))
+            listing = _statement(connection, _TAGS, _places(connection, chunk))
+            for key, value, system in connection.execute(listing, _values(connection, job, chunk)):
+                found.add((key, value, bool(system)))
         return workspace_tags.wanted_tags(connection, job, found)
 
     def warnings(self, connection: Connection, job: JobRecord, report: Report) -> Warnings:
