@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -10,8 +11,7 @@ import typer
 
 from tagsweep.producer.cli.exit_status import FAILED
 from tagsweep.producer.cli.input.errors import WrongUse
-from tagsweep.producer.cli.input.options import Json
-from tagsweep.producer.cli.output import terminal
+from tagsweep.producer.cli.output import forms, terminal
 from tagsweep.worker.mapping import findings, presets, readiness
 from tagsweep.worker.mapping.file import load
 
@@ -47,7 +47,7 @@ def init(*, source: From, file: File = Path("tags.toml")) -> None:
 
 
 @app.command()
-def check(*, as_json: Json = False) -> None:
+def check() -> None:
     """Say what the map means for its tables: what is wrong, what is lost, and what mends it.
 
     Exits 1 if something is wrong.
@@ -58,12 +58,14 @@ def check(*, as_json: Json = False) -> None:
     readiness.refuse_sqlite()
     found = list(findings.of_map(mapping))
     wrong = any(finding.is_wrong for finding in found)
-    if as_json:
-        terminal.document({"ok": not wrong, "findings": [asdict(finding) for finding in found]})
-    else:
-        for finding in found:
-            mark = "WRONG" if finding.is_wrong else "ok" if finding.mend is None else "note"
-            terminal.write_line(f"{mark:<6} {finding.resource}: {finding.what}")
-            if finding.mend:
-                terminal.write_line(f"{'':<6} -> {finding.mend}")
+    shown = [asdict(finding) for finding in found]
+    forms.show({"ok": not wrong, "findings": shown}, _lines(found), rows=shown)
     raise typer.Exit(FAILED if wrong else 0)
+
+
+def _lines(found: Iterable[findings.Finding]) -> Iterator[str]:
+    for finding in found:
+        mark = "WRONG" if finding.is_wrong else "ok" if finding.mend is None else "note"
+        yield f"{mark:<6} {finding.resource}: {finding.what}"
+        if finding.mend:
+            yield f"{'':<6} -> {finding.mend}"
