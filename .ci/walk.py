@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[1]
 #: what every step uses and no reader follows: settings, errors, transactions, rows and columns
 ASIDE = {"settings", "errors", "outages", "redaction", "database", "records", "tables"}
 #: where the walk begins: at the door, in the worker, and in the thread that publishes
-BEGINNINGS = {("client", "detach"), ("delivery", "run"), ("relay", "deliver")}
+BEGINNINGS = {("client", "detach"), ("batches", "add"), ("batch_call", "run"), ("relay", "deliver")}
 TASK = "tags.detach"
 
 
