@@ -166,6 +166,8 @@ def events() -> str:
             "job_id": examples.JOB,
             "kind": "detach",
             "tenant": examples.TENANT,
+            "request": {"names": ["legacy"], "lists": {"tables": 2}},
+            "requested_by": {"name": "nightly", "door": "http", "proved": True},
             "status": "succeeded",
             "tags": [
                 {

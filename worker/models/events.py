@@ -54,9 +54,9 @@ class Completion(BaseModel):
     undoes: str | None = None  #: the id of the undone job
     dry_run: bool | None = None  #: True: the counts are what would be changed
     remaining: int | None = None  #: how many items still match what "*" selected
-    requested_by: dict[str, Any] | None = None
-    note: str | None = None
-    warnings: list[dict[str, Any]] | None = None
+    requested_by: dict[str, Any] | None = None  #: who asked, through which door, proved or not
+    note: str | None = None  #: why, in the words of whoever asked
+    warnings: list[dict[str, Any]] | None = None  #: what matched nothing: `path`, `code`, `reason`
 
     def data(self) -> dict[str, Any]:
         """Return this as JSON, without fields that do not apply."""
