@@ -22,6 +22,8 @@ from tagsweep import TagSweep
 
 #: ids of one small job
 FEW = 10
+#: what an attach attaches, and the key that a delete deletes
+NEW_TAG = "new"
 
 
 class Trickle:
@@ -40,11 +42,21 @@ class Trickle:
         work, ids = self._work, self._next_ids()
         self._ours.detach(tenant=work.tenant, names=work.names, destinations=ids, job_id=job_id)
 
-    def task(self) -> None:
+    def task(self, job_id: str | None = None) -> None:
         """Send the same with plain Celery."""
         work = self._work
         body = {"tenant": work.tenant, "names": work.names, "destinations": self._next_ids()}
-        self._plain.send_task("tags.detach", [body], queue="tagsweep")
+        self._plain.send_task("tags.detach", [body], queue="tagsweep", task_id=job_id)
+
+    def attach(self) -> None:
+        """Attach a tag of its own to the next ids."""
+        ids = self._next_ids()
+        self._ours.attach(tenant=self._work.tenant, names=[NEW_TAG], destinations=ids)
+
+    def delete(self) -> None:
+        """Delete a tag from workspaces, whose ids are the next ones."""
+        ids = self._next_ids()
+        self._ours.delete(tenant=self._work.tenant, workspaces=ids, tags=[{"key": NEW_TAG}])
 
     def noop(self) -> None:
         """Send a task that does nothing."""
@@ -52,7 +64,8 @@ class Trickle:
 
     def enqueue(self, what: str, times: int) -> dict[str, Any]:
         """Send that often as fast as can be."""
-        send: Callable[[], None] = {"job": self.job, "task": self.task, "noop": self.noop}[what]
+        ways = {"job": self.job, "task": self.task, "attach": self.attach, "delete": self.delete}
+        send: Callable[[], None] = (ways | {"noop": self.noop})[what]
         start = time.perf_counter()
         for _ in range(times):
             send()
@@ -80,6 +93,17 @@ class Trickle:
             self.job(job_id)
         reader.join()
         return {"ms": [(came[one] - start) * 1000 for one, start in sent.items()]}
+
+    def tasks_at(self, rate: float, times: int) -> dict[str, Any]:
+        """Send so many jobs a second with plain Celery; return when each was sent, in Unix time."""
+        sent = {}
+        begin = time.perf_counter()
+        for at in range(times):
+            _sleep_until(begin + at / rate)
+            job_id = str(uuid4())
+            sent[job_id] = time.time()
+            self.task(job_id)
+        return {"sent": sent}
 
     def noops_at(self, rate: float, times: int) -> dict[str, Any]:
         """Send so many no-ops a second; return the milliseconds of each round trip."""

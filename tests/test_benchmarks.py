@@ -21,7 +21,7 @@ TINY = ["--runs", "1", "--links", "50000", "--jobs", "50"]
 def docs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What a tiny run has written."""
     folder = tmp_path_factory.mktemp("docs")
-    command = [sys.executable, "-m", "benchmarks", "one-tag", "small", "sqlite", *TINY]
+    command = [sys.executable, "-m", "benchmarks", "one-tag", "small", "kinds", "sqlite", *TINY]
     options = ["--only", "limit,ours,tuned-dramatiq", "--docs", str(folder)]
     done = subprocess.run(
         [*command, *options], cwd=ROOT, capture_output=True, text=True, timeout=280, check=False
@@ -32,7 +32,7 @@ def docs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_part_measures_whoever_was_asked_for(docs: Path) -> None:
     parts = json.loads((docs / "benchmarks" / "results.json").read_text())["parts"]
-    assert list(parts) == ["one-tag", "small", "sqlite"]
+    assert list(parts) == ["one-tag", "small", "kinds", "sqlite"]
     assert list(parts["one-tag"]["raw"]) == ["limit", "ours", "tuned-dramatiq"]
     assert all(len(runs) == 1 for runs in parts["one-tag"]["raw"].values())
 

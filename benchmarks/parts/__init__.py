@@ -5,13 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from benchmarks.bench import Bench
-from benchmarks.parts import beside, cost, gateway, growth, removal, small, sqlite, undoing
+from benchmarks.parts import (
+    beside,
+    cost,
+    gateway,
+    growth,
+    idle,
+    kinds,
+    removal,
+    small,
+    sqlite,
+    undoing,
+)
 from benchmarks.results import Part
 
 ALL: Mapping[str, Callable[[Bench], Part]] = {
     "one-tag": removal.one_tag,
     "ten-tags": removal.ten_tags,
     "small": small.measure,
+    "kinds": kinds.measure,
+    "idle": idle.measure,
     "growth": growth.measure,
     "cost": cost.measure,
     "beside": beside.measure,

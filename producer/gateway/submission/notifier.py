@@ -1,7 +1,8 @@
 """Wakes requests and feeds that wait for jobs, all of them behind one subscription.
 
 An event is only a hint: whoever is woken reads the job's row. Hints come from the event sink at
-once, and from the store's own feed within a second, so a lost hint costs no more than that.
+once, and from the store's own feed within a second, so a lost hint costs no more than that. While
+nobody waits, the feed is not read.
 """
 
 from __future__ import annotations
@@ -110,11 +111,8 @@ class Notifier:
                 outage.failed(f"The store's feed cannot be read: {error}")
                 await asyncio.sleep(CALM_S)
             self._poke.clear()
-            try:
-                await asyncio.wait_for(self._poke.wait(), self._pause())
-            except TimeoutError:
-                continue
-            await asyncio.sleep(EAGER_S)  # no more often than this, however often it is poked
+            if await self._rest():
+                position = None
 
     def close(self, seconds: float) -> None:
         """End all feeds now, and all waiting within ``seconds``."""
@@ -135,7 +133,19 @@ class Notifier:
         for listener in self._listeners:
             listener.moved.set()
 
-    def _pause(self) -> float:
+    async def _rest(self) -> bool:
+        """Wait until the feed is to be read again; return whether nobody waited for it before."""
+        pause = self._pause()
+        try:
+            await asyncio.wait_for(self._poke.wait(), pause)
+        except TimeoutError:
+            return False
+        await asyncio.sleep(EAGER_S)  # no more often than this, however often it is poked
+        return pause is None
+
+    def _pause(self) -> float | None:
+        if not self._waiters and not self._listeners:
+            return None
         if self._target is None and self._waiters:
             return EAGER_S
         return OPEN_S if self._listeners else CALM_S
