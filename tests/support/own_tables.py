@@ -74,6 +74,11 @@ class OwnTables:
             result = connection.execute(text(sql), values)
             return list(result.all()) if result.returns_rows else []
 
+    def create(self, tables: str) -> None:
+        """Create tables as the application would."""
+        for statement in filter(str.strip, tables.split(";")):
+            self.execute(statement)
+
     def tag(self, name: str, objects: Iterable[int] = (), content_type: int = ARTICLES) -> int:
         """Create the tag if it is missing, and put it on objects."""
         self.execute(
@@ -125,6 +130,5 @@ def mapped(url: str, folder: Path, tables: str, toml: str) -> Iterator[OwnTables
     path.write_text(toml)
     with in_this_process(url, map=path) as store:
         own = OwnTables(store)
-        for statement in filter(str.strip, tables.split(";")):
-            own.execute(statement)
+        own.create(tables)
         yield own

@@ -24,7 +24,7 @@ from tagsweep.worker.broker.app import app
 from tagsweep.worker.database import schema
 from tagsweep.worker.errors import BrokerUnavailable, NoSuchJob, Retryable, TagsweepError
 from tagsweep.worker.jobs import control, dispatch, parts, recording
-from tagsweep.worker.mapping import readiness
+from tagsweep.worker.mapping import checking, readiness
 from tagsweep.worker.models.jobs import Job
 from tagsweep.worker.models.records import JobRecord
 from tagsweep.worker.store import links
@@ -47,7 +47,11 @@ class StoreBackend:
         self._embedded = settings.load().embedded
 
     def record(self, job: Job) -> UUID:
-        """Record the job in one transaction, once store and broker are known to answer."""
+        """Record the job in one transaction, once store and broker are known to answer.
+
+        Raises InvalidJob if it names resources that it cannot be about.
+        """
+        checking.check(job)
         if not self._embedded:
             sending.check(app())
         job_id, job = uuid4(), job.through("cli", _user())
