@@ -119,7 +119,7 @@ class Shell:
             log = f"block_{number}.log"
             text = (
                 f"( {text.rstrip()} ) >{log} 2>&1 &\n"
-                f"until grep -qE '{_READY}' {log}; do kill -0 $! || break; sleep 0.1; done\n"
+                f"until grep -sqE '{_READY}' {log}; do kill -0 $! || break; sleep 0.1; done\n"
                 f"cat {log}; KEY=$(grep -oE 'ts_[A-Za-z0-9_-]+' {log} | head -n 1)\n"
                 "kill -0 $!\n"
             )

@@ -91,7 +91,8 @@ _OWN = {
     "note": _nullable({**_TEXT, "maxLength": MOST_NOTE, "pattern": r"^[^\u0000]*$"}),
 }
 #: of a list; "*": all there are
-_SIZE = {"anyOf": [_NUMBER, {"type": "string", "const": "*"}]}
+#: no `const`: a Python client made by openapi-python-client would take a number for a wrong one
+_SIZE = {"anyOf": [_NUMBER, {"type": "string", "enum": ["*"]}]}
 _COUNTS = dict.fromkeys(("total", "failed", "unprocessed"), _NUMBER)
 #: the kind of the job decides which two of them
 _WORDS = dict.fromkeys(word for kind in KINDS for word in views.words(kind))

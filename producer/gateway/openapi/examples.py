@@ -28,6 +28,8 @@ _JOB = {
     "started_at": MOMENT,
     "finished_at": MOMENT,
     "errors": [],
+    "request": {"names": ["legacy"], "lists": {"sources": 1}},
+    "requested_by": {"name": "nightly", "door": "http", "proved": True},
 }
 _EVENT = (
     "id: 1\nevent: tagsweep.detach.completed\n"
