@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tagsweep.worker import database
+from tagsweep.worker.broker.delivery import Delivery
 from tagsweep.worker.chunks import batches, plain
 from tagsweep.worker.chunks.batches import Done
 from tagsweep.worker.jobs.batch_ends import NewJob
 from tagsweep.worker.models.jobs import KINDS, Job
+from tagsweep.worker.tasks import accept, batch
 from tests.support import driving, outcomes, worlds
 from tests.support.stores import Store, attached, counts, new_ids
 
@@ -123,3 +125,58 @@ def test_an_id_that_is_taken_leaves_the_batch(store: Store, tenant: str) -> None
     assert done.known == {taken.job_id}
     assert store.links(tenant) == {("old", "tables", ids[0])}
     assert len(store.outbox()) == 2
+
+
+@pytest.mark.slow
+@settings(worlds.examples, max_examples=25)
+@given(case=cases, again=st.booleans())
+def test_messages_there_together_come_to_what_they_come_to_one_by_one(
+    store: Store, case: Case, *, again: bool
+) -> None:
+    sent = _messages(store, case)
+    repeated = sent[:1] if again else []
+    done = batch.do([*sent, *repeated])
+    own_way = [one for one in sent if one.task_id not in done]
+    for one in [*own_way, *repeated]:
+        _do_alone(one)
+    found = [outcomes.of(store, UUID(one.task_id)) for one in sent]
+    left = [outcomes.state(store, tenant) for tenant in case.tenants]
+
+    alone = _messages(store, case)
+    places = [at for at, one in enumerate(sent) if one.task_id in done]
+    places.sort(key=lambda at: ORDER.index(_kind(sent[at])))
+    for at in [*places, *(sent.index(one) for one in own_way)]:
+        _do_alone(alone[at])
+    assert found == [outcomes.of(store, UUID(one.task_id)) for one in alone]
+    assert left == [outcomes.state(store, tenant) for tenant in case.tenants]
+
+
+def _messages(store: Store, case: Case) -> list[Delivery]:
+    """Put the case into the store, for new tenants; return its jobs as messages, and a bad one."""
+    case.fill(store)
+    bodies = [(kind, {"tenant": case.tenants[at], **body}) for at, (kind, body) in case.jobs]
+    bodies.append(("detach", {"tenant": case.tenants[0], "names": 7}))
+    return [_message(kind, body) for kind, body in bodies]
+
+
+def _message(kind: str, body: dict[str, Any]) -> Delivery:
+    own = str(uuid4())
+    return Delivery(
+        task=f"tags.{kind}",
+        task_id=own,
+        args=(body,),
+        kwargs={},
+        redelivered=False,
+        reply_to=None,
+        correlation_id=own,
+    )
+
+
+def _kind(message: Delivery) -> str:
+    return message.task.removeprefix("tags.")
+
+
+def _do_alone(message: Delivery) -> None:
+    """Do it to its end before the next one: a job of several chunks would mix with others."""
+    accept.accept(KINDS[_kind(message)], message)
+    driving.finish(UUID(message.task_id))
