@@ -89,6 +89,10 @@ MISMATCHES = {
     "a SELECT without a row": ("= 7", '= { select = "SELECT 1 WHERE false" }', "gives 0 rows"),
     "a SELECT with two": ("= 7", '= { select = "SELECT generate_series(1, 2)" }', "gives 2 rows"),
     "a SELECT that fails": ("= 7", '= { select = "SELECT nothing" }', "refuses its SELECT"),
+    "a counter that is text": ('counter = "links"', 'counter = "slug"', "has to be smallint"),
+    "a name that is a number": ('name = "name"', 'name = "links"', "is bigint: it has to be text"),
+    "a time that is none": ('grows = "id"', 'created_at = "added_by"', "has to be timestamptz"),
+    "a day for a time": ('grows = "id"', 'created_at = "day"', "is date: it has to be timestamptz"),
     "a view": ('links = "public.taggit_taggeditem"', 'links = "public.seen"', "is a view"),
 }
 
@@ -97,6 +101,7 @@ MISMATCHES = {
 def test_what_the_database_has_not_stops_the_start(
     own: OwnTables, tmp_path: Path, mismatch: str
 ) -> None:
+    own.execute("ALTER TABLE taggit_taggeditem ADD COLUMN day date")
     own.execute("CREATE VIEW seen AS SELECT * FROM taggit_taggeditem")
     before, after, told = MISMATCHES[mismatch]
     text = TAGGIT_MAP.partition("[resources.authors]")[0]

@@ -113,12 +113,30 @@ def test_an_attach_skips_names_that_it_may_not_create(own: OwnTables) -> None:
     )
     done = driving.run(job)
     assert done["counts"] == attached(total=2, added=1, present=1)
+    reason = 'There is no tag "unknown".'
+    told = {"path": "/names/1", "code": "unknown_tag", "reason": reason}
+    assert done["warnings"] == [told]
     assert own.links() == {("old", ARTICLES, 1), ("old", ARTICLES, 2)}
     assert own.counters() == {"old": 2}
     undone = _undo(done["job_id"])
     assert undone["counts"] == counts(total=1, removed=1)
     assert own.links() == {("old", ARTICLES, 1)}
     assert own.counters() == {"old": 1}
+
+
+def test_what_matches_nothing_is_said_with_the_nearest_name_of_the_application(
+    own: OwnTables,
+) -> None:
+    own.tag("legacy", [1])
+    for kind in (DetachJob, AttachJob):
+        some = {"tenant": TENANT, "names": ["legacy", "legaci"], "resources": {"articles": [1]}}
+        done = driving.run(kind.parse(some))
+        (told,) = done["warnings"]
+        assert (told["path"], told["code"]) == ("/names/1", "unknown_tag")
+        assert told["reason"].endswith('Did you mean "legacy"?')
+        before = own.links()
+        strict = driving.run(kind.parse({**some, "strict": True}))
+        assert (strict["status"], own.links()) == ("rejected", before)
 
 
 def test_what_an_undo_put_back_after_acceptance_is_spared(own: OwnTables) -> None:

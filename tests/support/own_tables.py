@@ -77,7 +77,7 @@ class OwnTables:
     def create(self, tables: str) -> None:
         """Create tables as the application would."""
         for statement in filter(str.strip, tables.split(";")):
-            self.execute(statement)
+            self.execute(statement.replace("$colon", r"\:name"))
 
     def tag(self, name: str, objects: Iterable[int] = (), content_type: int = ARTICLES) -> int:
         """Create the tag if it is missing, and put it on objects."""

@@ -66,6 +66,10 @@ def chosen(config: Settings) -> dict[str, str]:
         "transaction_timeout": "0",  # the two above bound a transaction
         "standard_conforming_strings": "on",
         "timezone": "UTC",
+        # removed rows are kept as text, which is read back in another session
+        "datestyle": "ISO",
+        "intervalstyle": "postgres",
+        "extra_float_digits": "1",
     }
 
 

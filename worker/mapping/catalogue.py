@@ -19,11 +19,15 @@ KINDS: dict[str, Kind] = {
 
 _COLUMNS = text("""
     SELECT relation.relkind AS kind, attribute.attname AS name,
-           format_type(attribute.atttypid, attribute.atttypmod) AS type,
+           CASE WHEN type.typnamespace = CAST('pg_catalog' AS regnamespace)
+                THEN format_type(attribute.atttypid, attribute.atttypmod)
+                ELSE CAST(type.typnamespace AS regnamespace) || '.' || quote_ident(type.typname)
+           END AS type, CAST(type.typcategory AS text) AS category,
            attribute.attnotnull AS required, attribute.attgenerated <> '' AS generated,
            attribute.atthasdef OR attribute.attidentity <> '' AS given
     FROM pg_class AS relation
     JOIN pg_attribute AS attribute ON attribute.attrelid = relation.oid
+    JOIN pg_type AS type ON type.oid = attribute.atttypid
     WHERE relation.oid = to_regclass(:table) AND attnum > 0 AND NOT attisdropped
     ORDER BY attnum
 """)
@@ -45,7 +49,8 @@ class Column:
     """A column of a table."""
 
     name: str
-    type: str  #: as SQL has it
+    type: str  #: as SQL has it, whatever the search path is
+    category: str  #: of the type: S (text), N (number), D (time) and others
     required: bool  #: NOT NULL
     generated: bool  #: from other columns
     given: bool  #: by the server, if an INSERT leaves it out
@@ -85,7 +90,8 @@ def read(connection: Connection, schema: str, name: str) -> Table | None:
     if not rows:
         return None
     columns = {
-        row.name: Column(row.name, row.type, row.required, row.generated, row.given) for row in rows
+        row.name: Column(row.name, row.type, row.category, row.required, row.generated, row.given)
+        for row in rows
     }
     keys = connection.execute(_UNIQUE, {"table": table}).all()
     unique = tuple(frozenset(row.columns) for row in keys if row.required)

@@ -10,7 +10,7 @@ from sqlalchemy.exc import DBAPIError
 
 from tagsweep.worker import database
 from tagsweep.worker.mapping import catalogue, file
-from tagsweep.worker.mapping.catalogue import Table
+from tagsweep.worker.mapping.catalogue import Column, Table
 from tagsweep.worker.mapping.checking import names
 from tagsweep.worker.mapping.file import FixedColumns, Links, Map, Select, Tags
 from tagsweep.worker.models.jobs import Job
@@ -85,6 +85,7 @@ def resource(connection: Connection, mapping: Map, name: str) -> Resource:
         tags=tag_table,
         kind=links.kind,
         fixed=fixed,
+        tenant_type=_tenant_type(table, links.tenant),
         kept=_kept(table, links, known),
         unique=_is_unique(table, links),
         **columns,
@@ -93,12 +94,21 @@ def resource(connection: Connection, mapping: Map, name: str) -> Resource:
 
 _LINK_COLUMNS = ("tag", "object", "tenant", "created_at", "grows")
 _TAG_COLUMNS = ("id", "name", "tenant", "created_at", "updated_at", "counter")
+#: of the columns that have to be of a certain kind of type: its category, and what it is
+_CATEGORIES = {
+    "name": ("S", "text"),
+    "created_at": ("D", "timestamptz or timestamp"),
+    "updated_at": ("D", "timestamptz or timestamp"),
+    "counter": ("N", "smallint, integer or bigint"),
+}
+_NO_MOMENTS = ("date", "time")
 
 
 def _kept(table: Table, links: Links, known: set[str | None]) -> tuple[tuple[str, str], ...]:
-    new = {links.grows} if links.undo == "new-row" else set()
+    new: set[str | None] = set()
     if links.undo == "new-row":
-        new |= {column.name for column in table.columns.values() if column.given}
+        keys = {name for key in table.unique if len(key) == 1 for name in key}
+        new = {links.grows, *(name for name in keys if table.columns[name].given)}
     return tuple(
         (column.name, column.type)
         for column in table.columns.values()
@@ -125,6 +135,7 @@ def _tag_table(connection: Connection, tags: Tags, place: list[str]) -> TagTable
         table=bare,
         kind=kind,
         tenant_fixed=tags.tenant_fixed,
+        tenant_type=_tenant_type(table, tags.tenant),
         create=tags.create,
         fixed=tuple(_fixed(table, tags.fixed, [*place, "fixed"])),
         **columns,
@@ -146,6 +157,21 @@ def _check_columns(table: Table, columns: dict[str, str | None], place: list[str
         if column is not None and column not in table.columns:
             has = ", ".join(table.columns)
             file.fail([*place, key], f"{table.name} has no column {column}: it has {has}")
+        if column is not None and key in _CATEGORIES:
+            _check_category(table.columns[column], *_CATEGORIES[key], [*place, key])
+
+
+def _check_category(column: Column, category: str, wanted: str, place: list[str]) -> None:
+    bare = column.type.split(" ")[0].split("(")[0]
+    if column.category != category or bare in _NO_MOMENTS:
+        file.fail(place, f"column {column.name} is {column.type}: it has to be {wanted}")
+
+
+def _tenant_type(table: Table, column: str | None) -> str | None:
+    """Return the type of the tenant's column if it is not text."""
+    if column is None or table.columns[column].category == "S":
+        return None
+    return table.columns[column].type
 
 
 def _check_kind(table: Table, column: str, kind: str, place: list[str]) -> None:

@@ -42,6 +42,7 @@ class TagTable(BaseModel):
     name: str
     kind: Kind
     tenant: str | None = None  #: the column
+    tenant_type: str | None = None  #: its type if it is not text
     tenant_fixed: str | None = None
     created_at: str | None = None
     updated_at: str | None = None
@@ -64,6 +65,7 @@ class Resource(BaseModel):
     tags: TagTable
     fixed: tuple[Fixed, ...] = ()
     tenant: str | None = None
+    tenant_type: str | None = None
     created_at: str | None = None
     grows: str | None = None
     #: the columns that the map does not explain, with their types

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from tagsweep.worker.models.ids import unpack
 from tagsweep.worker.models.records import Chunk, JobRecord, Outcome, Report, is_missing
 from tagsweep.worker.store import layouts, links, new_tags
-from tagsweep.worker.store.kinds import Kind, Targets
+from tagsweep.worker.store.kinds import Kind, Targets, Warnings
 from tagsweep.worker.store.layout import OWN, Layout
 from tagsweep.worker.store.statements import PerDialect, over, recorded
 
@@ -94,6 +94,10 @@ class Attach(Kind):
         existing = links.tags(connection, tenant, names, at)
         wanted = (existing.get(name) or (_missing(name) if at.creates else None) for name in names)
         return [one for one in wanted if one]
+
+    def unmatched(self, connection: Connection, job: JobRecord, matched: Targets) -> Warnings:
+        """Return a warning for each name that is no tag, where a map forbids that it is created."""
+        return [] if layouts.of(job).creates else links.unmatched(connection, job, matched)
 
     def prepare(self, connection: Connection, job: JobRecord) -> Targets:
         """Create the tags that are missing; return the job's targets as they are then."""

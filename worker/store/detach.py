@@ -19,7 +19,6 @@ from tagsweep.worker.store import layouts, links, ranges
 from tagsweep.worker.store.kinds import Kind, Place, Targets, Warnings
 from tagsweep.worker.store.layout import OWN, Layout
 from tagsweep.worker.store.statements import PerDialect, over, recorded
-from tagsweep.worker.store.unmatched.names import MissingNames
 
 YOUNGER = "It carries the tag now: it was attached after the job was accepted."
 
@@ -85,8 +84,7 @@ class Detach(Kind):
 
     def unmatched(self, connection: Connection, job: JobRecord, matched: Targets) -> Warnings:
         """Return a warning for each name that is no tag of the tenant's."""
-        known = {tag["name"] for tag in matched}
-        return MissingNames(connection).warnings(job.tenant, job.head["names"], known)
+        return links.unmatched(connection, job, matched)
 
     def count(self, connection: Connection, job: JobRecord, chunk: Chunk) -> int:
         """Return how many links of the chunk ``apply`` would remove."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import ColumnElement, Table, and_, literal, text
+from sqlalchemy import ColumnElement, String, Table, and_, cast, literal, text
 
 from tagsweep.worker.models.tables import Id, Moment, PackedIds, tag
 
@@ -50,6 +50,7 @@ class Layout:
     tags_inserted: str = ""  #: the columns of a new tag, and their values
     tags_inserting: str = ""
     tenant: str | None = None  #: the only one that has tags here
+    tenant_type: str | None = None  #: of the tenant's column if it is not text
     updated: str | None = "updated_at"  #: the column of tags that changes with their links
     counter: str | None = None  #: the column of tags that counts their links
     creates: bool = True  #: whether tags that are missing may be created
@@ -61,7 +62,10 @@ class Layout:
 
     def of_tenant(self, tenant: Any) -> ColumnElement[bool]:
         """Return the condition that a tag belongs to ``tenant``."""
-        owner = self.tag_table.c.tenant if self.tenant is None else literal(self.tenant)
+        owner: ColumnElement[str] = literal(self.tenant)
+        if self.tenant is None:
+            column = self.tag_table.c.tenant
+            owner = cast(column, String) if self.tenant_type else column
         belongs: ColumnElement[bool] = owner == tenant
         if not self.tags_fixed:
             return belongs

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import Any
 from uuid import UUID, uuid5
@@ -16,6 +17,7 @@ from tagsweep.worker.store.layout import OWN, Layout
 #: of what tells the links of one resource from all others
 _NAMESPACE = UUID("2f0b4f60-7a0e-4f43-9d55-6d1b0d4e7f10")
 _HIGHEST = 2**63 - 1
+_SPECIAL = re.compile(r"[:@\\]")
 
 # What an undo has put back since the job was accepted has its old key and time. The first condition
 # is examined once for a statement, and almost always holds.
@@ -56,7 +58,16 @@ def values(job: JobRecord, number: int) -> dict[str, Any]:
 
 def quoted(*names: str) -> str:
     """Return names as SQL identifiers, joined by dots."""
-    return ".".join('"{}"'.format(name.replace('"', '""')) for name in names)
+    return ".".join(map(_quoted, names))
+
+
+def _quoted(name: str) -> str:
+    escaped = name.replace('"', '""')
+    if not _SPECIAL.search(name):
+        return f'"{escaped}"'
+    # what our statements would take for a parameter, or a table
+    escaped = _SPECIAL.sub(lambda found: f"\\{ord(found[0]):04X}", escaped)
+    return f'U&"{escaped}"'
 
 
 @lru_cache(maxsize=256)
@@ -102,9 +113,12 @@ def _of_tags(tags: TagTable) -> dict[str, Any]:
     ]
     null = [(each.column, "NULL") for each in tags.fixed if each.value is None]
     fixed = " AND ".join(_is(column, value) for column, value in (*given, *null))
-    owner = quoted(tags.tenant) + " = :tenant" if tags.tenant else "true"
+    owner = "true"
+    if tags.tenant:
+        column = quoted(tags.tenant)
+        owner = f"{f'CAST({column} AS text)' if tags.tenant_type else column} = :tenant"
     new = {tags.name: "new.name"} | ({tags.id: "new.id"} if tags.kind == "uuid" else {})
-    new |= ({tags.tenant: ":tenant"} if tags.tenant else {}) | dict([*given, *null])
+    new |= ({tags.tenant: _tenant(tags)} if tags.tenant else {}) | dict([*given, *null])
     new |= {name: "clock_timestamp()" for name in (tags.created_at, tags.updated_at) if name}
     return {
         "tag_table": _tag_table(tags),
@@ -113,6 +127,7 @@ def _of_tags(tags: TagTable) -> dict[str, Any]:
         "tags_name": quoted(tags.name),
         "tag_type": tags.kind,
         "tenant": tags.tenant_fixed,
+        "tenant_type": tags.tenant_type,
         "updated": "updated_at" if tags.updated_at else None,
         "counter": tags.counter and quoted(tags.counter),
         "creates": tags.create,
@@ -169,7 +184,11 @@ def _constants(one: Resource) -> list[tuple[str, str]]:
         for at, each in enumerate(_given(one.fixed))
     ]
     null = [(each.column, "NULL") for each in one.fixed if each.value is None]
-    return [*given, *null, *([(one.tenant, ":tenant")] if one.tenant else [])]
+    return [*given, *null, *([(one.tenant, _tenant(one))] if one.tenant else [])]
+
+
+def _tenant(of: Resource | TagTable) -> str:
+    return f"CAST(CAST(:tenant AS text) AS {of.tenant_type})" if of.tenant_type else ":tenant"
 
 
 def _new(one: Resource) -> list[tuple[str, str]]:

@@ -19,6 +19,7 @@ from sqlalchemy import (
 )
 
 from tagsweep.worker.database.dialects import is_sqlite
+from tagsweep.worker.errors import ItemError
 from tagsweep.worker.models import views
 from tagsweep.worker.models.events import stamp
 from tagsweep.worker.models.records import Chunk, JobRecord, Report
@@ -26,6 +27,7 @@ from tagsweep.worker.models.tables import Id, clock, link_change
 from tagsweep.worker.store import layouts, statements
 from tagsweep.worker.store.layout import OWN, Layout
 from tagsweep.worker.store.statements import PerDialect
+from tagsweep.worker.store.unmatched.names import MissingNames
 
 
 def values(job: JobRecord, chunk: Chunk) -> dict[str, Any]:
@@ -142,6 +144,15 @@ def tags(
     """Return the tenant's tags of these names, as the contract shows them, by name."""
     values = {"tenant": tenant, "names": list(names)}
     return {row.name: shown(row) for row in connection.execute(_named(at), values)}
+
+
+def unmatched(
+    connection: Connection, job: JobRecord, matched: list[dict[str, Any]]
+) -> list[ItemError]:
+    """Return a warning for each name of the job that is none of the tags ``matched``."""
+    known = {tag["name"] for tag in matched}
+    missing = MissingNames(connection, layouts.of(job))
+    return missing.warnings(job.tenant, job.head["names"], known)
 
 
 def names(connection: Connection, tenant: str, start: str, limit: int) -> list[str]:

@@ -1,0 +1,108 @@
+"""Maps of every kind: what a job takes off comes back, and an attach can be undone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tagsweep.worker.models.jobs import AttachJob, DetachJob, UndoJob
+from tests.servers import Postgres
+from tests.support import driving
+from tests.support.map_kinds import KINDS, Kind
+from tests.support.own_tables import OwnTables, mapped
+from tests.support.stores import attached, counts
+
+pytestmark = pytest.mark.slow
+
+
+class Tables:
+    """The tables of one kind of map."""
+
+    def __init__(self, own: OwnTables, kind: Kind) -> None:
+        self.own = own
+        self.kind = kind
+
+    def digest(self) -> str:
+        """Return the md5 of what an undo brings back."""
+        (row,) = self.own.execute(
+            f"SELECT md5(string_agg({self.kind.compared}, chr(10) ORDER BY {self.kind.compared})) "
+            f"AS sum FROM {self.kind.links} AS row"
+        )
+        return str(row.sum)
+
+    def count(self) -> int:
+        """Return how many rows the table of links has."""
+        return int(self.own.execute(f"SELECT count(*) AS n FROM {self.kind.links}")[0].n)
+
+
+@pytest.fixture(params=KINDS)
+def tables(
+    request: pytest.FixtureRequest,
+    postgres_server: Postgres,
+    postgres_template: str,
+    tmp_path: Path,
+) -> Iterator[Tables]:
+    """The tables of each kind of map, in a database whose own settings are odd ones."""
+    kind = KINDS[request.param]
+    url = postgres_server.create_database(postgres_template)
+    with mapped(url, tmp_path, kind.tables, kind.toml) as own:
+        name = own.execute("SELECT current_database() AS name")[0].name
+        for setting in ("DateStyle = 'SQL, DMY'", "IntervalStyle = 'sql_standard'"):
+            own.execute(f'ALTER DATABASE "{name}" SET {setting}')
+        own.execute(f'ALTER DATABASE "{name}" SET extra_float_digits = -10')
+        own.create(kind.filled())
+        own.store.engine.dispose()
+        yield Tables(own, kind)
+    postgres_server.drop_database(url)
+
+
+def _parsed(tables: Tables, kind: type[Any], names: list[str], **options: Any) -> Any:
+    return kind.parse({"tenant": tables.kind.tenant, "names": names, **options})
+
+
+def _undo(tables: Tables, job_id: str) -> dict[str, Any]:
+    body = UndoJob.parse({"tenant": tables.kind.tenant, "job": job_id})
+    return driving.run_recorded(driving.record(body))
+
+
+@pytest.mark.parametrize("every", [False, True], ids=["listed", "every"])
+def test_what_is_taken_off_comes_back_as_it_was(tables: Tables, *, every: bool) -> None:
+    driving.chunk_size(8)
+    before, rows = tables.digest(), tables.count()
+    ids: Any = "*" if every else tables.kind.ids[:20]
+    changed = 30 if every else 20
+    job = _parsed(tables, DetachJob, ["old"], resources={"things": ids})
+    preview = driving.run(
+        _parsed(tables, DetachJob, ["old"], resources={"things": ids}, dry_run=True)
+    )
+    assert preview["counts"] == counts(total=changed, removed=changed)
+    assert tables.digest() == before
+    done = driving.run(job)
+    assert (done["status"], done["counts"]) == ("succeeded", counts(total=changed, removed=changed))
+    assert tables.count() == rows - changed * tables.kind.rows
+    undone = _undo(tables, done["job_id"])
+    assert (undone["status"], undone["counts"]) == (
+        "succeeded",
+        attached(total=changed, added=changed),
+    )
+    assert (tables.digest(), tables.count()) == (before, rows)
+
+
+def test_what_is_put_on_can_be_taken_off_again(tables: Tables) -> None:
+    before, rows = tables.digest(), tables.count()
+    job = _parsed(tables, AttachJob, ["old", "new"], resources={"things": tables.kind.new})
+    done = driving.run(job)
+    added = 5 if tables.kind.creates else 2
+    assert (done["status"], done["counts"]) == (
+        "succeeded",
+        attached(total=added + 1, added=added, present=1),
+    )
+    assert tables.count() == rows + added
+    again = driving.run(_parsed(tables, AttachJob, ["old"], resources={"things": tables.kind.new}))
+    assert again["counts"] == attached(total=3, present=3)
+    undone = _undo(tables, done["job_id"])
+    assert undone["counts"] == counts(total=added, removed=added)
+    assert (tables.digest(), tables.count()) == (before, rows)
