@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from jsonschema_rs import validator_for
 
 from tagsweep.producer import client, spool
 from tests.servers import Postgres, Redis
@@ -203,6 +204,20 @@ def test_over_http_numbers_go_in_and_come_out(application: Application) -> None:
         assert (job["counts"], job["remaining"]) == (counts(total=1_000, removed=1_000), 0)
         ended(http, http.post(f"{JOBS}{job['id']}/undo").headers["location"])
         assert own.digest() == before
+
+
+def test_the_openapi_document_has_the_resources_of_the_map(application: Application) -> None:
+    with application.gateway.client(TENANT) as http:
+        schemas = http.get("/openapi.json").json()["components"]["schemas"]
+    for name in ("Detach", "NewDetach", "Attach", "NewAttach"):
+        resources = schemas[name]["properties"]["resources"]
+        valid = validator_for(resources).is_valid
+        assert valid({"articles": [1, 2], "authors": []})
+        assert valid({"articles": "*"}) == name.endswith("Detach")
+        for wrong in ({"article": [1]}, {"articles": [-1]}, {"articles": ["x"]}, {"articles": 1}):
+            assert not valid(wrong)
+    for name in ("Tag", "MatchedTag"):
+        assert validator_for(schemas[name]).is_valid({"id": 3, "name": "old"})
 
 
 def test_over_http_what_is_not_of_the_map_is_named(application: Application) -> None:

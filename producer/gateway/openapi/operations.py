@@ -8,8 +8,9 @@ from typing import Any
 from fastapi import Response
 
 from tagsweep.producer.gateway.errors import PROBLEM, TITLES, document
-from tagsweep.producer.gateway.openapi.components import COMPONENTS
+from tagsweep.producer.gateway.openapi.mapped import components
 from tagsweep.producer.gateway.submission.transactions import View
+from tagsweep.worker.mapping import file
 from tagsweep.worker.models import formats
 
 IDENTIFIER = {"type": "string", "pattern": "^[A-Za-z0-9-]{1,36}$"}
@@ -122,7 +123,7 @@ def complete(schema: dict[str, Any]) -> dict[str, Any]:
     Without the other spellings of a parameter: a client generated from it would have it twice.
     """
     schema["servers"] = [{"url": "/", "description": "The gateway that this document is from."}]
-    schema["components"] = COMPONENTS
+    schema["components"] = components(file.load())
     for item in schema["paths"].values():
         for operation_ in item.values():
             parameters = operation_.get("parameters", [])
