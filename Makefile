@@ -41,7 +41,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-fast matrix chaos weather bench check docs format lock release clean
+.PHONY: help demo test test-fast matrix chaos weather bench check docs man format lock release clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(firstword $(MAKEFILE_LIST)) \
@@ -81,6 +81,9 @@ check: $(DEV) ## lint, formatting, types, import directions, bounds on the struc
 docs: $(DEV) ## build the site of the documents, into build/site
 	@$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet --conf-dir .ci/site . build/site
 	@echo "Open build/site/docs/README.html."
+
+man: $(DEV) ## write the man pages anew, from the help, into docs/man
+	@$(BIN)/python .ci/man.py --write
 
 format: $(DEV) ## put the code into its standard form
 	$(BIN)/ruff check --fix-only --quiet .

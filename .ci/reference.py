@@ -14,7 +14,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import typer
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
@@ -88,9 +87,8 @@ def commands() -> str:
     """Return the reference of the command line."""
     parts = ["# Commands", NOTE.strip(), _paragraphs(str(command_line.HELP))]
     for name in command_line.COMMANDS:
-        module = importlib.import_module(f"tagsweep.producer.cli.commands.{name}")
-        command = typer.main.get_command(module.app)
-        parts += [_command(*found) for found in _commands(command, f"tagsweep {name}")]
+        found = _commands(command_line.load(name), f"tagsweep {name}")
+        parts += [_command(*each) for each in found]
     return "\n\n".join(parts) + "\n"
 
 

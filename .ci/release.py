@@ -60,15 +60,17 @@ def faults(wheel: Path) -> list[str]:
     files = contents(wheel)
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     info = f"tagsweep-{project['version']}.dist-info"
+    manual = f"tagsweep-{project['version']}.data/data/share/man/man1/"
     told = Parser().parsestr(files.get(f"{info}/METADATA", b"").decode())
     entry = files.get(f"{info}/entry_points.txt", b"").decode()
-    strange = [name for name in files if not name.startswith(("tagsweep/", f"{info}/"))]
+    strange = [name for name in files if not name.startswith(("tagsweep/", f"{info}/", manual))]
     text = b"\n".join(files.values())
     expected = {
         "it holds nothing but the package": not strange,
         "it has py.typed": "tagsweep/py.typed" in files,
         "it has the licence": f"{info}/licenses/LICENSE" in files,
         "it has the migrations": any("/migrations/versions/0001" in name for name in files),
+        "it has the man pages": f"{manual}tagsweep.1" in files,
         "it makes the command": "tagsweep = tagsweep.producer.cli:main" in entry,
         "Python has no upper bound": told["Requires-Python"] == project["requires-python"]
         and "<" not in str(told["Requires-Python"]),

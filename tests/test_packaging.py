@@ -80,7 +80,7 @@ def sdist(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_wheel_holds_every_module_in_tagsweep_and_nothing_else(wheel: Path) -> None:
     names = set(_contents(wheel))
-    packaged = {name for name in names if ".dist-info/" not in name}
+    packaged = {name for name in names if ".dist-info/" not in name and ".data/" not in name}
     assert {name.split("/")[0] for name in packaged} == {"tagsweep"}
     expected = {
         f"tagsweep/{path.relative_to(ROOT)}"
@@ -93,6 +93,14 @@ def test_the_wheel_holds_every_module_in_tagsweep_and_nothing_else(wheel: Path) 
         f"tagsweep/{path.relative_to(ROOT)}" for path in static.rglob("*") if path.is_file()
     }
     assert {name for name in packaged if name.count("/") > 1} == expected
+
+
+def test_the_wheel_puts_the_man_pages_where_man_finds_them(wheel: Path) -> None:
+    pages = {name for name in _contents(wheel) if ".data/" in name}
+    folders = {name.rpartition("/")[0].partition(".data/")[2] for name in pages}
+    assert folders == {"data/share/man/man1"}
+    made = {path.name for path in (ROOT / "docs" / "man").iterdir()}
+    assert {name.rpartition("/")[2] for name in pages} == made
 
 
 def test_the_sdist_builds_the_same_wheel(

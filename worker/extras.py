@@ -9,6 +9,7 @@ from importlib.util import find_spec
 #: by top-level module; those of an extra's own requirements, and what we import of theirs
 EXTRAS = {
     "rich": "cli",
+    "shellingham": "cli",
     "typer": "cli",
     "alembic": "worker",
     "numpy": "worker",

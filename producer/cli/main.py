@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from tagsweep.producer.cli import ending, shared_options
+from tagsweep.producer.cli import completion, ending, shared_options
 from tagsweep.producer.cli.output import stdout, terminal
 from tagsweep.producer.cli.shared_options import LONG_RUNNING
 from tagsweep.worker import extras, redaction, settings
@@ -63,8 +63,22 @@ reads the output.
 """
 
 
+def load(name: str) -> Any:
+    """Return a command as it is called, with the options that every command has."""
+    module = importlib.import_module(f"tagsweep.producer.cli.commands.{name}")
+    return shared_options.give(typer.main.get_command(module.app))
+
+
 class Menu(TyperGroup):
     """Commands by name; ``--help`` loads none of their modules."""
+
+    def get_params(self, ctx: Any) -> Any:
+        """Return the options, of which those of completion do what our own module does."""
+        params = super().get_params(ctx)
+        for each in params:
+            if each.name in completion.CALLBACKS:
+                each.callback = completion.CALLBACKS[each.name]
+        return params
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Return the command that is called, loaded now."""
@@ -73,8 +87,7 @@ class Menu(TyperGroup):
             stdout.drop_what_cannot_be_written()
         if name in COMMANDS:
             with extras.required(EXTRAS.get(name)):
-                module = importlib.import_module(f"tagsweep.producer.cli.commands.{name}")
-            self.commands[name] = shared_options.give(typer.main.get_command(module.app))
+                self.commands[name] = load(name)
         return super().resolve_command(ctx, args)
 
 

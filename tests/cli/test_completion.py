@@ -1,7 +1,8 @@
-"""Completion in bash and zsh, as ``tagsweep --install-completion`` installs it."""
+"""Completion in bash, zsh and fish, as ``tagsweep --install-completion`` installs it."""
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import select
@@ -13,12 +14,15 @@ from pathlib import Path
 
 import pytest
 
+from tagsweep.producer.cli.main import COMMANDS
 from tests.conftest import wanting
 from tests.servers.processes import ServerMissing
 from tests.support.cli import ROOT, CommandLine, ids
 
 DETACH = "tagsweep detach --tenant acme --name legacy --tables"
-SHELLS = ("bash", "zsh")
+SHELLS = ("bash", "zsh", "fish")
+#: a tag of two words, to a shell that splits at a colon
+COLON = "env:prod"
 
 
 class Shell:
@@ -41,13 +45,16 @@ class Shell:
         path = f"{programs}:{os.environ['PATH']}"
         own = {"HOME": str(self.home), "PATH": path, "PYTHONPATH": str(ROOT), "TERM": "dumb"}
         self.environment = {**run._environment, **own, "SHELL": found}
-        if name == "zsh":  # else it asks what to do with a new user
-            (self.home / ".zshrc").write_text("")
+        if name == "zsh":
+            startup = self.home / "zsh"
+            startup.mkdir(exist_ok=True)
+            (startup / ".zshrc").write_text("")  # else it asks what to do with a new user
+            self.environment["ZDOTDIR"] = str(startup)
 
     def install(self) -> str:
         """Install the completion from within the shell; return what is printed."""
         done = subprocess.run(
-            [self.path, "-c", "tagsweep --install-completion; exit $?"],
+            [self.path, "-c", "tagsweep --install-completion; exit"],
             cwd=self.run.folder, env=self.environment, capture_output=True, text=True, check=False,
             timeout=60,
         )  # fmt: skip
@@ -92,6 +99,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> CommandLine:
     """The command in a folder with a tag and a job."""
     run = CommandLine(tmp_path_factory.mktemp("completion"))
     run.load(tables=ids(1))
+    line = json.dumps({"tenant": "acme", "name": COLON, "tables": ids(1)})
+    assert run("load", "-", stdin=line).status == 0
     run.file("resources.txt", ids(1))
     done = run("detach", "--tenant", "acme", "--name", "legacy", "--tables", ids(1)[0], "--json")
     (run.folder / "job").write_text(done.json["job_id"])
@@ -114,11 +123,30 @@ def test_each_shell_completes_commands_jobs_tags_and_files(shell: Shell, run: Co
         (f"tagsweep jobs show {job[:6]}", job),
         ("tagsweep detach --tenant acme --name leg", "legacy"),
         ("tagsweep jobs list --status rej", "rejected"),
-        # bash leaves what follows an @ to its own completion of hosts
-        *([] if shell.name == "bash" else [(f"{DETACH} @reso", "@resources.txt")]),
+        (f"{DETACH} @reso", "@resources.txt"),
+        (f"{DETACH}=@reso", "@resources.txt"),
+        (f"tagsweep detach --tenant acme --name {COLON[:5]}", COLON),
     ):
         shown = shell.typed(line, expected)
         assert expected in shown, (shell.name, line)
+
+
+@pytest.mark.slow
+def test_the_same_completion_is_installed_once(shell: Shell) -> None:
+    def files() -> dict[Path, bytes]:
+        return {path: path.read_bytes() for path in shell.home.rglob("*") if path.is_file()}
+
+    before = files()
+    shell.install()
+    assert files() == before
+
+
+def test_another_shell_is_refused_by_its_name(run: CommandLine, tmp_path: Path) -> None:
+    program = f"{sys.executable} -m tagsweep.producer.cli --install-completion; exit"
+    done = run._run(["env", f"HOME={tmp_path}", "sh", "-c", program], "", {})
+    assert (done.status, done.out) == (2, "")
+    assert "no completion for sh: run this in bash, zsh, fish." in done.err
+    assert list(tmp_path.iterdir()) == []
 
 
 def _offered(run: CommandLine, line: str) -> str:
@@ -145,5 +173,5 @@ def test_a_tag_of_another_tenant_is_not_offered(run: CommandLine) -> None:
 
 def test_the_command_alone_offers_completion(run: CommandLine) -> None:
     assert "--install-completion" in run("--help").out
-    for command in ("jobs", "keys", "detach"):
+    for command in COMMANDS:
         assert "--install-completion" not in run(command, "--help").out

@@ -13,7 +13,7 @@ from tagsweep.worker import settings
 from tagsweep.worker.errors import SettingsError
 from tagsweep.worker.mapping import readiness
 
-app = typer.Typer(rich_markup_mode="rich")
+app = typer.Typer(rich_markup_mode="rich", add_completion=False)
 
 EMBEDDED = (
     "TAGSWEEP_BROKER_URL=memory:// reaches no worker from here: `tagsweep up` runs gateway and "

@@ -25,7 +25,7 @@ from tagsweep.worker.errors import SettingsError
 from tagsweep.worker.mapping import readiness
 from tagsweep.worker.store import contents
 
-app = typer.Typer(rich_markup_mode="rich")
+app = typer.Typer(rich_markup_mode="rich", add_completion=False)
 
 HOST = "127.0.0.1"
 NOT_EMBEDDED = (

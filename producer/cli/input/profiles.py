@@ -25,12 +25,16 @@ MAX_BYTES = 1 << 20
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
-def path() -> Path:
-    """Return where the file of profiles is, if there is one."""
+def config_folder() -> Path:
+    """Return the folder of a person's configuration."""
     base = os.environ.get("XDG_CONFIG_HOME", "")
     # a relative one is to be ignored, says its specification
-    folder = Path(base) if Path(base).is_absolute() else Path.home() / ".config"
-    return folder / FILE
+    return Path(base) if Path(base).is_absolute() else Path.home() / ".config"
+
+
+def path() -> Path:
+    """Return where the file of profiles is, if there is one."""
+    return config_folder() / FILE
 
 
 def use(name: str | None) -> None:
