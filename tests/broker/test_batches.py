@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -51,6 +53,10 @@ def stack(
 def _send(stack: ServerStack, tenant: str, how_many: int = JOBS) -> list[Pending]:
     """Send so many detaches, of one link each, of a tag."""
     stack.store.tag(tenant, "old", tables=IDS[:how_many])
+    return _send_only(stack, tenant, how_many)
+
+
+def _send_only(stack: ServerStack, tenant: str, how_many: int = JOBS) -> list[Pending]:
     body = {"tenant": tenant, "names": ["old"]}
     return [stack.send("tags.detach", {**body, "tables": [one]}) for one in IDS[:how_many]]
 
@@ -130,11 +136,29 @@ def test_what_is_not_plain_goes_its_own_way_among_others(stack: ServerStack, ten
 def test_a_batch_that_is_killed_comes_back_whole_and_each_job_alone(
     stack: ServerStack, tenant: str, *, whole: bool
 ) -> None:
-    with held_table(stack.store, "job"):
-        sent = _send(stack, tenant)
-        worker = stack.start_worker()
-        # the first thing that a batch does is to look up its ids
-        wait_for_waiting(stack.store)
+    _kill_a_batch(stack, tenant, held_table(stack.store, "job"), whole=whole)
+
+
+def _kill_a_batch(
+    stack: ServerStack, tenant: str, held: AbstractContextManager[object], *, whole: bool
+) -> None:
+    """Kill a child, or the whole worker, that has a batch in hand; check that all of it is done.
+
+    ``held``: what keeps the batch from its end.
+    """
+    worker = stack.start_worker()
+    # on Redis a worker takes one message at first, then more each time
+    _check(stack, tenant, _send(stack, tenant))
+    stack.store.tag(tenant, "old", tables=IDS[:JOBS])
+    before = worker.log.count("] received")
+    with held:
+        worker.process.send_signal(signal.SIGSTOP)
+        sent = _send_only(stack, tenant)
+        worker.process.send_signal(signal.SIGCONT)
+        eventually(lambda: worker.log.count("] received") > before + 1)
+        if stack.store.engine.dialect.name == "postgresql":
+            # the first thing that a batch does is to look up its ids
+            wait_for_waiting(stack.store)
         if whole:
             worker.kill()
         else:
@@ -142,6 +166,26 @@ def test_a_batch_that_is_killed_comes_back_whole_and_each_job_alone(
     if whole:
         stack.start_worker()
     _check(stack, tenant, sent)
+
+
+@pytest.fixture
+def file_stack(sqlite_template: Path, redis_url: str, tmp_path: Path) -> Iterator[ServerStack]:
+    """A store that is a file, and a broker; workers are still to be started."""
+    path = shutil.copy(sqlite_template, tmp_path / "tagsweep.db")
+    stack = ServerStack("file", tmp_path, f"sqlite:///{path}", redis_url)
+    stack.settings |= {"visibility_s": 1}
+    yield stack
+    stack.close()
+
+
+@pytest.mark.integration
+@pytest.mark.slow
+@pytest.mark.chaos
+@pytest.mark.parametrize("whole", [False, True], ids=["a child", "the worker"])
+def test_so_does_one_whose_store_is_a_file(
+    file_stack: ServerStack, tenant: str, *, whole: bool
+) -> None:
+    _kill_a_batch(file_stack, tenant, file_stack.store.transaction(), whole=whole)
 
 
 @pytest.mark.integration
