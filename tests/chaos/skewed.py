@@ -23,7 +23,7 @@ class SkewedWorker(Worker):
         command = [sys.executable, "-m", "celery", "-A", "tests.chaos.skewed", "worker"]
         command += ["--concurrency", "1", "--loglevel", "INFO"]
         command += ["--hostname", f"{self.folder.name}@test"]
-        settings = {**stack.settings, "skew_s": seconds}
+        settings = {**stack.settings, "test_skew_s": seconds}
         self.process = spawn(command, folder=self.folder, environment=environment(**settings))
 
 
