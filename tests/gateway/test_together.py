@@ -150,7 +150,9 @@ class _Run:
 
     def call(self, places: Sequence[int], *, at_once: bool) -> None:
         """Make these calls, all at once or one after the other."""
-        keys = [self._gateway.credential(one, operator=True).key for one in self._tenants]
+        # jobs show the name of the credential; without one it is an id, another in each run
+        made = [self._gateway.credential(t, name="us", operator=True) for t in self._tenants]
+        keys = [one.key for one in made]
 
         async def send() -> None:
             async with httpx.AsyncClient(base_url=self._gateway.url, timeout=60) as client:
