@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,12 +19,8 @@ from tagsweep.worker.errors import BrokerRefused
 from tests.servers import Postgres, RabbitMQ, Redis
 from tests.support.fixtures import configured
 from tests.support.gateway import Gateway, serving
-from tests.support.stack import (
-    ServerStack,
-    Worker,
-    eventually,
-    messages_waiting,
-)
+from tests.support.locks import held_link, wait_for_waiting
+from tests.support.stack import ServerStack, Worker, eventually, messages_waiting
 from tests.support.stores import counts, new_ids, new_tenant
 from tests.weather import refusals_rabbitmq, refusals_redis
 from tests.weather.refusals_rabbitmq import VirtualHost
@@ -140,6 +136,24 @@ def _readiness(gateway: Gateway) -> httpx.Response:
     return httpx.get(f"{gateway.url}/readyz")
 
 
+@contextmanager
+def _refusing(place: Place, name: str, stack: ServerStack) -> Iterator[None]:
+    """Let the broker refuse; if it is full, while a job is under way, whose end is refused.
+
+    A full Redis refuses nothing to a worker that is idle.
+    """
+    with ExitStack() as held:
+        if name == "out-of-memory":
+            tenant, ids = new_tenant(), new_ids(1)
+            stack.store.tag(tenant, "held", tables=ids)
+            held.enter_context(held_link(stack.store, ids[0]))
+            stack.send("tags.detach", {"tenant": tenant, "names": ["held"], "tables": ids})
+            wait_for_waiting(stack.store)
+        with place.refusing(name):
+            held.close()
+            yield
+
+
 @pytest.mark.parametrize("case", LIVED)
 def test_a_worker_lives_through_it_and_its_log_is_short(
     places: Callable[[str], Place], stack_on: Callable[[Place], ServerStack], case: str
@@ -151,7 +165,7 @@ def test_a_worker_lives_through_it_and_its_log_is_short(
     stack.store.tag(tenant, "legacy", tables=ids)
     worker = stack.start_worker()
     stack.wait()
-    with place.refusing(name):
+    with _refusing(place, name, stack):
         eventually(lambda: "refuses: " in worker.log)
         told = len(_warnings(worker))
         time.sleep(6)  # what would be told each second would be told often now
@@ -174,7 +188,7 @@ def test_a_worker_that_is_asked_to_end_ends_while_it_is_refused(
     stack = stack_on(place)
     worker = stack.start_worker()
     stack.wait()
-    with place.refusing(name):
+    with _refusing(place, name, stack):
         eventually(lambda: "refuses: " in worker.log)
         worker.process.terminate()
         assert worker.process.wait(10) == 0

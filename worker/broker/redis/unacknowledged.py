@@ -20,7 +20,8 @@ from kombu.transport.virtual.base import QoS as VirtualQoS
 from kombu.utils.encoding import bytes_to_str
 from kombu.utils.json import dumps
 
-from tagsweep.worker.broker import names
+from tagsweep.worker.broker import error_replies, names, sending
+from tagsweep.worker.broker.app import app
 from tagsweep.worker.broker.redis import scripts
 from tagsweep.worker.outages import Outage
 
@@ -141,7 +142,8 @@ class QoS(_QoS):  # type: ignore[misc]
             for delivery_tag in self._left_behind():
                 self.restore_by_tag(delivery_tag)
         except _REFUSED as error:
-            _unrestored.failed(f"Messages of dead workers cannot be restored: {error}")
+            told = error_replies.raised(sending.server(app()), error)
+            _unrestored.failed(f"Messages of dead workers cannot be restored. {told}")
         else:
             _unrestored.over()
 
