@@ -14,7 +14,7 @@ import pytest
 from celery import Celery
 
 from tagsweep import TagSweep
-from tagsweep.worker.broker.amqp.transport import Link, Unrouted
+from tagsweep.worker.broker.amqp.transport import AHEAD, Link, Unrouted
 from tagsweep.worker.database import schema
 from tagsweep.worker.errors import BrokerUnavailable
 from tests.servers import NamedRabbitMQ, Postgres, RabbitMQ
@@ -173,13 +173,13 @@ class Limited:
         told = self.server.control("list_queues", "--quiet", "-p", self.vhost, *what)
         return int(dict(line.split("\t") for line in told.splitlines()[1:])[QUEUE])
 
-    def send_to_none(self, store: Postgres) -> list[Any]:
+    def send_to_none(self, store: Postgres, jobs: int = 6) -> list[Any]:
         """Kill the store, and send jobs."""
         tenant = new_tenant()
-        for number in range(6):
+        for number in range(jobs):
             self.stack.store.tag(tenant, f"t{number}", tables=IDS)
         store.kill()
-        bodies = [{"tenant": tenant, "names": [f"t{n}"], "tables": IDS} for n in range(6)]
+        bodies = [{"tenant": tenant, "names": [f"t{n}"], "tables": IDS} for n in range(jobs)]
         return [send(self.stack._app, "tags.detach", body) for body in bodies]
 
 
@@ -207,11 +207,12 @@ def test_where_the_queue_takes_no_copy_either_a_message_waits_in_hand(
 ) -> None:
     worker = limited.stack.start_worker(concurrency=2)
     worker.wait_until_ready()
-    pending = limited.send_to_none(own_postgres)
+    in_hand = 2 + AHEAD  # one for each process, and some more; the others are anybody's
+    pending = limited.send_to_none(own_postgres, in_hand + 4)  # for what waits, it is full
     limited.limit(**{"delivery-limit": 2, "max-length": 0, "overflow": "reject-publish"})
     time.sleep(AWAY_S)  # the fault itself
     assert "cannot be sent again" in worker.log
-    assert limited.in_hand() == 2  # a process each, and the others are anybody's
+    assert limited.in_hand() == in_hand
     limited.limit(**{"delivery-limit": 2})
     own_postgres.start()
     assert _done(*pending)
