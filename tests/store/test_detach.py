@@ -46,6 +46,8 @@ def test_the_answer_tells_the_whole_job(stack: Stack, tenant: str) -> None:
         "started_at": stamp(row.started_at),
         "finished_at": stamp(row.finished_at),
         "errors": [],
+        "request": {"names": ["legacy"], "lists": {"tables": 2}},
+        "requested_by": {"name": None, "door": "message", "proved": False},
     }
     assert row.status == "succeeded"
     assert row.accepted_at <= row.started_at <= row.finished_at
