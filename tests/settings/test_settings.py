@@ -17,7 +17,6 @@ from tagsweep.worker.settings import secret_files
 from tests.support.fixtures import configured
 from tests.support.stack import ROOT, environment
 
-README = (ROOT / "README.md").read_text()
 
 
 def test_with_nothing_set_everything_is_embedded() -> None:
@@ -28,15 +27,6 @@ def test_with_nothing_set_everything_is_embedded() -> None:
     assert found.embedded
     assert found.events_target is None
     assert found.results_backend == "cache+memory://"
-
-
-@pytest.mark.parametrize("name", ["chunk_size", "visibility_s", "database_url"])
-def test_the_readme_tells_the_default(name: str) -> None:
-    with configured():
-        default = getattr(settings.load(), name)
-    row = re.search(rf"^\| `TAGSWEEP_{name.upper()}` \| `?([^`,|]*[^`,| ])", README, re.MULTILINE)
-    assert row is not None
-    assert row[1] == str(default)
 
 
 def _documented() -> dict[str, tuple[str, str]]:

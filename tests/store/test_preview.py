@@ -29,7 +29,7 @@ from tests.support.worlds import (
 )
 
 #: what differs between a preview and its job: when they ran, and what only a job creates or moves
-OWN = ("job_id", "accepted_at", "started_at", "finished_at", "dry_run")
+OWN = ("job_id", "accepted_at", "started_at", "finished_at", "dry_run", "request")
 
 KEEP = """
 CREATE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -42,7 +42,9 @@ END $$
 
 def _told(data: dict[str, Any]) -> dict[str, Any]:
     told = {name: value for name, value in data.items() if name not in OWN}
-    return {**told, "tags": [one.get("name", one) for one in data["tags"]]}
+    # the nearest name is looked for among what is left at the end
+    warned = [(one["path"], one["code"]) for one in data.get("warnings", [])]
+    return {**told, "warnings": warned, "tags": [one.get("name", one) for one in data["tags"]]}
 
 
 @pytest.fixture
