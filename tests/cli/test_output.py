@@ -201,7 +201,12 @@ def test_watching_ends_with_3_when_the_time_is_over(tmp_path: Path) -> None:
 def test_a_narrow_terminal_gets_blocks_and_a_wide_one_a_table(run: CommandLine) -> None:
     for columns, first in ((60, "ID        "), (200, "ID                                    KIND")):
         command = shlex.join([*COMMAND, "jobs", "list", "--limit", "2"])
-        shell = ["script", "-qec", f"unset COLUMNS LINES; stty cols {columns}; {command}", "/dev/null"]
+        shell = [
+            "script",
+            "-qec",
+            f"unset COLUMNS LINES; stty cols {columns}; {command}",
+            "/dev/null",
+        ]
         done = run._run(shell, "", {})
         lines = done.out.replace("\r", "").splitlines()
         assert lines[0].startswith(first)

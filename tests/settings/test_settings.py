@@ -18,7 +18,6 @@ from tests.support.fixtures import configured
 from tests.support.stack import ROOT, environment
 
 
-
 def test_with_nothing_set_everything_is_embedded() -> None:
     with configured():
         found = settings.load()
