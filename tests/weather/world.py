@@ -156,4 +156,6 @@ class Case(World):
             assert data["counts"] == errand.told
         if events is not None:
             published = {event["id"]: event for event in events if event["subject"] in ends}
-            assert published == recorded
+            wrong = {one: (published.get(one), told) for one, told in recorded.items()}
+            wrong = {one: pair for one, pair in wrong.items() if pair[0] != pair[1]}
+            assert published == recorded, wrong
