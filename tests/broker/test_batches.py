@@ -245,6 +245,37 @@ def test_workers_that_are_idle_share_what_comes(stack: ServerStack, tenant: str)
     assert min(shares) > 1
 
 
+def _cut(worker: Worker, rabbitmq: RabbitMQ) -> None:
+    """Have RabbitMQ close the connections of a worker."""
+    ports = {str(one.laddr.port) for one in psutil.Process(worker.process.pid).net_connections()}
+    told = rabbitmq.control("list_connections", "--quiet", "pid", "peer_port")
+    for pid, port in (line.split("\t") for line in told.splitlines()[1:]):
+        if port in ports:
+            rabbitmq.control("close_connection", pid, "cut")
+
+
+@pytest.mark.integration
+@pytest.mark.slow
+@pytest.mark.chaos
+@pytest.mark.parametrize("broker_url", ["amqp"], indirect=True)
+def test_a_worker_whose_connection_is_lost_while_messages_wait_does_them_and_later_ones(
+    stack: ServerStack, tenant: str, rabbitmq_server: RabbitMQ | NamedRabbitMQ
+) -> None:
+    if not isinstance(rabbitmq_server, RabbitMQ):
+        pytest.skip("Its connections cannot be closed.")
+    worker = stack.start_worker()
+    stack.wait()
+    stack.store.tag(tenant, "old", tables=IDS[:JOBS])
+    with held_table(stack.store, "job"):
+        sent = _send_only(stack, tenant)
+        eventually(lambda: worker.log.count("] received") > 2)
+        wait_for_waiting(stack.store)
+        _cut(worker, rabbitmq_server)
+        eventually(lambda: worker.log.count("Connected to ") > 1)
+    _check(stack, tenant, sent)
+    _check(stack, tenant, _send(stack, tenant))
+
+
 class Message:
     """A call as it comes from the broker."""
 

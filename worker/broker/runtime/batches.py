@@ -52,6 +52,15 @@ class Batches:
             self._is_called = True
             loop.call_soon(self._ask)  # once all that came in the same moment are there
 
+    def clear(self) -> None:
+        """Forget what waits, once its connection is lost: it comes again.
+
+        Celery's count has forgotten by then who waits for a process.
+        """
+        self._waiting.clear()
+        self._asked = 0
+        self._is_called = False
+
     def _ask(self) -> None:
         """Ask for a pool process for each message, as far as there are so many."""
         self._is_called = False

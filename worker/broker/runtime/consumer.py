@@ -57,8 +57,13 @@ class Consumer(large_messages.Consumer):
         # mingling asks all other workers what was revoked: our tasks never are, and with a broker
         # that accepts no messages the worker would never start
         options = {**(worker_options or {}), "without_mingle": True}
-        batches = Batches(kwargs["controller"], step)
-        super().__init__(batches.add, worker_options=options, **kwargs)
+        self._batches = Batches(kwargs["controller"], step)
+        super().__init__(self._batches.add, worker_options=options, **kwargs)
+
+    def on_close(self) -> None:
+        """Forget what came over a connection that is lost."""
+        super().on_close()
+        self._batches.clear()
 
     def on_unknown_message(self, body: Any, message: Message) -> None:
         """Store a message that is not even a task call."""
