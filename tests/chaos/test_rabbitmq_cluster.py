@@ -53,6 +53,15 @@ def cluster() -> Iterator[RabbitCluster]:
         pytest.skip(f"not installed: {missing}")
 
 
+@pytest.fixture(autouse=True)
+def _whole(cluster: RabbitCluster) -> Iterator[None]:
+    """Start what a test that failed has left killed."""
+    yield
+    for node in cluster.nodes:
+        node.start()
+    assert wait_until(cluster.whole, seconds=60)
+
+
 def _start(stack: ServerStack) -> None:
     for _ in range(2):
         stack.start_worker(concurrency=2)
