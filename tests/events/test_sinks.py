@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+
 import pytest
 
 from tagsweep.worker import settings
@@ -9,6 +13,7 @@ from tagsweep.worker.errors import SettingsError
 from tagsweep.worker.events import sinks
 from tagsweep.worker.settings.urls import EVENT_SCHEMES
 from tests.support.fixtures import configured
+from tests.support.listeners import AmqpEvents, RedisEvents
 
 URLS = {
     "redis": "redis://h:1/0",
@@ -44,3 +49,23 @@ def test_a_url_that_has_no_sink_is_refused_and_never_taken_for_amqp(url: str) ->
     with pytest.raises(SettingsError, match="only to redis://") as raised:
         sinks.sink_for(url)
     assert "secret" not in str(raised.value)
+
+
+@pytest.mark.integration
+@pytest.mark.slow
+@pytest.mark.parametrize("server", ["redis_url", "amqp_url"])
+def test_threads_that_publish_at_once_publish_each_event_once(
+    request: pytest.FixtureRequest, server: str
+) -> None:
+    url: str = request.getfixturevalue(server)
+    listening = RedisEvents if server == "redis_url" else AmqpEvents
+    batches = [[_event(f"{thread}-{at}") for at in range(100)] for thread in range(4)]
+    with configured(broker_url=url, database_url="sqlite://"), closing(listening(url)) as listener:
+        with ThreadPoolExecutor(len(batches)) as pool:
+            list(pool.map(lambda events: sinks.sink_for(url).publish(url, events), batches))
+        published = sorted(event["id"] for event in listener.all())
+    assert published == sorted(json.loads(event)["id"] for some in batches for event in some)
+
+
+def _event(name: str) -> str:
+    return json.dumps({"id": name, "type": "tagsweep.detach.completed"})

@@ -34,8 +34,8 @@ def forget() -> None:
         canvas._sender.cache_clear()
     app.app.cache_clear()
     redis_stream._client.cache_clear()
-    for url in list(amqp_exchange._producers):
-        amqp_exchange._drop(url)
+    while amqp_exchange._publishers:
+        amqp_exchange._publishers.popitem()[1]._drop()
     settings.load.cache_clear()
     file.load.cache_clear()
     resolving._selected.cache_clear()

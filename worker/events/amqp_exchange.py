@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Any
@@ -22,24 +23,58 @@ def _exchange() -> kombu.Exchange:
     return kombu.Exchange(names.exchange(), type="topic", durable=True, delivery_mode="persistent")
 
 
-#: by the broker's URL; each keeps one connection
-_producers: dict[str, kombu.Producer] = {}
-
-
 def _server(url: str) -> Server:
     variable = "TAGSWEEP_EVENTS_URL" if settings.load().events_url else "TAGSWEEP_BROKER_URL"
     return Server("event stream", variable, url)
 
 
-def _producer(url: str) -> kombu.Producer:
-    if url not in _producers:
-        connection = Link(
-            url,
+class _Publisher:
+    """Publishes on a connection of its own, one thread at a time: no connection bears two."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._lock = threading.Lock()
+        self._producer: kombu.Producer | None = None
+
+    def publish(self, events: Sequence[str]) -> None:
+        """Publish events; raises BrokerUnavailable, when some may have been published."""
+        with self._lock:
+            try:
+                for event in events:
+                    self._publish(event)
+            except ERRORS as error:
+                self._drop()
+                raise error_replies.raised(_server(self._url), error) from error
+
+    def _publish(self, event: str) -> None:
+        if self._producer is None:
+            self._producer = kombu.Producer(self._connected().default_channel, _exchange())
+        self._producer.publish(
+            event.encode(),
+            routing_key=json.loads(event)["type"],
+            content_type="application/cloudevents+json",
+            content_encoding="utf-8",
+            declare=[_exchange()],
+            confirm_timeout=SILENT_S,
+        )
+
+    def _connected(self) -> Link:
+        return Link(
+            self._url,
             connect_timeout=settings.load().connect_timeout_s,
             transport_options={"confirm_publish": True},
         )
-        _producers[url] = kombu.Producer(connection.default_channel, _exchange())
-    return _producers[url]
+
+    def _drop(self) -> None:
+        """Close a broken connection at once; the next event opens another."""
+        producer: Any = self._producer
+        self._producer = None
+        if producer is not None:
+            with suppress(Exception):  # it is broken
+                producer.connection.collect()
+
+
+_publishers: dict[str, _Publisher] = {}  #: by the broker's URL
 
 
 def publish(url: str, events: Sequence[str]) -> None:
@@ -48,27 +83,7 @@ def publish(url: str, events: Sequence[str]) -> None:
     The routing key of each is its type. Returns once the broker has confirmed them all; raises
     BrokerUnavailable, when some of them may have been published.
     """
-    try:
-        for event in events:
-            _producer(url).publish(
-                event.encode(),
-                routing_key=json.loads(event)["type"],
-                content_type="application/cloudevents+json",
-                content_encoding="utf-8",
-                declare=[_exchange()],
-                confirm_timeout=SILENT_S,
-            )
-    except ERRORS as error:
-        _drop(url)
-        raise error_replies.raised(_server(url), error) from error
-
-
-def _drop(url: str) -> None:
-    """Close a broken connection at once; the next event opens another."""
-    producer: Any = _producers.pop(url, None)
-    if producer is not None:
-        with suppress(Exception):  # it is broken
-            producer.connection.collect()
+    _publishers.setdefault(url, _Publisher(url)).publish(events)
 
 
 def check(url: str) -> None:
@@ -111,4 +126,4 @@ def _drained(connection: kombu.Connection) -> Iterator[str | None]:
 
 
 # a forked child must not share its parent's connection
-os.register_at_fork(after_in_child=_producers.clear)
+os.register_at_fork(after_in_child=_publishers.clear)
