@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
-from typing import Any, TypedDict, Unpack
+from typing import Any, Unpack
 from uuid import UUID, uuid4
 
 from tagsweep.producer import lists, messages
 from tagsweep.producer.handle import JobHandle
 from tagsweep.producer.lists import EVERY, NO_RESOURCES, NOT_GIVEN, Ids, MappedIds
+from tagsweep.producer.options import Options
 from tagsweep.producer.spool import NameSpool, Spool
 from tagsweep.worker import settings
 from tagsweep.worker.broker import app
@@ -24,15 +25,6 @@ from tagsweep.worker.models.jobs import (
 
 #: a job of up to so many ids is one message that anybody can read; a longer one goes in parts
 MAX_IDS_IN_ONE_MESSAGE = 20_000
-
-
-class Options(TypedDict, total=False):
-    """The options of any job."""
-
-    dry_run: bool  #: only find out what would be changed
-    max_affected: int | None  #: change nothing at all if more items would be changed
-    strict: bool  #: change nothing at all if any part of the job matches nothing
-    note: str | None  #: why: shown with the job and in its event
 
 
 class TagSweep:
@@ -182,9 +174,9 @@ class TagSweep:
         body = {"tenant": tenant, "job": str(job), **options}
         return self._send(UndoJob, UndoJob.parse(body).head(), job_id)
 
-    def job(self, job_id: str | UUID) -> JobHandle:
-        """Return the handle of a job that was sent before."""
-        return JobHandle(self._app, _job_id(job_id))
+    def job(self, job_id: str | UUID, *, tenant: str | None = None) -> JobHandle:
+        """Return the handle of a job that was sent before; ``tenant``: whose it is, to undo it."""
+        return JobHandle(self._app, _job_id(job_id), self, tenant)
 
     def _send_links(
         self,
@@ -217,7 +209,7 @@ class TagSweep:
             return self._stream(kind, head | empty, spool.parts(), job_id)
 
     def _send(self, kind: type[Job], body: dict[str, Any], job_id: str | UUID | None) -> JobHandle:
-        handle = self._handle(job_id)
+        handle = self._handle(job_id, body["tenant"])
         messages.send(self._app, handle.id, kind, body | self._requester)
         return handle
 
@@ -228,17 +220,17 @@ class TagSweep:
         parts: Iterator[dict[str, Any]],
         job_id: str | UUID | None,
     ) -> JobHandle:
-        handle = self._handle(job_id)
+        handle = self._handle(job_id, head["tenant"])
         messages.send_parts(self._app, handle.id, kind, head | self._requester, parts)
         return handle
 
-    def _handle(self, job_id: str | UUID | None) -> JobHandle:
+    def _handle(self, job_id: str | UUID | None, tenant: str) -> JobHandle:
         if self._embedded and not app.embedded_worker.is_set():
             raise TagsweepError(
                 "memory:// reaches only a worker in this same process, and none runs here: set "
                 "TAGSWEEP_BROKER_URL, or use the `tagsweep` command."
             )
-        return JobHandle(self._app, _job_id(job_id or uuid4()))
+        return JobHandle(self._app, _job_id(job_id or uuid4()), self, tenant)
 
 
 def _job_id(value: str | UUID) -> str:

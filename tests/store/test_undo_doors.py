@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import pytest
 
+from tagsweep import TagSweep
 from tagsweep.worker.errors import InvalidJob, JobRejected
 from tests.support.cli import CommandLine
 from tests.support.gateway import Gateway, ended
@@ -70,6 +71,32 @@ def test_python_undoes_a_job(redis_stack: ServerStack, tenant: str) -> None:
             sender.undo(tenant=tenant, job="x")
     assert done["counts"] == counts(total=2, removed=2)
     assert redis_stack.store.links(tenant) == set()
+
+
+def test_python_undoes_a_job_by_its_handle(server_stack: ServerStack, tenant: str) -> None:
+    ids = new_ids(2)
+    with producing(server_stack) as sender:
+        first = sender.attach(tenant=tenant, names=["new"], tables=ids)
+        first.result(timeout=60)
+        preview = first.undo(dry_run=True, note="a try").result(timeout=60)
+        assert (preview["undoes"], preview["counts"]["removed"]) == (first.id, 2)
+        assert preview["note"] == "a try"
+        own = uuid4()
+        undone = first.undo(job_id=own)
+        assert undone.id == str(own)
+        assert undone.result(timeout=60)["counts"] == counts(total=2, removed=2)
+        assert server_stack.store.links(tenant) == set()
+        again = undone.undo().result(timeout=60)
+        assert again["counts"] == attached(total=2, added=2)
+        found = sender.job(again["job_id"].upper(), tenant=tenant)
+        assert found.undo().result(timeout=60)["counts"] == counts(total=2, removed=2)
+        with pytest.raises(JobRejected, match="There is no job"):
+            sender.job(first.id, tenant="other").undo().result(timeout=60)
+
+
+def test_a_handle_that_knows_no_tenant_says_how_to_get_one_that_does(unheard: TagSweep) -> None:
+    with pytest.raises(ValueError, match="tenant=…"):
+        unheard.job(uuid4()).undo()
 
 
 def test_over_http_an_undo_is_a_job_of_its_own(gateway: Gateway, tenant: str) -> None:
