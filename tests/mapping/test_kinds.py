@@ -106,3 +106,26 @@ def test_what_is_put_on_can_be_taken_off_again(tables: Tables) -> None:
     undone = _undo(tables, done["job_id"])
     assert undone["counts"] == counts(total=added, removed=added)
     assert (tables.digest(), tables.count()) == (before, rows)
+
+
+@pytest.mark.parametrize(
+    "tables", ["tenants that are numbers", "tenants that are UUIDs"], indirect=True
+)
+def test_a_tenant_in_another_spelling_has_no_tags_and_gets_none(tables: Tables) -> None:
+    before, tags = tables.digest(), len(tables.own.execute("SELECT id FROM tags"))
+    own = tables.kind.tenant
+    for tenant in ("acme", f"00{own}"[:36], own.upper(), "9" * 20):
+        if tenant == own:
+            continue
+        some = {
+            "tenant": tenant,
+            "names": ["old", "new"],
+            "resources": {"things": [*tables.kind.new]},
+        }
+        attached_ = driving.run(AttachJob.parse(some))
+        (error,) = attached_["errors"]
+        assert (attached_["status"], error["path"]) == ("rejected", "/tenant")
+        assert "has no such tenant: tenants are " in error["reason"]
+        assert driving.run(DetachJob.parse(some))["counts"] == counts(total=0)
+        assert tables.digest() == before
+        assert len(tables.own.execute("SELECT id FROM tags")) == tags

@@ -93,6 +93,16 @@ MISMATCHES = {
     "a name that is a number": ('name = "name"', 'name = "links"', "is bigint: it has to be text"),
     "a time that is none": ('grows = "id"', 'created_at = "added_by"', "has to be timestamptz"),
     "a day for a time": ('grows = "id"', 'created_at = "day"', "is date: it has to be timestamptz"),
+    "a tenant that is a time": (
+        'tenant_fixed = "main"',
+        'tenant = "day"',
+        "is date: a tenant is text, uuid, smallint",
+    ),
+    "a tenant that no number is": (
+        'grows = "id"',
+        'grows = "id"\ntenant = "content_type_id"',
+        "is integer, and the one tenant is main",
+    ),
     "a view": ('links = "public.taggit_taggeditem"', 'links = "public.seen"', "is a view"),
 }
 
@@ -102,6 +112,7 @@ def test_what_the_database_has_not_stops_the_start(
     own: OwnTables, tmp_path: Path, mismatch: str
 ) -> None:
     own.execute("ALTER TABLE taggit_taggeditem ADD COLUMN day date")
+    own.execute("ALTER TABLE taggit_tag ADD COLUMN day date")
     own.execute("CREATE VIEW seen AS SELECT * FROM taggit_taggeditem")
     before, after, told = MISMATCHES[mismatch]
     text = TAGGIT_MAP.partition("[resources.authors]")[0]
@@ -112,7 +123,8 @@ def test_what_the_database_has_not_stops_the_start(
         readiness.check()
     assert told in str(refused.value)
     line = int(str(refused.value).removeprefix(f"{tmp_path}/tags.toml:").partition(":")[0])
-    assert after in (tmp_path / "tags.toml").read_text().splitlines()[line - 1]
+    said = (tmp_path / "tags.toml").read_text().splitlines()[line - 1]
+    assert after.splitlines()[-1] in said
 
 
 def test_a_map_on_sqlite_is_refused_by_name(tmp_path: Path) -> None:
@@ -222,6 +234,32 @@ DEFECTS = {
         "ALTER TABLE taggit_taggeditem ADD COLUMN why text NOT NULL",
         "an attach fails: why",
         "ALTER TABLE",
+    ),
+    "names that several tags may have": (
+        "ALTER TABLE taggit_tag DROP CONSTRAINT taggit_tag_name_key",
+        "0 names are those of several tags",
+        'CREATE UNIQUE INDEX CONCURRENTLY ON "public"."taggit_tag" ("name");',
+    ),
+    "a name of several tags": (
+        (
+            "ALTER TABLE taggit_tag DROP CONSTRAINT taggit_tag_name_key; INSERT INTO taggit_tag "
+            "(name, slug) VALUES ('a', 'a1'), ('a', 'a2'), ('b', 'b')"
+        ),
+        "1 names are those of several tags",
+        "rename or merge them",
+    ),
+    "negative ids of resources": (
+        (
+            "INSERT INTO taggit_tag (name, slug) VALUES ('a', 'a'); INSERT INTO taggit_taggeditem "
+            "(object_id, content_type_id, tag_id) SELECT -5, 7, id FROM taggit_tag"
+        ),
+        "there are negative ids of resources",
+        "from 0 up",
+    ),
+    "negative ids of tags": (
+        "INSERT INTO taggit_tag (id, name, slug) VALUES (-1, 'a', 'a')",
+        "there are negative ids of tags",
+        "from 0 up",
     ),
     "a sequence in blocks": (
         "ALTER SEQUENCE taggit_taggeditem_id_seq CACHE 10",

@@ -9,6 +9,7 @@ from uuid import UUID
 
 import pytest
 
+from tagsweep.worker.mapping import file
 from tagsweep.worker.models.jobs import AttachJob, DetachJob, UndoJob
 from tests.servers import Postgres
 from tests.support import driving, receipts
@@ -137,6 +138,41 @@ def test_what_matches_nothing_is_said_with_the_nearest_name_of_the_application(
         before = own.links()
         strict = driving.run(kind.parse({**some, "strict": True}))
         assert (strict["status"], own.links()) == ("rejected", before)
+
+
+@pytest.mark.parametrize("kind", [DetachJob, AttachJob])
+@pytest.mark.parametrize("more", [{}, {"dry_run": True}])
+def test_a_name_that_several_tags_have_rejects_the_job(
+    own: OwnTables, kind: type[DetachJob | AttachJob], more: dict[str, Any]
+) -> None:
+    own.execute("ALTER TABLE taggit_tag DROP CONSTRAINT taggit_tag_name_key")
+    own.tag("old", [1])
+    own.execute("INSERT INTO taggit_tag (name, slug) VALUES ('old', 'old again')")
+    own.tag("new", [1])
+    file.load.cache_clear()
+    before = own.digest(), own.digest("taggit_tag")
+    some = {"tenant": TENANT, "resources": {"articles": [1, 2]}, **more}
+    done = driving.run(kind.parse({**some, "names": ["new", "old"]}))
+    assert done["status"] == "rejected"
+    assert [(one["path"], one["code"]) for one in done["errors"]] == [
+        ("/names/1", "ambiguous_name")
+    ]
+    assert (own.digest(), own.digest("taggit_tag")) == before
+    assert driving.run(kind.parse({**some, "names": ["new"]}))["status"] == "succeeded"
+
+
+@pytest.mark.parametrize("kind", [DetachJob, AttachJob])
+def test_a_tag_with_a_negative_id_is_none(
+    own: OwnTables, kind: type[DetachJob | AttachJob]
+) -> None:
+    own.execute("INSERT INTO taggit_tag (id, name, slug) VALUES (-1, 'old', 'old')")
+    own.tag("old", [1, 2])
+    before = own.digest(), own.digest("taggit_tag")
+    some = {"tenant": TENANT, "names": ["old"], "resources": {"articles": [1, 3]}}
+    done = driving.run(kind.parse(some))
+    assert (done["status"], done["tags"]) == ("succeeded", [])
+    assert {one["code"] for one in done["warnings"]} >= {"unknown_tag"}
+    assert (own.digest(), own.digest("taggit_tag")) == before
 
 
 def test_what_an_undo_put_back_after_acceptance_is_spared(own: OwnTables) -> None:

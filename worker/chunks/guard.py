@@ -1,11 +1,14 @@
 """The guards of a job: if more items than its limit would be changed, none is.
 
-Nor is any if the job is strict and a part of it matches nothing. Items are counted over the whole
+Nor is any if the job is strict and a part of it matches nothing, nor if a map's tables cannot have
+such a tenant, or have several tags of a name. Items are counted over the whole
 job, under the conditions of the statements that change them, in the transaction that splits the
 job: before the first change.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 from sqlalchemy import Connection
 
@@ -14,7 +17,7 @@ from tagsweep.worker.errors import ItemError
 from tagsweep.worker.jobs import lifecycle, scheduling
 from tagsweep.worker.models import views
 from tagsweep.worker.models.records import JobRecord
-from tagsweep.worker.store import KINDS
+from tagsweep.worker.store import KINDS, links
 
 CODE = "max_affected"
 
@@ -24,13 +27,31 @@ def check(connection: Connection, job: JobRecord) -> JobRecord:
     if job.ended or not is_guarded(job):
         return job
     database.plan_for_many(connection)
-    errors = [*_unmatched(connection, job), *_too_many(connection, job)]
+    errors = [*_unusable(connection, job), *_unmatched(connection, job)]
+    errors += _too_many(connection, job)
     return lifecycle.refuse(connection, job, errors) if errors else job
 
 
 def is_guarded(job: JobRecord) -> bool:
     """Tell whether anything may stop the job once it is split, before its first change."""
-    return job.max_affected is not None or bool(job.head.get("strict"))
+    known = all(
+        one.resource.tags.unique and one.resource.can_belong_to(str(job.tenant))
+        for one in job.resources.values()
+    )
+    return job.max_affected is not None or bool(job.head.get("strict")) or not known
+
+
+def _unusable(connection: Connection, job: JobRecord) -> Iterator[ItemError]:
+    """Yield what makes it unknown which rows of a map's tables the job is about."""
+    for one in job.resources.values():
+        if not one.resource.can_belong_to(str(job.tenant)):
+            reason = f"{one.resource.name} has no such tenant: {one.resource.tenants}."
+            yield {"path": "/tenant", "code": "foreign_tenant", "reason": reason}
+            return
+    for name in links.ambiguous(connection, job):
+        reason = f'Several tags have the name "{name}": tagsweep map check says how to mend it.'
+        path = f"/names/{job.head['names'].index(name)}"
+        yield {"path": path, "code": "ambiguous_name", "reason": reason}
 
 
 def _unmatched(connection: Connection, job: JobRecord) -> list[ItemError]:

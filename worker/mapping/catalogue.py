@@ -32,8 +32,7 @@ _COLUMNS = text("""
     ORDER BY attnum
 """)
 _UNIQUE = text("""
-    SELECT array_agg(CAST(attribute.attname AS text)) AS columns, bool_and(attribute.attnotnull)
-        AS required
+    SELECT array_agg(CAST(attribute.attname AS text)) AS columns
     FROM pg_index AS index
     CROSS JOIN LATERAL unnest(index.indkey) WITH ORDINALITY AS key (number, place)
     LEFT JOIN pg_attribute AS attribute
@@ -68,7 +67,8 @@ class Table:
     name: str  #: quoted, with its schema
     is_table: bool  #: neither a view nor anything else
     columns: dict[str, Column]
-    unique: tuple[frozenset[str], ...]  #: columns of which no two rows have the same values
+    #: columns of which no two rows have the same values, NULL aside
+    unique: tuple[frozenset[str], ...]
 
     def required(self, given: Collection[str | None]) -> list[str]:
         """Return the columns that an INSERT has to name beside those ``given``."""
@@ -94,7 +94,7 @@ def read(connection: Connection, schema: str, name: str) -> Table | None:
         for row in rows
     }
     keys = connection.execute(_UNIQUE, {"table": table}).all()
-    unique = tuple(frozenset(row.columns) for row in keys if row.required)
+    unique = tuple(frozenset(row.columns) for row in keys)
     return Table(table, rows[0].kind in ("r", "p"), columns, unique)
 
 

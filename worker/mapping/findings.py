@@ -11,7 +11,7 @@ from tagsweep.worker import database
 from tagsweep.worker.mapping import catalogue, resolving
 from tagsweep.worker.mapping.catalogue import quoted
 from tagsweep.worker.mapping.file import Map
-from tagsweep.worker.models.mapped import Resource
+from tagsweep.worker.models.mapped import Fixed, Resource
 
 _INDEXES = text("""
     SELECT array_agg(CAST(attribute.attname AS text) ORDER BY key.place) AS columns
@@ -66,6 +66,8 @@ def of_resource(connection: Connection, one: Resource) -> Iterator[Finding]:
     yield Finding(one.name, f"links in {links}, tags in {tags}; ids are {one.kind}.")
     yield from _rights(connection, one, links, tags)
     yield from _keys(connection, one, links)
+    yield from _names(connection, one, tags)
+    yield from _negative(connection, one, links, tags)
     yield from _clock(connection, one, links)
     yield from _undo(connection, one, links)
     yield from _required(connection, one)
@@ -85,7 +87,7 @@ def _rights(connection: Connection, one: Resource, links: str, tags: str) -> Ite
 
 def _keys(connection: Connection, one: Resource, links: str) -> Iterator[Finding]:
     fixed = [each.column for each in one.fixed]
-    columns = ", ".join(quoted(name) for name in (*fixed, one.tag, one.object))
+    columns = _listed([*fixed, one.tag, one.object])
     if not one.unique:
         yield Finding(
             one.name,
@@ -102,6 +104,65 @@ def _keys(connection: Connection, one: Resource, links: str) -> Iterator[Finding
             f"CREATE INDEX CONCURRENTLY ON {links} ({columns});",
             is_wrong=True,
         )
+
+
+def _names(connection: Connection, one: Resource, tags: str) -> Iterator[Finding]:
+    """Yield what there is to say about the names of tags, and whose they are."""
+    key = [one.tags.name, *filter(None, [one.tags.tenant])]
+    if not one.tags.unique:
+        columns = _listed(key)
+        again = f"GROUP BY {columns} HAVING count(*) > 1"
+        count = _count(connection, tags, "true", one.tags.fixed, again)
+        fixed = [each.column for each in one.tags.fixed if each.value is not None]
+        mend = f"CREATE UNIQUE INDEX CONCURRENTLY ON {tags} ({_listed([*key, *fixed])});"
+        if count:
+            mend = "rename or merge them, or tell them apart by a fixed column of tags in the map"
+        yield Finding(
+            one.name,
+            f"{count} names are those of several tags, and no unique key forbids that: a job that "
+            "names such a tag is rejected.",
+            mend,
+            is_wrong=count > 0,
+        )
+    if one.tenant_type or one.tags.tenant_type:
+        yield Finding(one.name, f"{one.tenants}: a job of any other tenant changes nothing.")
+
+
+def _negative(connection: Connection, one: Resource, links: str, tags: str) -> Iterator[Finding]:
+    """Yield where there are ids below 0, which no job can name."""
+    what = {
+        "resources": (links, one.object, one.kind, one.fixed),
+        "tags": (tags, one.tags.id, one.tags.kind, one.tags.fixed),
+    }
+    for named, (table, column, kind, fixed) in what.items():
+        if kind != "bigint":
+            continue
+        if _count(connection, table, f"{quoted(column)} < 0", fixed, "LIMIT 1"):
+            yield Finding(
+                one.name,
+                f"there are negative ids of {named} in {table}: jobs leave their links alone.",
+                f"give them ids from 0 up, if jobs are to change them ({quoted(column)})",
+            )
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(map(quoted, names))
+
+
+def _count(
+    connection: Connection, table: str, condition: str, fixed: tuple[Fixed, ...], rest: str
+) -> int:
+    """Return how many rows, or groups of them, of a table have these fixed columns."""
+    conditions = [
+        f"{quoted(each.column)} IS NULL"
+        if each.value is None
+        else f"{quoted(each.column)} = CAST(:fixed_{at} AS {each.type})"
+        for at, each in enumerate(fixed)
+    ]
+    where = " AND ".join([condition, *conditions])
+    values = {f"fixed_{at}": each.value for at, each in enumerate(fixed) if each.value is not None}
+    query = text(f"SELECT count(*) FROM (SELECT 1 FROM {table} WHERE {where} {rest}) AS found")  # noqa: S608  # quoted
+    return int(connection.execute(query, values).scalar_one())
 
 
 def _serves(index: list[str], one: Resource, fixed: set[str]) -> bool:

@@ -21,6 +21,7 @@ from tagsweep.worker.models.mapped import (
     MappedResources,
     Resource,
     TagTable,
+    is_written,
 )
 from tagsweep.worker.models.records import JobRecord
 
@@ -85,9 +86,9 @@ def resource(connection: Connection, mapping: Map, name: str) -> Resource:
         tags=tag_table,
         kind=links.kind,
         fixed=fixed,
-        tenant_type=_tenant_type(table, links.tenant),
+        tenant_type=_tenant_type(table, links.tenant, tag_table.tenant_fixed, place),
         kept=_kept(table, links, known),
-        unique=_is_unique(table, links),
+        unique=_is_unique(table, links.fixed, links.tag, links.object),
         **columns,
     )
 
@@ -116,10 +117,10 @@ def _kept(table: Table, links: Links, known: set[str | None]) -> tuple[tuple[str
     )
 
 
-def _is_unique(table: Table, links: Links) -> bool:
-    never_null = {name for name, value in links.fixed.items() if value != NULL}
-    one_link = {links.tag, links.object, *never_null}
-    return any(key <= one_link for key in table.unique)
+def _is_unique(table: Table, fixed: FixedColumns, *columns: str | None) -> bool:
+    """Return whether these ``columns``, none of them NULL, are the same in one row at most."""
+    known = {*columns, *(name for name, value in fixed.items() if value != NULL)}
+    return any(key <= known for key in table.unique)
 
 
 def _tag_table(connection: Connection, tags: Tags, place: list[str]) -> TagTable:
@@ -135,8 +136,9 @@ def _tag_table(connection: Connection, tags: Tags, place: list[str]) -> TagTable
         table=bare,
         kind=kind,
         tenant_fixed=tags.tenant_fixed,
-        tenant_type=_tenant_type(table, tags.tenant),
+        tenant_type=_tenant_type(table, tags.tenant, None, place),
         create=tags.create,
+        unique=_is_unique(table, tags.fixed, tags.name, tags.tenant),
         fixed=tuple(_fixed(table, tags.fixed, [*place, "fixed"])),
         **columns,
     )
@@ -167,11 +169,20 @@ def _check_category(column: Column, category: str, wanted: str, place: list[str]
         file.fail(place, f"column {column.name} is {column.type}: it has to be {wanted}")
 
 
-def _tenant_type(table: Table, column: str | None) -> str | None:
-    """Return the type of the tenant's column if it is not text."""
+def _tenant_type(
+    table: Table, column: str | None, only: str | None, place: list[str]
+) -> str | None:
+    """Return the type of the tenant's column if it is not text; ``only``: the one tenant."""
     if column is None or table.columns[column].category == "S":
         return None
-    return table.columns[column].type
+    found = table.columns[column]
+    if found.kind is None:
+        problem = "a tenant is text, uuid, smallint, integer or bigint"
+        file.fail([*place, "tenant"], f"column {column} is {found.type}: {problem}")
+    if only is not None and not is_written(only, found.type):
+        problem = f"column {column} is {found.type}, and the one tenant is {only}"
+        file.fail([*place, "tenant"], problem)
+    return found.type
 
 
 def _check_kind(table: Table, column: str, kind: str, place: list[str]) -> None:

@@ -20,6 +20,25 @@ FIRST = 101
 
 Kind = Literal["uuid", "bigint"]
 
+#: the bits of each type of whole numbers
+_BITS = {"smallint": 16, "integer": 32, "bigint": 64}
+
+
+def is_written(tenant: str, type_: str | None) -> bool:
+    """Return whether ``tenant`` is how the server writes a value of a tenant column's type.
+
+    A tenant in any other spelling owns nothing: 007 is not 7. ``type_``: None is text.
+    """
+    try:
+        if type_ is None:
+            return True
+        if type_ == UUID_:
+            return str(UUID(tenant)) == tenant
+        number, most = int(tenant), 2 ** (_BITS[type_] - 1)
+    except ValueError:
+        return False
+    return str(number) == tenant and -most <= number < most
+
 
 class Fixed(BaseModel):
     """A column that has one value in all rows that a map is about."""
@@ -48,6 +67,7 @@ class TagTable(BaseModel):
     updated_at: str | None = None
     counter: str | None = None
     create: bool = False
+    unique: bool = True  #: no two tags of a tenant have the same name
     fixed: tuple[Fixed, ...] = ()
 
 
@@ -71,6 +91,15 @@ class Resource(BaseModel):
     #: the columns that the map does not explain, with their types
     kept: tuple[tuple[str, str], ...] = ()
     unique: bool = True  #: there is at most one row for each tag and resource
+
+    def can_belong_to(self, tenant: str) -> bool:
+        """Return whether links and tags can be this tenant's, as their columns are."""
+        return all(is_written(tenant, of.tenant_type) for of in (self, self.tags))
+
+    @property
+    def tenants(self) -> str:
+        """What tenants are, as their column is."""
+        return f"tenants are {self.tenant_type or self.tags.tenant_type or 'text'}"
 
     @property
     def identity(self) -> str:

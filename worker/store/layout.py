@@ -44,7 +44,7 @@ class Layout:
     tags_id: str = "id"  #: its key, and the type of that
     tag_type: str = "uuid"
     tags_name: str = "name"
-    tags_fixed: str = ""  #: the condition on columns that are the same in all tags
+    tags_fixed: str = ""  #: the condition that a tag is one of those mapped
     tags_own: str = ""  #: the condition that a tag is ``:tenant``'s, and one of those mapped
     tags_values: dict[str, Any] = field(default_factory=dict)  #: of its bind parameters
     tags_inserted: str = ""  #: the columns of a new tag, and their values

@@ -112,7 +112,9 @@ def _of_tags(tags: TagTable) -> dict[str, Any]:
         for at, each in enumerate(_given(tags.fixed))
     ]
     null = [(each.column, "NULL") for each in tags.fixed if each.value is None]
-    fixed = " AND ".join(_is(column, value) for column, value in (*given, *null))
+    # our record has no negative ids
+    natural = [f"{quoted(tags.id)} >= 0"] if tags.kind == "bigint" else []
+    fixed = " AND ".join([*natural, *(_is(column, value) for column, value in (*given, *null))])
     owner = "true"
     if tags.tenant:
         column = quoted(tags.tenant)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import Any
@@ -144,6 +145,16 @@ def tags(
     """Return the tenant's tags of these names, as the contract shows them, by name."""
     values = {"tenant": tenant, "names": list(names)}
     return {row.name: shown(row) for row in connection.execute(_named(at), values)}
+
+
+def ambiguous(connection: Connection, job: JobRecord) -> list[str]:
+    """Return the job's names that several tags of its tenant have, in their order."""
+    if not job.mapped or "names" not in job.head:
+        return []
+    names = list(dict.fromkeys(job.head["names"]))
+    values = {"tenant": job.tenant, "names": names}
+    found = Counter(row.name for row in connection.execute(_named(layouts.of(job)), values))
+    return [name for name in names if found[name] > 1]
 
 
 def unmatched(
