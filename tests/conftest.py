@@ -6,13 +6,13 @@ import signal
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import pytest
 
 from tests.servers import NamedRabbitMQ, Postgres, RabbitMQ, Redis, ServerMissing
 from tests.servers.server import Server
-from tests.support import configurations
+from tests.support import configurations, selection
 from tests.support.browser import Browser
 
 pytest_plugins = ["tests.support.fixtures", "tests.support.gateway"]
@@ -159,37 +159,24 @@ MARKERS = {
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark each test by the servers it needs; leave out what does not meet the configuration."""
     for item in items:
-        used = _fixtures(item) | _parameters(item)
+        used = selection.fixtures(item) | selection.parameters(item)
         for name, uses in MARKERS.items():
             if used & uses:
                 item.add_marker(name)
-    configuration = configurations.active()
-    if configuration.name == configurations.Configuration.name:
-        return
-    left_out = [item for item in items if not _meets(configuration, item)]
-    config.hook.pytest_deselected(items=left_out)
-    items[:] = [item for item in items if item not in left_out]
+    selection.choose(config, items)
 
 
-def _meets(configuration: configurations.Configuration, item: pytest.Item) -> bool:
-    if item.get_closest_marker("default_configuration"):
-        return False
-    if core := item.get_closest_marker("core"):
-        return not core.args or configuration.name in core.args
-    return configurations.concerns(configuration, _fixtures(item), _parameters(item))
-
-
-def _fixtures(item: pytest.Item) -> set[str]:
-    return set(getattr(item, "fixturenames", ()))
-
-
-def _parameters(item: pytest.Item) -> set[str]:
-    called = getattr(item, "callspec", None)
-    return set(map(str, called.params.values())) if called else set()
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Hear from a worker of xdist what it has left out."""
+    if told := getattr(node, "workeroutput", {}).get(selection.LEFT_OUT):
+        selection.heard(node.config, told)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Tell in one line which tests did not run for want of a program."""
+    """Tell in one line each which tests did not run, and why."""
+    if left_out := selection.summary(terminalreporter.config):
+        terminalreporter.write_line(left_out)
     reasons = [
         report.longrepr[2].partition(WANTING)[2]
         for report in terminalreporter.stats.get("skipped", [])

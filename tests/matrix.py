@@ -15,7 +15,8 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
-from tests.support.configurations import ALL, VARIABLE, Configuration
+from tests.support.configuration import Configuration
+from tests.support.configurations import ALL, VARIABLE, Mapped
 
 NOTHING_RAN = 5  #: pytest's exit status where every test was left out
 
@@ -29,21 +30,27 @@ def main() -> int:
     asked = parser.parse_args()
     if unknown := set(asked.names) - set(others):
         parser.error(f"there is no {', '.join(sorted(unknown))}: {', '.join(others)}")
-    arguments = _core() if asked.core else ["--numprocesses=2", "--dist=worksteal"]
     # the core is a single process each, which waits for its servers most of the time
     with ThreadPoolExecutor(2 if asked.core else 1) as pool:
-        passed = list(pool.map(partial(_passes, arguments), asked.names or others))
+        passed = list(pool.map(partial(_passes, core=asked.core), asked.names or others))
     return 0 if all(passed) else 1
 
 
-def _core() -> list[str]:
+def _core(name: str) -> list[str]:
     """Return pytest's arguments for the core: only files that have some of it are read."""
+    markers = ["core", "mapped_core"] if name == Mapped.name else ["core"]
     files = sorted(Path(__file__).parent.rglob("test_*.py"))
-    return ["-m", "core", *(str(file) for file in files if "pytest.mark.core" in file.read_text())]
+    marked = [str(file) for file in files if _has(file.read_text(), markers)]
+    return ["-m", " or ".join(markers), *marked]
 
 
-def _passes(arguments: list[str], name: str) -> bool:
+def _has(text: str, markers: list[str]) -> bool:
+    return any(f"pytest.mark.{marker}" in text for marker in markers)
+
+
+def _passes(name: str, *, core: bool) -> bool:
     started = time.monotonic()
+    arguments = _core(name) if core else ["--numprocesses=2", "--dist=worksteal"]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "--no-header", *arguments],
         env={**os.environ, VARIABLE: name},
@@ -55,7 +62,9 @@ def _passes(arguments: list[str], name: str) -> bool:
     lines = done.stdout.strip().splitlines() or [""]
     passes = done.returncode in (0, NOTHING_RAN)
     wanting = next((line for line in lines if line.startswith("Tests not run")), "")
-    told = f"{name}: {wanting or lines[-1].strip('= ')} ({time.monotonic() - started:.0f} s)"
+    left_out = "".join(f". {line}" for line in lines if line.startswith("Left out: "))
+    told = f"{name}: {wanting or lines[-1].strip('= ')}{left_out}"
+    told += f" ({time.monotonic() - started:.0f} s)"
     print(told if passes else f"{done.stdout}\n{told}", flush=True)  # noqa: T201  # its output
     return passes
 

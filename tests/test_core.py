@@ -129,7 +129,8 @@ def _refuse(store: Store, tenant: str, *, refuse: bool) -> None:
         function = f"CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $${body}$$"
         connection.execute(text(function))
         when = f"WHEN (OLD.tag_id = '{tag_id}')"
-        trigger = f"CREATE TRIGGER {name} BEFORE DELETE ON tag_link FOR EACH ROW {when}"
+        links = store.tables.links
+        trigger = f"CREATE TRIGGER {name} BEFORE DELETE ON {links} FOR EACH ROW {when}"
         connection.execute(text(f"{trigger} EXECUTE FUNCTION {name}()"))
 
 

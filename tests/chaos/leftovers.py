@@ -50,8 +50,8 @@ def leave(stack: ServerStack, world: World) -> Leftovers:
     """Leave in the store what a crash would; the broker hears nothing of it."""
     unswept, unsplit = (world.detach(world.tenants[0], SIZE) for _ in range(2))
     untold = world.detach(world.tenants[0], 2)
-    world.record(unsplit)
     with configured(**{**stack.settings, "chunk_size": CHUNK}):
+        world.record(unsplit)
         for errand in (unswept, untold):
             _record_and_split(errand)
     return Leftovers(world, unswept, unsplit, untold)

@@ -18,11 +18,13 @@ from tagsweep.worker.models.tables import outbox
 from tagsweep.worker.models.views import words
 from tests.chaos.stored import open_rows, removed_by
 from tests.servers.processes import wait_until
+from tests.support import driving
 from tests.support.stack import ServerStack
 from tests.support.stores import (
     Link,
     Store,
     counts,
+    id_of,
     new_tenant,
 )
 
@@ -47,7 +49,7 @@ class Errand:
 
     def job(self) -> Job:
         """Return it as a worker reads it."""
-        return KINDS[self.kind].parse(self.body)
+        return KINDS[self.kind].parse(driving.body(self.body))
 
 
 @dataclass
@@ -62,8 +64,12 @@ class World:
     tags: dict[str, set[tuple[str, str, str, bool]]] = field(default_factory=dict)
 
     def id(self) -> str:
-        """Return a new id, the same one in each run of the same seed."""
+        """Return the id of a new job, the same one in each run of the same seed."""
         return str(UUID(int=self.draw.getrandbits(128), version=4))
+
+    def ids(self, number: int) -> list[str]:
+        """Return the ids of new resources likewise."""
+        return [id_of(self.draw.getrandbits(128)) for _ in range(number)]
 
     def errand(self, size: int) -> Errand:
         """Prepare a job of some kind about ``size`` resources or, a tenth of it, workspaces."""
@@ -75,8 +81,8 @@ class World:
 
     def detach(self, tenant: str, size: int) -> Errand:
         """Prepare a detach of two tags, of which half and a quarter of the resources carry one."""
-        ids = [self.id() for _ in range(size)]
-        kept = [self.id() for _ in range(3)]
+        ids = self.ids(size)
+        kept = self.ids(3)
         job_id = self.id()
         first, second = f"first-{job_id}", f"second-{job_id}"
         self.store.tag(tenant, first, tables=[*ids[::2], *kept])
@@ -90,7 +96,7 @@ class World:
 
     def attach(self, tenant: str, size: int) -> Errand:
         """Prepare an attach of a new tag, and of one that half of the resources carry."""
-        ids = [self.id() for _ in range(size)]
+        ids = self.ids(size)
         job_id = self.id()
         new, known = f"new-{job_id}", f"known-{job_id}"
         self.store.tag(tenant, known, tables=ids[::2])
@@ -103,7 +109,7 @@ class World:
 
     def select(self, tenant: str, size: int) -> Errand:
         """Prepare a detach of all tables that carry a tag, which folders carry too."""
-        ids, kept = [self.id() for _ in range(size)], [self.id() for _ in range(3)]
+        ids, kept = self.ids(size), self.ids(3)
         job_id = self.id()
         name = f"all-{job_id}"
         self.store.tag(tenant, name, tables=ids, folders=kept)
@@ -113,7 +119,7 @@ class World:
 
     def preview(self, tenant: str, size: int) -> Errand:
         """Prepare the preview of a detach: it tells of half of the resources, and all stay."""
-        ids = [self.id() for _ in range(size)]
+        ids = self.ids(size)
         job_id = self.id()
         name = f"stays-{job_id}"
         self.store.tag(tenant, name, tables=ids[::2])
@@ -177,12 +183,13 @@ class World:
 
     def check_stores(self) -> None:
         """Assert what each job came to, and that nothing else has left the store."""
+        self.store.check()
         for errand in self.errands:
             row = self.store.job(errand.id)
             found = {name: getattr(row, name) for name in ("total", "removed", "absent", "failed")}
             left = row.total - row.removed - row.absent - row.failed
             told = {**found, "unprocessed": left}
-            about = f"{errand.kind} {errand.id}: {row.errors}"
+            about = f"{errand.kind} {errand.id}: {row.status} {row.errors} {told}"
             assert (row.status, row.ends, told) == (errand.status, 1, errand.counts), about
             assert removed_by(self.store, errand.id) == row.removed
         for tenant in self.tenants:

@@ -20,17 +20,18 @@ from hypothesis.stateful import (
 
 from tagsweep.worker.broker.delivery import Delivery
 from tagsweep.worker.events import relay
-from tagsweep.worker.models.ids import pack
 from tagsweep.worker.models.jobs import KINDS
 from tagsweep.worker.models.parts import Part
 from tagsweep.worker.tasks import accept, parts, sweep
 from tests.chaos import scale
 from tests.chaos.model import Errand, World
 from tests.servers import Postgres, Redis
-from tests.support import driving
+from tests.support import configurations, driving
 from tests.support.fixtures import configured
 from tests.support.listeners import RedisEvents
 from tests.support.stores import Store
+
+pytestmark = pytest.mark.mapped
 
 Act = Callable[[], None]
 EXAMPLES = settings(
@@ -62,7 +63,7 @@ def _whole(errand: Errand) -> list[Act]:
     delivery = Delivery(
         kind.task,
         errand.id,
-        (errand.body,),
+        (driving.body(errand.body),),
         {},
         redelivered=False,
         reply_to=None,
@@ -77,7 +78,7 @@ def _parts(errand: Errand, number: int = 3) -> list[Act]:
     head = {"tenant": errand.body["tenant"], "names": errand.body["names"]}
     acts: list[Act] = []
     for at in range(number):
-        packed = pack([*ids[at::number], *ids[:1]])
+        packed = configurations.active().tables.packed([*ids[at::number], *ids[:1]])
         body: dict[str, Any] = {"job_id": errand.id, "nonce": "n", "number": at, "kind": "detach"}
         body |= {"head": head, "ids": {"tables": base64.b64encode(packed).decode()}}
         body["parts"] = number if at == number - 1 else None
@@ -85,7 +86,7 @@ def _parts(errand: Errand, number: int = 3) -> list[Act]:
         delivery = Delivery(
             Part.task,
             task_id,
-            (body,),
+            (configurations.active().tables.part(body),),
             {},
             redelivered=False,
             reply_to=None,

@@ -26,6 +26,8 @@ from tests.support.listeners import RedisEvents
 from tests.support.stack import eventually
 from tests.support.stores import Store
 
+pytestmark = pytest.mark.mapped
+
 #: every so many boundaries
 STRIDE = scale.pick(short=5, long=1)
 MOST_BOUNDARIES = 400
@@ -48,8 +50,8 @@ def world(
 
 def deliver(errand: Errand, *, again: bool = False) -> None:
     """Give the job's message to a worker."""
-    kind = KINDS[errand.kind]
-    accept.accept(kind, Delivery(kind.task, errand.id, (errand.body,), {}, again, None, errand.id))
+    kind, body = KINDS[errand.kind], driving.body(errand.body)
+    accept.accept(kind, Delivery(kind.task, errand.id, (body,), {}, again, None, errand.id))
 
 
 def _do(errand: Errand) -> None:
@@ -66,6 +68,7 @@ def _recover() -> None:
     driving.recovered()
 
 
+@pytest.mark.mapped_core
 @pytest.mark.parametrize("size", [2, 10], ids=["one chunk", "three chunks"])
 @pytest.mark.parametrize("kind", ["detach", "delete", "attach", "select", "preview"])
 def test_a_crash_at_any_boundary_loses_and_doubles_nothing(

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.chaos import leftovers, scale
 from tests.chaos.conftest import MakeStack
 from tests.chaos.model import World
 from tests.chaos.monkey import Monkey, at_large
+from tests.support.fixtures import configured
+
+pytestmark = pytest.mark.mapped
 
 KILLS = scale.pick(short=20, long=200)
 JOBS = scale.pick(short=30, long=130)
@@ -24,7 +29,8 @@ def test_whatever_is_killed_each_job_ends_once(make_stack: MakeStack, any_broker
     with at_large(monkey.kill, scale.draw("pauses")) as loose:
         for number, errand in enumerate(world.errands, 1):
             if draw.random() < 0.3:
-                world.record(errand)
+                with configured(**stack.settings):
+                    world.record(errand)
             else:
                 world.send(stack, errand)
             loose.wait_for(KILLS * number // JOBS)

@@ -16,6 +16,8 @@ from tests.support import driving
 from tests.support.stack import ServerStack
 from tests.support.stores import Store, counts, new_ids
 
+pytestmark = pytest.mark.mapped
+
 
 def _cancel(job_id: UUID) -> JobRecord:
     with database.transaction() as connection:

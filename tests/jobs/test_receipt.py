@@ -5,19 +5,18 @@ from __future__ import annotations
 import csv
 import json
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import delete, update
+from sqlalchemy import update
 
 from tagsweep.worker.errors import Forgotten, NoSuchJob
 from tagsweep.worker.jobs import receipt
 from tagsweep.worker.models import formats
-from tagsweep.worker.models.jobs import DeleteJob, DetachJob
+from tagsweep.worker.models.jobs import DeleteJob
 from tagsweep.worker.models.tables import job as jobs
-from tagsweep.worker.models.tables import tag_link
 from tagsweep.worker.models.views import OUTCOMES
 from tagsweep.worker.tasks import sweep
 from tests.store.test_model import (
@@ -36,6 +35,8 @@ from tests.support.worlds import (
     WORKSPACES,
     examples,
 )
+
+pytestmark = pytest.mark.mapped
 
 
 @pytest.fixture
@@ -116,8 +117,8 @@ def test_the_receipt_of_a_selection_names_what_it_removed(
         store.tag(tenant, name, **_of(case.links, name))
     receipts.keep(store, kept)
     driving.chunk_size(most)
-    body = {"tenant": tenant, "names": ["a", "b"], "tables": "*", "folders": case.lists["folders"]}
-    found = lives.through(store, DetachJob.parse(body), happens)
+    job = driving.detach_job(tenant, ["a", "b"], tables="*", folders=case.lists["folders"])
+    found = lives.through(store, job, happens)
     removed = {receipts.item(row) for row in found if row["outcome"] == "removed"}
     assert removed == case.links - store.links(tenant)
     assert {row["count"] for row in found} <= {1}
@@ -150,11 +151,8 @@ def test_of_what_vanished_from_a_selection_the_number_is_told(store: Store, tena
     ids = new_ids(5)
     store.tag(tenant, "t", tables=ids)
     driving.chunk_size(4)
-    body = {"tenant": tenant, "names": ["t"], "tables": "*", "dry_run": True}
-    job_id = driving.opened(DetachJob.parse(body))
-    with store.transaction() as connection:
-        gone = tag_link.c.resource_id.in_([UUID(one) for one in ids[:2]])
-        connection.execute(delete(tag_link).where(gone))
+    job_id = driving.opened(driving.detach_job(tenant, ["t"], tables="*", dry_run=True))
+    store.unlink(*ids[:2])
     open_rows = receipts.agrees(store, job_id)
     assert {row["outcome"] for row in open_rows} == {"unprocessed"}
     driving.finish(job_id)

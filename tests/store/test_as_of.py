@@ -13,6 +13,8 @@ from tagsweep.worker.tasks import start
 from tests.support import driving, receipts
 from tests.support.stores import Store, counts, new_ids
 
+pytestmark = pytest.mark.mapped_core
+
 
 @pytest.mark.parametrize("repeat", range(5))
 def test_a_link_attached_after_acceptance_is_left_alone(

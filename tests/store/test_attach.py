@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import delete
 
 from tagsweep import TagSweep
 from tagsweep.worker import database
 from tagsweep.worker.errors import InvalidJob, JobRejected
-from tagsweep.worker.models.tables import tag
 from tests.store.test_model import examples, names
 from tests.support import driving
 from tests.support.cli import CommandLine
@@ -28,6 +25,7 @@ from tests.support.stores import (
     attached,
     new_ids,
     new_tenant,
+    shown,
 )
 from tests.support.worlds import (
     IDS,
@@ -55,7 +53,7 @@ def test_each_tag_is_on_each_resource_and_missing_tags_are_created(
         for one in some
     }
     assert {one["id"] for one in done["tags"]} == {
-        str(row.id) for row in stack.store.tags(tenant).values()
+        shown(row.id) for row in stack.store.tags(tenant).values()
     }
     (event,) = stack.events(done["job_id"])
     assert (event["type"], event["data"]) == ("tagsweep.attach.completed", done)
@@ -111,14 +109,14 @@ def test_items_of_a_tag_that_is_deleted_meanwhile_fail(store: Store, tenant: str
     some = new_ids(4)
     driving.chunk_size(2)
     job_id = driving.opened(attach_job(tenant, ["gone", "here"], tables=some))
-    with store.transaction() as connection:
-        connection.execute(delete(tag).where(tag.c.tenant == tenant, tag.c.name == "gone"))
+    store.remove_tag(tenant, "gone")
     done = driving.finish(job_id)
     assert (done["status"], done["counts"]) == ("partial", attached(total=8, added=4, failed=4))
     assert {error["code"] for error in done["errors"]} == {"unknown_tag"}
     assert store.links(tenant) == {("here", "tables", one) for one in some}
 
 
+@pytest.mark.mapped_core
 @pytest.mark.slow
 @examples
 @given(present=links, wanted=names, lists=st.fixed_dictionaries(dict.fromkeys(TYPES, ids)))
@@ -168,7 +166,7 @@ def test_two_jobs_that_create_the_same_tags_share_them(postgres_store: Store, te
         for order, one in zip((["a", "b"], ["b", "a"]), some, strict=True)
     ]
     with database.transaction() as connection:
-        connection.execute(tag.insert().values(id=uuid4(), tenant=tenant, name="a"))
+        postgres_store.tables.ensure_tag(connection, tenant, "a")
         other = threading.Thread(target=driving.run_recorded, args=[jobs[1]])
         other.start()
         wait_for_waiting(postgres_store)

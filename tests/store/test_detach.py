@@ -5,10 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
+import pytest
+
 from tagsweep.worker.models.events import stamp
 from tagsweep.worker.models.ids import RESOURCE_TYPES
 from tests.support.stack import Stack
-from tests.support.stores import counts, new_ids, new_tenant
+from tests.support.stores import counts, new_ids, new_tenant, shown
 
 
 def test_links_go_and_tags_stay(stack: Stack, tenant: str) -> None:
@@ -35,7 +37,7 @@ def test_the_answer_tells_the_whole_job(stack: Stack, tenant: str) -> None:
         "status": "succeeded",
         "tags": [
             {
-                "id": str(tag.id),
+                "id": shown(tag.id),
                 "name": "legacy",
                 "created_at": stamp(tag.created_at),
                 "updated_at": stamp(tag.updated_at),
@@ -53,6 +55,7 @@ def test_the_answer_tells_the_whole_job(stack: Stack, tenant: str) -> None:
     assert row.accepted_at <= row.started_at <= row.finished_at
 
 
+@pytest.mark.not_mapped("without a list, which is about tagsweep's own tables")
 def test_dates_have_six_fraction_digits_and_an_offset(stack: Stack, tenant: str) -> None:
     stack.store.tag(tenant, "legacy")
     done = stack.detach(tenant, ["legacy"])
@@ -127,6 +130,7 @@ def test_what_is_absent_already_is_a_success(stack: Stack, tenant: str) -> None:
     assert again["tags"] == first["tags"]
 
 
+@pytest.mark.not_mapped("on spellings of UUIDs")
 def test_duplicates_count_once_in_whatever_spelling(stack: Stack, tenant: str) -> None:
     one = UUID(new_ids(1)[0])
     spellings = [str(one), str(one).upper(), one.hex, one.urn, f"{{{one}}}", str(one)]
@@ -161,6 +165,7 @@ def test_a_name_of_255_characters_is_a_name(stack: Stack, tenant: str) -> None:
     assert done["counts"] == counts(total=1, removed=1)
 
 
+@pytest.mark.not_mapped("without a list, which is about tagsweep's own tables")
 def test_the_answer_has_the_order_of_the_names(stack: Stack, tenant: str) -> None:
     for name in ("a", "b", "c", "d"):
         stack.store.tag(tenant, name)

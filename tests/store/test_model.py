@@ -66,6 +66,7 @@ def _pieces(values: list[str], at: list[tuple[int, int]]) -> Iterator[list[str]]
     yield values[7:]
 
 
+@pytest.mark.mapped_core
 @pytest.mark.slow
 @examples
 @given(case=detaches, most=st.integers(1, 50), at=cuts, stored=st.booleans())

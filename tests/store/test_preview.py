@@ -34,7 +34,7 @@ OWN = ("job_id", "accepted_at", "started_at", "finished_at", "dry_run", "request
 KEEP = """
 CREATE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    IF OLD.resource_id IN ({}) THEN RAISE EXCEPTION 'still in use'; END IF;
+    IF OLD.{} IN ({}) THEN RAISE EXCEPTION 'still in use'; END IF;
     RETURN OLD;
 END $$
 """
@@ -109,13 +109,11 @@ def test_what_a_trigger_would_refuse_fails_in_the_preview_too(
 ) -> None:
     some = new_ids(20)
     postgres_store.tag(tenant, "legacy", tables=some)
+    tables = postgres_store.tables
     with postgres_store.transaction() as connection:
-        connection.execute(text(KEEP.format(f"'{some[3]}', '{some[11]}'")))
-        connection.execute(
-            text(
-                "CREATE TRIGGER keep BEFORE DELETE ON tag_link FOR EACH ROW EXECUTE FUNCTION keep()"
-            )
-        )
+        connection.execute(text(KEEP.format(tables.resource, f"'{some[3]}', '{some[11]}'")))
+        trigger = f"CREATE TRIGGER keep BEFORE DELETE ON {tables.links} FOR EACH ROW"
+        connection.execute(text(f"{trigger} EXECUTE FUNCTION keep()"))
     driving.chunk_size(8)
     ends = []
     for dry_run in (True, False):

@@ -40,6 +40,7 @@ def _listed(world: World) -> dict[str, Any]:
     return body
 
 
+@pytest.mark.mapped_core
 @examples
 @given(world=worlds("detach", "delete", every=True), stored=st.booleans())
 @pytest.mark.slow
@@ -142,13 +143,11 @@ def test_what_is_taken_off_meanwhile_is_absent(store: Store, tenant: str) -> Non
     store.tag(tenant, "a", tables=some)
     driving.chunk_size(4)
     job_id = driving.opened(detach_job(tenant, ["a"], tables="*"))
-    with store.transaction() as connection:
-        gone = "DELETE FROM tag_link WHERE resource_id = :id"
-        value = UUID(some[0]) if store.url.startswith("postgres") else UUID(some[0]).bytes
-        connection.execute(text(gone), {"id": value})
+    store.unlink(some[0])
     assert driving.finish(job_id)["counts"] == counts(total=10, removed=9, absent=1)
 
 
+@pytest.mark.not_mapped("by a serial key, not by time: tests/mapping has it")
 def test_a_link_of_a_transaction_that_overlaps_keeps_the_counts_true(
     postgres_store: Store, tenant: str
 ) -> None:
@@ -156,8 +155,7 @@ def test_a_link_of_a_transaction_that_overlaps_keeps_the_counts_true(
     some = sorted(new_ids(6))
     tag_id = postgres_store.tag(tenant, "a", tables=[some[0], *some[2:]])
     with postgres_store.transaction() as connection:
-        row = {"tag": tag_id, "id": UUID(some[1])}
-        connection.execute(text("INSERT INTO tag_link VALUES (:tag, 7, :id)"), row)
+        postgres_store.tables.link(connection, tag_id, "tables", [some[1]])
         job_id = driving.opened(detach_job(tenant, ["a"], tables="*"))
     done = driving.finish(job_id)
     assert (done["counts"], done["remaining"]) == (counts(total=6, removed=6), 0)
@@ -166,14 +164,14 @@ def test_a_link_of_a_transaction_that_overlaps_keeps_the_counts_true(
 def test_what_is_refused_of_a_range_fails_alone_and_is_retried(store: Store, tenant: str) -> None:
     some = new_ids(20)
     store.tag(tenant, "a", tables=some)
-    _refuse(store, "tag_link", some[3])
+    _refuse(store, store.tables.links, some[3])
     driving.chunk_size(8)
     done = driving.finish(driving.opened(detach_job(tenant, ["a"], tables="*")))
     assert (done["status"], done["counts"]) == ("partial", counts(total=20, removed=19, failed=1))
     assert done["remaining"] == 1
     assert done["errors"][0]["reason"].startswith(some[3])
     with store.transaction() as connection:
-        connection.execute(text("DROP TRIGGER keep" + _on(store, "tag_link")))
+        connection.execute(text("DROP TRIGGER keep" + _on(store, store.tables.links)))
     again = driving.retry(done["job_id"])
     assert (again["counts"], again["remaining"]) == (counts(total=20, removed=20), 0)
 
@@ -200,7 +198,8 @@ def _refuse(store: Store, table: str, which: str) -> None:
     """Let the store refuse to delete the rows of one resource, or workspace."""
     with store.transaction() as connection:
         if store.url.startswith("postgres"):
-            column = "resource_id::text" if table == "tag_link" else "workspace_id"
+            of_link = f"{store.tables.resource}::text"
+            column = of_link if table == store.tables.links else "workspace_id"
             connection.execute(
                 text(f"""
                 CREATE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN

@@ -12,7 +12,7 @@ from sqlalchemy import delete, text
 
 from tagsweep.worker.errors import CannotUndo, Forgotten, NoSuchJob
 from tagsweep.worker.models.jobs import UndoJob
-from tagsweep.worker.models.tables import tag, workspace
+from tagsweep.worker.models.tables import workspace
 from tests.support import driving, lives, receipts
 from tests.support.stores import (
     Store,
@@ -50,6 +50,7 @@ def _lived(store: Store, job_id: UUID, happens: list[str]) -> dict[str, Any]:
     return done
 
 
+@pytest.mark.mapped_core
 @examples
 @given(world=worlds("detach", "attach", "delete"), happens=lives.steps, again=lives.steps)
 @pytest.mark.slow
@@ -131,8 +132,7 @@ def test_of_a_tag_that_is_gone_nothing_comes_back(store: Store, tenant: str) -> 
     for name in ("gone", "there"):
         store.tag(tenant, name, tables=ids)
     first = driving.run(driving.detach_job(tenant, ["gone", "there"], tables=ids))
-    with store.transaction() as connection:
-        connection.execute(delete(tag).where(tag.c.tenant == tenant, tag.c.name == "gone"))
+    store.remove_tag(tenant, "gone")
     done = _undo(tenant, first["job_id"])
     assert done["counts"] == attached(total=4, added=2, failed=2)
     assert done["status"] == "partial"

@@ -61,7 +61,8 @@ class CommandLine:
 
     def __call__(self, *arguments: object, stdin: str = "", **settings: str) -> Ended:
         """Run a command to its end."""
-        return self._run([*COMMAND, *map(str, arguments)], stdin, settings)
+        given = configurations.active().tables.arguments([*map(str, arguments)])
+        return self._run([*COMMAND, *given], stdin, settings)
 
     def python(self, program: str, **settings: str) -> Ended:
         """Run a Python program in the command's own surroundings."""

@@ -7,9 +7,10 @@ test starts, or this very one under ``configured``) is given what ``settings`` m
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -19,61 +20,14 @@ from tagsweep.worker.doctor import readiness
 from tagsweep.worker.models.tables import metadata
 from tests.servers import PgBouncer, Postgres, RabbitMQ, Redis
 from tests.servers.sentinel import MASTER, Sentinel
+from tests.support import link_tables
+from tests.support.configuration import STORES, Configuration, Run
 
+HERE = Path(__file__).parent
 VARIABLE = "TAGSWEEP_TEST_STACK"
-#: fixtures by which a test says, with its parameter or without, that it needs a store or a broker
-STORES = ("postgres_server", "store", "stack", "server_stack", "gateway")
-Run = Callable[[Any], AbstractContextManager[Any]]
 ROLE = "plain"
 #: settings that may name a Redis
 URLS = ("broker_url", "events_url", "results_url")
-
-
-class Configuration:
-    """PostgreSQL, Redis and RabbitMQ as they come; the others differ from it."""
-
-    name = "default"
-    broker = "redis"  #: that of the core
-    schema = "tagsweep"  #: where a store's tables are
-    fixtures: tuple[str, ...] = ()  #: whoever uses one of these meets what is different here
-
-    def __init__(self) -> None:
-        self.plain = False  #: set while the product is to work as if this were the default
-
-    def server(self) -> Postgres:
-        """Return the PostgreSQL of the session, not started yet."""
-        return Postgres()
-
-    def rabbitmq(self) -> RabbitMQ:
-        """Return the RabbitMQ of the session, not started yet."""
-        return RabbitMQ()
-
-    @contextmanager
-    def around(self, server: Postgres, run: Run) -> Iterator[None]:  # noqa: ARG002  # others do
-        """Set up what there is beside the session's PostgreSQL; ``run`` runs a server."""
-        yield
-
-    @contextmanager
-    def redis(self, run: Run) -> Iterator[Redis]:
-        """Run the Redis of the session, to which tests speak; ``run`` runs a server."""
-        with run(Redis()) as server:
-            yield server
-
-    def prepare(self, url: str) -> None:
-        """Do what is to be done in a database whose schema was just made."""
-
-    def settings(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the settings of a process of the product, in place of those given."""
-        return dict(given)
-
-    @contextmanager
-    def as_default(self) -> Iterator[None]:
-        """Give the product the settings as they are."""
-        self.plain = True
-        try:
-            yield
-        finally:
-            self.plain = False
 
 
 class Pooled(Configuration):
@@ -176,6 +130,25 @@ class Elsewhere(Configuration):
         return {"schema": self.schema, **given}
 
 
+class Mapped(Configuration):
+    """Tags and links in tables of an application's own, of which there is a map."""
+
+    name = "mapped"
+    fixtures = STORES
+    tables = link_tables.MappedTables()
+
+    def prepare(self, url: str) -> None:
+        """Create the application's tables."""
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute((HERE / "application.sql").read_bytes())
+
+    def settings(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Name the map to whoever is told of a store in PostgreSQL."""
+        if self.plain or not str(given.get("database_url", "")).startswith("postgresql"):
+            return dict(given)
+        return {"map": HERE / "application.toml", **given}
+
+
 class _QuorumRabbitMQ(RabbitMQ):
     def create_vhost(self, queue_type: str = "quorum") -> str:
         """Create an empty virtual host, whose queues are quorum ones unless somebody says so."""
@@ -221,7 +194,16 @@ class Sentinels(Configuration):
         return {**given, **own, "sentinel_master": MASTER} if own else dict(given)
 
 
-KINDS = (Configuration, Pooled, Postgres18, Elsewhere, LeastRights, Sentinels, Quorum)
+KINDS = (
+    Configuration,
+    Pooled,
+    Postgres18,
+    Elsewhere,
+    LeastRights,
+    Mapped,
+    Sentinels,
+    Quorum,
+)
 ALL = {kind.name: kind for kind in KINDS}
 
 

@@ -10,7 +10,6 @@ from uuid import UUID, uuid4
 from tagsweep.worker import database, settings
 from tagsweep.worker.events import outbox
 from tagsweep.worker.jobs import control, parts, queries, recording
-from tagsweep.worker.models.ids import number_of, pack
 from tagsweep.worker.models.jobs import (
     AttachJob,
     DeleteJob,
@@ -19,6 +18,7 @@ from tagsweep.worker.models.jobs import (
 )
 from tagsweep.worker.models.records import Lists
 from tagsweep.worker.tasks import recorded, recover, start, sweep
+from tests.support import configurations
 
 
 def chunk_size(most: int) -> None:
@@ -27,14 +27,19 @@ def chunk_size(most: int) -> None:
     settings.load.cache_clear()
 
 
+def body(given: dict[str, Any]) -> dict[str, Any]:
+    """Return a job's JSON with its lists as the tables in use have them."""
+    return configurations.active().tables.body(given)
+
+
 def detach_job(tenant: str, names: Iterable[str], **given: Any) -> DetachJob:
     """Return the job as its JSON would have it; ``given``: its lists, and its options."""
-    return DetachJob.parse({"tenant": tenant, "names": list(names), **_as_json(given)})
+    return DetachJob.parse(body({"tenant": tenant, "names": list(names), **_as_json(given)}))
 
 
 def attach_job(tenant: str, names: Iterable[str], **given: Any) -> AttachJob:
     """Return the job as its JSON would have it; ``given``: its lists, and its options."""
-    return AttachJob.parse({"tenant": tenant, "names": list(names), **_as_json(given)})
+    return AttachJob.parse(body({"tenant": tenant, "names": list(names), **_as_json(given)}))
 
 
 def delete_job(tenant: str, workspaces: Iterable[str], *keys: str, **options: Any) -> DeleteJob:
@@ -51,8 +56,8 @@ def _as_json(given: dict[str, Any]) -> dict[str, Any]:
 
 def lists(*names: str, **ids: Iterable[str]) -> Lists:
     """Return some lists as a part of a job carries them."""
-    packed = {number_of(name): pack(list(some)) for name, some in ids.items()}
-    return Lists({number: some for number, some in packed.items() if some}, names)
+    given = {name: list(some) for name, some in ids.items()}
+    return configurations.active().tables.lists(given, names)
 
 
 def record(job: Job, job_id: UUID | None = None, *, at_once: bool = False) -> UUID:
@@ -70,9 +75,10 @@ def record(job: Job, job_id: UUID | None = None, *, at_once: bool = False) -> UU
 
 def record_parts(job: Job, lists: Iterable[Lists]) -> UUID:
     """Record a job whose lists are stored in several parts."""
-    job_id = uuid4()
+    job_id, some = uuid4(), list(lists)
+    job = configurations.active().tables.of_parts(job, some)
     with database.transaction() as connection:
-        recording.record_with_lists(connection, job_id, job, lists)
+        recording.record_with_lists(connection, job_id, job, some)
     return job_id
 
 

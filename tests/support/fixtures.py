@@ -86,6 +86,7 @@ def in_this_process(url: str, **values: object) -> Iterator[Store]:
     with configured(database_url=url, **values):
         store = Store(url)
         yield store
+        store.check()
         store.close()
 
 
@@ -137,6 +138,7 @@ def redis_stack(
     stack = ServerStack("redis", folder, database_url, redis_server.create_database())
     with _running(stack, workers=2):
         yield stack
+        stack.store.check()
 
 
 @pytest.fixture(scope="session")

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from uuid import UUID
 
 from sqlalchemy import select, text
 
-from tagsweep.worker.models.tables import tag_link
 from tests.support.stack import eventually
 from tests.support.stores import Store
 
@@ -21,7 +19,9 @@ WHERE datname = current_database() AND wait_event_type = 'Lock'
 @contextmanager
 def held_link(store: Store, resource_id: str) -> Iterator[None]:
     """Hold the links of one resource; whoever wants to remove them waits for the block's end."""
-    query = select(tag_link).where(tag_link.c.resource_id == UUID(resource_id))
+    tables = store.tables
+    this = tables.of_resource == tables.value(resource_id)
+    query = select(tables.link_table).where(this)
     with store.transaction() as connection:
         connection.execute(query.with_for_update()).all()
         yield

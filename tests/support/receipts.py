@@ -11,6 +11,7 @@ from sqlalchemy import text
 
 from tagsweep.worker.jobs import receipt
 from tagsweep.worker.models.views import OUTCOMES, words
+from tests.support import configurations
 from tests.support.stores import Store
 
 Entry = dict[str, Any]
@@ -19,7 +20,7 @@ _KEEP_POSTGRESQL = (
     "CREATE TABLE kept (place text PRIMARY KEY)",
     """
 CREATE FUNCTION keep_link() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-    IF EXISTS (SELECT FROM kept WHERE place = replace(OLD.resource_id::text, '-', '')) THEN
+    IF EXISTS (SELECT FROM kept WHERE place = replace(OLD.{resource}::text, '-', '')) THEN
         RAISE EXCEPTION 'it is under contract';
     END IF;
     RETURN OLD;
@@ -31,7 +32,7 @@ CREATE FUNCTION keep_tag() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
     END IF;
     RETURN OLD;
 END $$""",
-    "CREATE TRIGGER keep BEFORE DELETE ON tag_link FOR EACH ROW EXECUTE FUNCTION keep_link()",
+    "CREATE TRIGGER keep BEFORE DELETE ON {links} FOR EACH ROW EXECUTE FUNCTION keep_link()",
     "CREATE TRIGGER keep BEFORE DELETE ON workspace_tag FOR EACH ROW EXECUTE FUNCTION keep_tag()",
 )
 _KEEP_SQLITE = """
@@ -54,7 +55,8 @@ def refusing(store: Store) -> None:
         return
     with store.transaction() as connection:
         for statement in _KEEP_POSTGRESQL:
-            connection.execute(text(statement))
+            names = {"links": store.tables.links, "resource": store.tables.resource}
+            connection.execute(text(statement.format(**names)))
 
 
 def keep(store: Store, places: Iterable[str]) -> None:
@@ -69,8 +71,12 @@ def keep(store: Store, places: Iterable[str]) -> None:
 
 
 def read(job_id: UUID, *outcomes: str) -> list[Entry]:
-    """Return the rows of a receipt."""
-    return list(receipt.entries(job_id, None, outcomes or OUTCOMES))
+    """Return the rows of a receipt, with resources as tests name them."""
+    rows = list(receipt.entries(job_id, None, outcomes or OUTCOMES))
+    for row in rows:
+        if row.get("resource") is not None:
+            row["resource"] = configurations.active().tables.named(row["resource"])
+    return rows
 
 
 def agrees(store: Store, job_id: UUID) -> list[Entry]:

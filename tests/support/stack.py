@@ -16,6 +16,8 @@ import redis
 from celery import Celery
 
 from tagsweep import TagSweep
+from tagsweep.producer.handle import JobHandle
+from tagsweep.worker.models.jobs import AttachJob, DetachJob
 from tagsweep.worker.models.parts import Part
 from tests.servers.processes import kill_tree, spawn, wait_until
 from tests.support import configurations
@@ -188,6 +190,10 @@ def _caller(broker_url: str, backend_url: str) -> Celery:
 def send(app: Celery, task: str, *args: Any, task_id: str | None = None, **kwargs: Any) -> Pending:
     """Send a message with a plain Celery app."""
     queue = PARTS if task == Part.task else QUEUE
+    tables = configurations.active().tables
+    ways = {DetachJob.task: tables.body, AttachJob.task: tables.body, Part.task: tables.part}
+    if task in ways and args and isinstance(args[0], dict):
+        args = (ways[task](args[0]), *args[1:])
     pending: Pending = app.send_task(task, args, kwargs, task_id=task_id, queue=queue)
     return pending
 
@@ -231,11 +237,23 @@ def eventually(condition: Callable[[], Any], seconds: float = PATIENCE_S) -> Any
     return found[-1]
 
 
+class _Producer(TagSweep):
+    """Gives lists as the tables in use have them."""
+
+    def detach(self, **given: Any) -> JobHandle:
+        """Send a detach."""
+        return super().detach(**configurations.active().tables.body(given))
+
+    def attach(self, **given: Any) -> JobHandle:
+        """Send an attach."""
+        return super().attach(**configurations.active().tables.body(given))
+
+
 @contextmanager
 def producing(stack: ServerStack, requested_by: str | None = None) -> Iterator[TagSweep]:
     """Give our own producer on the stack's broker, for this thread."""
     urls = {"broker_url": stack.broker_url, "results_url": stack.backend_url}
-    sender = TagSweep(**urls, requested_by=requested_by)
+    sender = _Producer(**urls, requested_by=requested_by)
     try:
         yield sender
     finally:

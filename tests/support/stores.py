@@ -11,20 +11,19 @@ from uuid import UUID, uuid4
 from sqlalchemy import Connection, Engine, select
 
 from tagsweep.worker import database, settings
-from tagsweep.worker.models.ids import RESOURCE_TYPES, number_of, pack
+from tagsweep.worker.models.ids import RESOURCE_TYPES
 from tagsweep.worker.models.tables import (
     chunk,
     job,
     outbox,
     part,
     set_aside,
-    tag,
-    tag_link,
     workspace,
     workspace_tag,
 )
 from tagsweep.worker.store import bulk_load
 from tests.support import configurations
+from tests.support.configuration import Configuration
 
 Link = tuple[str, str, str]
 
@@ -37,7 +36,17 @@ def new_tenant() -> str:
 def new_ids(how_many: int, seed: int | None = None) -> list[str]:
     """Return random ids, the same ones for the same seed, in no order."""
     draw = random.Random(seed)  # noqa: S311  # no secret
-    return [str(UUID(int=draw.getrandbits(128), version=4)) for _ in range(how_many)]
+    return [id_of(draw.getrandbits(128)) for _ in range(how_many)]
+
+
+def id_of(number: int) -> str:
+    """Return the id of a resource that a number of 128 bits stands for, in the order of those."""
+    return configurations.active().tables.id(number)
+
+
+def shown(tag_id: UUID | int) -> str | int:
+    """Return the id of a tag as JSON has it."""
+    return tag_id if isinstance(tag_id, int) else str(tag_id)
 
 
 class Store:
@@ -47,8 +56,11 @@ class Store:
         self.url = database_url
         config = settings.Settings(database_url=database_url)
         own = configurations.active().schema
-        if own != configurations.Configuration.schema:  # else as the environment has it
+        if own != Configuration.schema:  # else as the environment has it
             config = config.over(schema_name=own)
+        # in SQLite there are no tables but our own
+        mapped = database_url.startswith("postgres") and not configurations.active().plain
+        self.tables = configurations.active().tables if mapped else Configuration.tables
         self.engine: Engine = database.open_engine(config)
 
     @contextmanager
@@ -57,18 +69,32 @@ class Store:
         with self.engine.begin() as connection:
             yield connection
 
+    def check(self) -> None:
+        """Assert what always holds of the tables of tags and links."""
+        with self.transaction() as connection:
+            self.tables.check(connection)
+
     def close(self) -> None:
         """Let go of every connection."""
         self.engine.dispose()
 
-    def tag(self, tenant: str, name: str, **lists: Iterable[str]) -> UUID:
+    def tag(self, tenant: str, name: str, **lists: Iterable[str]) -> Any:
         """Create the tag where it is missing, and put it on the resources of each list."""
         with self.transaction() as connection:
-            tag_id = bulk_load.ensure_tag(connection, tenant, name)
+            tag_id = self.tables.ensure_tag(connection, tenant, name)
             for resource_type, ids in lists.items():
-                if packed := pack(list(ids)):
-                    bulk_load.link(connection, tag_id, number_of(resource_type), packed)
+                self.tables.link(connection, tag_id, resource_type, list(ids))
         return tag_id
+
+    def remove_tag(self, tenant: str, name: str) -> None:
+        """Delete a tag with its links, as somebody else does."""
+        with self.transaction() as connection:
+            self.tables.remove_tag(connection, tenant, name)
+
+    def unlink(self, *ids: str) -> None:
+        """Take all tags off resources, as somebody else does."""
+        with self.transaction() as connection:
+            self.tables.unlink(connection, ids)
 
     def workspace(
         self,
@@ -85,13 +111,16 @@ class Store:
 
     def links(self, tenant: str) -> set[Link]:
         """Return every link of the tenant: name of the tag, type and id of the resource."""
-        query = select(tag.c.name, tag_link.c.resource_type, tag_link.c.resource_id)
-        query = query.join(tag, tag.c.id == tag_link.c.tag_id).where(tag.c.tenant == tenant)
-        return {(name, RESOURCE_TYPES[kind - 1], str(one)) for name, kind, one in self._all(query)}
+        tags, links = self.tables.tag_table.c, self.tables.link_table
+        query = select(tags.name, self.tables.of_type, self.tables.of_resource)
+        query = query.join_from(links, tags.id.table, tags.id == links.c.tag_id)
+        rows = self._all(query.where(tags.tenant == tenant))
+        return {(name, RESOURCE_TYPES[kind - 1], str(one)) for name, kind, one in rows}
 
     def tags(self, tenant: str) -> dict[str, Any]:
         """Return the tenant's tags, whole rows, by name."""
-        return {row.name: row for row in self._all(select(tag).where(tag.c.tenant == tenant))}
+        table = self.tables.tag_table
+        return {row.name: row for row in self._all(select(table).where(table.c.tenant == tenant))}
 
     def workspaces(self, tenant: str) -> set[str]:
         """Return the tenant's workspaces."""

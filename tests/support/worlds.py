@@ -15,10 +15,10 @@ from tagsweep.worker.models.ids import unpack
 from tagsweep.worker.models.jobs import KINDS, Job
 from tagsweep.worker.models.tables import link_change, workspace_tag_change
 from tests.support import driving
-from tests.support.stores import Link, Store, new_tenant
+from tests.support.stores import Link, Store, id_of, new_tenant
 
 NAMES = ["a", "b", "c"]
-IDS = [str(UUID(int=number << 120 | number)) for number in range(1, 13)]
+IDS = [id_of(number << 120 | number) for number in range(1, 13)]
 TYPES = ["tables", "folders"]
 WORKSPACES = ["w-1", "w-2", "w-3", "w-4"]
 KEYS = ["env", "team"]
@@ -60,7 +60,7 @@ class World:
 
     def job(self, **options: object) -> Job:
         """Return the job, with these options."""
-        return KINDS[self.kind].parse({"tenant": self.tenant, **self.body, **options})
+        return KINDS[self.kind].parse(driving.body({"tenant": self.tenant, **self.body, **options}))
 
     def run(self, *, stored: bool = False, **options: object) -> dict[str, Any]:
         """Do the job, with its lists in hand or from the store; return its completion data."""

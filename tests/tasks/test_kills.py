@@ -6,13 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 import psutil
 import pytest
 
-from tagsweep.worker.models.ids import number_of
-from tagsweep.worker.models.tables import tag_link
 from tests.servers import Postgres, Redis
 from tests.support.locks import held_link, held_table, wait_for_waiting
 from tests.support.stack import (
@@ -23,7 +20,7 @@ from tests.support.stack import (
 )
 from tests.support.stores import attached, counts, new_ids
 
-pytestmark = [pytest.mark.integration, pytest.mark.chaos]
+pytestmark = [pytest.mark.integration, pytest.mark.chaos, pytest.mark.mapped]
 
 IDS = sorted(new_ids(20_000, seed=3))
 HELD = IDS[10_000]
@@ -40,6 +37,7 @@ def stack(
     try:
         stack.start_worker().wait_until_ready()
         yield stack
+        stack.store.check()
     finally:
         stack.close()
         postgres_server.drop_database(database_url)
@@ -81,6 +79,7 @@ def test_a_job_outlives_a_killed_child(stack: ServerStack, tenant: str) -> None:
     assert child not in _children(worker)
 
 
+@pytest.mark.mapped_core
 def test_a_job_outlives_a_killed_worker(stack: ServerStack, tenant: str) -> None:
     with _in_the_middle(stack, tenant) as pending:
         stack.workers[0].kill()
@@ -94,7 +93,8 @@ def test_an_undo_outlives_a_killed_worker(stack: ServerStack, tenant: str) -> No
     stack.store.tag(tenant, "legacy", tables=IDS[:5_000:2])
     with stack.store.transaction() as connection:
         # whoever puts a link there waits for the end of this
-        connection.execute(tag_link.insert(), {**_first(stack, tenant), "resource_id": UUID(HELD)})
+        tag_id = stack.store.tags(tenant)["legacy"].id
+        stack.store.tables.link(connection, tag_id, "tables", [HELD])
         undo = stack.send("tags.undo", {"tenant": tenant, "job": first["job_id"]})
         wait_for_waiting(stack.store)
         stack.workers[0].kill()
@@ -104,11 +104,6 @@ def test_an_undo_outlives_a_killed_worker(stack: ServerStack, tenant: str) -> No
     assert done["counts"] == attached(total=10_000, added=7_500, present=2_500)
     assert stack.store.job(undo.id).ends == 1
     assert {one for _, _, one in stack.store.links(tenant)} == set(IDS[::2])
-
-
-def _first(stack: ServerStack, tenant: str) -> dict[str, Any]:
-    tag_id = stack.store.tags(tenant)["legacy"].id
-    return {"tag_id": tag_id, "resource_type": number_of("tables")}
 
 
 def test_a_message_comes_back_whose_worker_died_before_it_was_recorded(

@@ -48,10 +48,10 @@ class ResourceIds:
 
 
 def kind_of(ids: Sequence[object]) -> str:
-    """Return the kind of a list, which its first id decides."""
+    """Return the kind of a list, which its first id decides; null and "*" are none."""
     if not ids:
         return ANY
-    first = ids[0]
+    first = next((one for one in ids if one is not None and one != EVERY), None)
     number = isinstance(first, int | float) or (
         isinstance(first, str) and _DIGITS.fullmatch(first.strip()) is not None
     )
