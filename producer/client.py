@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 from tagsweep.producer import lists, messages
 from tagsweep.producer.handle import JobHandle
 from tagsweep.producer.lists import EVERY, NO_RESOURCES, NOT_GIVEN, Ids, MappedIds
-from tagsweep.producer.options import Options
+from tagsweep.producer.options import DetachOptions, Options
 from tagsweep.producer.spool import NameSpool, Spool
 from tagsweep.worker import settings
 from tagsweep.worker.broker import app
@@ -66,12 +66,13 @@ class TagSweep:
         volumes: Ids = NOT_GIVEN,
         resources: Mapping[str, MappedIds] = NO_RESOURCES,
         job_id: str | UUID | None = None,
-        **options: Unpack[Options],
+        **options: Unpack[DetachOptions],
     ) -> JobHandle:
         """Take the tags ``names`` off the listed resources; each list is any iterable of UUIDs.
 
         In place of a list, "*" means every resource of that type that carries the tags.
         ``resources``: lists of the resources of a map, by name; their ids may be whole numbers.
+        ``attached_before``, ``attached_after``, ``unless``: conditions on what may be removed.
 
         ``job_id``: the same id again is the same job, never a second one. Raises InvalidJob, a
         ValueError, before anything is sent; BrokerUnavailable if the broker does not take it.
@@ -87,6 +88,8 @@ class TagSweep:
             "volumes": volumes,
         }
         body = {"tenant": tenant, "names": lists.plain(names, "names"), **options}
+        if "unless" in options:
+            body["unless"] = lists.plain(options["unless"], "unless")
         return self._send_links(DetachJob, body, given, resources, job_id)
 
     def attach(  # noqa: PLR0913  # the eight lists of the contract, and the options of any job

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from datetime import datetime
 from typing import TypedDict
 
 
@@ -12,3 +14,11 @@ class Options(TypedDict, total=False):
     max_affected: int | None  #: change nothing at all if more items would be changed
     strict: bool  #: change nothing at all if any part of the job matches nothing
     note: str | None  #: why: shown with the job and in its event
+
+
+class DetachOptions(Options, total=False):
+    """The options of a detach."""
+
+    attached_before: datetime | str | None  #: with a zone; exclusive
+    attached_after: datetime | str | None  #: the same; inclusive
+    unless: Iterable[str]  #: what carries one of these tags is left alone

@@ -16,7 +16,8 @@ from tagsweep.producer.cli.exit_status import (
     UNFINISHED,
     WRONG_USE,
 )
-from tagsweep.producer.cli.input.errors import WrongUse
+from tagsweep.producer.cli.input.errors import MAX_FAULTS, WrongUse
+from tagsweep.producer.cli.input.job import fault
 from tagsweep.producer.cli.output import stdout, terminal
 from tagsweep.producer.cli.output.stdout import OutputLost
 from tagsweep.worker import extras
@@ -39,7 +40,10 @@ def of(command: Callable[[], Any]) -> int:
         sys.stdout.flush()
     except WrongUse as wrong:
         status = _complain(WRONG_USE, *wrong.faults)
-    except (CannotUndo, Forgotten, InvalidJob, MissingExtra, NoSuchJob, SettingsError) as error:
+    except InvalidJob as invalid:
+        faults = [fault(error["path"], error["reason"]) for error in invalid.errors]
+        status = _complain(WRONG_USE, *faults[:MAX_FAULTS])
+    except (CannotUndo, Forgotten, MissingExtra, NoSuchJob, SettingsError) as error:
         status = _complain(WRONG_USE, str(error))
     except TagsweepError as error:
         status = _complain(UNFINISHED if isinstance(error, Unfinished) else FAILED, str(error))

@@ -32,7 +32,7 @@ from tagsweep.producer.gateway.routes import (
     tags,
 )
 from tagsweep.producer.gateway.state import Gateway
-from tagsweep.worker.errors import Retryable
+from tagsweep.worker.errors import InvalidJob, Retryable
 
 #: the modules of the routes, and the heading under which the documentation shows them
 MODULES = {
@@ -69,6 +69,7 @@ def create(gateway: Gateway) -> ASGIApp:
         exception_handlers={
             Refusal: _refused,
             Retryable: _down,
+            InvalidJob: _unknown,
             **dict.fromkeys(errors.JOB_ERRORS, _about_job),
             HTTPException: _unrouted,
             Exception: _faulty,
@@ -131,6 +132,11 @@ async def _down(request: Request, error: Any) -> Response:
     """Answer that a server is down and nothing was done."""
     request.app.state.gateway.log.warning("unavailable", reason=str(error))
     return _shaped(request, errors.down(error))
+
+
+async def _unknown(request: Request, error: Any) -> Response:
+    """Answer that a valid job names what is not in the store."""
+    return _shaped(request, errors.unknown(error))
 
 
 async def _about_job(request: Request, error: Any) -> Response:

@@ -74,6 +74,11 @@ def invalid(error: InvalidJob) -> Refusal:
     return Refusal(400, "The request is not valid.", errors=error.errors)
 
 
+def unknown(error: InvalidJob) -> Refusal:
+    """Return the refusal of a valid job that names what does not exist."""
+    return Refusal(422, "The job names what does not exist.", errors=error.errors)
+
+
 def unavailable(reason: str) -> Refusal:
     """Return the refusal that promises: nothing was done, and nothing will be."""
     return Refusal(503, f"{reason} Nothing was done.", headers={"Retry-After": str(RETRY_S)})

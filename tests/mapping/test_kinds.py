@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from tagsweep.worker.errors import InvalidJob
+from tagsweep.worker.mapping import checking
 from tagsweep.worker.models.jobs import AttachJob, DetachJob, UndoJob
 from tests.servers import Postgres
 from tests.support import driving
@@ -129,3 +131,36 @@ def test_a_tenant_in_another_spelling_has_no_tags_and_gets_none(tables: Tables) 
         assert driving.run(DetachJob.parse(some))["counts"] == counts(total=0)
         assert tables.digest() == before
         assert len(tables.own.execute("SELECT id FROM tags")) == tags
+
+
+def test_of_a_table_with_times_and_no_other_conditions_on_times_are_met(tables: Tables) -> None:
+    before = tables.digest()
+    asked = {"resources": {"things": "*"}, "attached_before": "2999-01-01T00:00:00Z"}
+    job = _parsed(tables, DetachJob, ["old"], **asked)
+    if "created_at" not in tables.kind.toml.partition("[resources")[2]:
+        with pytest.raises(InvalidJob, match="no created_at"):
+            checking.check(job)
+        return
+    checking.check(job)
+    early = {**asked, "attached_before": "2000-01-01T00:00:00Z"}
+    assert driving.run(_parsed(tables, DetachJob, ["old"], **early))["counts"] == counts()
+    done = driving.run(job)
+    assert done["counts"] == counts(total=30, removed=30)
+    assert _undo(tables, done["job_id"])["counts"] == attached(total=30, added=30)
+    assert tables.digest() == before
+
+
+def test_what_carries_another_tag_is_left_alone(tables: Tables) -> None:
+    if not tables.kind.creates:
+        pytest.skip("no other tag can be made there")
+    things = {"things": tables.kind.ids[:3]}
+    driving.run(_parsed(tables, AttachJob, ["hold"], resources=things))
+    asked: dict[str, Any] = {"resources": {"things": "*"}, "unless": ["hold"]}
+    preview = driving.run(_parsed(tables, DetachJob, ["old"], dry_run=True, **asked))
+    assert preview["counts"] == counts(total=27, removed=27)
+    asked = {"resources": {"things": tables.kind.ids}, "unless": ["hold"]}
+    done = driving.run(_parsed(tables, DetachJob, ["old"], **asked))
+    assert done["counts"] == counts(total=30, removed=27, absent=3)
+    unknown = {**asked, "unless": ["hald"]}
+    with pytest.raises(InvalidJob, match='no tag "hald"'):
+        driving.record(_parsed(tables, DetachJob, ["old"], **unknown))

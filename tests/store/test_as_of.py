@@ -107,7 +107,7 @@ def test_the_receipt_of_a_list_tells_what_is_there_but_younger(store: Store, ten
     told = {(row["tag"], row["resource"]): row for row in receipts.read(job_id)}
     spared = told.pop(("legacy", younger))
     assert spared["outcome"] == "absent"
-    assert spared["reason"] == detach.YOUNGER
+    assert spared["reason"] == detach.SPARED["younger"]
     assert [row["reason"] for row in told.values()] == [None] * 5
 
 

@@ -6,21 +6,22 @@ from collections.abc import Iterator
 
 from tagsweep.worker import settings
 from tagsweep.worker.mapping import resolving
-from tagsweep.worker.models import sorting
+from tagsweep.worker.models import conditions, sorting
 from tagsweep.worker.models.fields import EVERY
 from tagsweep.worker.models.ids import WIDTH
 from tagsweep.worker.models.jobs import AttachJob, DeleteJob, DetachJob, Job
 from tagsweep.worker.models.records import Chunk
 
 #: options of jobs that are not plain
-_SPECIAL = {"dry_run", "max_affected"}
+_SPECIAL = {"dry_run", "max_affected", *conditions.FIELDS}
 
 
 def is_plain(job: Job, most_items: int) -> bool:
     """Tell whether ``job`` can be done in a batch, and has at most ``most_items`` items.
 
-    Each of its lists has to fit into one chunk; it must have no guard, be no dry run, select
-    nothing by ``"*"``, be about our own tables, and there must be no ceiling on the rate.
+    Each of its lists has to fit into one chunk; it must have no guard and no condition, be no dry
+    run, select nothing by ``"*"``, be about our own tables, and there must be no ceiling on the
+    rate.
     """
     if not isinstance(job, DetachJob | AttachJob | DeleteJob):
         return False
@@ -28,6 +29,8 @@ def is_plain(job: Job, most_items: int) -> bool:
     if job.dry_run or job.strict or job.max_affected is not None or config.max_rate is not None:
         return False
     if any(getattr(job, name) == EVERY for name in job.lists) or resolving.is_mapped(job):
+        return False
+    if any(getattr(job, name, None) for name in conditions.FIELDS):
         return False
     fits = max(_sizes(job)) <= sorting.size(config.chunk_size, _targets(job))
     return fits and items_of(job) <= most_items

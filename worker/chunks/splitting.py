@@ -14,14 +14,16 @@ from uuid import UUID
 from sqlalchemy import Connection, and_, delete, func, insert, select
 
 from tagsweep.worker.chunks import rate_limit, splitting_undo
+from tagsweep.worker.errors import InvalidJob
 from tagsweep.worker.jobs import lifecycle, parts
 from tagsweep.worker.mapping import resolving
-from tagsweep.worker.models import sorting
+from tagsweep.worker.models import conditions, sorting
 from tagsweep.worker.models.jobs import UndoJob
 from tagsweep.worker.models.records import Chunk, JobRecord, Lists
 from tagsweep.worker.models.tables import chunk as chunk_table
 from tagsweep.worker.models.tables import part
 from tagsweep.worker.store import KINDS, layouts
+from tagsweep.worker.store.unmatched import sparing
 
 #: rows of chunks sent at once
 _BATCH = 4
@@ -52,6 +54,11 @@ def split(
     if job.mapped and job.selected:
         marked = resolving.marked(connection, job, "split")
         job = lifecycle.change(connection, job, mapped=marked.written())
+    try:
+        job = _sparing(connection, job)
+    except InvalidJob as unknown:
+        _forget_parts(connection, job)
+        return lifecycle.end(connection, job, "rejected", unknown.errors), None
     matched = kind.match(connection, str(job.tenant), job.head, layouts.of(job))
     unmatched = kind.unmatched(connection, job, matched)
     job = replace(job, warnings=[*(job.warnings or []), *unmatched] or None)
@@ -70,6 +77,15 @@ def split(
     opened, total = _open(connection, job.id, chain(first, cut))
     _forget_parts(connection, job)
     return lifecycle.begin(connection, job, matched, opened, total), None
+
+
+def _sparing(connection: Connection, job: JobRecord) -> JobRecord:
+    """Note the tags that spare what carries them; raises InvalidJob if one does not exist."""
+    names = conditions.of(job.head).unless
+    if not names:
+        return job
+    tags = sparing.ids(connection, str(job.tenant), names, layouts.of(job))
+    return lifecycle.change(connection, job, sparing=tags)
 
 
 def _numbered(*some: Iterator[Chunk]) -> Iterator[Chunk]:

@@ -22,9 +22,15 @@ class Statement(TextClause):
 
 
 def typed(sql: str, types: Mapping[str, Any]) -> TextClause:
-    """Return ``sql``, which knows the types of those of its bind parameters that have one."""
+    """Return ``sql``, which knows the types of those of its bind parameters that have one.
+
+    ``IN :unless``: a parameter after IN is a list, which is written out.
+    """
     named = set(re.findall(r":(\w+)", sql)) & types.keys()
-    return Statement(sql).bindparams(*(bindparam(name, type_=types[name]) for name in named))
+    listed = set(re.findall(r"\bIN :(\w+)", sql))
+    return Statement(sql).bindparams(
+        *(bindparam(name, type_=types[name], expanding=name in listed) for name in named)
+    )
 
 
 @compiles(Statement)

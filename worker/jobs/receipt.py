@@ -46,7 +46,7 @@ class Slip:
     again: dict[int | None, dict[Place, bool]] = field(default_factory=lambda: defaultdict(dict))
     values: dict[Place, str] = field(default_factory=dict)  #: of an undo: of each workspace
     #: why items that exist are ``absent`` all the same
-    younger: dict[tuple[int, Place], str] = field(default_factory=dict)
+    spared: dict[tuple[int, Place], str] = field(default_factory=dict)
 
 
 def entries(job_id: UUID, tenant: str | None, wanted: Collection[str]) -> Iterator[Entry]:
@@ -111,7 +111,7 @@ def _next(connection: Connection, job: JobRecord, number: int) -> Slip | None:
     if slip.chunk.is_range and not slip.closed:
         _read_range(connection, job, slip)
     elif not slip.chunk.is_range:
-        slip.younger.update(KINDS[job.kind].younger(connection, job, slip.chunk))
+        slip.spared.update(KINDS[job.kind].spared(connection, job, slip.chunk))
     return slip
 
 
@@ -223,7 +223,7 @@ def _entry(job: JobRecord, slip: Slip, target: int, place: Place) -> Entry:
         outcome = "failed"
     else:
         outcome = unchanged if _closed(slip, target, place) else "unprocessed"
-        reason = slip.younger.get((target, place)) if outcome == unchanged else None
+        reason = slip.spared.get((target, place)) if outcome == unchanged else None
     shown = _link if slip.chunk.about_links else _workspace_tag
     value = gone.get(place, slip.values.get(place))
     entry = shown(job, job.targets[target], slip.chunk, place, value)

@@ -20,6 +20,8 @@ from tagsweep.worker.models import requests
 from tagsweep.worker.models.jobs import Job, UndoJob, fingerprint_of
 from tagsweep.worker.models.records import JobRecord, Lists
 from tagsweep.worker.models.tables import job as job_table
+from tagsweep.worker.store import layouts
+from tagsweep.worker.store.unmatched import sparing
 
 # built once: that takes longer than executing it
 _NEW_JOB = {
@@ -60,11 +62,21 @@ def record_with_lists(  # noqa: PLR0913  # two are rarely given
     Once the caller's transaction is committed it runs, with or without a message. ``fingerprint``:
     what another request under the same id is compared with; by default the job's own. ``nonce``:
     with it the job can be withdrawn (``jobs.control``). Return False if the id is taken. Raises
-    NoSuchJob, Forgotten or CannotUndo if it is an undo that is not possible; nothing is recorded.
+    NoSuchJob, Forgotten or CannotUndo if it is an undo that is not possible, InvalidJob if a tag in
+    ``unless`` does not exist; nothing is recorded.
     """
-    if isinstance(job, UndoJob) and queries.find(connection, job_id) is None:
-        undoable.find(connection, job.tenant, UUID(job.job))
+    if queries.find(connection, job_id) is None:
+        _check(connection, job)
     return record_whole(connection, job_id, job, lists, fingerprint=fingerprint, nonce=nonce)
+
+
+def _check(connection: Connection, job: Job) -> None:
+    """Refuse what the store tells of a job to be refused; a message's job is split and ends so."""
+    if isinstance(job, UndoJob):
+        undoable.find(connection, job.tenant, UUID(job.job))
+    if unless := getattr(job, "unless", ()):
+        at = layouts.of_tags(resolving.of_job(connection, job))
+        sparing.ids(connection, job.tenant, unless, at)
 
 
 def record_whole(  # noqa: PLR0913  # the same

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from tagsweep.worker.errors import InvalidJob, ItemError
 from tagsweep.worker.mapping import file
 from tagsweep.worker.mapping.file import Map
+from tagsweep.worker.models import conditions
 from tagsweep.worker.models.ids import RESOURCE_TYPES
 from tagsweep.worker.models.jobs import Job
 from tagsweep.worker.models.resources import ANY, KINDS, NUMBER, kinds
@@ -26,7 +27,7 @@ def check(job: Job) -> None:
         if named:
             raise InvalidJob([_error("/resources", "no_map", NO_MAP)])
         return
-    errors = [*_unknown(mapping, named), *_foreign(mapping, job)]
+    errors = [*_unknown(mapping, named), *_foreign(mapping, job), *_timeless(mapping, job)]
     if errors:
         raise InvalidJob(errors)
 
@@ -77,6 +78,19 @@ def _foreign(mapping: Map, job: Job) -> Iterator[ItemError]:
         if table.tenant_fixed not in (None, job.tenant):
             yield _error("/tenant", "foreign_tenant", f"{name} is no resource of this tenant.")
             return
+
+
+def _timeless(mapping: Map, job: Job) -> Iterator[ItemError]:
+    """Yield an error for each condition on times of resources that have none."""
+    known = (name for name in names(mapping, job) if name in mapping.resources)
+    timeless = [name for name in known if mapping.resources[name].created_at is None]
+    for field in conditions.TIMES:
+        if timeless and getattr(job, field, None) is not None:
+            reason = (
+                f"When a tag came to be on {timeless[0]} is not known: "
+                "the map has no created_at for it."
+            )
+            yield _error(f"/{field}", "no_time", reason)
 
 
 def _error(path: str, code: str, reason: str) -> ItemError:

@@ -23,6 +23,7 @@ from pydantic_core import PydanticCustomError
 
 from tagsweep.worker.errors import InvalidJob
 from tagsweep.worker.models import resources
+from tagsweep.worker.models.conditions import Conditional
 from tagsweep.worker.models.fields import (
     EVERY,
     MOST_NAMES,
@@ -152,7 +153,7 @@ class _LinksJob(Job):
         return resources.packed(self.resources)
 
 
-class DetachJob(_LinksJob):
+class DetachJob(_LinksJob, Conditional):
     """Take the tags ``names`` off the listed resources; the tags themselves stay."""
 
     kind = "detach"

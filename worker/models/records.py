@@ -57,6 +57,7 @@ class JobRecord:
     sizes: dict[str, int] | None  #: entries of each list; None: not known yet
     warnings: list[ItemError] | None
     mapped: list[dict[str, Any]] | None = None  #: its resources in tables of the operator's own
+    sparing: list[str] | None = None  #: ids of the tags in ``unless``
 
     @property
     def ended(self) -> bool:
@@ -166,9 +167,8 @@ class Chunk:
         ids, names = row.ids or b"", row.names or []
         span = tuple(row.span) if row.span else None
         values = row.own_values or []
-        put_off = (row.tries, row.pieces)
         own = (row.number, row.resource_type, row.items, ids, names, row.targets, span, values)
-        return cls(*own, *put_off)
+        return cls(*own, row.tries, row.pieces)
 
     def row(self, job_id: UUID, state: str) -> dict[str, Any]:
         """Return the columns of its row."""

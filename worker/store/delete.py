@@ -145,7 +145,7 @@ class Delete(Kind):
         )
         return report_of(connection.execute(query).all())
 
-    def younger(
+    def spared(
         self, connection: Connection, job: JobRecord, chunk: Chunk
     ) -> dict[tuple[int, Place], str]:
         """Return the workspaces of a list that have a wanted tag, but only since the acceptance.

@@ -20,7 +20,12 @@ from tagsweep.worker.store.kinds import Kind, Place, Targets, Warnings
 from tagsweep.worker.store.layout import OWN, Layout
 from tagsweep.worker.store.statements import PerDialect, over, recorded
 
-YOUNGER = "It carries the tag now: it was attached after the job was accepted."
+#: why an item is absent although the link is there
+SPARED = {
+    "younger": "It carries the tag now: it was attached after the job was accepted.",
+    "untimely": "It carries the tag: it was attached at another time than the job asks for.",
+    "kept": "It carries the tag: it also carries one of those in unless.",
+}
 
 # With BETWEEN a chunk is one range of the key, where its ids are looked up in a hash table, and no
 # index descent for each of them; a join would have the rows in the order of the ids, all over the
@@ -44,7 +49,7 @@ _IDS = {"tag_id": Id(), "resource_id": Id()}
 @cache
 def _delete(at: Layout, *, one_tag: bool) -> PerDialect:
     tags = "= :tag" if one_tag else "= ANY (:tags)"
-    parts = {"verb": "DELETE", "when": at.then}
+    parts = {"verb": "DELETE", "when": f"{at.then} AND {at.asked}"}
     returning = f"RETURNING {at.removed}"
     return PerDialect(
         recorded(at, _POSTGRESQL, one_tag=one_tag, tags=tags, returning=returning, **parts),
@@ -54,12 +59,17 @@ def _delete(at: Layout, *, one_tag: bool) -> PerDialect:
 
 @cache
 def _count(at: Layout) -> PerDialect:
-    return PerDialect(*_reading(at, f"SELECT {at.counted}", at.then))
+    return PerDialect(*_reading(at, f"SELECT {at.counted}", f"{at.then} AND {at.asked}"))
 
 
 @cache
-def _younger(at: Layout) -> PerDialect:
-    postgresql, sqlite = _reading(at, f"SELECT {at.returned}", at.younger)
+def _spared(at: Layout) -> PerDialect:
+    why = (
+        f"CASE WHEN NOT ({at.then}) THEN 'younger' WHEN NOT ({at.timely}) THEN 'untimely' "
+        "ELSE 'kept' END AS why"
+    )
+    verb, when = f"SELECT {at.returned}, {why}", f"NOT ({at.then} AND {at.asked})"
+    postgresql, sqlite = _reading(at, verb, when)
     return PerDialect(postgresql.columns(**_IDS), sqlite.columns(**_IDS))
 
 
@@ -107,15 +117,15 @@ class Detach(Kind):
         """Return the job's tags; those that were taken off a resource are updated now."""
         return links.report(connection, job)
 
-    def younger(
+    def spared(
         self, connection: Connection, job: JobRecord, chunk: Chunk
     ) -> dict[tuple[int, Place], str]:
-        """Return the links of a list that exist now, but only since the job was accepted."""
+        """Return the links of a list that exist now, but are not the job's to remove."""
         places = {UUID(tag["id"]): place for place, tag in enumerate(job.targets)}
         tags = [UUID(tag["id"]) for tag in job.targets_of(chunk)]
-        younger = _younger(layouts.of(job, chunk.resource_type))
-        rows = links.rows(connection, job, chunk, tags, younger)
-        return {(places[row.tag_id], row.resource_id.bytes): YOUNGER for row in rows}
+        spared = _spared(layouts.of(job, chunk.resource_type))
+        rows = links.rows(connection, job, chunk, tags, spared)
+        return {(places[row.tag_id], row.resource_id.bytes): SPARED[row.why] for row in rows}
 
     def cut(self, connection: Connection, job: JobRecord, limit: int) -> Iterator[Chunk]:
         """Yield ranges of up to ``limit`` links that the job selects, unnumbered."""

@@ -59,10 +59,10 @@ class Kind(ABC):
     def report(self, connection: Connection, job: JobRecord) -> Report:
         """Return the tags of the completion event; a dry run's report changes nothing."""
 
-    def younger(
+    def spared(
         self, connection: Connection, job: JobRecord, chunk: Chunk
     ) -> dict[tuple[int, Place], str]:
-        """Return the items of a list that match now, but only since the job was accepted.
+        """Return the items of a list that match now, but are not the job's to change.
 
         Keys: the target's place among the job's targets, and the item's; values: a sentence that
         explains it.

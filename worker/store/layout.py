@@ -13,6 +13,11 @@ from sqlalchemy import ColumnElement, String, Table, and_, cast, literal, text
 
 from tagsweep.worker.models.tables import Id, Moment, PackedIds, tag
 
+CARRIES = """EXISTS (
+    SELECT 1 FROM {links} AS other
+    WHERE other.{tag} IN :unless AND other.{resource} = {outer} AND {own}
+)"""
+
 
 @dataclass(frozen=True, eq=False)
 class Layout:
@@ -26,7 +31,6 @@ class Layout:
     resource: str
     own: str  #: the links of ``:resource_type``
     then: str  #: the links that existed when the job was accepted
-    younger: str  #: those that were created later
     between: str  #: those that were created later, but before the job was split
     returned: str  #: the link as the record has it: ``tag_id, resource_id``, both UUIDs
     returned_resource: str  #: ``resource_id`` alone
@@ -34,6 +38,10 @@ class Layout:
     inserted: str  #: the columns of a new link
     inserting: str  #: their values but the tag's, for each pair of ``tag.id`` and ``listed.id``
     types: dict[str, Any]  #: of the bind parameters
+    time: str | None  #: when a link was created; None: that is not known
+    carries: str  #: the condition that a link's resource carries one of the tags ``:unless``
+    timely: str = "true"  #: what the conditions of the job ask of a link's time
+    asked: str = "true"  #: all that they ask of a link
     missing: str = ""  #: the condition that there is no such link, where no key sees to that
     restored: str = ""  #: the columns of a link that comes back
     restoring: str = ""  #: their values but the tag's
@@ -80,8 +88,15 @@ OWN = Layout(
     resource="resource_id",
     own="resource_type = :resource_type",
     then="created_at <= :accepted_at",
-    younger="created_at > :accepted_at",
     between="created_at > :accepted_at AND created_at <= :split_at",
+    time="created_at",
+    carries=CARRIES.format(
+        links="@tag_link",
+        tag="tag_id",
+        resource="resource_id",
+        own="other.resource_type = :resource_type",
+        outer="tag_link.resource_id",
+    ),
     returned="tag_id, resource_id",
     returned_resource="resource_id",
     removed="tag_id, resource_id",
@@ -93,7 +108,10 @@ OWN = Layout(
         "low": Id(),
         "high": Id(),
         "tags": PackedIds(),
+        "unless": Id(),
         "ids": PackedIds(),
+        "attached_before": Moment(),
+        "attached_after": Moment(),
         "accepted_at": Moment(),
         "split_at": Moment(),
     },

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import re
 from functools import lru_cache
 from typing import Any
 from uuid import UUID, uuid5
 
 from sqlalchemy import BigInteger, Column, MetaData, String, Table
 
-from tagsweep.worker.models.mapped import FIRST, Fixed, Resource, TagTable
+from tagsweep.worker.models.mapped import FIRST, Fixed, MappedResources, Resource, TagTable
 from tagsweep.worker.models.records import JobRecord
 from tagsweep.worker.models.tables import Id, Moment, Number, PackedIds, PackedNumbers
-from tagsweep.worker.store.layout import OWN, Layout
+from tagsweep.worker.store import conditions
+from tagsweep.worker.store.layout import CARRIES, OWN, Layout
+from tagsweep.worker.store.statements import quoted
 
 #: of what tells the links of one resource from all others
 _NAMESPACE = UUID("2f0b4f60-7a0e-4f43-9d55-6d1b0d4e7f10")
 _HIGHEST = 2**63 - 1
-_SPECIAL = re.compile(r"[:@\\]")
 
 # What an undo has put back since the job was accepted has its old key and time. The first condition
 # is examined once for a statement, and almost always holds.
@@ -38,36 +38,32 @@ _MISSING = """WHERE NOT EXISTS (
 def of(job: JobRecord, number: int | None = None) -> Layout:
     """Return the layout of the job's tags, with its links on the resources of one number."""
     if not job.mapped or (number is not None and number < FIRST):
-        return OWN
-    return _mapped(job.resources[number or FIRST].resource)
+        return conditions.narrowed(OWN, job)
+    return conditions.narrowed(_mapped(job.resources[number or FIRST].resource), job)
+
+
+def of_tags(resources: MappedResources) -> Layout:
+    """Return a layout of the tags that these resources have, or those of the eight types."""
+    return _mapped(resources[FIRST].resource) if resources else OWN
 
 
 def values(job: JobRecord, number: int) -> dict[str, Any]:
-    """Return the bind parameters of statements on these links that those on our own have not."""
+    """Return the bind parameters of statements on these links that are not the same for all."""
+    asked = conditions.values(job)
     if not job.mapped or number < FIRST:
-        return {}
+        return asked
     one = job.resources[number]
     fixed = {f"fixed_{at}": each.value for at, each in enumerate(_given(one.resource.fixed))}
-    return fixed | {
-        "tenant": job.tenant,
-        "grown": one.accepted,
-        "grown_at_split": _HIGHEST if one.split is None else one.split,
-        "place": uuid5(_NAMESPACE, one.resource.identity),
-    }
-
-
-def quoted(*names: str) -> str:
-    """Return names as SQL identifiers, joined by dots."""
-    return ".".join(map(_quoted, names))
-
-
-def _quoted(name: str) -> str:
-    escaped = name.replace('"', '""')
-    if not _SPECIAL.search(name):
-        return f'"{escaped}"'
-    # what our statements would take for a parameter, or a table
-    escaped = _SPECIAL.sub(lambda found: f"\\{ord(found[0]):04X}", escaped)
-    return f'U&"{escaped}"'
+    return (
+        fixed
+        | asked
+        | {
+            "tenant": job.tenant,
+            "grown": one.accepted,
+            "grown_at_split": _HIGHEST if one.split is None else one.split,
+            "place": uuid5(_NAMESPACE, one.resource.identity),
+        }
+    )
 
 
 @lru_cache(maxsize=256)
@@ -87,7 +83,14 @@ def _mapped(one: Resource) -> Layout:
         resource=resource,
         own=_own(one),
         then=then,
-        younger=f"NOT ({then})",
+        time=one.created_at and quoted(one.created_at),
+        carries=CARRIES.format(
+            links=links,
+            tag=tag,
+            resource=resource,
+            own=_own(one, "other."),
+            outer=quoted(one.table, one.object),
+        ),
         between=_between(one),
         returned=returned,
         returned_resource=found,
@@ -222,6 +225,7 @@ def _types(one: Resource) -> dict[str, Any]:
     return OWN.types | {
         "tag": Number() if numbered_tags else Id(),
         "tags": PackedNumbers() if numbered_tags else PackedIds(),
+        "unless": Number() if numbered_tags else Id(),
         "low": Number() if number else Id(),
         "high": Number() if number else Id(),
         "ids": PackedNumbers() if number else PackedIds(),

@@ -28,13 +28,13 @@ from tagsweep.worker.store.statements import PerDialect, over, recorded
 _STEP = """
 WITH RECURSIVE first (id) AS (
     SELECT * FROM (
-        SELECT {at.resource} FROM {at.links} WHERE {at.tag} = :tag AND {at.own}
+        SELECT {at.resource} FROM {at.links} WHERE {at.tag} = :tag AND {at.own} AND {at.asked}
         ORDER BY {at.resource} LIMIT 1
     ) AS lowest
     UNION ALL
     SELECT (
         SELECT {at.distinct}{at.resource} FROM {at.links}
-        WHERE {at.tag} = :tag AND {at.own} AND {at.resource} >= first.id
+        WHERE {at.tag} = :tag AND {at.own} AND {at.resource} >= first.id AND {at.asked}
         ORDER BY {at.resource} LIMIT 1 OFFSET :limit
     ) FROM first WHERE first.id IS NOT NULL
 )
@@ -45,10 +45,12 @@ _HIGHEST = UUID(int=2**128 - 1)
 _RANGE = """
 {verb} FROM {at.links}
 WHERE {at.tag} = :tag AND {at.own}
-  AND {at.resource} BETWEEN :low AND :high AND {when}
+  AND {at.resource} BETWEEN :low AND :high AND {when} AND {at.asked}
 {end}
 """
-_MATCHING = "SELECT {at.counted} FROM {at.links} WHERE {at.tag} {tags} AND {at.own}"
+_MATCHING = """
+SELECT {at.counted} FROM {at.links} WHERE {at.tag} {tags} AND {at.own} AND {at.asked}
+"""
 
 
 @cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from typing import NamedTuple
 
@@ -50,6 +51,7 @@ _MORE = {
         "values": ", :place, clock_timestamp()",
     },
 }
+_SPECIAL = re.compile(r"[:@\\]")
 _COUNTER = """
 WITH moved AS (
     SELECT * FROM unnest(:tags, CAST(:lines AS bigint[])) AS moved (id, lines)
@@ -90,6 +92,20 @@ def recorded(
         return over(at, _RECORDED_MAPPED, changing=written, **_MORE[how])
     grouping = _ONE_TAG if one_tag else _EACH_TAG
     return over(at, _RECORDED, changing=written, **grouping)
+
+
+def quoted(*names: str) -> str:
+    """Return names as SQL identifiers, joined by dots."""
+    return ".".join(map(_quoted, names))
+
+
+def _quoted(name: str) -> str:
+    escaped = name.replace('"', '""')
+    if not _SPECIAL.search(name):
+        return f'"{escaped}"'
+    # what our statements would take for a parameter, or a table
+    escaped = _SPECIAL.sub(lambda found: f"\\{ord(found[0]):04X}", escaped)
+    return f'U&"{escaped}"'
 
 
 @cache

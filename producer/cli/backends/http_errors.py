@@ -8,7 +8,7 @@ from typing import Any
 from tagsweep.producer.cli.backends.http import Refused
 from tagsweep.producer.cli.input import errors
 from tagsweep.producer.cli.input.errors import WrongUse
-from tagsweep.producer.cli.input.job import option_of
+from tagsweep.producer.cli.input.job import fault
 from tagsweep.worker.errors import (
     CannotUndo,
     Forgotten,
@@ -96,7 +96,7 @@ def _errors(refused: Refused) -> list[str]:
         return []
     else:
         pairs = list(_nested("", body))
-    return [_fault(path, _plain(reason)) for path, reason in pairs[: errors.MAX_FAULTS]]
+    return [fault(path, _plain(reason)) for path, reason in pairs[: errors.MAX_FAULTS]]
 
 
 def _nested(path: str, value: Any) -> Iterator[tuple[str, object]]:
@@ -108,11 +108,3 @@ def _nested(path: str, value: Any) -> Iterator[tuple[str, object]]:
             yield path, reason
     else:
         yield path, value
-
-
-def _fault(path: str, reason: str) -> str:
-    field, _, rest = path.lstrip("/").partition("/")
-    if not field or field == "non_field_errors":
-        return reason
-    within = errors.place(f"/{rest}") if rest else ""
-    return f"{option_of(field)}{', ' * bool(within)}{within}: {reason}"

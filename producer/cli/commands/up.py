@@ -23,7 +23,7 @@ from tagsweep.worker.broker.runtime import embedded
 from tagsweep.worker.database import schema
 from tagsweep.worker.errors import SettingsError
 from tagsweep.worker.mapping import readiness
-from tagsweep.worker.store import contents
+from tagsweep.worker.store.inventory import contents
 
 app = typer.Typer(rich_markup_mode="rich", add_completion=False)
 

@@ -45,6 +45,15 @@ def option_of(field: str) -> str:
     return OPTIONS.get(field, "--" + field.replace("_", "-"))
 
 
+def fault(path: str, reason: str) -> str:
+    """Return what is wrong with the part of a job that a JSON Pointer names, by its option."""
+    field, _, rest = path.lstrip("/").partition("/")
+    if not field or field == "non_field_errors":
+        return reason
+    within = errors.place(f"/{rest}") if rest else ""
+    return f"{option_of(field)}{', ' * bool(within)}{within}: {reason}"
+
+
 def _worded(error: ItemError, body: Mapping[str, Any], typed: Mapping[str, Sequence[str]]) -> str:
     field, *steps = error["path"].lstrip("/").split("/")
     where = option_of(field)

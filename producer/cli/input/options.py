@@ -21,6 +21,24 @@ Strict = Annotated[
 Note = Annotated[
     str | None, typer.Option(metavar="TEXT", help="Why: shown with the job and in its event.")
 ]
+#: the heading of the options that are conditions
+CONDITIONS = "Conditions: what does not meet them is left alone"
+AttachedBefore = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TIME",
+        rich_help_panel=CONDITIONS,
+        help="Only what was attached before: ISO 8601 with a zone, or how long ago (2h, 30d).",
+    ),
+]
+AttachedAfter = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TIME",
+        rich_help_panel=CONDITIONS,
+        help="Only what was attached then or later: the same.",
+    ),
+]
 Column = Annotated[
     str | None,
     typer.Option(metavar="NAME", help="The column of the ids in files of CSV: its name or number."),

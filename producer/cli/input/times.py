@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 from tagsweep.producer.cli.input import errors
@@ -24,6 +25,20 @@ def moment(option: str, text: str) -> datetime:
             f"{option} {errors.shown(text)}: give a time (2026-01-31T12:00:00Z) or how long ago "
             "(30s, 10m, 2h, 1d)."
         ) from None
+
+
+def zoned(option: str, text: str | None) -> str | None:
+    """Return the time that ``text`` names, as a job has it; raises WrongUse if it has no zone."""
+    if text is None:
+        return None
+    if not _SPAN.fullmatch(text.strip()):
+        with suppress(ValueError):
+            if datetime.fromisoformat(text.strip()).tzinfo is None:
+                raise WrongUse(
+                    f"{option} {errors.shown(text)}: the time has no zone: add Z for UTC, or an "
+                    "offset like +02:00."
+                )
+    return moment(option, text).isoformat()
 
 
 def seconds(option: str, text: str) -> float:

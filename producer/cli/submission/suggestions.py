@@ -14,6 +14,7 @@ import typer
 
 from tagsweep.producer.cli.backends import choosing
 from tagsweep.producer.cli.backends.backend import Backend, JobQuery, Shown
+from tagsweep.producer.cli.input.options import CONDITIONS
 from tagsweep.worker import settings
 
 #: how many jobs are looked at, and the most that is offered
@@ -100,6 +101,15 @@ Tenant = Annotated[
 ]
 JobId = Annotated[str, typer.Argument(metavar="ID", help="The job's id.", autocompletion=jobs)]
 Names = Annotated[list[str], typer.Option(help="The name of a tag.", autocompletion=tags)]
+Unless = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME",
+        rich_help_panel=CONDITIONS,
+        help="What carries this tag is left alone; a name that is no tag stops the command.",
+        autocompletion=tags,
+    ),
+]
 #: one of the eight lists of resources
 Listed = Annotated[
     list[str] | None,

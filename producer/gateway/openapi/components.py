@@ -69,6 +69,16 @@ _EVERY = {
 _NAMES = {"names": {"type": "array", "items": _NAME, "maxItems": 1_000}}
 _ATTACH = _NAMES | _LISTS
 _DETACH = _NAMES | {name: {"anyOf": [some, _EVERY]} for name, some in _LISTS.items()}
+_CONDITIONS = {
+    "attached_before": _nullable({**_MOMENT, "description": "Only what was attached before."}),
+    "attached_after": _nullable(
+        {**_MOMENT, "description": "Only what was attached then or later."}
+    ),
+    "unless": {
+        **_NAMES["names"],
+        "description": "What carries one of these tags is left alone.",
+    },
+}
 _DELETE = {
     "workspaces": {
         "anyOf": [
@@ -179,7 +189,7 @@ SCHEMAS: dict[str, Any] = {
         minProperties=1,
     ),
     "BatchDeleteError": _object(_ERROR, "error_code", "error_msg"),
-    "NewDetach": _new("detach", _DETACH, "names"),
+    "NewDetach": _new("detach", _DETACH | _CONDITIONS, "names"),
     "NewAttach": _new("attach", _ATTACH, "names", **_some_of(*RESOURCE_TYPES)),
     "NewDelete": _new("delete", _DELETE, "workspaces", **_some_of("tags", "sys_tags")),
     "NewUndo": _new("undo", {"job": _UUID}, "job"),

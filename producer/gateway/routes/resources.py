@@ -14,7 +14,7 @@ from tagsweep.producer.gateway.requests import pagination
 from tagsweep.producer.gateway.routes import query_parameters
 from tagsweep.worker import database
 from tagsweep.worker.models.ids import RESOURCE_TYPES, number_of
-from tagsweep.worker.store import resources
+from tagsweep.worker.store.inventory import resources
 
 EXPAND = ("expand[]", "expand")
 #: a page is two statements over all tags of a tenant

@@ -28,9 +28,13 @@ class MissingNames:
         self._neighbours: dict[tuple[str | None, str], list[str]] = {}
 
     def warnings(
-        self, tenant: str | None, names: Sequence[str], known: Collection[str]
+        self,
+        tenant: str | None,
+        names: Sequence[str],
+        known: Collection[str],
+        field: str = "names",
     ) -> list[ItemError]:
-        """Return a warning for each of ``names`` that is not ``known``.
+        """Return a warning for each of ``names``, which ``field`` lists, that is not ``known``.
 
         One more if the tenant has no tag at all.
         """
@@ -40,14 +44,14 @@ class MissingNames:
             return []
         near = {name: self._near(tenant, name) for name in missing[: words.MOST_LOOKED_UP]}
         found = [
-            words.warning(f"/names/{places[name]}", f'There is no tag "{name}".', near.get(name))
+            words.warning(f"/{field}/{places[name]}", f'There is no tag "{name}".', near.get(name))
             for name in missing
         ]
         if known or self._neighbours[tenant, missing[0]]:
-            return words.bounded(found, "/names")
+            return words.bounded(found, f"/{field}")
         reason = f'The tenant "{tenant}" has no tags.'
         nobody: ItemError = {"path": "/tenant", "code": "unknown_tenant", "reason": reason}
-        return [nobody, *words.bounded(found, "/names")]
+        return [nobody, *words.bounded(found, f"/{field}")]
 
     def _near(self, tenant: str | None, name: str) -> str | None:
         place = (tenant, name)

@@ -1,0 +1,123 @@
+"""Conditions through every door: a message, Python, HTTP, the command."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tagsweep.worker.errors import InvalidJob, JobRejected
+from tests.store.test_conditions import attach_at
+from tests.support.cli import CommandLine
+from tests.support.gateway import Gateway, ended
+from tests.support.stack import ServerStack, Stack, producing
+from tests.support.stores import Store, counts, new_ids
+
+JOBS = "/api/v1/jobs/"
+OLD, LIMIT, NEW = ("2026-01-30T12:00:00Z", "2026-01-31T12:00:00Z", "2026-02-01T12:00:00Z")
+
+
+def _filled(store: Store, tenant: str) -> tuple[str, str, str]:
+    """Put the tag a on three tables: an old link, one that is held, and a new one."""
+    old, held, new = new_ids(3)
+    attach_at(store, tenant, "a", OLD, tables=[old, held])
+    attach_at(store, tenant, "a", NEW, tables=[new])
+    store.tag(tenant, "hold", tables=[held])
+    return old, held, new
+
+
+def _left(store: Store, tenant: str) -> set[str]:
+    return {one for name, _, one in store.links(tenant) if name == "a"}
+
+
+def test_a_message_has_conditions(stack: Stack, tenant: str) -> None:
+    _, held, new = _filled(stack.store, tenant)
+    asked = {"attached_before": LIMIT, "unless": ["hold"]}
+    done = stack.detach(tenant, ["a"], tables="*", **asked)
+    assert (done["counts"], done["remaining"]) == (counts(total=1, removed=1), 0)
+    assert done["request"]["unless"] == ["hold"]
+    assert _left(stack.store, tenant) == {held, new}
+    with pytest.raises(JobRejected, match='There is no tag "hald"'):
+        stack.detach(tenant, ["a"], tables="*", unless=["hald"])
+    assert _left(stack.store, tenant) == {held, new}
+
+
+def test_small_messages_with_conditions_heed_them(stack: Stack, tenant: str) -> None:
+    ids = _filled(stack.store, tenant)
+    done = stack.detach(tenant, ["a"], tables=list(ids), attached_after=LIMIT)
+    assert done["counts"] == counts(total=3, removed=1, absent=2)
+    assert _left(stack.store, tenant) == set(ids[:2])
+
+
+def test_python_gives_conditions_with_lists_of_any_length(
+    redis_stack: ServerStack, tenant: str
+) -> None:
+    old, held, new = _filled(redis_stack.store, tenant)
+    limit = datetime.fromisoformat(LIMIT).astimezone(UTC)
+    with producing(redis_stack) as sender:
+        with pytest.raises(InvalidJob, match="has no zone"):
+            sender.detach(tenant=tenant, names=["a"], attached_before=limit.replace(tzinfo=None))
+        many = [*new_ids(25_000), old, held, new]
+        sent = sender.detach(
+            tenant=tenant, names=["a"], tables=many, attached_before=limit, unless=iter(["hold"])
+        )
+        done = sent.result(timeout=60)
+    assert (done["counts"]["total"], done["counts"]["removed"]) == (25_003, 1)
+    assert _left(redis_stack.store, tenant) == {held, new}
+
+
+def test_over_http_a_job_has_conditions_and_the_contract_has_none(
+    gateway: Gateway, tenant: str
+) -> None:
+    old, held, new = _filled(gateway.store, tenant)
+    asked = {"attached_before": LIMIT, "unless": ["hold"]}
+    body = {"kind": "detach", "names": ["a"], "tables": "*", **asked}
+    with gateway.client(tenant) as client:
+        preview = ended(
+            client, client.post(JOBS, json={**body, "dry_run": True}).headers["location"]
+        )
+        assert preview["counts"] == counts(total=1, removed=1)
+        wrong = client.post(JOBS, json={**body, "unless": ["hald"]})
+        assert (wrong.status_code, wrong.json()["errors"][0]["code"]) == (422, "unknown_tag")
+        naive = client.post(JOBS, json={**body, "attached_before": LIMIT.rstrip("Z")})
+        assert (naive.status_code, naive.json()["errors"][0]["code"]) == (400, "no_zone")
+        listed = {"names": ["a"], "tables": [old], **asked}
+        contract = client.post("/api/v1/tags/detach/", json=listed)
+        assert (contract.status_code, contract.json()["unless"]) == (400, ["Unknown field."])
+        assert client.get(JOBS).json()["count"] == 1
+        now = {**body, "tables": [old, held, new]}
+        done = client.post(JOBS, json=now, headers={"Prefer": "wait=30"}).json()
+        assert done["counts"] == counts(total=3, removed=1, absent=2)
+    assert _left(gateway.store, tenant) == {held, new}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("way", ["straight", "gateway"])
+def test_the_command_has_conditions(
+    up_gateway: Gateway, tenant: str, tmp_path: Path, way: str
+) -> None:
+    settings: dict[str, Any] = {"database_url": str(up_gateway.settings["database_url"])}
+    if way == "gateway":
+        settings |= {"url": up_gateway.url, "api_key": up_gateway.credential(tenant).key}
+    run = CommandLine(tmp_path, **settings)
+    _, held, new = _filled(up_gateway.store, tenant)
+    job = ("detach", "--tenant", tenant, "--name", "a", "--tables", "*", "--json")
+    for wrong, said in (
+        (("--unless", "hald"), '--unless, item 1: There is no tag "hald". Did you mean "hold"?'),
+        (("--attached-before", "2026-01-31"), "the time has no zone"),
+        (("--attached-before", "soon"), "--attached-before 'soon': give a time"),
+        (("--attached-after", LIMIT, "--attached-before", OLD), "--attached-before"),
+    ):
+        refused = run(*job, *wrong)
+        assert (refused.status, refused.out) == (2, "")
+        assert said in refused.err
+    young = (datetime.now(UTC) - timedelta(hours=1)).isoformat()
+    none = run(*job, "--attached-after", young)
+    assert (none.status, none.json["counts"]["total"]) == (0, 0)
+    done = run(*job, "--attached-before", LIMIT, "--unless", "hold")
+    assert (done.status, done.json["counts"]) == (0, counts(total=1, removed=1))
+    assert _left(up_gateway.store, tenant) == {held, new}
+    ago = run(*job, "--attached-before", "1d")
+    assert ago.json["counts"]["removed"] == 2
