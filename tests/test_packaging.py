@@ -88,9 +88,12 @@ def test_the_wheel_holds_every_module_in_tagsweep_and_nothing_else(wheel: Path) 
         for path in (ROOT / folder).rglob("*.py")
     }
     expected |= {f"tagsweep/{path.relative_to(ROOT)}" for path in (ROOT / "worker").rglob("*.mako")}
-    static = ROOT / "producer" / "gateway" / "static"
+    gateway = ROOT / "producer" / "gateway"
     expected |= {
-        f"tagsweep/{path.relative_to(ROOT)}" for path in static.rglob("*") if path.is_file()
+        f"tagsweep/{path.relative_to(ROOT)}"
+        for folder in ("static", "console/static", "console/templates")
+        for path in (gateway / folder).rglob("*")
+        if path.is_file()
     }
     assert {name for name in packaged if name.count("/") > 1} == expected
 

@@ -18,6 +18,7 @@ EXTRAS = {
     "cryptography": "gateway",
     "fastapi": "gateway",
     "h11": "gateway",
+    "jinja2": "gateway",
     "prometheus_client": "gateway",
     "starlette": "gateway",
     "structlog": "gateway",

@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tagsweep.producer.gateway import errors
 from tagsweep.producer.gateway.access_log import Access
+from tagsweep.producer.gateway.console import pages
 from tagsweep.producer.gateway.errors import Refusal, document
 from tagsweep.producer.gateway.openapi import examples, operations
 from tagsweep.producer.gateway.routes import (
@@ -51,6 +52,7 @@ SHAPES = ((tag_errors.PREFIX, tag_errors.refuse), (batch_delete.PREFIX, batch_de
 
 
 _ROUTES = [route for module in MODULES for route in module.router.routes]
+_ROUTES += pages.ROUTES
 
 
 def create(gateway: Gateway) -> ASGIApp:

@@ -17,7 +17,7 @@ from tagsweep.producer.gateway.auth.callers import Caller, Callers, one_key
 from tagsweep.producer.gateway.errors import Refusal
 from tagsweep.producer.gateway.metrics import Metrics
 from tagsweep.producer.gateway.requests.bodies import Bodies
-from tagsweep.producer.gateway.requests.limits import Places, Rates
+from tagsweep.producer.gateway.requests.limits import Places, Rates, SignIns
 from tagsweep.producer.gateway.submission.notifier import Notifier
 from tagsweep.producer.gateway.submission.publishing import Publisher
 from tagsweep.producer.gateway.submission.submitting import Submission
@@ -53,6 +53,7 @@ class Gateway:
         self.receipts = Places(MOST_RECEIPTS, "Too many receipts are read at once.")
         self.bodies = Bodies()
         self.rates = Rates(settings.requests_per_s)
+        self.sign_ins = SignIns()
         self.callers = Callers(self.store)
         self.notifier = Notifier(self.store, settings)
         self.places = Places(settings.waiting_requests, BUSY)

@@ -17,7 +17,7 @@ from tests.support.browser import Browser
 from tests.support.gateway import Gateway, ended
 
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
-PAGES = ("/", "/docs")
+PAGES = ("/docs",)
 #: an element with one of these makes the page load, or send, something
 LOADING = ("src", "action", "srcset", "data")
 #: what may stand in a policy: any host, or anything inline, would be another word
@@ -47,17 +47,16 @@ def test_the_root_says_in_json_what_this_is(redis_gateway: Gateway, accept: str)
     assert answer.headers["content-type"] == "application/json"
     home = answer.json()
     assert home["name"] == "tagsweep"
-    for link in (home["documentation"], home["openapi"]):
-        assert httpx.get(f"{redis_gateway.url}{link}").status_code == 200
+    for link in (home["documentation"], home["openapi"], home["console"]):
+        answer = httpx.get(f"{redis_gateway.url}{link}", follow_redirects=True)
+        assert answer.status_code == 200
 
 
-def test_the_root_is_a_page_in_a_browser_and_leads_to_the_documentation(
-    redis_gateway: Gateway,
-) -> None:
+def test_the_root_leads_a_browser_to_the_console(redis_gateway: Gateway) -> None:
     answer = _page(redis_gateway, "/")
-    assert answer.headers["content-type"].startswith("text/html")
+    assert answer.status_code == 303
     assert "Accept" in answer.headers["vary"]
-    assert 'href="docs"' in answer.text
+    assert answer.headers["location"] == "console/"
 
 
 @pytest.mark.parametrize("path", PAGES)

@@ -117,9 +117,13 @@ def page(  # noqa: PLR0913  # of what, and from where on
     return [JobRecord(*row) for row in connection.execute(query)]
 
 
-def running(connection: Connection, tenants: Collection[str], limit: int = 200) -> list[JobRecord]:
-    """Return jobs of these tenants that have open chunks."""
-    query = select(*COLUMNS).where(jobs.c.open > 0, jobs.c.tenant.in_(tenants))
+def running(
+    connection: Connection, tenants: Collection[str] | None, limit: int = 200
+) -> list[JobRecord]:
+    """Return jobs of these tenants, or of all (None), that have open chunks."""
+    query = select(*COLUMNS).where(jobs.c.open > 0)
+    if tenants is not None:
+        query = query.where(jobs.c.tenant.in_(tenants))
     rows = connection.execute(query.order_by(jobs.c.accepted_at).limit(limit))
     return [JobRecord(*row) for row in rows]
 

@@ -59,11 +59,11 @@ def entries(job_id: UUID, tenant: str | None, wanted: Collection[str]) -> Iterat
     while True:
         with database.snapshot() as connection:
             job = _kept(connection, job_id, tenant)
-            slip = _next(connection, job, number)
+            slip = slip_after(connection, job, number)
         if slip is None:
             return
         number = slip.chunk.number
-        yield from (entry for entry in _entries(job, slip) if entry["outcome"] in wanted)
+        yield from (entry for entry in entries_of(job, slip) if entry["outcome"] in wanted)
 
 
 def columns(job_id: UUID, tenant: str | None) -> tuple[str, ...]:
@@ -84,7 +84,7 @@ def _kept(connection: Connection, job_id: UUID, tenant: str | None) -> JobRecord
     return job
 
 
-def _next(connection: Connection, job: JobRecord, number: int) -> Slip | None:
+def slip_after(connection: Connection, job: JobRecord, number: int) -> Slip | None:
     """Return the first chunk after ``number`` that the job was split into; None if there is none.
 
     Chunks opened for a retry repeat items of those chunks, and are read with them.
@@ -183,7 +183,7 @@ def _closed(slip: Slip, target: int, place: Place) -> bool:
     return found
 
 
-def _entries(job: JobRecord, slip: Slip) -> Iterator[Entry]:
+def entries_of(job: JobRecord, slip: Slip) -> Iterator[Entry]:
     """Yield the rows of a chunk; of a range, one more that counts the items with no known name."""
     option: Entry = {"dry_run": True} if job.dry_run else {}
     single = {"count": 1, **option} if job.selected else option

@@ -120,6 +120,13 @@ class Settings(BaseSettings):
     inline_items: int = Field(1_000, ge=0)
     #: how long a request waits for its job's end before it is answered without it
     wait_s: int = Field(30, ge=0, le=110)
+    #: the console of the gateway: people may act in it, only read, or it is not served
+    console: Literal["on", "read-only", "off"] = "on"
+    #: where people see the gateway: links, cookies, and which host names it answers to
+    public_url: Annotated[str, AfterValidator(urls.gateway)] | None = None
+    #: when a browser has to sign in again: after so long unused, and after so long in any case
+    session_idle_minutes: int = Field(60, ge=1)
+    session_hours: int = Field(12, ge=1)
     #: how long a stopping gateway continues the requests that it has
     shutdown_s: int = Field(20, ge=1)
     #: how long it still accepts requests before that while /readyz says that it is not ready: load

@@ -15,7 +15,7 @@ from tagsweep.producer.cli.demo import sample
 from tagsweep.producer.cli.input import ndjson
 from tagsweep.producer.cli.input.errors import WrongUse
 from tagsweep.producer.cli.output import terminal
-from tagsweep.producer.gateway.auth import credentials
+from tagsweep.producer.gateway.auth import credentials, sessions
 from tagsweep.producer.gateway.auth.grants import Grant
 from tagsweep.producer.gateway.openapi.examples import SOURCE
 from tagsweep.worker import database, settings
@@ -92,6 +92,14 @@ def _key(tenant: str) -> str:
     return created.key
 
 
+def _sign_in_token(key: str) -> str:
+    """Return the token of a link that signs a browser in with the key, once."""
+    with database.transaction() as connection:
+        credential = credentials.find_by_prefix(connection, credentials.prefix_of(key) or "")
+        assert credential is not None  # it was found or made a moment ago  # noqa: S101
+        return sessions.make_link(connection, credential.id)
+
+
 def _request(tenant: str, *, is_sample: bool) -> tuple[str, str | None]:
     """Return the path and body of a request whose answer shows something, whatever is stored.
 
@@ -110,6 +118,8 @@ def _announce(tenant: str, key: str, url: str, path: str, body: str | None) -> N
     where = schema.where()
     terminal.say(f"Gateway and worker run on the store at {where}. Ctrl-C ends them.")
     terminal.write_line(f"url:    {url}")
+    if settings.load().console != "off":
+        terminal.write_line(f"console: {url}/console/sign-in#{_sign_in_token(key)}")
     terminal.write_line(f"docs:   {url}/docs")
     terminal.write_line(f"tenant: {tenant}")
     terminal.write_line(f"key:    {key}")

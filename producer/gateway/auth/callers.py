@@ -68,6 +68,11 @@ class Callers:
         credential = await self._find("access", access_key, credentials.find_by_access_key)
         return credential if credential and credential.is_valid else None
 
+    async def by_credential(self, credential_id: UUID) -> Caller | None:
+        """Return the caller with this credential; None if it was revoked or has expired."""
+        credential = await self._find("id", str(credential_id), credentials.find)
+        return self.used(credential) if credential and credential.is_valid else None
+
     async def still_valid(self, caller: Caller) -> bool:
         """Return whether the caller's credential has been neither revoked nor expired since."""
         credential = await self._find("id", str(caller.credential), credentials.find)

@@ -35,6 +35,7 @@ IDLE_S, WHOLE_S = 15.0, 300.0
 #: long bodies that are read or parsed at a time
 MAX_LONG = 16
 PARSERS = 2
+JSON = "application/json"
 
 
 class Gone(Exception):
@@ -88,9 +89,11 @@ class Bodies:
         self._pool: ProcessPoolExecutor | None = None
 
     @asynccontextmanager
-    async def receive(self, request: Request, limit: int) -> AsyncIterator[Body]:
+    async def receive(
+        self, request: Request, limit: int, *, media_type: str = JSON
+    ) -> AsyncIterator[Body]:
         """Read the request's body; raises Refusal (400, 413, 415, 503), Gone."""
-        _check_headers(request, limit)
+        _check_headers(request, limit, media_type)
         body = Body()
         try:
             await _fill(body, request, limit)
@@ -160,7 +163,7 @@ async def _fill(body: Body, request: Request, limit: int) -> None:
         raise Gone from None
 
 
-def _check_headers(request: Request, limit: int) -> None:
+def _check_headers(request: Request, limit: int, wanted: str) -> None:
     length = request.headers.get("content-length", "0")
     if length.isdecimal() and int(length[:20]) > limit:
         raise too_large(limit)
@@ -169,7 +172,7 @@ def _check_headers(request: Request, limit: int) -> None:
     media_types = request.headers.getlist("content-type")
     media_type, _, parameters = ", ".join(media_types).partition(";")
     charset = parameters.strip().lower().replace('"', "").replace(" ", "")
-    if media_type.strip().lower() != "application/json" or charset not in _CHARSETS:
+    if media_type.strip().lower() != wanted or charset not in _CHARSETS:
         shown = ", ".join(media_types)[:100].encode("ascii", "replace").decode()
         raise Refusal(415, f'Unsupported media type "{shown}" in request.')
     if request.headers.get("content-encoding", "identity").strip().lower() != "identity":

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import ipaddress
 import math
 import time
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from tagsweep.producer.gateway.errors import Refusal, unavailable
 
 #: tenants whose rates are remembered; one that is forgotten starts again with a full allowance
 MAX_TENANTS = 10_000
+#: failed attempts to sign in that an address has within WITHIN_S, and how many addresses are known
+MAX_FAILURES, WITHIN_S, MAX_ADDRESSES = 10, 60.0, 10_000
 
 
 class Rates:
@@ -52,3 +57,49 @@ class Places:
             yield
         finally:
             self.taken -= 1
+
+
+@dataclass(slots=True)
+class Attempt:
+    """An attempt to sign in."""
+
+    succeeded: bool = False
+
+
+class SignIns:
+    """A limit on failed attempts to sign in, by the client's address."""
+
+    def __init__(self) -> None:
+        self._failed: dict[str, deque[float]] = {}
+
+    @contextmanager
+    def attempt(self, address: str) -> Iterator[Attempt]:
+        """Let the block try to sign in; raises Refusal (429) if too many attempts have failed."""
+        now, client = time.monotonic(), _network(address)
+        failed = self._failed.setdefault(client, deque(maxlen=MAX_FAILURES))
+        while failed and failed[0] <= now - WITHIN_S:
+            failed.popleft()
+        if len(failed) == MAX_FAILURES:
+            seconds = math.ceil(failed[0] + WITHIN_S - now)
+            detail = f"Too many attempts to sign in have failed. Try again in {seconds} seconds."
+            raise Refusal(429, detail, headers={"Retry-After": str(seconds)})
+        failed.append(now)  # before its outcome is known: many at once are as many
+        made = Attempt()
+        try:
+            yield made
+        finally:
+            if made.succeeded and failed:
+                failed.pop()
+            if not failed:
+                self._failed.pop(client, None)
+            if len(self._failed) > MAX_ADDRESSES:
+                del self._failed[next(iter(self._failed))]
+
+
+def _network(address: str) -> str:
+    """Return the address; of IPv6 the network, all of which one client may have."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    return address if parsed.version == 4 else str(ipaddress.ip_network((parsed, 64), strict=False))  # noqa: PLR2004  # IPv4

@@ -1,4 +1,4 @@
-"""Pages for people: what this is, and the API with examples to try."""
+"""Where people begin: the way to the console, and the API with examples to try."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from fastapi import Request, Response
 from starlette.responses import FileResponse, RedirectResponse
 
+from tagsweep.producer.gateway import state
 from tagsweep.producer.gateway.errors import Refusal, document
 from tagsweep.producer.gateway.requests import negotiation
 from tagsweep.producer.gateway.routes import query_parameters
@@ -16,7 +17,6 @@ STATIC = Path(__file__).parents[1] / "static"
 #: what the pages load, by the name under /docs/
 ASSETS = {
     "docs.js": STATIC / "docs.js",
-    "page.css": STATIC / "page.css",
     "swagger-ui-bundle.js": STATIC / "swagger-ui" / "swagger-ui-bundle.js",
     "swagger-ui.css": STATIC / "swagger-ui" / "swagger-ui.css",
 }
@@ -35,6 +35,7 @@ HOME = {
     "name": "tagsweep",
     "description": "Takes tags off resources as background jobs",
     "version": metadata.version("tagsweep"),
+    "console": "/console/",
     "documentation": "/docs",
     "openapi": "/openapi.json",
 }
@@ -44,9 +45,10 @@ router = query_parameters.router()
 
 @router.get("/", include_in_schema=False)
 async def home(request: Request) -> Response:
-    """Say what this is: as a page to a browser, as JSON to anybody else."""
+    """Lead a browser to the console; say to anybody else in JSON what this is."""
     if negotiation.preferred(request, ("application/json", "text/html")) == "text/html":
-        return _page("index.html")
+        off = state.of(request).settings.console == "off"
+        return RedirectResponse("docs" if off else "console/", 303, {"Vary": "Accept"})
     return document(HOME, headers={"Vary": "Accept"})
 
 

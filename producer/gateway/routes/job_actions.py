@@ -43,11 +43,11 @@ async def cancel(request: Request) -> Response:
     """Start no further chunk of a job; what is done stays done."""
     gateway = state.of(request)
     caller = await gateway.caller_by_key(request, spanning=True)
-    before, after = await _act(gateway, request, caller, control.cancel)
+    before, after = await act(gateway, request, caller, control.cancel)
     if before.job.ended:
         raise Refusal(409, f"The job has ended already: {before.job.status}.")
     if after.job.ended:
-        _after_commit(gateway, after)
+        after_commit(gateway, after)
     return operations.accepted(after, {})
 
 
@@ -76,7 +76,7 @@ async def pause(request: Request) -> Response:
     """Start no further chunk of a job until it is resumed."""
     gateway = state.of(request)
     caller = await gateway.caller_by_key(request, spanning=True)
-    _, after = await _act(gateway, request, caller, control.pause)
+    _, after = await act(gateway, request, caller, control.pause)
     return operations.accepted(after, {})
 
 
@@ -101,12 +101,12 @@ async def _continue(
     """Apply ``action``, after which there is something for workers to do."""
     gateway = state.of(request)
     caller = await gateway.caller_by_key(request, spanning=True)
-    _, after = await _act(gateway, request, caller, action, patience_s)
-    _after_commit(gateway, after)
+    _, after = await act(gateway, request, caller, action, patience_s)
+    after_commit(gateway, after)
     return operations.accepted(after, {})
 
 
-def _after_commit(gateway: Gateway, view: View) -> None:
+def after_commit(gateway: Gateway, view: View) -> None:
     """Publish the job's end, or wake workers, without making the client wait for it."""
     # an end is read from the store's outbox first, workers are woken through the broker: a server
     # that hangs takes none of the other's threads
@@ -114,13 +114,14 @@ def _after_commit(gateway: Gateway, view: View) -> None:
     gateway.later(threads.patiently(AFTER_COMMIT_S, dispatch.after_commit, view.job))
 
 
-async def _act(
+async def act(
     gateway: Gateway,
     request: Request,
     caller: Caller,
     action: Action,
     patience_s: float | None = None,
 ) -> tuple[View, View]:
+    """Apply ``action`` to the job in the path; return it as it was before, and as it is after."""
     wanted = request.state.account.job = job_id(request)
     tenant = await owner(gateway, caller, wanted)
     store = gateway.store

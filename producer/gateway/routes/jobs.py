@@ -81,7 +81,7 @@ async def undo(request: Request) -> Response:
 async def _submit(request: Request, caller: Caller, job: Job) -> Response:
     """Record the job and answer with it."""
     gateway = state.of(request)
-    await _authorise(gateway, caller, job)
+    await authorise(gateway, caller, job)
     wait_s = gateway.settings.wait_s
     preference = preferences.read(request.headers, wait_s, always_async=True)
     wanted = job_request.of(request, caller, job, preference)
@@ -92,7 +92,8 @@ async def _submit(request: Request, caller: Caller, job: Job) -> Response:
     return operations.accepted(view, preference.headers)
 
 
-async def _authorise(gateway: Gateway, caller: Caller, job: Job) -> None:
+async def authorise(gateway: Gateway, caller: Caller, job: Job) -> None:
+    """Raise Refusal (403) if the caller's key does not allow the job."""
     scope = "undo" if isinstance(job, UndoJob) else "write"
     state.allow(caller, *(["preview"] if job.dry_run else []), scope)
     if caller.operator:

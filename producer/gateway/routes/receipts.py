@@ -45,7 +45,16 @@ async def read(request: Request) -> Response:
     job_id = job_actions.job_id(request)
     request.state.account.job = job_id
     form, outcomes = _form(request), _outcomes(request)
-    pieces = _pieces(job_id, await job_actions.owner(gateway, caller, job_id), outcomes, form)
+    tenant = await job_actions.owner(gateway, caller, job_id)
+    return await streamed(request, job_id, tenant, outcomes, form)
+
+
+async def streamed(
+    request: Request, job_id: UUID, tenant: str, outcomes: set[str], form: str
+) -> Response:
+    """Return the items of the tenant's job that came to one of ``outcomes``, as ``form``."""
+    gateway = state.of(request)
+    pieces = _pieces(job_id, tenant, outcomes, form)
     with gateway.receipts.one():
         first = await _next(gateway, pieces)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no", "Vary": "Accept"}

@@ -31,7 +31,7 @@ def of_tenant(tenant: str, position: int, limit: int) -> list[Any]:
         return list(outbox.of_tenant(connection, tenant, position, limit))
 
 
-def running(tenants: set[str]) -> list[dict[str, Any]]:
-    """Return running jobs of these tenants as JSON."""
+def running(tenants: set[str] | None) -> list[dict[str, Any]]:
+    """Return running jobs of these tenants, or of all (None), as JSON."""
     with database.reading() as connection:
         return [views.of(job, None) for job in queries.running(connection, tenants)]

@@ -29,6 +29,17 @@ class JobRequest:
     workspace: str | None = None  #: must exist, else nothing is recorded
 
 
+def of_form(caller: Caller, job: Job, token: str) -> JobRequest:
+    """Return what a form of the console asks for; the same form sent again is the same job."""
+    job_id = uuid5(NAMESPACE, f"form\n{caller.tenant}\n{token}")
+    job = _through(job, "console", caller)
+    return JobRequest(job, job_id, job.fingerprint(), None, 0)
+
+
+def _through(job: Job, door: str, caller: Caller) -> Job:
+    return job.through(door, caller.name or str(caller.credential), proved=True)
+
+
 def of(  # noqa: PLR0913  # only one contract has a signature and a workspace
     request: Request,
     caller: Caller,
@@ -55,5 +66,5 @@ def of(  # noqa: PLR0913  # only one contract has a signature and a workspace
         job_id = uuid4()
     # to be withdrawn only if its sender was promised nothing
     nonce = None if preference.respond_async else uuid4().hex
-    job = job.through("http", caller.name or str(caller.credential), proved=True)
+    job = _through(job, "http", caller)
     return JobRequest(job, job_id, fingerprint, nonce, preference.wait_s, workspace)

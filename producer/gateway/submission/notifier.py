@@ -34,17 +34,32 @@ MAX_ROWS = 1_000
 
 
 class Listener:
-    """An open feed: what is new for its tenant."""
+    """An open feed: what is new for its tenant, or for all (None)."""
 
-    def __init__(self, tenant: str) -> None:
+    def __init__(self, tenant: str | None) -> None:
         self.tenant = tenant
         self.moved = asyncio.Event()
+        self._ended = False
         self._progress: dict[str, dict[str, Any]] = {}
 
     def update(self, shown: dict[str, Any]) -> None:
         """Note the progress of a running job, in place of older progress not yet taken."""
         self._progress[shown["id"]] = shown
         self.moved.set()
+
+    def hears(self, tenant: str | None) -> bool:
+        """Return whether what happens to a tenant's jobs is for this feed."""
+        return self.tenant is None or self.tenant == tenant
+
+    def note_end(self) -> None:
+        """Note that a job has ended."""
+        self._ended = True
+        self.moved.set()
+
+    def take_ended(self) -> bool:
+        """Return whether a job has ended since the last call."""
+        taken, self._ended = self._ended, False
+        return taken
 
     def take_progress(self) -> list[dict[str, Any]]:
         """Return the progress of running jobs that was noted since the last call."""
@@ -79,7 +94,7 @@ class Notifier:
                 del self._waiters[job_id]
 
     @contextmanager
-    def feed(self, tenant: str) -> Iterator[Listener]:
+    def feed(self, tenant: str | None) -> Iterator[Listener]:
         """Yield a listener that is notified when there is something new for the tenant."""
         listener = Listener(tenant)
         self._listeners.add(listener)
@@ -157,21 +172,22 @@ class Notifier:
             self.hint(row.job_id)
         tenants = {row.tenant for row in rows}
         for listener in self._listeners:
-            if listener.tenant in tenants:
-                listener.moved.set()
+            if any(map(listener.hears, tenants)):
+                listener.note_end()
         if len(rows) == MAX_ROWS:
             self._poke.set()
         return position
 
     async def _show_progress(self) -> None:
-        tenants = {listener.tenant for listener in self._listeners}
+        heard = {listener.tenant for listener in self._listeners}
+        tenants = None if None in heard else {tenant for tenant in heard if tenant is not None}
         running = await self._threads.run(feed.running, tenants)
         now = {shown["id"]: shown for shown in running}
         for job_id, shown in now.items():
             if self._shown.get(job_id) == shown["counts"]:
                 continue
             for listener in self._listeners:
-                if listener.tenant == shown["tenant"]:
+                if listener.hears(shown["tenant"]):
                     listener.update(shown)
         self._shown = {job_id: shown["counts"] for job_id, shown in now.items()}
 

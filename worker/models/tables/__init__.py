@@ -4,7 +4,12 @@ Those in ``tags``, and ``job``, are public; the others are internal.
 """
 
 from tagsweep.worker.models.tables.columns import SCHEMA, metadata
-from tagsweep.worker.models.tables.credentials import chunk_time, credential
+from tagsweep.worker.models.tables.credentials import (
+    chunk_time,
+    console_session,
+    credential,
+    sign_in_link,
+)
 from tagsweep.worker.models.tables.jobs import (
     alarm,
     chore,
@@ -57,6 +62,7 @@ __all__ = [
     "chunk",
     "chunk_time",
     "clock",
+    "console_session",
     "credential",
     "failover",
     "failure",
@@ -69,6 +75,7 @@ __all__ = [
     "part",
     "reply",
     "set_aside",
+    "sign_in_link",
     "tag",
     "tag_link",
     "throttle",

@@ -1,4 +1,4 @@
-"""Who may call the gateway, and the chunk times that it shows."""
+"""Who may call the gateway, and who is signed in to its console; the chunk times it shows."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from sqlalchemy import (
     Boolean,
     Column,
     Float,
+    ForeignKey,
     Integer,
     LargeBinary,
     PrimaryKeyConstraint,
@@ -39,6 +40,28 @@ credential = Table(
     Column("admin", Boolean(create_constraint=False), nullable=False, server_default="0"),
     Column("expires_at", Moment),
 )
+
+
+def _token_table(name: str) -> Table:
+    return Table(
+        name,
+        metadata,
+        Column("token_hash", LargeBinary(32), primary_key=True),  # of 256 random bits
+        Column(
+            "credential_id",
+            ForeignKey("credential.id", ondelete="CASCADE"),
+            type_=Id,
+            nullable=False,
+        ),
+        Column("created_at", Moment, nullable=False, server_default=clock()),
+        Column("seen_at", Moment, nullable=False, server_default=clock()),
+    )
+
+
+#: browsers that are signed in to the console
+console_session = _token_table("console_session")
+#: one-time links that sign a browser in
+sign_in_link = _token_table("sign_in_link")
 
 #: how long chunks took: each worker adds its counts every few seconds
 chunk_time = Table(

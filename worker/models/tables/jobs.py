@@ -77,6 +77,16 @@ job = Table(
     Column("warnings", Document),  # what of it matches nothing; null: nothing to warn of
     Column("sparing", Document),  # ids of the tags in ``unless``, as of when it was split
     Index("job_tenant", "tenant", "accepted_at"),
+    # lists of all tenants' jobs
+    Index("job_accepted", "accepted_at"),
+    # which jobs were undone
+    Index(
+        "job_undo",
+        "tenant",
+        "accepted_at",
+        postgresql_where=text("kind = 'undo'"),
+        sqlite_where=text("kind = 'undo'"),
+    ),
     # scheduling: open jobs, and when each tenant was last served
     Index(
         "job_open",

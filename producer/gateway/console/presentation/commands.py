@@ -1,0 +1,111 @@
+"""A job as a command line, as a call of curl, and as JSON: to copy, and to do it again."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tagsweep.worker.models.ids import RESOURCE_TYPES
+
+#: options of a job that the command line has too, in the order in which they are given
+_VALUES = ("into", "max_affected", "attached_before", "attached_after", "note")
+_FLAGS = ("dry_run", "strict", "drop")
+_REPEATED = {
+    "names": "--name",
+    "unless": "--unless",
+    "tags": "--tag",
+    "sys_tags": "--sys-tag",
+}
+#: what stands for a list that is too long to be shown
+_FILE = "@{name}.txt"
+_ENTRY = "... {size:,} entries"
+
+Shown = dict[str, Any]
+
+
+def body(shown: Shown, lists: Mapping[str, Sequence[Any]]) -> Shown:
+    """Return the job as it is submitted; a list that is not among ``lists`` is only hinted at."""
+    request = dict(shown["request"])
+    sizes: dict[str, Any] = request.pop("lists")
+    given = {"kind": shown["kind"], **request}
+    mapped = {}
+    for name, size in sizes.items():
+        entries = size if size == "*" else list(lists.get(name) or [_ENTRY.format(size=size)])
+        if name in (*RESOURCE_TYPES, "workspaces"):
+            given[name] = entries
+        else:
+            mapped[name] = entries
+    if mapped:
+        given["resources"] = mapped
+    if shown.get("note"):
+        given["note"] = shown["note"]
+    return given
+
+
+def as_json(job: Shown) -> str:
+    """Return a job's body as it is read best."""
+    return json.dumps(job, indent=2, ensure_ascii=False)
+
+
+def as_curl(job: Shown, url: str) -> str:
+    """Return the call that submits a job."""
+    lines = [
+        f"curl {shlex.quote(url + '/api/v1/jobs/')}",
+        '--header "x-api-key: $TAGSWEEP_API_KEY"',
+        "--header 'Content-Type: application/json'",
+        f"--data {shlex.quote(json.dumps(job, ensure_ascii=False))}",
+    ]
+    return " \\\n  ".join(lines)
+
+
+def as_command(job: Shown, tenant: str | None) -> str:
+    """Return the command that submits a job."""
+    if job["kind"] == "undo":
+        return shlex.join(["tagsweep", "jobs", "undo", str(job["job"])])
+    words = ["tagsweep", job["kind"], "--tenant", tenant or "TENANT", *_repeated(job)]
+    for name in RESOURCE_TYPES:
+        if name in job:
+            words += [f"--{name}", _list(name, job[name])]
+    words += _workspaces(job)
+    for name, entries in job.get("resources", {}).items():
+        words += ["--resources", f"{name}={_list(name, entries)}"]
+    for name in _VALUES:
+        if job.get(name) is not None:
+            words += [_option(name), str(job[name])]
+    words += [_option(name) for name in _FLAGS if job.get(name)]
+    return shlex.join(words)
+
+
+def _repeated(job: Shown) -> list[str]:
+    given = [(option, value) for name, option in _REPEATED.items() for value in job.get(name, ())]
+    return [word for option, value in given for word in (option, _tag(value))]
+
+
+def _workspaces(job: Shown) -> list[str]:
+    entries = job.get("workspaces", [])
+    if entries == "*" or _is_hint(entries):
+        return ["--workspace", _list("workspaces", entries)]
+    return [word for entry in entries for word in ("--workspace", str(entry))]
+
+
+def _list(name: str, entries: Any) -> str:
+    if entries == "*":
+        return "*"
+    return _FILE.format(name=name) if _is_hint(entries) else ",".join(map(str, entries))
+
+
+def _is_hint(entries: Any) -> bool:
+    return len(entries) == 1 and str(entries[0]).startswith("... ")
+
+
+def _tag(tag: str | Mapping[str, str]) -> str:
+    if isinstance(tag, str):
+        return tag
+    value = tag.get("value")
+    return tag["key"] if value is None else f"{tag['key']}={value}"
+
+
+def _option(name: str) -> str:
+    return f"--{name.replace('_', '-')}"

@@ -1,0 +1,55 @@
+"""What is asked before something is done to a job: the consequence, in numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from tagsweep.producer.gateway.console.presentation.wording import counted, number
+
+#: the scope that each action takes
+SCOPES = {"cancel": "write", "pause": "write", "resume": "write", "retry": "write", "undo": "undo"}
+#: items from which on their number is typed before they are changed
+LARGE = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked before an action."""
+
+    title: str
+    consequence: str
+    button: str
+    dangerous: bool = False
+    typed: str | None = None  #: what is to be typed first
+
+
+def about(action: str, job: dict[str, Any]) -> Question:
+    """Return what is asked before ``action`` is done to a job."""
+    done, total = job["progress"]["done"], job["progress"]["total"]
+    left, failed = total - done, job["counts"]["failed"]
+    changed = next(value for name, value in job["counts"].items() if name != "total")
+    stays = f"{number(done)} of {counted(total, 'item')} are done and stay done"
+    if action == "cancel":
+        text = f"{stays}; {number(left)} will be left alone. Retry does the rest later."
+        return Question("Cancel this job?", text, "Cancel the job", dangerous=True)
+    if action == "pause":
+        text = f"{stays}; {number(left)} wait until somebody resumes the job."
+        return Question("Pause this job?", text, "Pause")
+    if action == "resume":
+        return Question("Resume this job?", f"{counted(left, 'item')} will be done now.", "Resume")
+    if action == "retry":
+        text = (
+            f"{counted(failed + left, 'item')} will be tried again: {number(failed)} that failed "
+            f"and {number(left)} that were never tried. The other {number(done - failed)} are left "
+            "alone."
+        )
+        return Question("Retry this job?", text, "Retry")
+    text = f"A new job reverts the {counted(changed, 'change')} that this one has made."
+    typed = str(changed) if changed >= LARGE else None
+    return Question("Undo this job?", text, "Undo", dangerous=True, typed=typed)
+
+
+def is_confirmed(question: Question, given: str) -> bool:
+    """Return whether the number was typed that the question asks for, with or without commas."""
+    return question.typed is None or given.replace(",", "").replace(" ", "") == question.typed

@@ -1,0 +1,143 @@
+"""Numbers, times and jobs as people read them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from tagsweep.worker.models.ids import RESOURCE_TYPES
+
+Shown = dict[str, Any]
+
+#: names that a sentence has in full
+MOST_NAMES = 3
+#: between what is done and what it is done to
+_PREPOSITIONS = {"attach": "to", "set": "on"}
+_UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
+
+
+def number(value: float) -> str:
+    """Return a number with its thousands apart."""
+    return f"{value:,.0f}" if value >= 10 or value == int(value) else f"{value:,.1f}"  # noqa: PLR2004  # below, a digit tells
+
+
+def counted(value: int, one: str, many: str | None = None) -> str:
+    """Return a number with what it counts."""
+    return f"{number(value)} {one if value == 1 else many or one + 's'}"
+
+
+def span(seconds: float) -> str:
+    """Return a length of time, roughly."""
+    if seconds < 1:
+        return "less than 1 s"
+    for place, (length, unit) in enumerate(_UNITS):
+        if seconds >= length:
+            rest = int(seconds % length) // _UNITS[place + 1][0] if length > 1 else 0
+            more = f" {rest} {_UNITS[place + 1][1]}" if rest else ""
+            return f"{int(seconds // length)} {unit}{more}"
+    return "less than 1 s"
+
+
+def since(moment: str | datetime | None) -> str:
+    """Return how long ago a moment is."""
+    if moment is None:
+        return "never"
+    seconds = (datetime.now(UTC) - _parsed(moment)).total_seconds()
+    return "now" if seconds < 1 else f"{span(seconds)} ago"
+
+
+def exact(moment: str | datetime | None) -> str:
+    """Return a moment to the second, in UTC."""
+    return "" if moment is None else f"{_parsed(moment):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def between(start: str | None, end: str | None) -> str:
+    """Return how long something took, or has taken so far."""
+    if start is None:
+        return ""
+    return span(((_parsed(end) if end else datetime.now(UTC)) - _parsed(start)).total_seconds())
+
+
+def job(shown: Shown) -> str:
+    """Return in words what a job does: "detach legacy, old from 2,000,000 tables, preview"."""
+    request, kind = shown["request"], shown["kind"]
+    if kind == "undo":
+        return f"undo job {str(request.get('job', ''))[:8]}{_suffix(shown)}"
+    names = [*request.get("names", ()), *map(_tag, request.get("tags", ()))]
+    names += [f"system {_tag(each)}" for each in request.get("sys_tags", ())]
+    where = [_size(name, size) for name, size in request["lists"].items()]
+    parts = [kind, _some(names)]
+    if request.get("into"):
+        parts += ["into", request["into"]]
+    if where:
+        parts += [_PREPOSITIONS.get(kind, "from"), _some(where)]
+    return " ".join(part for part in parts if part) + _suffix(shown)
+
+
+def who(shown: Shown) -> str:
+    """Return who asked for a job."""
+    asked = shown.get("requested_by") or {}
+    return asked.get("name") or "unnamed"
+
+
+def status(shown: Shown) -> str:
+    """Return a job's status; one that waits for something says so."""
+    for mark in ("paused", "waiting"):
+        if shown.get(mark):
+            return mark
+    return str(shown["status"])
+
+
+def left(shown: Shown) -> str | None:
+    """Return how long a running job will take; None if that cannot be told."""
+    progress = shown["progress"]
+    if shown["status"] != "running" or shown.get("paused") or not progress["rate"]:
+        return None
+    return span((progress["total"] - progress["done"]) / progress["rate"])
+
+
+def percent(shown: Shown) -> float:
+    """Return how much of a job is done."""
+    progress = shown["progress"]
+    if not progress["total"]:
+        return 100.0 if shown["finished_at"] else 0.0
+    return float(round(100 * progress["done"] / progress["total"], 2))
+
+
+def _suffix(shown: Shown) -> str:
+    return ", preview" if shown.get("dry_run") else ""
+
+
+def _tag(tag: dict[str, str]) -> str:
+    return f"{tag['key']}={tag['value']}" if tag.get("value") is not None else tag["key"]
+
+
+def _some(words: Sequence[str]) -> str:
+    more = len(words) - MOST_NAMES
+    return ", ".join(words[:MOST_NAMES]) + (f" and {number(more)} more" if more > 0 else "")
+
+
+def _size(name: str, size: int | str) -> str:
+    if size == "*":
+        return f"all {name}"
+    is_plural = name in RESOURCE_TYPES or name == "workspaces"
+    return counted(int(size), name[:-1], name) if is_plural else f"{number(int(size))} {name}"
+
+
+def _parsed(moment: str | datetime) -> datetime:
+    return datetime.fromisoformat(moment) if isinstance(moment, str) else moment
+
+
+FILTERS = {
+    "number": number,
+    "span": span,
+    "since": since,
+    "exact": exact,
+    "between": between,
+    "job_words": job,
+    "who": who,
+    "job_status": status,
+    "left": left,
+    "percent": percent,
+}

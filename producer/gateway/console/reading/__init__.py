@@ -1,0 +1,1 @@
+"""What pages read in the store."""

@@ -1,0 +1,47 @@
+"""What pages read in the store: each function is one transaction, run in a thread."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tagsweep.worker import database
+from tagsweep.worker.jobs import queries
+from tagsweep.worker.jobs.inspection import listing
+from tagsweep.worker.jobs.inspection.listing import SCANNED, Listed, Place, Wanted
+from tagsweep.worker.models import views
+from tagsweep.worker.models.records import JobRecord
+
+__all__ = ["SCANNED", "listed", "running"]
+
+Shown = dict[str, Any]
+
+#: what is present in a job's JSON only if it applies
+_OPTIONAL = {
+    "dry_run": False,
+    "note": None,
+    "paused": False,
+    "remaining": None,
+    "requested_by": None,
+    "undoes": None,
+    "waiting": None,
+    "warnings": (),
+}
+
+
+def shown(job: JobRecord, event: Shown | None = None) -> Shown:
+    """Return a job as templates read it: its JSON with every member."""
+    return {**_OPTIONAL, **views.of(job, event)}
+
+
+def listed(wanted: Wanted, after: Place | None, limit: int) -> tuple[Listed, list[Shown]]:
+    """Return a page of a list of jobs, and its jobs as JSON."""
+    with database.reading() as connection:
+        page = listing.page(connection, wanted, after, limit)
+    return page, [shown(job) for job in page.jobs]
+
+
+def running(tenant: str | None, most: int) -> list[Shown]:
+    """Return the jobs that run, of a tenant or of all (None), oldest first, as JSON."""
+    with database.reading() as connection:
+        jobs = queries.running(connection, None if tenant is None else [tenant], most)
+    return [shown(job) for job in jobs]

@@ -1,0 +1,193 @@
+"use strict";
+
+const base = document.body.dataset.console;
+
+// The token of a one-time link stands behind the #, which browsers send to nobody.
+function followLink() {
+  const form = document.getElementById("link");
+  const token = location.hash.slice(1);
+  if (!form || !token) return;
+  history.replaceState(null, "", location.pathname + location.search);
+  form.elements.token.value = token;
+  htmx.trigger(form, "follow");
+}
+
+// Parts of the page that show jobs load anew when one of theirs has moved, at most every 2 s.
+const EVERY_MS = 2000;
+const due = new Map();
+
+function refresh(element) {
+  if (due.has(element.id)) return;
+  const wait = Math.max(0, (Number(element.dataset.loadedAt) || 0) + EVERY_MS - Date.now());
+  due.set(
+    element.id,
+    setTimeout(() => {
+      due.delete(element.id);
+      const now = document.getElementById(element.id);
+      if (!now || document.hidden) return;
+      htmx.trigger(now, "live");
+    }, wait),
+  );
+}
+
+function heard(news) {
+  if (document.hidden) return;
+  for (const element of document.querySelectorAll("[data-live]")) {
+    const job = element.dataset.live;
+    const moved = job === "*" ? news.ended || news.jobs.length : news.ended || news.jobs.includes(job);
+    if (moved) refresh(element);
+  }
+}
+
+// One stream for all tabs of a browser: whoever holds the lock has it, and tells the others. A
+// hidden tab closes it and lets the next one have it.
+const channel = new BroadcastChannel("tagsweep-console");
+let release = null;
+let asked = null;
+
+function listen() {
+  if (document.hidden || release || asked) return;
+  asked = new AbortController();
+  const lock = { signal: asked.signal };
+  navigator.locks
+    .request("tagsweep-console-stream", lock, () => {
+      if (document.hidden) return undefined;
+      const source = new EventSource(`${base}/events`);
+      source.onmessage = (message) => {
+        const news = JSON.parse(message.data);
+        channel.postMessage(news);
+        heard(news);
+      };
+      source.addEventListener("ended", () => location.reload());
+      source.onopen = () => show(false);
+      source.onerror = () => show(true);
+      return new Promise((resolve) => {
+        release = () => {
+          source.close();
+          resolve();
+        };
+      });
+    })
+    .catch(() => {})
+    .finally(() => {
+      release = null;
+      asked = null;
+    });
+}
+
+function show(isLost) {
+  document.getElementById("stream").hidden = !isLost;
+}
+
+function stop() {
+  if (release) release();
+  else if (asked) asked.abort();
+}
+
+function follow() {
+  if (!("signedIn" in document.body.dataset)) return;
+  if (!navigator.locks) {
+    // not a secure context: each visible page asks for itself
+    setInterval(() => heard({ jobs: ["*"], ended: true }), EVERY_MS * 2);
+    return;
+  }
+  channel.onmessage = (message) => heard(message.data);
+  document.addEventListener("visibilitychange", () => {
+    if (document.hidden) {
+      stop();
+      return;
+    }
+    setTimeout(listen, 0);
+    heard({ jobs: [], ended: true });
+  });
+  window.addEventListener("pagehide", stop);
+  listen();
+}
+
+// A question is a dialog; whoever closes it is where they were.
+function openDialog() {
+  const dialog = document.getElementById("dialog");
+  if (!dialog.open) dialog.showModal();
+}
+
+function copy(button) {
+  const text = document.getElementById(button.dataset.copy).textContent;
+  navigator.clipboard.writeText(text).then(() => {
+    const before = button.textContent;
+    button.textContent = "Copied";
+    setTimeout(() => {
+      button.textContent = before;
+    }, 1500);
+  });
+}
+
+// A click on the map leads to the chunks of the cell.
+function zoom(map, event) {
+  const box = map.getBoundingClientRect();
+  const size = Number(map.dataset.cell);
+  const scale = map.viewBox.baseVal.width / box.width;
+  const column = Math.floor(((event.clientX - box.left) * scale) / size);
+  const row = Math.floor(((event.clientY - box.top) * scale) / size);
+  const cell = row * Number(map.dataset.columns) + column;
+  const first = Number(map.dataset.first) + cell * Number(map.dataset.per);
+  if (cell >= Number(map.dataset.cells)) return;
+  const last = first + Number(map.dataset.per) - 1;
+  location.assign(`?chunks=${first}-${Math.min(last, Number(map.dataset.last))}`);
+}
+
+// A file of ids is read here: its lines go into the form like any that are pasted.
+async function readFile(file, area) {
+  area.value = (await file.text()).trim();
+  area.dispatchEvent(new Event("input", { bubbles: true }));
+}
+
+document.addEventListener("click", (event) => {
+  const target = event.target.closest("[data-copy], [data-close], svg.map");
+  if (!target) return;
+  if (target.dataset.copy) copy(target);
+  else if ("close" in target.dataset) document.getElementById("dialog").close();
+  else zoom(target, event);
+});
+
+document.addEventListener("change", (event) => {
+  const input = event.target;
+  if (input.type === "file" && input.dataset.into && input.files.length) {
+    readFile(input.files[0], document.getElementById(input.dataset.into));
+  }
+});
+
+document.addEventListener("dragover", (event) => {
+  const area = event.target.closest(".drop textarea");
+  if (!area) return;
+  event.preventDefault();
+  area.classList.add("over");
+});
+
+document.addEventListener("dragleave", (event) => {
+  event.target.closest?.(".drop textarea")?.classList.remove("over");
+});
+
+document.addEventListener("drop", (event) => {
+  const area = event.target.closest(".drop textarea");
+  if (!area || !event.dataTransfer.files.length) return;
+  event.preventDefault();
+  area.classList.remove("over");
+  readFile(event.dataTransfer.files[0], area);
+});
+
+document.addEventListener("htmx:afterSwap", (event) => {
+  if (event.detail.target.id === "dialog-body") openDialog();
+  if (event.detail.target.id === "notice") event.detail.target.scrollIntoView({ block: "nearest" });
+});
+
+document.addEventListener("htmx:beforeRequest", (event) => {
+  const part = event.detail.elt;
+  if (part.dataset.live) part.dataset.loadedAt = Date.now();
+});
+
+document.addEventListener("htmx:load", (event) => {
+  if (event.detail.elt.dataset?.live) event.detail.elt.dataset.loadedAt = Date.now();
+});
+
+followLink();
+follow();

@@ -1,0 +1,1 @@
+"""Who looks at the console: from which host, in which session, and with which forms."""

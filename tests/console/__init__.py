@@ -1,0 +1,1 @@
+"""The console, as people and their browsers meet it."""
