@@ -219,7 +219,7 @@ def test_chunks_are_a_map_to_zoom_into_with_a_table_beside_it(
     redis_gateway: Gateway, tenant: str
 ) -> None:
     (job_id,) = _record(redis_gateway, tenant, {"status": "partial", "failed": 1})
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "job_id": UUID(job_id),
             "number": number,
