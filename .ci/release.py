@@ -29,7 +29,7 @@ TRIALS: dict[str, tuple[list[str], int]] = {
     "cli": (["tagsweep", "jobs", "list"], 2),  # names the extra that it would need here
     "worker": (["tagsweep", *DETACH], 0),
     "gateway": (["tagsweep", "serve", "--help"], 0),
-    "django": (["python", "-c", "import django; from tagsweep.transactional import record"], 0),
+    "django": (["python", "-c", "import tagsweep.contrib.django.signals"], 0),
 }
 
 

@@ -125,7 +125,11 @@ def test_who_sends_jobs_from_python_needs_no_extra(
 
 @pytest.mark.parametrize(
     "module, extra",
-    [("tagsweep.transactional", "worker"), ("tagsweep.celery", "worker")],
+    [
+        ("tagsweep.transactional", "worker"),
+        ("tagsweep.celery", "worker"),
+        ("tagsweep.contrib.django", "django"),
+    ],
 )
 def test_an_import_that_needs_an_extra_names_it(
     venv: Callable[[str], Venv], module: str, extra: str

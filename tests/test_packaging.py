@@ -88,13 +88,16 @@ def test_the_wheel_holds_every_module_in_tagsweep_and_nothing_else(wheel: Path) 
         for path in (ROOT / folder).rglob("*.py")
     }
     expected |= {f"tagsweep/{path.relative_to(ROOT)}" for path in (ROOT / "worker").rglob("*.mako")}
-    gateway = ROOT / "producer" / "gateway"
-    expected |= {
-        f"tagsweep/{path.relative_to(ROOT)}"
-        for folder in ("static", "console/static", "console/templates")
-        for path in (gateway / folder).rglob("*")
-        if path.is_file()
-    }
+    for folder in (
+        "gateway/static",
+        "gateway/console/static",
+        "gateway/console/templates",
+        "django/templates",
+    ):
+        files = (ROOT / "producer" / folder).rglob("*")
+        expected |= {f"tagsweep/{path.relative_to(ROOT)}" for path in files if path.is_file()}
+    contrib = (ROOT / "tagsweep" / "contrib").rglob("*.py")
+    expected |= {str(path.relative_to(ROOT)) for path in contrib}
     assert {name for name in packaged if name.count("/") > 1} == expected
 
 

@@ -79,7 +79,7 @@ def _taggit(connection: Connection, source: str) -> tuple[Keys, dict[str, Keys]]
         own = f"app_label = {_literal(app)} AND model = {_literal(model)}"
         select = f"SELECT id FROM {types.name} WHERE {own}"  # noqa: S608  # quoted
         fixed = {"content_type_id": {"select": select}}
-        resources[_name(model, resources)] = _link_keys(links, "object_id", fixed=fixed)
+        resources[resource_name(model, resources)] = _link_keys(links, "object_id", fixed=fixed)
     return _tag_keys(tags, tenant="netbox" if source == "netbox" else "main"), resources
 
 
@@ -92,7 +92,7 @@ def _acts_as(connection: Connection, _: str) -> tuple[Keys, dict[str, Keys]]:
     for model, context in used:
         fixed = {"taggable_type": model, "context": context}
         fixed |= {"tagger_id": "NULL", "tagger_type": "NULL"}
-        name = _name(model if context == "tags" else f"{model}_{context}", resources)
+        name = resource_name(model if context == "tags" else f"{model}_{context}", resources)
         resources[name] = _link_keys(links, "taggable_id", fixed=fixed)
     return _tag_keys(tags, counter="taggings_count"), resources
 
@@ -111,7 +111,7 @@ def _superset(connection: Connection, _: str) -> tuple[Keys, dict[str, Keys]]:
     resources: dict[str, Keys] = {}
     for (kind,) in used:
         keys = _link_keys(links, "object_id", fixed={"object_type": kind})
-        resources[_name(kind, resources)] = keys
+        resources[resource_name(kind, resources)] = keys
     return _tag_keys(tags, fixed={"type": "custom"}), resources
 
 
@@ -132,7 +132,7 @@ def _any(connection: Connection, source: str) -> tuple[Keys, dict[str, Keys]]:
     objects = [name for name in (*others, *ids) if name != key.column and links.columns[name].kind]
     if not objects:
         raise SettingsError(f"{links.name} has no column of ids beside {key.column}.")
-    name = _name(objects[0].removesuffix("_id"), {})
+    name = resource_name(objects[0].removesuffix("_id"), {})
     return _tag_keys(tags, id_=key.refers), {name: _link_keys(links, objects[0], tag=key.column)}
 
 
@@ -191,7 +191,7 @@ def _literal(value: str) -> str:
     return "'{}'".format(value.replace("'", "''"))
 
 
-def _name(word: str, taken: dict[str, Any]) -> str:
+def resource_name(word: str, taken: dict[str, Any]) -> str:
     """Return the name of resources for a model's name, such as articles for Article."""
     name = re.sub(r"[^a-z0-9_-]", "_", word.lower()).lstrip("_-0123456789") or "resources"
     name = name if name.endswith("s") else f"{name}s"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Callable
@@ -10,17 +11,28 @@ from urllib.parse import urlsplit
 
 import django
 from django.conf import settings
-from django.core.management import call_command
+from django.core.management import call_command, execute_from_command_line
 from django.db import connection, transaction
 
 MANY = 500
 
 
 def configure() -> None:
-    """Set Django up, on the database that TAGSWEEP_DATABASE_URL names."""
-    url = urlsplit(os.environ["TAGSWEEP_DATABASE_URL"])
+    """Set Django up, on the database that BLOG_URL or TAGSWEEP_DATABASE_URL names."""
+    url = urlsplit(os.environ.get("BLOG_URL") or os.environ["TAGSWEEP_DATABASE_URL"])
+    around = ["auth", "contenttypes", "sessions", "messages", "admin"]
+    own = (
+        {"TAGSWEEP": json.loads(os.environ["BLOG_TAGSWEEP"])}
+        if "BLOG_TAGSWEEP" in os.environ
+        else {}
+    )
     settings.configure(
-        INSTALLED_APPS=["django.contrib.contenttypes", "taggit", "tests.support.blog"],
+        INSTALLED_APPS=[
+            *(f"django.contrib.{name}" for name in around),
+            "taggit",
+            "tagsweep.contrib.django",
+            "tests.support.blog",
+        ],
         DATABASES={
             "default": {
                 "ENGINE": "django.db.backends.postgresql",
@@ -30,8 +42,32 @@ def configure() -> None:
                 "PORT": url.port,
             }
         },
+        MIDDLEWARE=[
+            "django.contrib.sessions.middleware.SessionMiddleware",
+            "django.middleware.csrf.CsrfViewMiddleware",
+            "django.contrib.auth.middleware.AuthenticationMiddleware",
+            "django.contrib.messages.middleware.MessageMiddleware",
+        ],
+        TEMPLATES=[
+            {
+                "BACKEND": "django.template.backends.django.DjangoTemplates",
+                "APP_DIRS": True,
+                "OPTIONS": {
+                    "context_processors": [
+                        "django.template.context_processors.request",
+                        "django.contrib.auth.context_processors.auth",
+                        "django.contrib.messages.context_processors.messages",
+                    ]
+                },
+            }
+        ],
+        ROOT_URLCONF="tests.support.blog.urls",
+        STATIC_URL="/static/",
+        SECRET_KEY="of a test",
+        ALLOWED_HOSTS=["127.0.0.1"],
         DEFAULT_AUTO_FIELD="django.db.models.BigAutoField",
         USE_TZ=True,
+        **own,
     )
     django.setup()
 
@@ -60,12 +96,49 @@ def record(*, commit: bool) -> None:
         transaction.set_rollback(not commit)
 
 
-STEPS: dict[str, Callable[[], None]] = {
+def undo(job_id: str) -> None:
+    """Record the undo of a job in a transaction of Django's."""
+    from tagsweep.transactional import record as record_job
+
+    with transaction.atomic():
+        print(record_job(connection, {"kind": "undo", "tenant": "main", "job": job_id}))  # noqa: T201
+
+
+def users() -> None:
+    """Create who uses the admin: each may do what the name says."""
+    from django.contrib.auth.models import Permission, User
+
+    User.objects.create_superuser("all", password="all")
+    may = {
+        "starts": ("change_article", "start_job"),
+        "edits": ("change_article",),
+        "views": ("view_job",),
+        "starts_only": ("view_article", "start_job"),
+    }
+    for name, permissions in may.items():
+        user = User.objects.create_user(name, password=name, is_staff=True)
+        user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
+    User.objects.create_user("nobody", password="nobody")
+
+
+def serve(port: str) -> None:
+    """Serve the project's pages until the process is ended."""
+    from django.core.servers import basehttp
+    from django.core.wsgi import get_wsgi_application
+
+    basehttp.run("127.0.0.1", int(port), get_wsgi_application(), threading=True)
+
+
+STEPS: dict[str, Callable[..., None]] = {
     "fill": fill,
     "commit": lambda: record(commit=True),
     "rollback": lambda: record(commit=False),
+    "undo": undo,
+    "users": users,
+    "serve": serve,
+    "manage": lambda *words: execute_from_command_line(["manage.py", *words]),
 }
 
 if __name__ == "__main__":
     configure()
-    STEPS[sys.argv[1]]()
+    STEPS[sys.argv[1]](*sys.argv[2:])

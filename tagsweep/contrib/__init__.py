@@ -1,0 +1,1 @@
+"""For use inside other frameworks."""

@@ -1,0 +1,5 @@
+"""Where Django finds the application."""
+
+from tagsweep.producer.django.apps import TagsweepConfig
+
+__all__ = ["TagsweepConfig"]

@@ -1,0 +1,15 @@
+"""The admin of the project."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+
+from tagsweep.contrib.django.admin import BackgroundTagsMixin
+from tests.support.blog.models import Article
+
+
+@admin.register(Article)
+class ArticleAdmin(BackgroundTagsMixin, admin.ModelAdmin):
+    """Articles, with the actions on their tags."""
+
+    list_per_page = 20
