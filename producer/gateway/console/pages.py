@@ -7,6 +7,7 @@ from fastapi import Request, Response
 from tagsweep.producer.gateway.console import routing
 from tagsweep.producer.gateway.console.routes import (
     assets,
+    cleanup,
     job_controls,
     job_list,
     job_page,
@@ -14,6 +15,7 @@ from tagsweep.producer.gateway.console.routes import (
     receipt_files,
     sign_in,
     stream,
+    tags,
 )
 from tagsweep.producer.gateway.console.visitors import access
 from tagsweep.producer.gateway.errors import Refusal
@@ -29,6 +31,8 @@ async def nothing(request: Request) -> Response:
 
 
 _MODULES = (
+    cleanup,
+    tags,
     assets,
     sign_in,
     stream,

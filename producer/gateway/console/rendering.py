@@ -36,8 +36,24 @@ PAGES = Environment(
 PAGES.filters.update(wording.FILTERS)
 
 
-#: the pages that everybody can open: their paths, and what they are called
-NAV = (("/", "Overview"), ("/jobs", "Jobs"))
+#: the pages: their paths, what they are called, who does not see them, and the scopes of which one
+#: is needed
+NAV = (
+    ("/", "Overview", None, ()),
+    ("/jobs", "Jobs", None, ()),
+    ("/new", "New clean-up", "admin", ("preview", "write")),
+    ("/tags", "Tags", "admin", ()),
+)
+
+
+def _nav(visitor: Any) -> list[tuple[str, str]]:
+    """Return the pages that a visitor can open."""
+    own = "admin" if visitor.caller.admin else "tenant"
+    return [
+        (path, name)
+        for path, name, hidden_from, scopes in NAV
+        if hidden_from != own and (not scopes or visitor.may(*scopes))
+    ]
 
 
 def _is_here(path: str, target: str) -> bool:
@@ -46,7 +62,7 @@ def _is_here(path: str, target: str) -> bool:
     return path == own or (target != "/" and path.startswith(own + "/"))
 
 
-PAGES.globals.update(nav=NAV, is_here=_is_here)
+PAGES.globals.update(nav=_nav, is_here=_is_here)
 
 
 def page(

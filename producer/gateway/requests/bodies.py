@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import multiprocessing
 import os
 import signal
@@ -98,6 +99,15 @@ class Bodies:
         try:
             await _fill(body, request, limit)
             yield body
+        finally:
+            body.close()
+
+    async def job_of(self, value: object, form: Form) -> Job:
+        """Return the valid job of a JSON value; raises Refusal as ``job`` does."""
+        body = Body()
+        try:
+            body.add(json.dumps(value).encode())
+            return await self.job(body, form)
         finally:
             body.close()
 

@@ -29,11 +29,11 @@ class JobRequest:
     workspace: str | None = None  #: must exist, else nothing is recorded
 
 
-def of_form(caller: Caller, job: Job, token: str) -> JobRequest:
+def of_form(caller: Caller, job: Job, token: str, wait_s: float) -> JobRequest:
     """Return what a form of the console asks for; the same form sent again is the same job."""
     job_id = uuid5(NAMESPACE, f"form\n{caller.tenant}\n{token}")
     job = _through(job, "console", caller)
-    return JobRequest(job, job_id, job.fingerprint(), None, 0)
+    return JobRequest(job, job_id, job.fingerprint(), None, wait_s)
 
 
 def _through(job: Job, door: str, caller: Caller) -> Job:

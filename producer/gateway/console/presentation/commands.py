@@ -22,6 +22,9 @@ _REPEATED = {
 _FILE = "@{name}.txt"
 _ENTRY = "... {size:,} entries"
 
+#: entries of a list that is shown
+SHORT = 20
+
 Shown = dict[str, Any]
 
 
@@ -42,6 +45,21 @@ def body(shown: Shown, lists: Mapping[str, Sequence[Any]]) -> Shown:
     if shown.get("note"):
         given["note"] = shown["note"]
     return given
+
+
+def shortened(job: Shown) -> Shown:
+    """Return a job's body with only hints at its long lists."""
+    lists = {*RESOURCE_TYPES, "workspaces"}
+    short = {name: _short(value) if name in lists else value for name, value in job.items()}
+    if "resources" in job:
+        short["resources"] = {name: _short(value) for name, value in job["resources"].items()}
+    return short
+
+
+def _short(value: Any) -> Any:
+    if isinstance(value, list) and len(value) > SHORT:
+        return [_ENTRY.format(size=len(value))]
+    return value
 
 
 def as_json(job: Shown) -> str:

@@ -12,6 +12,8 @@ SCOPES = {"cancel": "write", "pause": "write", "resume": "write", "retry": "writ
 #: items from which on their number is typed before they are changed
 LARGE = 10_000
 
+NOT_TYPED = "Type the number {typed} to confirm. Nothing was done."
+
 
 @dataclass(frozen=True, slots=True)
 class Question:

@@ -11,8 +11,6 @@ from tagsweep.producer.gateway.console.presentation import questions
 from tagsweep.producer.gateway.console.visitors import access
 from tagsweep.producer.gateway.errors import Refusal
 
-NOT_TYPED = "Type the number {typed} to confirm. Nothing was done."
-
 router = routing.router()
 
 
@@ -33,7 +31,7 @@ async def act(request: Request) -> Response:
     who, form = await access.form(request, questions.SCOPES[action])
     _, question = await acting.question(request, who.caller, action)
     if not questions.is_confirmed(question, form.one("typed")):
-        raise Refusal(400, NOT_TYPED.format(typed=question.typed))
+        raise Refusal(400, questions.NOT_TYPED.format(typed=question.typed))
     shown = await acting.act(request, who.caller, action, form.one("token"))
     return rendering.redirect(request, f"/jobs/{shown}")
 

@@ -61,8 +61,10 @@ async def _news(request: Request, gateway: Gateway, listener: Listener) -> Async
         if moved:
             listener.moved.clear()
             progress = [shown["id"] for shown in listener.take_progress()]
+            # woken for nothing in particular: hints may have been lost
+            news = {"jobs": progress, "ended": listener.take_ended() or not progress}
             sent_at = loop.time()
-            yield f"data: {json.dumps({'jobs': progress, 'ended': listener.take_ended()})}\n\n"
+            yield f"data: {json.dumps(news)}\n\n"
         elif loop.time() - sent_at > HEARTBEAT_S:
             sent_at = loop.time()
             yield ": still here\n\n"

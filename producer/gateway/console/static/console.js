@@ -14,6 +14,7 @@ function followLink() {
 
 // Parts of the page that show jobs load anew when one of theirs has moved, at most every 2 s.
 const EVERY_MS = 2000;
+const ALL = { jobs: [], ended: true };
 const due = new Map();
 
 function refresh(element) {
@@ -34,6 +35,7 @@ function heard(news) {
   if (document.hidden) return;
   for (const element of document.querySelectorAll("[data-live]")) {
     const job = element.dataset.live;
+    if (job === "none") continue;
     const moved = job === "*" ? news.ended || news.jobs.length : news.ended || news.jobs.includes(job);
     if (moved) refresh(element);
   }
@@ -45,6 +47,11 @@ const channel = new BroadcastChannel("tagsweep-console");
 let release = null;
 let asked = null;
 
+function tell(news) {
+  channel.postMessage(news);
+  heard(news);
+}
+
 function listen() {
   if (document.hidden || release || asked) return;
   asked = new AbortController();
@@ -54,12 +61,13 @@ function listen() {
       if (document.hidden) return undefined;
       const source = new EventSource(`${base}/events`);
       source.onmessage = (message) => {
-        const news = JSON.parse(message.data);
-        channel.postMessage(news);
-        heard(news);
+        tell(JSON.parse(message.data));
       };
       source.addEventListener("ended", () => location.reload());
-      source.onopen = () => show(false);
+      source.onopen = () => {
+        show(false);
+        tell(ALL); // what happened before the stream was open is not in it
+      };
       source.onerror = () => show(true);
       return new Promise((resolve) => {
         release = () => {
@@ -88,7 +96,7 @@ function follow() {
   if (!("signedIn" in document.body.dataset)) return;
   if (!navigator.locks) {
     // not a secure context: each visible page asks for itself
-    setInterval(() => heard({ jobs: ["*"], ended: true }), EVERY_MS * 2);
+    setInterval(() => heard(ALL), EVERY_MS * 2);
     return;
   }
   channel.onmessage = (message) => heard(message.data);
@@ -98,16 +106,24 @@ function follow() {
       return;
     }
     setTimeout(listen, 0);
-    heard({ jobs: [], ended: true });
+    heard(ALL);
   });
   window.addEventListener("pagehide", stop);
   listen();
+  heard(ALL); // what happened since the server wrote this page
 }
 
 // A question is a dialog; whoever closes it is where they were.
 function openDialog() {
   const dialog = document.getElementById("dialog");
   if (!dialog.open) dialog.showModal();
+}
+
+function close(event) {
+  const dialog = document.getElementById("dialog");
+  if (!dialog.open) return;
+  event.preventDefault();
+  dialog.close();
 }
 
 function copy(button) {
@@ -141,11 +157,20 @@ async function readFile(file, area) {
   area.dispatchEvent(new Event("input", { bubbles: true }));
 }
 
+// A tag that was found becomes one more line of the form.
+function add(button) {
+  const area = document.getElementById(button.dataset.to);
+  const lines = area.value.split("\n").filter((line) => line.trim());
+  if (!lines.includes(button.dataset.add)) lines.push(button.dataset.add);
+  area.value = lines.join("\n");
+}
+
 document.addEventListener("click", (event) => {
-  const target = event.target.closest("[data-copy], [data-close], svg.map");
+  const target = event.target.closest("[data-copy], [data-add], [data-close], svg.map");
   if (!target) return;
   if (target.dataset.copy) copy(target);
-  else if ("close" in target.dataset) document.getElementById("dialog").close();
+  else if (target.dataset.add) add(target);
+  else if ("close" in target.dataset) close(event);
   else zoom(target, event);
 });
 
@@ -189,5 +214,8 @@ document.addEventListener("htmx:load", (event) => {
   if (event.detail.elt.dataset?.live) event.detail.elt.dataset.loadedAt = Date.now();
 });
 
-followLink();
-follow();
+// htmx, whose script comes first, has read the page by then.
+document.addEventListener("DOMContentLoaded", () => {
+  followLink();
+  follow();
+});

@@ -1,0 +1,89 @@
+"""The form for a new clean-up, as the body of a job."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Protocol
+
+from tagsweep.producer.gateway.errors import Refusal
+from tagsweep.worker.models.fields import EVERY
+from tagsweep.worker.models.ids import RESOURCE_TYPES
+
+#: the kinds that a form can ask for, and what they do
+KINDS = {
+    "detach": "Detach: take tags off resources",
+    "attach": "Attach: put tags on resources",
+    "delete": "Delete: take key/value tags off workspaces",
+}
+#: what stands for all of a list
+ALL, LISTED = "all", "listed"
+NO_NUMBER = "max_affected must be a whole number."
+
+_BETWEEN = re.compile(r"[\s,;]+")
+
+
+class Fields(Protocol):
+    """What a form sent."""
+
+    def one(self, name: str) -> str:
+        """Return the value of a field; empty if it is missing."""
+
+
+def body(sent: Fields, mapped: list[str]) -> dict[str, Any]:
+    """Return the job that a form describes; ``mapped``: the names of resources of a map.
+
+    Raises Refusal (400) for what no job could have; the rest is checked with the job.
+    """
+    kind = sent.one("kind")
+    if kind not in KINDS:
+        raise Refusal(400, f"kind must be one of {', '.join(KINDS)}.")
+    job: dict[str, Any] = {"kind": kind, **_options(sent)}
+    if kind == "delete":
+        job["workspaces"] = _list(sent, "workspaces") or []
+        job |= {
+            name: [_wanted(line) for line in _lines(sent.one(name))]
+            for name in ("tags", "sys_tags")
+            if sent.one(name)
+        }
+        return job
+    job["names"] = _lines(sent.one("names"))
+    job |= {name: listed for name in RESOURCE_TYPES if (listed := _list(sent, name))}
+    resources = {name: listed for name in mapped if (listed := _list(sent, name))}
+    if resources:
+        job["resources"] = resources
+    return job | (_conditions(sent) if kind == "detach" else {})
+
+
+def _options(sent: Fields) -> dict[str, Any]:
+    options: dict[str, Any] = {"note": sent.one("note")} if sent.one("note") else {}
+    if sent.one("strict"):
+        options["strict"] = True
+    guard = sent.one("max_affected").replace(",", "").replace(" ", "")
+    if guard:
+        if not guard.isascii() or not guard.isdecimal() or len(guard) > 18:  # noqa: PLR2004  # digits of a bigint
+            raise Refusal(400, NO_NUMBER)
+        options["max_affected"] = int(guard)
+    return options
+
+
+def _conditions(sent: Fields) -> dict[str, Any]:
+    """Return which links are spared; a browser's times have no zone, and are UTC."""
+    times = {name: sent.one(name) for name in ("attached_before", "attached_after")}
+    given: dict[str, Any] = {name: f"{time}Z" for name, time in times.items() if time}
+    spared = _lines(sent.one("unless"))
+    return given | ({"unless": spared} if spared else {})
+
+
+def _list(sent: Fields, name: str) -> list[str] | str | None:
+    if sent.one(f"which-{name}") == ALL:
+        return EVERY
+    return [entry for entry in _BETWEEN.split(sent.one(f"ids-{name}")) if entry] or None
+
+
+def _lines(text: str) -> list[str]:
+    return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+def _wanted(line: str) -> dict[str, str]:
+    key, separator, value = line.partition("=")
+    return {"key": key, "value": value} if separator else {"key": key}

@@ -1,0 +1,62 @@
+"""A new clean-up: what it would do is shown first, and then it is run."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from typing import Any
+
+from fastapi import Request, Response
+
+from tagsweep.producer.gateway.console import previewing, rendering, routing
+from tagsweep.producer.gateway.console.presentation import cleanup, commands, questions
+from tagsweep.producer.gateway.console.visitors import access
+from tagsweep.producer.gateway.errors import Refusal
+from tagsweep.worker.models.ids import RESOURCE_TYPES
+
+router = routing.router()
+
+
+@router.get("/console/new", **routing.query("name"))
+async def show(request: Request) -> Response:
+    """Show the form."""
+    who = await access.visitor(request, "preview", "write")
+    previewing.check_tenant(who.caller)
+    values: dict[str, Any] = {
+        "kinds": cleanup.KINDS,
+        "lists": [*RESOURCE_TYPES, *previewing.mapped()],
+        "operator": who.caller.operator,
+        "name": request.query_params.get("name", ""),
+    }
+    return rendering.page(request, "new", values)
+
+
+@router.post("/console/new")
+async def preview(request: Request) -> Response:
+    """Preview the clean-up, and show what it would do."""
+    who, form = await access.form(request, "preview", "write")
+    body = await asyncio.to_thread(cleanup.body, form, previewing.mapped())
+    job = await previewing.built(request, who.caller, body)
+    found = await previewing.preview(request, who.caller, job, secrets.token_urlsafe(16))
+    short = commands.shortened(body)
+    values: dict[str, Any] = {
+        "preview": found,
+        "command": commands.as_command(short, who.caller.tenant),
+        "large": found.changed >= questions.LARGE,
+        "may_run": who.may("write"),
+    }
+    return rendering.page(request, "preview", values)
+
+
+@router.post("/console/new/run")
+async def run(request: Request) -> Response:
+    """Run what was previewed; the page of the job shows it."""
+    who, form = await access.form(request, "write")
+    body = await asyncio.to_thread(cleanup.body, form, previewing.mapped())
+    job = await previewing.built(request, who.caller, body)
+    shown = await previewing.previewed(request, who.caller, job, form.one("preview"))
+    typed = form.one("typed").replace(",", "").replace(" ", "")
+    if shown.changed >= questions.LARGE and typed != str(shown.changed):
+        raise Refusal(400, questions.NOT_TYPED.format(typed=shown.changed))
+    job_id = await previewing.run(request, who.caller, job, shown)
+    return rendering.redirect(request, f"/jobs/{job_id}")

@@ -1,0 +1,42 @@
+"""The tags of a tenant, with how many links each has; and the search for one in a form."""
+
+from __future__ import annotations
+
+from urllib.parse import urlencode
+
+from fastapi import Request, Response
+
+from tagsweep.producer.gateway import state
+from tagsweep.producer.gateway.console import previewing, rendering, routing
+from tagsweep.producer.gateway.console.reading import tags
+from tagsweep.producer.gateway.console.visitors import access
+
+PAGE, FOUND = 100, 8
+
+router = routing.router()
+
+
+@router.get("/console/tags", **routing.query("name", "after"))
+async def show(request: Request) -> Response:
+    """List tags by name."""
+    who = await access.visitor(request)
+    previewing.check_tenant(who.caller)
+    start = request.query_params.get("name", "").strip().removesuffix("*")
+    after = request.query_params.get("after", "")
+    found = await state.of(request).store.run(tags.page, who.caller.tenant, start, after, PAGE + 1)
+    more = len(found) > PAGE
+    query = urlencode({"name": start, "after": found[PAGE - 1].name}) if more else None
+    values = {"tags": found[:PAGE], "name": start, "following": query, "counted": tags.COUNTED}
+    return rendering.page(request, "tags", values)
+
+
+@router.get("/console/tags/search", **routing.query("search"))
+async def search(request: Request) -> Response:
+    """Return the tags whose names begin with what was typed."""
+    who = await access.visitor(request)
+    previewing.check_tenant(who.caller)
+    start = request.query_params.get("search", "").strip()
+    store = state.of(request).store
+    found = await store.run(tags.page, who.caller.tenant, start, "", FOUND) if start else []
+    values = {"tags": found, "search": start, "counted": tags.COUNTED}
+    return rendering.page(request, "tags_found", values)
