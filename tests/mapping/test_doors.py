@@ -13,12 +13,13 @@ import pytest
 from jsonschema_rs import validator_for
 
 from tagsweep.producer import client, spool
+from tagsweep.worker.errors import JobRejected
 from tests.servers import Postgres, Redis
 from tests.support.cli import CommandLine
 from tests.support.gateway import Gateway, ended, serving
 from tests.support.own_tables import ARTICLES, TAGGIT, TAGGIT_MAP, TENANT, OwnTables
 from tests.support.stack import ServerStack, producing
-from tests.support.stores import attached, counts
+from tests.support.stores import attached, counts, new_ids
 
 pytestmark = pytest.mark.slow
 
@@ -163,6 +164,20 @@ def test_a_long_list_comes_in_parts_and_goes_in_chunks(
         assert own.counters()["long"] == 0
         sender.undo(tenant=TENANT, job=handle.id).result(timeout=60)
     assert (own.digest(), own.counters()) == (before, counted)
+
+
+def test_a_long_list_that_is_not_of_the_map_is_rejected_and_its_sender_told(
+    application: Application, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spool, "IDS_PER_PART", 300)
+    monkeypatch.setattr(client, "MAX_IDS_IN_ONE_MESSAGE", 200)
+    before = application.own.digest()
+    with producing(application.stack) as sender:
+        for name, ids in (("article", range(1_000)), ("articles", new_ids(1_000))):
+            handle = sender.detach(tenant=TENANT, names=["long"], resources={name: ids})
+            with pytest.raises(JobRejected, match=f"resources/{name}: "):
+                handle.result(timeout=60)
+    assert application.own.digest() == before
 
 
 def test_a_plain_celery_message_is_about_mapped_resources_too(application: Application) -> None:

@@ -124,11 +124,13 @@ class OwnTables:
 
 
 @contextmanager
-def mapped(url: str, folder: Path, tables: str, toml: str) -> Iterator[OwnTables]:
+def mapped(
+    url: str, folder: Path, tables: str, toml: str, **settings: object
+) -> Iterator[OwnTables]:
     """Create the tables in the store at ``url``, which this process then works on with the map."""
     path = folder / "tags.toml"
     path.write_text(toml)
-    with in_this_process(url, map=path) as store:
+    with in_this_process(url, map=path, **settings) as store:
         own = OwnTables(store)
         own.create(tables)
         yield own

@@ -7,7 +7,7 @@ that shares the database. None of them changes a tag.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 from uuid import UUID
 
@@ -18,6 +18,7 @@ from tagsweep.worker.jobs import parts, queries, undoable
 from tagsweep.worker.mapping import resolving
 from tagsweep.worker.models import requests
 from tagsweep.worker.models.jobs import Job, UndoJob, fingerprint_of
+from tagsweep.worker.models.mapped import MappedResources
 from tagsweep.worker.models.records import JobRecord, Lists
 from tagsweep.worker.models.tables import job as job_table
 from tagsweep.worker.store import layouts
@@ -43,7 +44,7 @@ def record(connection: Connection, job_id: UUID, job: Job) -> JobRecord | None:
             "fingerprint": job.fingerprint(),
             "sizes": requests.sizes(job),
             "parts": 0,
-            **_mapped(connection, job),
+            **_column(resolving.of_job(connection, job)),
         },
     )
 
@@ -97,7 +98,7 @@ def record_whole(  # noqa: PLR0913  # the same
             "fingerprint": fingerprint or job.fingerprint(),
             "sizes": requests.sizes(job),
             "nonce": nonce,
-            **_mapped(connection, job),
+            **_column(resolving.of_job(connection, job)),
         },
     )
     if created is None:
@@ -123,10 +124,13 @@ def record_unusable(
     )
 
 
-def record_stream(connection: Connection, job_id: UUID, nonce: str, job: Job) -> JobRecord:
+def record_stream(
+    connection: Connection, job_id: UUID, nonce: str, job: Job, listed: Collection[str] = ()
+) -> JobRecord:
     """Record a job that comes in parts, unless an earlier part has done so; return the job.
 
-    ``nonce``: of the producer's run whose parts count.
+    ``nonce``: of the producer's run whose parts count; ``listed``: the types of which this one has
+    ids.
     """
     created = _insert_job(
         connection,
@@ -135,7 +139,7 @@ def record_stream(connection: Connection, job_id: UUID, nonce: str, job: Job) ->
             **requests.columns(job),
             "fingerprint": fingerprint_of(job.kind, job.head()),
             "nonce": nonce,
-            **_mapped(connection, job),
+            **_column(resolving.of_stream(connection, job, listed)),
         },
     )
     return created or queries.get(connection, job_id)
@@ -146,9 +150,8 @@ def is_another(recorded: JobRecord, kind: str, tenant: str | None, fingerprint: 
     return (recorded.kind, recorded.tenant, recorded.fingerprint) != (kind, tenant, fingerprint)
 
 
-def _mapped(connection: Connection, job: Job) -> dict[str, Any]:
+def _column(mapped: MappedResources) -> dict[str, Any]:
     """Return the job's column for its mapped resources, with how far their links have grown."""
-    mapped = resolving.of_job(connection, job)
     return {"mapped": mapped.written()} if mapped else {}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import cache
 
 from sqlalchemy import Connection
@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 from tagsweep.worker import database
 from tagsweep.worker.mapping import catalogue, file
 from tagsweep.worker.mapping.catalogue import Column, Table
-from tagsweep.worker.mapping.checking import names
+from tagsweep.worker.mapping.checking import names, names_of_stream
 from tagsweep.worker.mapping.file import FixedColumns, Links, Map, Select, Tags
 from tagsweep.worker.models.jobs import Job
 from tagsweep.worker.models.mapped import (
@@ -36,7 +36,16 @@ def is_mapped(job: Job) -> bool:
 def of_job(connection: Connection, job: Job) -> MappedResources:
     """Return the mapped resources of a job that is recorded in this transaction."""
     mapping = file.load()
-    some = names(mapping, job)
+    return _recorded(connection, mapping, names(mapping, job))
+
+
+def of_stream(connection: Connection, job: Job, listed: Collection[str]) -> MappedResources:
+    """Return the same of a job that comes in parts, one with ids of the types ``listed``."""
+    mapping = file.load()
+    return _recorded(connection, mapping, names_of_stream(mapping, job, listed))
+
+
+def _recorded(connection: Connection, mapping: Map | None, some: list[str]) -> MappedResources:
     if not some or mapping is None:
         return MappedResources()
     found = (resource(connection, mapping, name) for name in some)

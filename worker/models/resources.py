@@ -77,6 +77,15 @@ def _number(value: object) -> int | None:
     return value if type(value) is int and 0 <= value <= HIGHEST else None
 
 
+def fits(kind: str, packed: bytes) -> bool:
+    """Return whether packed ids, of whatever origin, can be of a kind."""
+    if kind != NUMBER:
+        return True
+    # 8 bytes that are zero, and 8 of which the first is below 128, as a number up to HIGHEST has
+    high = (packed[at::WIDTH] for at in range(WIDTH - 8))
+    return not any(some.strip(b"\0") for some in high) and packed[8::WIDTH].isascii()
+
+
 def number_of(packed: bytes) -> int:
     """Return the number that is packed."""
     return int.from_bytes(packed, "big")
