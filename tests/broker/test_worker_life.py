@@ -156,3 +156,23 @@ def test_pool_processes_end_with_a_worker_that_is_killed(
         wait_for_waiting(stack.store)
         worker.process.kill()
         eventually(lambda: not any(map(is_alive, children)), seconds=5)
+
+
+@pytest.mark.slow
+@BOTH
+def test_no_other_thread_runs_where_pool_processes_are_forked(
+    stack: ServerStack, start: Any, command: list[str]
+) -> None:
+    worker = start(*command)
+    worker.wait()
+    parent = psutil.Process(worker.process.pid)
+    tenant, (held,) = new_tenant(), new_ids(1)
+    stack.store.tag(tenant, "legacy", tables=[held])
+    with held_link(stack.store, held):
+        sent = stack.send("tags.detach", {"tenant": tenant, "names": ["legacy"], "tables": [held]})
+        wait_for_waiting(stack.store)
+        (busy,) = parent.children()
+        busy.kill()
+        eventually(lambda: [one.pid for one in parent.children()] not in ([busy.pid], []))
+        assert len(parent.threads()) == 1  # a lock that it held would stay held in the new process
+    assert sent.get(timeout=30)["counts"]["removed"] == 1

@@ -25,9 +25,9 @@ from tagsweep.worker.settings import (
 TASKS = ("accept", "batch", "parts", "start", "sweep", "recover", "control")
 #: set while a worker runs in this process; without one, nothing receives from memory://
 embedded_worker = threading.Event()
-#: set when a pool process of this worker has died while running a task
+#: set when a pool process of this worker has died while running a task, until it is replaced
 process_died = threading.Event()
-#: why a worker asks for recovery
+#: why steps may have to be counted
 BEGAN, DIED = "began", "died"
 #: connection retries: callers must get an error within seconds
 BRIEF = {"max_retries": 1, "interval_start": 0.2, "interval_step": 0.2, "interval_max": 0.5}

@@ -39,9 +39,9 @@ class Step(NamedTuple):
 # acknowledged early: while one waits for a broker that takes no messages, the next is at hand
 @task("tags.recover", again=False, acks_late=False)
 def recover(delivery: Delivery) -> None:
-    """Have steps counted after a process of a worker died.
+    """Have steps counted after a process of a worker of an older version died.
 
-    Workers of an older version ask for recovery by this every second, in vain.
+    Such workers also ask for recovery by this every second, in vain. Ours send nothing.
     """
     if delivery.body in (BEGAN, DIED):
         be_careful(delivery.body)

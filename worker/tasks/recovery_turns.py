@@ -15,7 +15,6 @@ from contextlib import suppress
 from uuid import uuid4
 
 from tagsweep.worker import database, settings
-from tagsweep.worker.broker.app import BEGAN
 from tagsweep.worker.database import Connection, lease
 from tagsweep.worker.errors import StoreRefused, TagsweepError
 from tagsweep.worker.outages import Outage
@@ -42,7 +41,6 @@ def take(stop: threading.Event) -> None:
 
     On the embedded broker every process works on what is open in the store: each recovers.
     """
-    recover.be_careful(BEGAN)
     turns = Alone() if settings.load().embedded else Turns(WORKER)
     while not stop.is_set():
         stop.wait(turns.look())

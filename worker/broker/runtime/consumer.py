@@ -139,7 +139,7 @@ class Request(request.Request):
             super().terminate(pool, signal)
 
     def on_failure(self, exc_info: Any, *args: Any, **kwargs: Any) -> None:
-        """Note that a process died running this call, so that the worker asks for recovery.
+        """Note that a process died running this call, for the process that replaces it.
 
         A call that ended in any other error, raised within Celery itself, is requeued.
         """

@@ -1,7 +1,8 @@
 """A worker's start and stop: it checks the store, then recovers in turn with others until it ends.
 
 Recovery runs in a thread of one of its pool processes: jobs continue without an extra scheduler
-process or a timer of the broker's.
+process or a timer of the broker's. The process that they are forked from has no thread that takes
+locks: a fork copies those that are held at that moment, and nobody releases the copies.
 """
 
 from __future__ import annotations
@@ -14,32 +15,34 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 from celery import signals
 
 from tagsweep.worker import database, settings
-from tagsweep.worker.broker import names, sending
-from tagsweep.worker.broker.app import DIED, app, process_died
+from tagsweep.worker.broker.app import BEGAN, DIED, process_died
 from tagsweep.worker.broker.redis import sentinel, transport
 from tagsweep.worker.broker.runtime import pool_process
-from tagsweep.worker.errors import BrokerUnavailable, TagsweepError
+from tagsweep.worker.errors import TagsweepError
 from tagsweep.worker.mapping import readiness
-from tagsweep.worker.outages import Outage
 from tagsweep.worker.settings import REDIS, scheme
 
 log = logging.getLogger(__name__)
 
 #: seconds that a process may take at its end to leave recovery to another worker
 END_S = 1
-#: seconds before another try to report that a process died
-REPORT_AGAIN_S = 1
+#: seconds for which a process may be kept from its work at its begin; Celery kills it after 4
+CAREFUL_S = 2
 #: seconds that a worker has to finish its current work when asked to stop
 PATIENCE_S = 5
 
 
-#: recovers until the event is set
-Recovery = Callable[[threading.Event], None]
+class Recovery(NamedTuple):
+    """Has steps counted after a crash (BEGAN or DIED), and recovers until the event is set."""
+
+    be_careful: Callable[[str], None]
+    take: Callable[[threading.Event], None]
+
 
 _recovery: list[Recovery] = []
 
@@ -62,7 +65,7 @@ def attach() -> None:
         transport.attach()
         sentinel.attach()
     signals.worker_init.connect(_check_store, weak=False)
-    signals.worker_ready.connect(_begin_reporting, weak=False)
+    os.register_at_fork(after_in_parent=process_died.clear)
     signals.worker_shutting_down.connect(end, weak=False)
 
 
@@ -77,7 +80,12 @@ def _force_end() -> None:
 def recovering() -> Iterator[None]:
     """Recover in a thread of this process during the block."""
     stop = threading.Event()
-    thread = _start(_recovery[0], stop)
+
+    def recover() -> None:
+        _recovery[0].be_careful(BEGAN)
+        _recovery[0].take(stop)
+
+    thread = _start(recover)
     try:
         yield
     finally:
@@ -86,13 +94,21 @@ def recovering() -> Iterator[None]:
 
 
 def _begin_in_pool() -> None:
-    """Recover in a thread of this pool process, once it is the first of those of its worker."""
-    stop, began = threading.Event(), threading.Event()
+    """Recover in a thread of this pool process, once it is the first of those of its worker.
+
+    Where there is a reason, have steps counted before this process does any: one that kills at
+    once would never be counted. A process that replaces another inherits whether that one died.
+    """
+    after = DIED if process_died.is_set() else BEGAN
+    process_died.clear()
+    stop, careful, began = threading.Event(), threading.Event(), threading.Event()
 
     def recover() -> None:
+        _recovery[0].be_careful(after)
+        careful.set()
         pool_process.wait_to_be_first()
         began.set()
-        _recovery[0](stop)
+        _recovery[0].take(stop)
 
     thread = _start(recover)
 
@@ -102,10 +118,11 @@ def _begin_in_pool() -> None:
             thread.join(END_S)
 
     pool_process.at_end.append(end)
+    careful.wait(CAREFUL_S)
 
 
-def _start(target: Callable[..., None], *arguments: Any) -> threading.Thread:
-    thread = threading.Thread(target=target, args=arguments, name="tagsweep-recovery", daemon=True)
+def _start(target: Callable[[], None]) -> threading.Thread:
+    thread = threading.Thread(target=target, name="tagsweep-recovery", daemon=True)
     thread.start()
     return thread
 
@@ -117,30 +134,3 @@ def _check_store(**_: Any) -> None:
         sys.exit(f"tagsweep: {error}")
     finally:
         database.forget_engine()  # pool processes are forked from here and open their own
-
-
-def _begin_reporting(**_: Any) -> None:
-    threading.Thread(target=_report_deaths, name="tagsweep-deaths", daemon=True).start()
-
-
-def _report_deaths() -> None:
-    """Have steps counted whenever a pool process has died while running a task."""
-    outage = Outage(log, "The broker takes messages again")
-    while True:
-        process_died.wait()
-        process_died.clear()
-        while not _is_reported(outage):
-            time.sleep(REPORT_AGAIN_S)
-
-
-def _is_reported(outage: Outage) -> bool:
-    try:
-        sending.send(app(), "tags.recover", DIED, queue=names.sweeps())
-    except BrokerUnavailable as error:
-        outage.failed(f"That a process died cannot be reported. {error}")
-        return False
-    except Exception:  # this thread must not end
-        log.exception("That a process died could not be reported.")
-        return False
-    outage.over()
-    return True
