@@ -15,13 +15,8 @@ from tagsweep.producer.spool import NameSpool, Spool
 from tagsweep.worker import settings
 from tagsweep.worker.broker import app
 from tagsweep.worker.errors import InvalidJob, TagsweepError
-from tagsweep.worker.models.jobs import (
-    AttachJob,
-    DeleteJob,
-    DetachJob,
-    Job,
-    UndoJob,
-)
+from tagsweep.worker.models.jobs import AttachJob, DeleteJob, DetachJob, Job, UndoJob
+from tagsweep.worker.models.run import RunRequest
 
 #: a job of up to so many ids is one message that anybody can read; a longer one goes in parts
 MAX_IDS_IN_ONE_MESSAGE = 20_000
@@ -177,6 +172,16 @@ class TagSweep:
         body = {"tenant": tenant, "job": str(job), **options}
         return self._send(UndoJob, UndoJob.parse(body).head(), job_id)
 
+    def run(self, *, tenant: str, job: str | UUID, note: str | None = None) -> JobHandle:
+        """Do what ``job``, an earlier preview of the tenant, has shown, as of its acceptance.
+
+        Sent again it is the same job. If it cannot be run, ``result`` of the handle says why.
+        """
+        wanted = RunRequest.parse({"tenant": tenant, "job": str(job), "note": note})
+        handle = self._handle(wanted.job_id, tenant)
+        messages.send(self._app, handle.id, RunRequest.task, wanted.body() | self._requester)
+        return handle
+
     def job(self, job_id: str | UUID, *, tenant: str | None = None) -> JobHandle:
         """Return the handle of a job that was sent before; ``tenant``: whose it is, to undo it."""
         return JobHandle(self._app, _job_id(job_id), self, tenant)
@@ -213,7 +218,7 @@ class TagSweep:
 
     def _send(self, kind: type[Job], body: dict[str, Any], job_id: str | UUID | None) -> JobHandle:
         handle = self._handle(job_id, body["tenant"])
-        messages.send(self._app, handle.id, kind, body | self._requester)
+        messages.send(self._app, handle.id, kind.task, body | self._requester)
         return handle
 
     def _stream(

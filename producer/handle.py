@@ -28,6 +28,9 @@ class Sender(Protocol):
     ) -> JobHandle:
         """Undo what ``job`` has changed."""
 
+    def run(self, *, tenant: str, job: str | UUID, note: str | None = None) -> JobHandle:
+        """Do what ``job``, a preview, has shown."""
+
 
 class JobHandle:
     """A job that was sent, known by its id."""
@@ -68,6 +71,13 @@ class JobHandle:
         the handle does not know whose job it is; BrokerUnavailable.
         """
         return self._sender.undo(tenant=self._owner(), job=self.id, job_id=job_id, **options)
+
+    def run(self, *, note: str | None = None) -> JobHandle:
+        """Do what the job, a preview, has shown; return the handle of the job that does it.
+
+        However often it is called, there is one such job. Raises as ``undo``.
+        """
+        return self._sender.run(tenant=self._owner(), job=self.id, note=note)
 
     def _owner(self) -> str:
         if self._tenant is None:

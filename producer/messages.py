@@ -34,9 +34,9 @@ def requester(name: str | None) -> dict[str, Any]:
     return {"requested_by": said.model_dump(exclude_defaults=True)}
 
 
-def send(sender: Any, job_id: str, kind: type[Job], body: dict[str, Any]) -> None:
-    """Send ``body``, a valid job, as one message; raises BrokerUnavailable."""
-    sending.send(sender, kind.task, body, task_id=job_id)
+def send(sender: Any, job_id: str, task: str, body: dict[str, Any]) -> None:
+    """Send ``body``, a valid job of ``task``, as one message; raises BrokerUnavailable."""
+    sending.send(sender, task, body, task_id=job_id)
 
 
 def send_parts(

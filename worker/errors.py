@@ -140,6 +140,21 @@ class CannotUndo(Rejected):
     """The job cannot be undone."""
 
 
+class CannotRun(Rejected):
+    """The job is no preview that can be run."""
+
+
+class NeedsApproval(Rejected):
+    """Somebody else has to run what was previewed (TAGSWEEP_APPROVAL)."""
+
+    code = "needs_approval"
+
+    @property
+    def errors(self) -> list[ItemError]:
+        """It as the errors of a job."""
+        return [{"path": "", "code": self.code, "reason": str(self)}]
+
+
 class NothingToRetry(Rejected):
     """The job has no items to retry."""
 

@@ -22,14 +22,19 @@ from tagsweep.producer.cli.output import stdout, terminal
 from tagsweep.producer.cli.output.stdout import OutputLost
 from tagsweep.worker import extras
 from tagsweep.worker.errors import (
+    CannotRun,
     CannotUndo,
     Forgotten,
     InvalidJob,
+    NeedsApproval,
     NoSuchJob,
     SettingsError,
     TagsweepError,
 )
 from tagsweep.worker.extras import MissingExtra
+
+#: what is wrong with what was asked for
+REFUSALS = (CannotRun, CannotUndo, Forgotten, MissingExtra, NeedsApproval, NoSuchJob, SettingsError)
 
 
 def of(command: Callable[[], Any]) -> int:
@@ -43,7 +48,7 @@ def of(command: Callable[[], Any]) -> int:
     except InvalidJob as invalid:
         faults = [fault(error["path"], error["reason"]) for error in invalid.errors]
         status = _complain(WRONG_USE, *faults[:MAX_FAULTS])
-    except (CannotUndo, Forgotten, MissingExtra, NoSuchJob, SettingsError) as error:
+    except REFUSALS as error:
         status = _complain(WRONG_USE, str(error))
     except TagsweepError as error:
         status = _complain(UNFINISHED if isinstance(error, Unfinished) else FAILED, str(error))

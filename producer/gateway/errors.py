@@ -10,10 +10,12 @@ from starlette.responses import Response
 
 from tagsweep.worker.errors import (
     BrokerUnavailable,
+    CannotRun,
     CannotUndo,
     Forgotten,
     InvalidJob,
     ItemError,
+    NeedsApproval,
     NoSuchJob,
     NothingToRetry,
     NotRunning,
@@ -94,7 +96,9 @@ def down(error: Retryable) -> Refusal:
 
 #: what may be wrong with the job that a request is about, and its status
 JOB_ERRORS: dict[type[Exception], int] = {
+    NeedsApproval: 403,
     NoSuchJob: 404,
+    CannotRun: 409,
     CannotUndo: 409,
     NothingToRetry: 409,
     NotRunning: 409,
@@ -105,7 +109,16 @@ JOB_ERRORS: dict[type[Exception], int] = {
 def about_job(error: Exception) -> Refusal:
     """Return the refusal for one of JOB_ERRORS."""
     status = JOB_ERRORS[type(error)]
+    if isinstance(error, NeedsApproval):
+        return Refusal(status, str(error), errors=error.errors)
     return Refusal(status, NO_JOB if status == 404 else str(error))  # noqa: PLR2004  # as above
+
+
+def check_approval(errors: list[ItemError], headers: Mapping[str, str]) -> None:
+    """Raise Refusal (403) if these are the errors of a job that lacked approval."""
+    for error in errors:
+        if error["code"] == NeedsApproval.code:
+            raise Refusal(403, error["reason"], headers=headers)
 
 
 def problem(refusal: Refusal) -> Response:

@@ -21,6 +21,9 @@ from tests.support.driving import detach_job
 from tests.support.stores import Link, Store, attached, counts, new_ids, new_tenant
 from tests.support.worlds import IDS, NAMES, TYPES, examples, links
 
+#: these tables know when a link came to be
+pytestmark = pytest.mark.default_configuration
+
 MORNING = datetime(2026, 1, 31, 6, tzinfo=UTC)
 HOURS = range(4)
 

@@ -15,6 +15,9 @@ from tests.support.gateway import Gateway, ended
 from tests.support.stack import ServerStack, Stack, producing
 from tests.support.stores import Store, counts, new_ids
 
+#: these tables know when a link came to be
+pytestmark = pytest.mark.default_configuration
+
 JOBS = "/api/v1/jobs/"
 OLD, LIMIT, NEW = ("2026-01-30T12:00:00Z", "2026-01-31T12:00:00Z", "2026-02-01T12:00:00Z")
 

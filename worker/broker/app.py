@@ -22,7 +22,7 @@ from tagsweep.worker.settings import (
     server_url,
 )
 
-TASKS = ("accept", "batch", "parts", "start", "sweep", "recover", "control")
+TASKS = ("accept", "batch", "parts", "run", "start", "sweep", "recover", "control")
 #: set while a worker runs in this process; without one, nothing receives from memory://
 embedded_worker = threading.Event()
 #: set when a pool process of this worker has died while running a task, until it is replaced

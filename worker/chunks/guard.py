@@ -15,11 +15,14 @@ from sqlalchemy import Connection
 from tagsweep.worker import database
 from tagsweep.worker.errors import ItemError
 from tagsweep.worker.jobs import lifecycle, scheduling
+from tagsweep.worker.jobs.derived import approval
 from tagsweep.worker.models import views
 from tagsweep.worker.models.records import JobRecord
 from tagsweep.worker.store import KINDS, links
 
 CODE = "max_affected"
+INSPECT = "Inspect it with a dry run, then narrow the job or raise the limit."
+PREVIEW = "Preview the job again, then run that."
 
 
 def check(connection: Connection, job: JobRecord) -> JobRecord:
@@ -28,7 +31,7 @@ def check(connection: Connection, job: JobRecord) -> JobRecord:
         return job
     database.plan_for_many(connection)
     errors = [*_unusable(connection, job), *_unmatched(connection, job)]
-    errors += _too_many(connection, job)
+    errors += [*approval.lacking(connection, job), *_too_many(connection, job)]
     return lifecycle.refuse(connection, job, errors) if errors else job
 
 
@@ -38,7 +41,8 @@ def is_guarded(job: JobRecord) -> bool:
         one.resource.tags.unique and one.resource.can_belong_to(str(job.tenant))
         for one in job.resources.values()
     )
-    return job.max_affected is not None or bool(job.head.get("strict")) or not known
+    asked = job.max_affected is not None or bool(job.head.get("strict"))
+    return asked or not known or approval.is_asked_of(job)
 
 
 def _unusable(connection: Connection, job: JobRecord) -> Iterator[ItemError]:
@@ -72,13 +76,15 @@ def _too_many(connection: Connection, job: JobRecord) -> list[ItemError]:
 
 
 def _error(job: JobRecord, would: int) -> ItemError:
-    changed, _ = views.words(job.kind)
+    changed, _ = views.words(job.kind, adds=job.adds)
     items = f"{would} item" + "s" * (would != 1)
+    most, advice = f"at most {job.max_affected} may be", INSPECT
+    if "previewed" in job.head:
+        most, advice = f"the preview has shown {job.max_affected}", PREVIEW
     error: ItemError = {
         "path": f"/{CODE}",
         "code": CODE,
-        "reason": f"{items} would be {changed}, and at most {job.max_affected} may be: nothing was "
-        "changed. Inspect it with a dry run, then narrow the job or raise the limit.",
+        "reason": f"{items} would be {changed}, and {most}: nothing was changed. {advice}",
     }
     if changed == "added":
         error["would_add"] = would

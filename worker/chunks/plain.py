@@ -6,10 +6,11 @@ from collections.abc import Iterator
 
 from tagsweep.worker import settings
 from tagsweep.worker.mapping import resolving
-from tagsweep.worker.models import conditions, sorting
+from tagsweep.worker.models import sorting
 from tagsweep.worker.models.fields import EVERY
 from tagsweep.worker.models.ids import WIDTH
 from tagsweep.worker.models.jobs import AttachJob, DeleteJob, DetachJob, Job
+from tagsweep.worker.models.options import conditions
 from tagsweep.worker.models.records import Chunk
 
 #: options of jobs that are not plain
@@ -31,6 +32,8 @@ def is_plain(job: Job, most_items: int) -> bool:
     if any(getattr(job, name) == EVERY for name in job.lists) or resolving.is_mapped(job):
         return False
     if any(getattr(job, name, None) for name in conditions.FIELDS):
+        return False
+    if items_of(job) > (config.approval_items or most_items):
         return False
     fits = max(_sizes(job)) <= sorting.size(config.chunk_size, _targets(job))
     return fits and items_of(job) <= most_items

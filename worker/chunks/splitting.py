@@ -13,12 +13,13 @@ from uuid import UUID
 
 from sqlalchemy import Connection, and_, delete, func, insert, select
 
-from tagsweep.worker.chunks import rate_limit, splitting_undo
+from tagsweep.worker.chunks import rate_limit, splitting_run, splitting_undo
 from tagsweep.worker.errors import InvalidJob
 from tagsweep.worker.jobs import lifecycle, parts
 from tagsweep.worker.mapping import resolving
-from tagsweep.worker.models import conditions, sorting
+from tagsweep.worker.models import sorting
 from tagsweep.worker.models.jobs import UndoJob
+from tagsweep.worker.models.options import conditions
 from tagsweep.worker.models.records import Chunk, JobRecord, Lists
 from tagsweep.worker.models.tables import chunk as chunk_table
 from tagsweep.worker.models.tables import part
@@ -47,18 +48,17 @@ def split(
     """
     most_items = rate_limit.most_items()
     most_of_one = sorting.size(most_resources, 1, most_items)
-    if job.kind == UndoJob.kind:
-        _forget_parts(connection, job)
-        return splitting_undo.split(connection, job, most_of_one), None
-    kind = KINDS[job.kind]
-    if job.mapped and job.selected:
-        marked = resolving.marked(connection, job, "split")
-        job = lifecycle.change(connection, job, mapped=marked.written())
     try:
         job = _sparing(connection, job)
     except InvalidJob as unknown:
         _forget_parts(connection, job)
         return lifecycle.end(connection, job, "rejected", unknown.errors), None
+    if "previewed" in job.head:
+        return splitting_run.split(connection, job), None
+    if job.kind == UndoJob.kind:
+        _forget_parts(connection, job)
+        return splitting_undo.split(connection, job, most_of_one), None
+    kind, job = KINDS[job.kind], _marked(connection, job)
     matched = kind.match(connection, str(job.tenant), job.head, layouts.of(job))
     unmatched = kind.unmatched(connection, job, matched)
     job = replace(job, warnings=[*(job.warnings or []), *unmatched] or None)
@@ -77,6 +77,14 @@ def split(
     opened, total = _open(connection, job.id, chain(first, cut))
     _forget_parts(connection, job)
     return lifecycle.begin(connection, job, matched, opened, total), None
+
+
+def _marked(connection: Connection, job: JobRecord) -> JobRecord:
+    """Note how far the links of mapped resources have grown, of which the job selects all."""
+    if not (job.mapped and job.selected):
+        return job
+    marked = resolving.marked(connection, job, "split")
+    return lifecycle.change(connection, job, mapped=marked.written())
 
 
 def _sparing(connection: Connection, job: JobRecord) -> JobRecord:

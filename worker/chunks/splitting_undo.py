@@ -16,7 +16,8 @@ from sqlalchemy import Connection, bindparam, func, insert, select
 
 from tagsweep.worker.database.statements import Statement, typed
 from tagsweep.worker.errors import Rejected
-from tagsweep.worker.jobs import lifecycle, undoable
+from tagsweep.worker.jobs import lifecycle
+from tagsweep.worker.jobs.derived import undoable
 from tagsweep.worker.models import sorting
 from tagsweep.worker.models.mapped import MappedResources
 from tagsweep.worker.models.records import Chunk, JobRecord

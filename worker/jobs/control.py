@@ -64,7 +64,7 @@ def retry(connection: Connection, job_id: UUID) -> JobRecord:
     again: dict[str, Any] = {"finished_at": None, "errors": []}
     again |= {"cancelling": False, "paused": False, **lifecycle.NOT_WAITING}
     if job.matched is None:
-        if not (job.complete and job.parts):
+        if not (job.complete and job.parts) and "previewed" not in job.head:
             raise NothingToRetry(
                 f"Job {job_id} ended before its lists were recorded: send it again."
             )

@@ -14,7 +14,8 @@ from uuid import UUID
 from sqlalchemy import Connection, update
 
 from tagsweep.worker.database import dialects
-from tagsweep.worker.jobs import parts, queries, undoable
+from tagsweep.worker.jobs import parts, queries
+from tagsweep.worker.jobs.derived import undoable
 from tagsweep.worker.mapping import resolving
 from tagsweep.worker.models import requests
 from tagsweep.worker.models.jobs import Job, UndoJob, fingerprint_of
@@ -36,7 +37,7 @@ def record(connection: Connection, job_id: UUID, job: Job) -> JobRecord | None:
 
     Return it as recorded; None if the id is taken, by the same job or another.
     """
-    return _insert_job(
+    return insert(
         connection,
         {
             "id": job_id,
@@ -90,7 +91,7 @@ def record_whole(  # noqa: PLR0913  # the same
     nonce: str | None = None,
 ) -> bool:
     """Record a job that was checked before; return False if the id is taken."""
-    created = _insert_job(
+    created = insert(
         connection,
         {
             "id": job_id,
@@ -98,6 +99,7 @@ def record_whole(  # noqa: PLR0913  # the same
             "fingerprint": fingerprint or job.fingerprint(),
             "sizes": requests.sizes(job),
             "nonce": nonce,
+            "credential": job.requested_by.credential,
             **_column(resolving.of_job(connection, job)),
         },
     )
@@ -115,7 +117,7 @@ def record_unusable(
     connection: Connection, job_id: UUID, kind: str, body: object
 ) -> JobRecord | None:
     """Record a message that is no valid job; return None if the id is taken."""
-    return _insert_job(
+    return insert(
         connection,
         {
             "id": job_id,
@@ -132,7 +134,7 @@ def record_stream(
     ``nonce``: of the producer's run whose parts count; ``listed``: the types of which this one has
     ids.
     """
-    created = _insert_job(
+    created = insert(
         connection,
         {
             "id": job_id,
@@ -155,7 +157,8 @@ def _column(mapped: MappedResources) -> dict[str, Any]:
     return {"mapped": mapped.written()} if mapped else {}
 
 
-def _insert_job(connection: Connection, row: dict[str, Any]) -> JobRecord | None:
+def insert(connection: Connection, row: dict[str, Any]) -> JobRecord | None:
+    """Record the job of this row and return it; None if its id is taken."""
     created = connection.execute(_NEW_JOB[connection.dialect.name], row).first()
     if created is None:
         return None

@@ -76,6 +76,7 @@ def completion(job: JobRecord, made: Made) -> Completion:
         errors_total=job.errors_total if job.errors_total > MOST_ERRORS else None,
         tags_truncated=made.report.truncated,
         undoes=job.head.get("job"),
+        previewed=job.head.get("previewed"),
         dry_run=job.dry_run or None,
         remaining=job.remaining,
         request=views.request_of(job),

@@ -8,10 +8,10 @@ from collections.abc import Collection, Iterator
 from tagsweep.worker.errors import InvalidJob, ItemError
 from tagsweep.worker.mapping import file
 from tagsweep.worker.mapping.file import Map
-from tagsweep.worker.models import conditions
 from tagsweep.worker.models.fields import EVERY
 from tagsweep.worker.models.ids import RESOURCE_TYPES
 from tagsweep.worker.models.jobs import Job
+from tagsweep.worker.models.options import conditions
 from tagsweep.worker.models.parts import Part
 from tagsweep.worker.models.records import JobRecord
 from tagsweep.worker.models.resources import ANY, KINDS, NUMBER, WRONG, fits, kinds

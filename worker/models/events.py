@@ -52,6 +52,7 @@ class Completion(BaseModel):
     errors_total: int | None = None  #: how many errors there are, if more than 100
     tags_truncated: int | None = None  #: how many more tags were removed than are listed
     undoes: str | None = None  #: the id of the undone job
+    previewed: str | None = None  #: the id of the preview that was run
     dry_run: bool | None = None  #: True: the counts are what would be changed
     remaining: int | None = None  #: how many items still match what "*" selected
     requested_by: dict[str, Any] | None = None  #: who asked, through which door, proved or not

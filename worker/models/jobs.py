@@ -9,6 +9,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Self
+from uuid import UUID
 
 from pydantic import (
     BaseModel,
@@ -23,7 +24,6 @@ from pydantic_core import PydanticCustomError
 
 from tagsweep.worker.errors import InvalidJob
 from tagsweep.worker.models import resources
-from tagsweep.worker.models.conditions import Conditional
 from tagsweep.worker.models.fields import (
     EVERY,
     MOST_NAMES,
@@ -40,6 +40,7 @@ from tagsweep.worker.models.fields import (
 )
 from tagsweep.worker.models.ids import RESOURCE_TYPES
 from tagsweep.worker.models.item_errors import item_error
+from tagsweep.worker.models.options.conditions import Conditional
 from tagsweep.worker.models.requester import UNKNOWN, RequestedBy, Requester
 from tagsweep.worker.models.resources import HEAD, Resources
 
@@ -92,9 +93,10 @@ class Job(BaseModel):
         head = self.model_dump(mode="json", exclude=left_out, exclude_defaults=True)
         return head | {name: EVERY for name in self.lists if getattr(self, name) == EVERY}
 
-    def through(self, door: str, name: str | None, *, proved: bool = False) -> Self:
-        """Return the same job, as asked for by ``name`` through ``door``."""
-        requester = Requester(name=name, door=door, proved=proved)
+    def through(self, door: str, name: str | None, credential: UUID | None = None) -> Self:
+        """Return the same job, as asked for by ``name``, with a credential, through ``door``."""
+        proved = credential is not None
+        requester = Requester(name=name, door=door, proved=proved, credential=credential)
         return self.model_copy(update={"requested_by": requester})
 
     def packed(self) -> dict[int, bytes]:

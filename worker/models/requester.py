@@ -6,6 +6,7 @@ What a message says of itself is a name that nobody has checked; the other doors
 from __future__ import annotations
 
 from typing import Annotated, Any
+from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, StringConstraints
 
@@ -36,6 +37,7 @@ class Requester(BaseModel):
     ) = None
     door: str = "message"
     proved: bool = False
+    credential: UUID | None = None  #: that proves it; shown to nobody
 
     def shown(self) -> dict[str, Any]:
         """Return it as JSON."""

@@ -40,8 +40,8 @@ def counts(job: JobRecord) -> dict[str, int]:
 def of(job: JobRecord, event: dict[str, Any] | None) -> dict[str, Any]:
     """Return ``job`` as JSON; ``event`` is that of its latest end, if it has ended.
 
-    ``note``, ``requested_by``, ``warnings``, ``undoes``, ``dry_run``, ``remaining``, ``paused`` and
-    ``waiting`` are present only if they apply.
+    ``note``, ``requested_by``, ``warnings``, ``undoes``, ``previewed``, ``dry_run``, ``remaining``,
+    ``paused`` and ``waiting`` are present only if they apply.
     """
     shown: dict[str, Any] = {
         "id": str(job.id),
@@ -60,6 +60,8 @@ def of(job: JobRecord, event: dict[str, Any] | None) -> dict[str, Any]:
     }
     if "job" in job.head:
         shown["undoes"] = job.head["job"]
+    if "previewed" in job.head:
+        shown["previewed"] = job.head["previewed"]
     if job.dry_run:
         shown["dry_run"] = True
     if job.remaining is not None:
@@ -80,7 +82,7 @@ def request_of(job: JobRecord) -> dict[str, Any]:
     mapped = job.head.get("resources", {})
     selected = {**job.head, **mapped}.items()
     every = {name: size for name, size in selected if size == EVERY and name in {*LISTS, *mapped}}
-    apart = {*every, "note", "tenant", "resources"}
+    apart = {*every, "note", "tenant", "resources", "previewed"}
     asked = {name: value for name, value in job.head.items() if name not in apart}
     lists = {**(job.sizes or {}), **every}
     return {**asked, "lists": {name: lists[name] for name in (*LISTS, *mapped) if name in lists}}

@@ -118,6 +118,12 @@ class Settings(BaseSettings):
     waiting_requests: int = Field(1_000, ge=1)
     #: most items of a synchronous request that the gateway does itself; 0: workers do all
     inline_items: int = Field(1_000, ge=0)
+    #: how long a preview can be run after its end
+    preview_hours: int = Field(24, ge=1)
+    #: who has to run what was previewed: another credential than the one that previewed it
+    approval: Literal["other"] | None = None
+    #: a job of more items has to be previewed, and then run
+    approval_items: int | None = Field(None, ge=1)
     #: how long a request waits for its job's end before it is answered without it
     wait_s: int = Field(30, ge=0, le=110)
     #: the console of the gateway: people may act in it, only read, or it is not served

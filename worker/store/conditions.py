@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any
 from uuid import UUID
 
-from tagsweep.worker.models import conditions
+from tagsweep.worker.models.options import conditions
 from tagsweep.worker.models.records import JobRecord
 from tagsweep.worker.store.layout import Layout
 

@@ -22,7 +22,7 @@ from tagsweep.worker.models.events import MOST_TAGS
 from tagsweep.worker.models.records import Chunk, JobRecord, Outcome, Report
 from tagsweep.worker.models.tables import workspace, workspace_tag_change
 from tagsweep.worker.store.kinds import Kind, Place, Targets, Warnings
-from tagsweep.worker.store.layout import OWN, Layout
+from tagsweep.worker.store.layout import OWN, Layout, as_of
 from tagsweep.worker.store.unmatched import workspace_tags
 
 #: which workspaces: those listed, a range, or all
@@ -74,7 +74,7 @@ _LIST = "SELECT workspace_id, key, value, system {matching} ORDER BY workspace_i
 _TAGS = "SELECT DISTINCT key, value, system {matching}"
 #: in place of the acceptance: counts a tag whenever it was set
 _ANY_TIME = datetime(9999, 1, 1, tzinfo=UTC)
-YOUNGER = "It has the tag now: it was set after the job was accepted."
+YOUNGER = "It has the tag now: it was set later."
 
 
 class Delete(Kind):
@@ -148,13 +148,10 @@ class Delete(Kind):
     def spared(
         self, connection: Connection, job: JobRecord, chunk: Chunk
     ) -> dict[tuple[int, Place], str]:
-        """Return the workspaces of a list that have a wanted tag, but only since the acceptance.
-
-        By the place of the first target that the tag matches.
-        """
+        """Return the workspaces of a list that have a wanted tag only since the acceptance."""
         listing = _statement(connection, _LIST, _places(connection, chunk), when=">")
         rows = connection.execute(listing, _values(connection, job, chunk))
-        return {(_first_match(job, row), row.workspace_id): YOUNGER for row in rows}
+        return {(first_match(job, row), row.workspace_id): YOUNGER for row in rows}
 
     def cut(self, connection: Connection, job: JobRecord, limit: int) -> Iterator[Chunk]:
         """Yield ranges of up to ``limit`` workspaces that have any wanted tag, unnumbered."""
@@ -172,7 +169,7 @@ class Delete(Kind):
         listing = _statement(connection, _LIST, _RANGE)
         names: dict[int, list[str]] = {}
         for row in connection.execute(listing, _values(connection, job, chunk)):
-            names.setdefault(_first_match(job, row), []).append(row.workspace_id)
+            names.setdefault(first_match(job, row), []).append(row.workspace_id)
         return [chunk.listing(names=some, target=target) for target, some in sorted(names.items())]
 
     def matching(self, connection: Connection, job: JobRecord) -> int:
@@ -217,7 +214,7 @@ def _values(connection: Connection, job: JobRecord, chunk: Chunk) -> dict[str, A
     low, high = chunk.span or (None, None)
     values: dict[str, Any] = {
         "tenant": job.tenant,
-        "accepted_at": job.accepted_at,
+        "accepted_at": as_of(job),
         "job_id": job.id,
         "chunk": chunk.number,
         "run": job.ends,
@@ -235,7 +232,7 @@ def _values(connection: Connection, job: JobRecord, chunk: Chunk) -> dict[str, A
     }
 
 
-def _first_match(job: JobRecord, row: Row[Any]) -> int:
+def first_match(job: JobRecord, row: Row[Any]) -> int:
     """Return the place of the first target that a tag of a workspace matches."""
     return next(
         place

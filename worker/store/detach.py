@@ -22,7 +22,7 @@ from tagsweep.worker.store.statements import PerDialect, over, recorded
 
 #: why an item is absent although the link is there
 SPARED = {
-    "younger": "It carries the tag now: it was attached after the job was accepted.",
+    "younger": "It carries the tag now: it was attached later.",
     "untimely": "It carries the tag: it was attached at another time than the job asks for.",
     "kept": "It carries the tag: it also carries one of those in unless.",
 }

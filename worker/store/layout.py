@@ -7,10 +7,12 @@ A statement names no table of its own accord: its text has ``{at.links}`` for th
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, String, Table, and_, cast, literal, text
 
+from tagsweep.worker.models.records import JobRecord
 from tagsweep.worker.models.tables import Id, Moment, PackedIds, tag
 
 CARRIES = """EXISTS (
@@ -116,3 +118,11 @@ OWN = Layout(
         "split_at": Moment(),
     },
 )
+
+
+def as_of(job: JobRecord) -> datetime:
+    """Return the time up to which what was attached is the job's to remove: mostly its own.
+
+    That of an undo is the end of the job that it undoes, that of a run its preview's acceptance.
+    """
+    return job.as_of or job.accepted_at

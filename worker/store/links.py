@@ -26,7 +26,7 @@ from tagsweep.worker.models.events import stamp
 from tagsweep.worker.models.records import Chunk, JobRecord, Report
 from tagsweep.worker.models.tables import Id, clock, link_change
 from tagsweep.worker.store import layouts, statements
-from tagsweep.worker.store.layout import OWN, Layout
+from tagsweep.worker.store.layout import OWN, Layout, as_of
 from tagsweep.worker.store.statements import PerDialect
 from tagsweep.worker.store.unmatched.names import MissingNames
 
@@ -40,7 +40,7 @@ def values(job: JobRecord, chunk: Chunk) -> dict[str, Any]:
         "low": low,
         "high": high,
         "resource_type": chunk.resource_type,
-        "accepted_at": job.accepted_at,
+        "accepted_at": as_of(job),
         "job_id": job.id,
         "chunk": chunk.number,
         "run": job.ends,

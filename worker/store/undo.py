@@ -7,7 +7,7 @@ end belongs to somebody else. What it removed is put back if nothing has replace
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
@@ -40,11 +40,11 @@ class Undo(Kind):
 
     def apply(self, connection: Connection, job: JobRecord, chunk: Chunk) -> Outcome:
         """Put back, or remove, what the chunk lists and record it; raises StoreRefused."""
-        return _step(job, chunk).apply(connection, _as_of(job), chunk)
+        return _step(job, chunk).apply(connection, job, chunk)
 
     def count(self, connection: Connection, job: JobRecord, chunk: Chunk) -> int:
         """Return how many items ``apply`` would change."""
-        return _step(job, chunk).count(connection, _as_of(job), chunk)
+        return _step(job, chunk).count(connection, job, chunk)
 
     def report(self, connection: Connection, job: JobRecord) -> Report:
         """Return the tags concerned, as the kind that was undone reports its own."""
@@ -53,8 +53,3 @@ class Undo(Kind):
 
 def _step(job: JobRecord, chunk: Chunk) -> _Step:
     return _STEPS[chunk.about_links, job.adds]
-
-
-def _as_of(job: JobRecord) -> JobRecord:
-    """Return the job as of the end of the job that it undoes."""
-    return replace(job, accepted_at=job.as_of or job.accepted_at)

@@ -16,6 +16,7 @@ from tagsweep.worker.database.dialects import among, is_sqlite
 from tagsweep.worker.database.statements import Statement
 from tagsweep.worker.models.records import Chunk, JobRecord, Outcome
 from tagsweep.worker.models.tables import Id, Moment, workspace, workspace_tag_change
+from tagsweep.worker.store.layout import as_of
 from tagsweep.worker.store.unmatched import workspace_tags
 
 _TYPES: dict[str, Any] = {"job_id": Id(), "accepted_at": Moment()}
@@ -126,7 +127,7 @@ def _values(
         "tenant": job.tenant,
         "key": target["key"],
         "system": target["system"],
-        "accepted_at": job.accepted_at,
+        "accepted_at": as_of(job),
         "job_id": job.id,
         "chunk": chunk.number,
         "run": job.ends,

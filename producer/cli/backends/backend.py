@@ -64,6 +64,12 @@ class Backend(Protocol):
     def retry(self, job_id: UUID) -> Shown:
         """Run an ended job again on what is left; raises NoSuchJob, NothingToRetry."""
 
+    def run(self, preview: UUID) -> UUID:
+        """Record the job that does what the preview has shown, and return its id.
+
+        Raises NoSuchJob, CannotRun, Forgotten, NeedsApproval.
+        """
+
     def pause(self, job_id: UUID) -> Shown:
         """Start no further chunk until the job is resumed; raises NoSuchJob, NotRunning."""
 

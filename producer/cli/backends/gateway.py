@@ -16,6 +16,7 @@ from tagsweep.producer.cli.backends.http import Client, GatewayUnavailable, Refu
 from tagsweep.producer.cli.backends.request_body import Payload
 from tagsweep.producer.cli.output import terminal
 from tagsweep.worker.errors import (
+    CannotRun,
     Forgotten,
     NoSuchJob,
     NothingToRetry,
@@ -149,6 +150,13 @@ class GatewayBackend:
             return self._act(job_id, "retry")
         except NotRunning as error:
             raise NothingToRetry(str(error)) from None
+
+    def run(self, preview: UUID) -> UUID:
+        """Have the gateway run the preview."""
+        try:
+            return UUID(self._act(preview, "run")["id"])
+        except NotRunning as error:
+            raise CannotRun(str(error)) from None
 
     def pause(self, job_id: UUID) -> Shown:
         """Start no further chunk of the job."""

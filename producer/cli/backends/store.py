@@ -23,10 +23,12 @@ from tagsweep.worker.broker import sending
 from tagsweep.worker.broker.app import app
 from tagsweep.worker.database import schema
 from tagsweep.worker.errors import BrokerUnavailable, NoSuchJob, Retryable, TagsweepError
-from tagsweep.worker.jobs import control, dispatch, parts, recording
+from tagsweep.worker.jobs import control, dispatch, parts, queries, recording
+from tagsweep.worker.jobs.derived import runs
 from tagsweep.worker.mapping import checking, readiness
 from tagsweep.worker.models.jobs import Job
 from tagsweep.worker.models.records import JobRecord
+from tagsweep.worker.models.run import RunRequest
 from tagsweep.worker.store import links
 
 POLL_S = 0.1
@@ -130,6 +132,15 @@ class StoreBackend:
     def retry(self, job_id: UUID) -> Shown:
         """Open what is left of the job again, and wake workers."""
         return self._changed(job_id, control.retry)
+
+    def run(self, preview: UUID) -> UUID:
+        """Record the run of the preview in one transaction, and wake workers."""
+        with transactions.of_job(preview) as connection:
+            body = {"tenant": queries.get(connection, preview).tenant, "job": str(preview)}
+            job, _ = runs.record(connection, RunRequest.parse(body).through("cli", _user()))
+        if not self._embedded:
+            dispatch.after_commit(job)
+        return job.id
 
     def pause(self, job_id: UUID) -> Shown:
         """Mark the job's row: workers leave its chunks alone."""

@@ -214,6 +214,13 @@ def undo(  # noqa: PLR0913  # the options of the command
     submitting.submit(job, wait=not no_wait)
 
 
+@app.command()
+def run(job_id: JobId, *, no_wait: NoWait = False) -> None:
+    """Do what a preview (--dry-run) has shown, as a new job; again, it is the same one."""
+    wanted, backend = _id(job_id), choosing.chosen()
+    submitting.follow(backend, backend.run(wanted), wait=not no_wait)
+
+
 def _print(job: Shown, line: str) -> None:
     terminal.settle(0, line)
     forms.show(job, [line])

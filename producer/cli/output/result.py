@@ -6,9 +6,10 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from tagsweep.producer.cli.exit_status import FAILED
+from tagsweep.producer.cli.exit_status import FAILED, WRONG_USE
 from tagsweep.producer.cli.input import errors
 from tagsweep.producer.cli.output import forms, terminal
+from tagsweep.worker.errors import NeedsApproval
 
 #: tags and errors that are printed for people
 MAX_LINES = 10
@@ -29,6 +30,8 @@ def print_ended(data: dict[str, Any]) -> int:
     Its warnings go to stderr.
     """
     exit_status = 0 if data["status"] == "succeeded" else FAILED
+    if any(error["code"] == NeedsApproval.code for error in data["errors"]):
+        exit_status = WRONG_USE
     terminal.settle(exit_status, f"Job {data['job_id']} ended {data['status']}.")
     for warning in data.get("warnings", []):
         terminal.say(f"Warning: {worded(warning)}")

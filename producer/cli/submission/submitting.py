@@ -27,6 +27,14 @@ def submit(job: Job, *, wait: bool) -> None:
         job_id = backend.record(job)
     except Retryable as error:
         raise TagsweepError(f"{error} Nothing was done.") from error
+    follow(backend, job_id, wait=wait)
+
+
+def follow(backend: Backend, job_id: UUID, *, wait: bool) -> None:
+    """Wait for the end of a recorded job if ``wait``, and print how it ended.
+
+    Raises typer.Exit with the exit status of the command.
+    """
     if not wait:
         result.print_recorded(job_id, backend.left())
         return

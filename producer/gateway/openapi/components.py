@@ -134,6 +134,7 @@ _SOMETIMES = {
     "paused": _YES,
     "waiting": _TEXT,
     "undoes": _UUID,
+    "previewed": _UUID,
     "dry_run": _YES,
     "remaining": _NUMBER,
     "requested_by": _ref("Requester"),

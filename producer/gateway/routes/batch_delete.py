@@ -7,7 +7,7 @@ from typing import Any
 
 from fastapi import Request, Response
 
-from tagsweep.producer.gateway import state
+from tagsweep.producer.gateway import errors, state
 from tagsweep.producer.gateway.auth import encryption, signatures
 from tagsweep.producer.gateway.auth.callers import Caller, one_key
 from tagsweep.producer.gateway.auth.credentials import Credential
@@ -168,6 +168,7 @@ def _answer(view: View, headers: dict[str, str]) -> Response:
         raise Refusal(409, "The job was cancelled before it ended.", headers=headers)
     if job.status == "succeeded":
         return Response(status_code=204, headers=headers)
+    errors.check_approval(job.errors, headers)
     if any(error["code"] == "unknown_workspace" for error in job.errors):
         raise Refusal(404, "There is no such workspace.", headers=headers)
     raise Refusal(500, f"Job {job.id} failed.", headers=headers)

@@ -1,4 +1,4 @@
-"""Actions on a recorded job: cancel, retry, pause, resume."""
+"""Actions on a recorded job: cancel, retry, pause, resume, run."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ from tagsweep.worker.jobs import control, dispatch
 AFTER_COMMIT_S = 30.0
 #: how long a retry may take: its old result is deleted first, unless the result backend is silent
 RETRY_S = 8.0
+
+SYSTEM_TAGS = "The job has sys_tags: running it needs a credential with the operator right."
 
 router = query_parameters.router()
 
@@ -91,6 +93,39 @@ async def pause(request: Request) -> Response:
 async def resume(request: Request) -> Response:
     """Continue a paused job; one that is not paused continues anyway."""
     return await _continue(request, control.resume)
+
+
+@router.post(
+    "/api/v1/jobs/{job_id}/run",
+    status_code=202,
+    summary="Run a preview",
+    operation_id="runJob",
+    **operations.operation(
+        answers={202: "Job"},
+        refused=(401, 403, 404, 409, 410, 429, 500, 503),
+        path={"job_id": operations.UUID_TEXT},
+    ),
+)
+@router.post("/api/v1/jobs/{job_id}/run/", include_in_schema=False)
+async def run(request: Request) -> Response:
+    """Do what a preview has shown, as of its acceptance: a new job, the same however often asked.
+
+    One's own preview needs the scope ``write``, any other ``approve``.
+    """
+    gateway = state.of(request)
+    caller = await gateway.caller_by_key(request, "write", "approve")
+    preview = job_id(request)
+    by = await gateway.store.run(transactions.asked_with, preview, caller.tenant)
+    state.allow(caller, "write" if by == caller.credential else "approve")
+    if not caller.operator and await gateway.store.run(
+        transactions.touches_system_tags, preview, caller.tenant
+    ):
+        raise Refusal(403, SYSTEM_TAGS)
+    asked = (preview, caller.tenant, caller.name, caller.credential)
+    view = await gateway.store.run(transactions.run, *asked)
+    request.state.account.job = view.job.id
+    after_commit(gateway, view)
+    return operations.accepted(view, {})
 
 
 async def _continue(

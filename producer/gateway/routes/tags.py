@@ -6,7 +6,7 @@ from typing import Any
 
 from fastapi import Request, Response
 
-from tagsweep.producer.gateway import state
+from tagsweep.producer.gateway import errors, state
 from tagsweep.producer.gateway.errors import Refusal, document
 from tagsweep.producer.gateway.openapi import operations
 from tagsweep.producer.gateway.requests import preferences
@@ -80,6 +80,7 @@ def _answer(view: View, headers: dict[str, str]) -> Response:
         return operations.accepted(view, headers)
     if status == "cancelled":
         raise Refusal(409, CANCELLED, headers=headers)
+    errors.check_approval(view.job.errors, headers)
     if status == "failed" or view.event is None:
         detail = f"Job {view.job.id} failed: GET /api/v1/jobs/{view.job.id} says why."
         raise Refusal(500, detail, headers=headers)

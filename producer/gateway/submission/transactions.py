@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
@@ -15,8 +15,10 @@ from tagsweep.worker import database
 from tagsweep.worker.errors import NoSuchJob, StoreBusy
 from tagsweep.worker.events import outbox
 from tagsweep.worker.jobs import control, parts, queries, recording
+from tagsweep.worker.jobs.derived import approval, runs
 from tagsweep.worker.models import views
 from tagsweep.worker.models.records import JobRecord
+from tagsweep.worker.models.run import RunRequest
 from tagsweep.worker.store import bulk_load
 
 #: what changes a job within a transaction: control.cancel, retry, pause, resume
@@ -154,6 +156,24 @@ def act(job_id: UUID, tenant: str, action: Action) -> tuple[View, View]:
         after = _view(connection, job_id, tenant)
     assert after is not None  # it was there a moment ago, in this very transaction  # noqa: S101
     return before, after
+
+
+def run(preview: UUID, tenant: str, name: str | None, credential: UUID) -> View:
+    """Record the job that does what a preview has shown; raises what ``runs.record`` raises."""
+    wanted = RunRequest.parse({"tenant": tenant, "job": str(preview)})
+    wanted = wanted.through("http", name or str(credential), credential)
+    with database.transaction() as connection:
+        job, created = runs.record(connection, wanted)
+        view = _shown(connection, job)
+    return replace(view, replayed=not created)
+
+
+def asked_with(job_id: UUID, tenant: str) -> UUID | None:
+    """Return the credential with which the tenant's job was asked for; raises NoSuchJob."""
+    with database.reading() as connection:
+        if _view(connection, job_id, tenant) is None:
+            raise NoSuchJob
+        return approval.credential_of(connection, job_id)
 
 
 def _view(connection: Connection, job_id: UUID, tenant: str) -> View | None:

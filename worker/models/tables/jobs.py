@@ -75,6 +75,7 @@ job = Table(
     Column("requested_by", Document),  # who asked for it, and through which door
     Column("sizes", Document),  # how many entries each list has; null: of a stream, not known yet
     Column("warnings", Document),  # what of it matches nothing; null: nothing to warn of
+    Column("credential", Id),  # of whoever asked for it; null: through another door
     Column("sparing", Document),  # ids of the tags in ``unless``, as of when it was split
     Index("job_tenant", "tenant", "accepted_at"),
     # lists of all tenants' jobs

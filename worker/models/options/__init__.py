@@ -1,0 +1,1 @@
+"""The options of jobs that have rules of their own."""
