@@ -63,10 +63,12 @@ def create(gateway: Gateway) -> ASGIApp:
         async with gateway.running():
             yield
 
+    mapped = resources.mapped()
+
     # FastAPI makes the routes and their document; its application would add layers to each call
     # for what no endpoint here asks of it
     app = Starlette(
-        routes=[*_ROUTES, *_document_routes()],
+        routes=[*_ROUTES, *mapped.routes, *_document_routes(mapped)],
         lifespan=lifespan,
         exception_handlers={
             Refusal: _refused,
@@ -82,10 +84,11 @@ def create(gateway: Gateway) -> ASGIApp:
     return Access(_ExactPaths(app), gateway.metrics)
 
 
-def _document_routes() -> list[Route]:
+def _document_routes(mapped: APIRouter) -> list[Route]:
     documented = APIRouter()
     for module, heading in MODULES.items():
         documented.include_router(module.router, tags=[heading])
+    documented.include_router(mapped, tags=[MODULES[resources]])
     version = metadata.version("tagsweep")
     schema = examples.add(
         operations.complete(

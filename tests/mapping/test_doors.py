@@ -235,6 +235,38 @@ def test_the_openapi_document_has_the_resources_of_the_map(application: Applicat
         assert validator_for(schemas[name]).is_valid({"id": 3, "name": "old"})
 
 
+def test_over_http_what_carries_tags_is_listed(application: Application) -> None:
+    own = application.own
+    one, two = own.tag("listed", range(10)), own.tag("second", [3])
+    with application.gateway.client(TENANT) as http, application.gateway.client("other") as other:
+        path = "/api/v1/articles/"
+        every = sorted({number for _, kind, number in own.links() if kind == ARTICLES})
+        size = len(every) // 3
+        page = http.get(f"{path}?expand[]=tags&page_size={size}").json()
+        assert page["count"] == len(every)
+        seen = page["results"]
+        while page["next"]:
+            page = http.get(page["next"]).json()
+            seen += page["results"]
+        assert [each["id"] for each in seen] == every
+        (third,) = (each for each in seen if each["id"] == 3)
+        tags = [tag for tag in third["tags"] if tag["name"] in ("listed", "second")]
+        assert tags == [{"id": one, "name": "listed"}, {"id": two, "name": "second"}]
+        back = http.get(page["previous"]).json()
+        assert back["results"] == seen[-size - len(page["results"]) :][:size]
+        assert http.get("/api/v1/articles", params={"page": 2, "page_size": 3}).is_success
+        assert other.get(path).json() == {"count": 0, "next": None, "previous": None, "results": []}
+        for wrong, status in (("?cursor=x", 404), ("?expand[]=x", 400), ("?expnad=tags", 400)):
+            assert http.get(path + wrong).status_code == status
+        assert http.get("/api/v1/article/").status_code == 404
+        assert http.post(path, json={}).status_code == 405
+        document = http.get("/openapi.json").json()
+    listing = document["paths"][path]["get"]
+    assert listing["operationId"] == "listArticles"
+    schema = document["components"]["schemas"]["Resource"]
+    assert validator_for({**schema, "components": document["components"]}).is_valid({"id": 3})
+
+
 def test_over_http_what_is_not_of_the_map_is_named(application: Application) -> None:
     before = application.own.digest()
     with application.gateway.client(TENANT) as http, application.gateway.client("other") as other:

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 
+from tagsweep.worker import database
 from tagsweep.worker.errors import InvalidJob
-from tagsweep.worker.mapping import checking
+from tagsweep.worker.mapping import checking, file, resolving
 from tagsweep.worker.models.jobs import AttachJob, DetachJob, UndoJob
+from tagsweep.worker.store.inventory.mapped import MappedInventory
 from tests.servers import Postgres
 from tests.support import driving
 from tests.support.map_kinds import KINDS, Kind
@@ -108,6 +111,32 @@ def test_what_is_put_on_can_be_taken_off_again(tables: Tables) -> None:
     undone = _undo(tables, done["job_id"])
     assert undone["counts"] == counts(total=added, removed=added)
     assert (tables.digest(), tables.count()) == (before, rows)
+
+
+def test_what_carries_tags_is_listed_page_by_page(tables: Tables) -> None:
+    kind = tables.kind
+    mapping = file.load()
+    assert mapping is not None
+    ids = [UUID(str(each)) for each in kind.ids] if kind.uuids else kind.ids
+    with database.reading() as connection:
+        one = resolving.resource(connection, mapping, "things")
+        found = MappedInventory(connection, one, kind.tenant)
+        assert found.count() == 30
+        listed: list[Any] = []
+        while page := found.page(_cursor(listed[-1]) if listed else None, 7):
+            assert {tag["name"] for each in found.tags_of(page).values() for tag in each} == {"old"}
+            assert list(found.tags_of(page)) == page
+            listed += page
+        assert listed == sorted(ids)
+        assert found.page(_cursor(listed[10]), 4, back=True) == listed[9:5:-1]
+        assert found.page(None, 4, offset=28) == listed[28:]
+        for tenant in ("nobody", f"00{kind.tenant}"[:36]):
+            other = MappedInventory(connection, one, tenant)
+            assert (other.count(), other.page(None, 7)) == (0, [])
+
+
+def _cursor(id_: Any) -> UUID:
+    return UUID(int=id_) if isinstance(id_, int) else id_
 
 
 @pytest.mark.parametrize(

@@ -53,17 +53,18 @@ def values(job: JobRecord, number: int) -> dict[str, Any]:
     if not job.mapped or number < FIRST:
         return asked
     one = job.resources[number]
-    fixed = {f"fixed_{at}": each.value for at, each in enumerate(_given(one.resource.fixed))}
-    return (
-        fixed
-        | asked
-        | {
-            "tenant": job.tenant,
-            "grown": one.accepted,
-            "grown_at_split": _HIGHEST if one.split is None else one.split,
-            "place": uuid5(_NAMESPACE, one.resource.identity),
-        }
-    )
+    moments = {
+        "grown": one.accepted,
+        "grown_at_split": _HIGHEST if one.split is None else one.split,
+    }
+    place = {"place": uuid5(_NAMESPACE, one.resource.identity)}
+    return constants(one.resource, job.tenant) | asked | moments | place
+
+
+def constants(one: Resource, tenant: str | None) -> dict[str, Any]:
+    """Return the bind parameters that say which links are a tenant's, on mapped resources."""
+    fixed = {f"fixed_{at}": each.value for at, each in enumerate(_given(one.fixed))}
+    return {**fixed, "tenant": tenant}
 
 
 @lru_cache(maxsize=256)

@@ -22,7 +22,9 @@ def components(mapping: Map | None) -> dict[str, Any]:
     if mapping is None:
         return COMPONENTS
     jobs = {name: _with_resources(name, mapping, every=every) for name, every in _JOBS.items()}
-    return {**COMPONENTS, "schemas": SCHEMAS | jobs | {name: _numbered(name) for name in _TAGS}}
+    numbered = {name: _numbered(name, "id", "name") for name in _TAGS}
+    numbered["Resource"] = _numbered("Resource", "id")
+    return {**COMPONENTS, "schemas": SCHEMAS | jobs | numbered}
 
 
 def _with_resources(name: str, mapping: Map, *, every: bool) -> dict[str, Any]:
@@ -38,12 +40,12 @@ def _list(kind: str, *, every: bool) -> dict[str, Any]:
     return {"anyOf": [some, _EVERY]} if every else some
 
 
-def _numbered(name: str) -> dict[str, Any]:
-    """Return the schema of a tag, whose id may be a number, and which may have no times."""
+def _numbered(name: str, *required: str) -> dict[str, Any]:
+    """Return the schema of a tag or a resource, whose id may be a number; a tag needs no times."""
     schema = SCHEMAS[name]
     either = {"anyOf": [schema["properties"]["id"], {"type": "integer"}]}
     return {
         **schema,
         "properties": {**schema["properties"], "id": either},
-        "required": ["id", "name"],
+        "required": list(required),
     }

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 from uuid import UUID
 
-from fastapi import Request, Response
+from fastapi import APIRouter, Request, Response
 
 from tagsweep.producer.gateway import state
 from tagsweep.producer.gateway.errors import Refusal, document
@@ -13,8 +14,12 @@ from tagsweep.producer.gateway.openapi import operations
 from tagsweep.producer.gateway.requests import pagination
 from tagsweep.producer.gateway.routes import query_parameters
 from tagsweep.worker import database
+from tagsweep.worker.database import Connection
+from tagsweep.worker.mapping import file, resolving
 from tagsweep.worker.models.ids import RESOURCE_TYPES, number_of
-from tagsweep.worker.store.inventory import resources
+from tagsweep.worker.models.resources import NUMBER, pack_kind
+from tagsweep.worker.store.inventory.mapped import MappedInventory
+from tagsweep.worker.store.inventory.resources import OwnInventory
 
 EXPAND = ("expand[]", "expand")
 #: a page is two statements over all tags of a tenant
@@ -29,13 +34,22 @@ async def show_all(request: Request) -> Response:
     caller = await gateway.caller_by_key(request)
     name = request.url.path.strip("/").rpartition("/")[2]
     expanded, page = _expanded(request), pagination.read(request)
-    place = (caller.tenant, number_of(name), _cursor(page.cursor.place), page.size + 1)
+    mapping = file.load()
+    mapped = mapping.resources.get(name) if mapping else None
+    cursor = _cursor(page.cursor.place, number=mapped is not None and mapped.kind == NUMBER)
+    wanted = (caller.tenant, name, cursor, page.size + 1)
     count, ids, tags = await gateway.store.patiently(
-        PATIENCE_S, _page, *place, back=page.cursor.back, offset=page.offset, expanded=expanded
+        PATIENCE_S,
+        _page,
+        *wanted,
+        back=page.cursor.back,
+        offset=page.offset,
+        expanded=expanded,
     )
 
-    def shown(id_: UUID) -> dict[str, Any]:
-        return {"id": str(id_), "tags": tags[id_]} if expanded else {"id": str(id_)}
+    def shown(id_: Any) -> dict[str, Any]:
+        own = id_ if isinstance(id_, int) else str(id_)
+        return {"id": own, "tags": tags[id_]} if expanded else {"id": own}
 
     return document(page.answer(request, count, ids, str, shown))
 
@@ -47,8 +61,10 @@ def _expanded(request: Request) -> bool:
     return bool(given)
 
 
-def _cursor(text: str | None) -> UUID | None:
+def _cursor(text: str | None, *, number: bool) -> UUID | None:
     try:
+        if number and text is not None:
+            return UUID(bytes=pack_kind(NUMBER, [text]))
         return None if text is None else UUID(text)
     except ValueError:
         raise pagination.invalid_cursor() from None
@@ -56,28 +72,39 @@ def _cursor(text: str | None) -> UUID | None:
 
 def _page(  # noqa: PLR0913  # a page has so many parts
     tenant: str,
-    number: int,
+    name: str,
     cursor: UUID | None,
     limit: int,
     *,
     back: bool,
     offset: int,
     expanded: bool,
-) -> tuple[int, list[UUID], dict[UUID, list[dict[str, Any]]]]:
+) -> tuple[int, list[Any], dict[Any, list[dict[str, Any]]]]:
     with database.reading() as connection:
-        ids = resources.page(connection, tenant, number, cursor, limit, back=back, offset=offset)
-        count = resources.count(connection, tenant, number)
+        found = _inventory(connection, tenant, name)
+        ids = found.page(cursor, limit, back=back, offset=offset)
+        count = found.count()
         if not expanded:
             return count, ids, {}
-        tags = resources.tags_of(connection, tenant, number, sorted(ids))
+        tags = found.tags_of(ids)
     return count, [id_ for id_ in ids if id_ in tags], tags
 
 
-for _name in RESOURCE_TYPES:
-    router.get(
-        f"/api/v1/{_name}/",
-        summary=f"List {_name} that carry tags",
-        operation_id=f"list{_name.capitalize()}",
+def _inventory(connection: Connection, tenant: str, name: str) -> Any:
+    """Return what reads these resources: their ids are of a kind of their own."""
+    mapping = file.load()
+    if mapping is None or name not in mapping.resources:
+        return OwnInventory(connection, number_of(name), tenant)
+    return MappedInventory(connection, resolving.resource(connection, mapping, name), tenant)
+
+
+def _add(to: APIRouter, name: str) -> None:
+    """Add the routes of the resources of a name."""
+    words = re.findall(r"[a-z0-9]+", name)
+    to.get(
+        f"/api/v1/{name}/",
+        summary=f"List {name} that carry tags",
+        operation_id="list" + "".join(word.capitalize() for word in words),
         **operations.operation(
             answers={200: "Resources"},
             refused=(400, 401, 404, 429, 500, 503),
@@ -85,4 +112,18 @@ for _name in RESOURCE_TYPES:
             aliases=dict.fromkeys(EXPAND[1:], EXPAND[0]),
         ),
     )(show_all)
-    router.get(f"/api/v1/{_name}", include_in_schema=False)(show_all)
+    to.get(f"/api/v1/{name}", include_in_schema=False)(show_all)
+
+
+for _name in RESOURCE_TYPES:
+    _add(router, _name)
+
+
+def mapped() -> APIRouter:
+    """Return the routes of the resources that the map has beside the eight types."""
+    found = query_parameters.router()
+    mapping = file.load()
+    for name in mapping.resources if mapping else ():
+        if name not in RESOURCE_TYPES:
+            _add(found, name)
+    return found

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, bindparam, func, select
+from sqlalchemy import ColumnElement, Connection, bindparam, func, select
 
 from tagsweep.worker.database.dialects import is_sqlite
 from tagsweep.worker.database.statements import Statement
@@ -30,49 +30,48 @@ ORDER BY resource_id {order} LIMIT :limit OFFSET :offset
 """
 
 
-def page(  # noqa: PLR0913  # the tenant, the type, and which page
-    connection: Connection,
-    tenant: str,
-    resource_type: int,
-    cursor: UUID | None,
-    limit: int,
-    *,
-    back: bool = False,
-    offset: int = 0,
-) -> list[UUID]:
-    """Return up to ``limit`` ids, ascending, of resources that carry any tag, after ``cursor``.
+class OwnInventory:
+    """The resources of one type, by its number, that carry tags of a tenant."""
 
-    ``back``: those before it, in descending order. ``offset``: how many of them to skip.
-    """
-    template = _SQLITE if is_sqlite(connection) else _POSTGRESQL
-    after = "" if cursor is None else f"AND resource_id {'<' if back else '>'} :cursor"
-    statement = Statement(template.format(after=after, order="DESC" if back else "ASC"))
-    values: dict[str, Any] = {"tenant": tenant, "resource_type": resource_type}
-    values |= {"limit": limit, "offset": offset}
-    if cursor is not None:
-        statement = statement.bindparams(bindparam("cursor", type_=Id()))
-        values["cursor"] = cursor
-    return list(connection.execute(statement.columns(resource_id=Id()), values).scalars())
+    def __init__(self, connection: Connection, number: int, tenant: str) -> None:
+        self._connection = connection
+        self._number = number
+        self._tenant = tenant
 
+    def page(
+        self, cursor: UUID | None, limit: int, *, back: bool = False, offset: int = 0
+    ) -> list[UUID]:
+        """Return up to ``limit`` ids, ascending, of resources that carry any tag, after ``cursor``.
 
-def count(connection: Connection, tenant: str, resource_type: int) -> int:
-    """Return how many resources of this type carry any tag of the tenant."""
-    query = select(func.count(tag_link.c.resource_id.distinct())).join(tag)
-    query = query.where(tag.c.tenant == tenant, tag_link.c.resource_type == resource_type)
-    return int(connection.execute(query).scalar_one())
+        ``back``: those before it, in descending order. ``offset``: how many of them to skip.
+        """
+        template = _SQLITE if is_sqlite(self._connection) else _POSTGRESQL
+        after = "" if cursor is None else f"AND resource_id {'<' if back else '>'} :cursor"
+        statement = Statement(template.format(after=after, order="DESC" if back else "ASC"))
+        values: dict[str, Any] = {"tenant": self._tenant, "resource_type": self._number}
+        values |= {"limit": limit, "offset": offset}
+        if cursor is not None:
+            statement = statement.bindparams(bindparam("cursor", type_=Id()))
+            values["cursor"] = cursor
+        rows = self._connection.execute(statement.columns(resource_id=Id()), values)
+        return list(rows.scalars())
 
+    def count(self) -> int:
+        """Return how many resources of this type carry any tag of the tenant."""
+        query = select(func.count(tag_link.c.resource_id.distinct())).join(tag)
+        return int(self._connection.execute(query.where(*self._theirs())).scalar_one())
 
-def tags_of(
-    connection: Connection, tenant: str, resource_type: int, ids: Sequence[UUID]
-) -> dict[UUID, list[dict[str, Any]]]:
-    """Return the tags, ordered by name, of each of ``ids``: one page, ascending."""
-    if not ids:
-        return {}
-    # a page is everything between its ends: a range of the key, not a list
-    range_of_page = tag_link.c.resource_id.between(ids[0], ids[-1])
-    query = select(tag_link.c.resource_id, tag).join(tag).order_by(tag.c.name)
-    query = query.where(tag.c.tenant == tenant, tag_link.c.resource_type == resource_type)
-    tags: dict[UUID, list[dict[str, Any]]] = {}
-    for row in connection.execute(query.where(range_of_page)):
-        tags.setdefault(row.resource_id, []).append(shown(row))
-    return tags
+    def tags_of(self, ids: Sequence[UUID]) -> dict[UUID, list[dict[str, Any]]]:
+        """Return the tags, ordered by name, of each of ``ids``: one page."""
+        if not ids:
+            return {}
+        # a page is everything between its ends: a range of the key, not a list
+        range_of_page = tag_link.c.resource_id.between(min(ids), max(ids))
+        query = select(tag_link.c.resource_id, tag).join(tag).order_by(tag.c.name)
+        tags: dict[UUID, list[dict[str, Any]]] = {}
+        for row in self._connection.execute(query.where(*self._theirs(), range_of_page)):
+            tags.setdefault(row.resource_id, []).append(shown(row))
+        return tags
+
+    def _theirs(self) -> tuple[ColumnElement[bool], ...]:
+        return tag.c.tenant == self._tenant, tag_link.c.resource_type == self._number
