@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
+import httpx
 import pytest
 from sqlalchemy import insert, update
 
@@ -395,3 +396,65 @@ def test_a_read_only_console_shows_all_and_changes_nothing(
         assert "/retry" not in page
         assert person.submit(f"/console/jobs/{over}/retry").status_code == 403
         assert person.submit("/console/sign-out").status_code == 303
+
+
+def _all(person: Person, action: str, typed: str, **given: str) -> httpx.Response:
+    return person.submit(f"/console/all/{action}", typed=typed, **given)
+
+
+def test_all_jobs_that_a_filter_shows_are_cancelled_after_their_number_is_typed(
+    idle_gateway: Gateway, tenant: str
+) -> None:
+    """No worker is there: the jobs stay as they are made."""
+    with signed_in(idle_gateway, tenant) as person, idle_gateway.client(tenant) as client:
+        for name in ("legacy", "legacy", "other"):
+            body = {"kind": "detach", "names": [name], "tables": new_ids(2)}
+            assert client.post("/api/v1/jobs/", json=body).status_code == 202
+        assert "Cancel 2 jobs?" in person.get("/console/all/cancel?name=legacy").text
+        for typed in ("", "3"):
+            answer = _all(person, "cancel", typed, name="legacy")
+            assert answer.status_code == 400
+            assert "Nothing was done" in answer.text
+        answer = _all(person, "cancel", "2", name="legacy")
+        assert answer.headers["location"] == "/console/jobs?name=legacy"
+        assert len(_listed(person, "?status=cancelled")) == 2
+        assert "can be cancelled" in person.get("/console/all/cancel?name=legacy").text
+        assert _all(person, "cancel", "1").headers["location"] == "/console/jobs"
+        assert "Retry 3 jobs?" not in person.get("/console/all/retry?name=legacy").text
+
+
+def test_all_jobs_that_a_filter_shows_are_retried(redis_gateway: Gateway, tenant: str) -> None:
+    with redis_gateway.client(tenant) as client:
+        body = {"kind": "detach", "names": ["legacy"], "tables": "*", "max_affected": 1}
+        redis_gateway.store.tag(tenant, "legacy", tables=new_ids(3))
+        for _ in range(2):
+            ended(client, client.post("/api/v1/jobs/", json=body).headers["location"])
+    with signed_in(redis_gateway, tenant) as person:
+        assert "No job that the filter shows" in person.get("/console/all/retry").text
+        many = [{"status": "cancelled", "total": 3, "changed": 0}] * 2
+        _record(redis_gateway, tenant, *many)
+        assert "Retry 2 jobs?" in person.get("/console/all/retry").text
+        # nothing is left to try: each stays as it is, and the others are done all the same
+        assert _all(person, "retry", "2").status_code == 303
+        assert len(_listed(person, "?status=cancelled")) == 2
+
+
+def test_many_jobs_are_only_those_of_the_tenant_and_need_the_scope(
+    idle_gateway: Gateway, tenant: str
+) -> None:
+    other = new_tenant()
+    with idle_gateway.client(other) as client:
+        body = {"kind": "detach", "names": ["legacy"], "tables": new_ids(2)}
+        client.post("/api/v1/jobs/", json=body)
+    with signed_in(idle_gateway, tenant) as person:
+        assert "No job that the filter shows" in person.get("/console/all/cancel").text
+        assert _all(person, "cancel", "1").status_code == 400
+        assert person.get(f"/console/all/cancel?tenant={other}").status_code == 403
+        assert person.get("/console/all/undo").status_code == 404
+    with signed_in(idle_gateway, other, scopes=("read",)) as reader:
+        assert reader.get("/console/all/cancel").status_code == 403
+        assert _all(reader, "cancel", "1").status_code == 403
+        assert "/console/all/" not in reader.get("/console/jobs").text
+    with signed_in(idle_gateway, "", admin=True) as admin:
+        assert _all(admin, "cancel", "1", tenant=other).status_code == 303
+        assert len(_listed(admin, f"?tenant={other}&status=cancelled")) == 1

@@ -23,6 +23,20 @@ class Page:
     complaints: list[str]  #: what the console shows: errors, and what the page's policy blocked
 
 
+def program() -> str:
+    """Return the path of Chromium; raises ServerMissing if it is not installed."""
+    found = next(filter(None, map(shutil.which, PROGRAMS)), None)
+    if found is None:
+        raise ServerMissing("Chromium is not installed")
+    return found
+
+
+def arguments() -> list[str]:
+    """Return the arguments with which it finds no host but loopback."""
+    own = ["--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"]
+    return own if os.geteuid() else [*own, "--no-sandbox"]  # root cannot have one
+
+
 class Browser:
     """Chromium without a window, which finds no host but loopback.
 
@@ -30,14 +44,9 @@ class Browser:
     """
 
     def __init__(self, folder: Path) -> None:
-        found = next(filter(None, map(shutil.which, PROGRAMS)), None)
-        if found is None:
-            raise ServerMissing("Chromium is not installed")
-        self._command = [found, "--headless", "--disable-gpu", f"--user-data-dir={folder}"]
-        self._command += ["--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"]
+        self._command = [program(), "--headless", "--disable-gpu", f"--user-data-dir={folder}"]
         self._command += ["--enable-logging=stderr", "--v=0", "--virtual-time-budget=20000"]
-        if not os.geteuid():
-            self._command += ["--no-sandbox"]  # root cannot have one
+        self._command += arguments()
 
     def open(self, url: str) -> Page:
         """Return the page at ``url`` once its scripts have run."""

@@ -11,6 +11,8 @@ from tagsweep.producer.gateway.console.routes import (
     job_controls,
     job_list,
     job_page,
+    keys,
+    many_jobs,
     overview,
     receipt_files,
     sign_in,
@@ -31,6 +33,8 @@ async def nothing(request: Request) -> Response:
 
 
 _MODULES = (
+    keys,
+    many_jobs,
     cleanup,
     tags,
     assets,

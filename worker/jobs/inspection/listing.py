@@ -51,11 +51,12 @@ class Wanted:
     name: str | None = None  #: a tag that they name; with ``*`` at its end, any that begins so
     since: datetime | None = None
     until: datetime | None = None
+    among: frozenset[str] | None = None  #: statuses, beside the one above
 
     @property
     def is_filtered(self) -> bool:
         """Whether jobs have to be looked through."""
-        return any((self.status, self.kind, self.by, self.name))
+        return any((self.status, self.kind, self.by, self.name, self.among))
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +87,12 @@ def page(connection: Connection, wanted: Wanted, after: Place | None, limit: int
     return Listed(_records(connection, ids), int(count), stop)
 
 
-def ids(connection: Connection, wanted: Wanted, most: int) -> list[UUID]:
-    """Return the ids of up to ``most`` jobs that fit, newest first."""
+def owned(connection: Connection, wanted: Wanted, most: int) -> list[tuple[UUID, str]]:
+    """Return id and tenant of up to ``most`` jobs that fit and have a tenant."""
     found = _fitting(connection, wanted, None).subquery()
-    query = select(found.c.id).order_by(found.c.accepted_at.desc(), found.c.id.desc())
-    return list(connection.execute(query.limit(most)).scalars())
+    query = select(jobs.c.id, jobs.c.tenant).where(jobs.c.id.in_(select(found.c.id)))
+    rows = connection.execute(query.where(jobs.c.tenant.is_not(None)).limit(most))
+    return [(row.id, row.tenant) for row in rows]
 
 
 def _places(wanted: Wanted, after: Place | None, *columns: Any) -> Select[Any]:
@@ -120,6 +122,8 @@ def _fitting(connection: Connection, wanted: Wanted, after: Place | None) -> Sel
     conditions: list[ColumnElement[bool]] = []
     if wanted.status is not None:
         conditions.append(scanned.c.status == wanted.status)
+    if wanted.among is not None:
+        conditions.append(scanned.c.status.in_(wanted.among))
     if wanted.kind is not None:
         conditions.append(scanned.c.kind == wanted.kind)
     if wanted.by is not None:

@@ -35,10 +35,11 @@ def wanted(given: Mapping[str, str], caller: Caller) -> Wanted:
     for name, known in CHOICES.items():
         if name in given and given[name] not in known:
             raise Refusal(400, f"{name} must be one of {', '.join(known)}.")
-    times = {name: _time(name, given[name]) for name in ("since", "until") if name in given}
-    return Wanted(
-        tenant, given.get("status"), given.get("kind"), given.get("by"), given.get("name"), **times
+    since, until = (
+        _time(name, given[name]) if name in given else None for name in ("since", "until")
     )
+    status, kind, by, tag = (given.get(each) for each in ("status", "kind", "by", "name"))
+    return Wanted(tenant, status, kind, by, tag, since, until)
 
 
 def place(text: str | None) -> Place | None:

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 from tagsweep.worker import database
 from tagsweep.worker.jobs import queries
 from tagsweep.worker.jobs.inspection import listing
 from tagsweep.worker.jobs.inspection.listing import SCANNED, Listed, Place, Wanted
 from tagsweep.worker.models import views
-from tagsweep.worker.models.records import JobRecord
+from tagsweep.worker.models.records import RETRYABLE, JobRecord
 
-__all__ = ["SCANNED", "listed", "running"]
+__all__ = ["OPEN", "RETRYABLE", "SCANNED", "Found", "found", "listed", "running"]
 
 Shown = dict[str, Any]
+#: a job's id, and its tenant
+Found = tuple[UUID, str]
+
+#: the statuses of jobs that have not ended
+OPEN = frozenset({"queued", "running"})
 
 #: what is present in a job's JSON only if it applies
 _OPTIONAL = {
@@ -38,6 +44,12 @@ def listed(wanted: Wanted, after: Place | None, limit: int) -> tuple[Listed, lis
     with database.reading() as connection:
         page = listing.page(connection, wanted, after, limit)
     return page, [shown(job) for job in page.jobs]
+
+
+def found(wanted: Wanted, most: int) -> list[Found]:
+    """Return up to ``most`` of the jobs that fit; those without a tenant are nobody's."""
+    with database.reading() as connection:
+        return listing.owned(connection, wanted, most)
 
 
 def running(tenant: str | None, most: int) -> list[Shown]:

@@ -43,7 +43,8 @@ async def _stream(
     request: Request, gateway: Gateway, tenant: str | None, held: ExitStack
 ) -> AsyncIterator[str]:
     with held, gateway.notifier.feed(tenant) as listener:
-        yield "retry: 2000\n\n"
+        # from now on nothing is missed; what happened since the page was written has to be read
+        yield f"retry: 2000\ndata: {json.dumps({'jobs': [], 'ended': True})}\n\n"
         async for text in _news(request, gateway, listener):
             yield text
 

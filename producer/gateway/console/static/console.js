@@ -64,10 +64,7 @@ function listen() {
         tell(JSON.parse(message.data));
       };
       source.addEventListener("ended", () => location.reload());
-      source.onopen = () => {
-        show(false);
-        tell(ALL); // what happened before the stream was open is not in it
-      };
+      source.onopen = () => show(false);
       source.onerror = () => show(true);
       return new Promise((resolve) => {
         release = () => {
