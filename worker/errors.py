@@ -6,6 +6,9 @@ from typing import NotRequired, TypedDict
 
 from tagsweep.worker.redaction import redacted
 
+#: the code of fields that are valid each, but not together
+CONFLICTING = "conflicting"
+
 
 class ItemError(TypedDict):
     """What is wrong with one part of a request, in the caller's own terms."""

@@ -9,6 +9,7 @@ from typing import Any
 from starlette.responses import Response
 
 from tagsweep.worker.errors import (
+    CONFLICTING,
     BrokerUnavailable,
     CannotRun,
     CannotUndo,
@@ -73,8 +74,12 @@ class Refusal(Exception):
 
 
 def invalid(error: InvalidJob) -> Refusal:
-    """Return the refusal of a body that is not a valid job."""
-    return Refusal(400, "The request is not valid.", errors=error.errors)
+    """Return the refusal of a body that is not a valid job.
+
+    422 if its fields are valid each, but not together: no schema could have told.
+    """
+    apart = any(one["code"] != CONFLICTING for one in error.errors)
+    return Refusal(400 if apart else 422, "The request is not valid.", errors=error.errors)
 
 
 def unknown(error: InvalidJob) -> Refusal:

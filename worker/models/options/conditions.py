@@ -13,6 +13,7 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, Field, PlainSerializer, PlainValidator, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError
 
+from tagsweep.worker.errors import CONFLICTING
 from tagsweep.worker.models.fields import MOST_NAMES, Name, text_of
 
 #: the fields that are about time, and all of them
@@ -63,7 +64,7 @@ class Conditional(BaseModel):
             if name in getattr(self, "names", ()):
                 wrong.append((("unless", at), name, REMOVED_AND_KEPT))
         details = [
-            InitErrorDetails(type=PydanticCustomError("invalid", reason), loc=place, input=value)
+            InitErrorDetails(type=PydanticCustomError(CONFLICTING, reason), loc=place, input=value)
             for place, value, reason in wrong
         ]
         if details:
