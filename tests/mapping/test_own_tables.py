@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from sqlalchemy import text
 
 from tagsweep.worker.mapping import file
 from tagsweep.worker.models.jobs import AttachJob, DetachJob, UndoJob
@@ -105,6 +106,26 @@ def test_a_link_added_after_acceptance_survives(own: OwnTables) -> None:
     assert done["counts"] == counts(total=2, removed=2)
     assert done["remaining"] == 2
     assert own.links() == {("old", ARTICLES, 3), ("old", ARTICLES, 4)}
+
+
+LATE = "INSERT INTO taggit_taggeditem (id, object_id, content_type_id, tag_id) VALUES "
+
+
+@pytest.mark.parametrize("key, survives", [(1_000, True), (500, False)])
+def test_of_what_is_committed_after_acceptance_the_serial_key_decides(
+    own: OwnTables, key: int, *, survives: bool
+) -> None:
+    """A key above the highest that was visible survives; a lower one may have been taken before."""
+    tag = own.tag("old", [1])
+    own.execute("UPDATE taggit_taggeditem SET id = 900")
+    with own.store.transaction() as theirs:
+        row = {"key": key, "tag": tag, "kind": ARTICLES}
+        theirs.execute(text(f"{LATE} (:key, 2, :kind, :tag)"), row)
+        job_id = driving.record(_detach(["old"], resources={"articles": "*"}))
+    done = driving.run_recorded(job_id)
+    assert done["counts"]["removed"] == (1 if survives else 2)
+    assert own.links() == ({("old", ARTICLES, 2)} if survives else set())
+    receipts.agrees(own.store, job_id)
 
 
 def test_an_attach_skips_names_that_it_may_not_create(own: OwnTables) -> None:

@@ -12,7 +12,7 @@ from sqlalchemy import text
 
 from tagsweep.worker import database
 from tagsweep.worker.chunks import poison
-from tests.support import driving
+from tests.support import driving, receipts
 from tests.support.driving import delete_job, detach_job
 from tests.support.stores import (
     Link,
@@ -128,6 +128,7 @@ def test_what_is_attached_before_the_job_is_cut_survives_and_is_not_counted(
     done = driving.run_recorded(job_id)
     assert (done["counts"], done["remaining"]) == (counts(total=10, removed=10), 3)
     assert store.links(tenant) == {("a", "tables", one) for one in later}
+    receipts.agrees(store, job_id)
 
 
 def test_a_guard_counts_only_what_the_job_would_remove(store: Store, tenant: str) -> None:

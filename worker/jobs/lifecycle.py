@@ -55,10 +55,11 @@ def complete(connection: Connection, job: JobRecord, chunk: Chunk, outcome: Outc
 
     Writes at once what is otherwise written when a job is split, started, counted down and ended.
     """
-    connection.execute(_NEW_CHUNK, chunk.row(job.id, "done"))
     absent, more = KINDS[job.kind].untouched(connection, job, chunk, outcome)
+    chunk = replace(chunk, items=chunk.items + more)
+    connection.execute(_NEW_CHUNK, chunk.row(job.id, "done"))
     done: dict[str, Any] = {
-        "total": chunk.items + more,
+        "total": chunk.items,
         "changed": outcome.changed,
         "absent": absent,
         "failed": outcome.failed,
@@ -91,8 +92,8 @@ def close(
 
     ``apart``: see ``end``.
     """
-    _close_chunk(connection, job, chunk, "done")
     absent, more = KINDS[job.kind].untouched(connection, job, chunk, outcome)
+    _close_chunk(connection, job, chunk, "done", more)
     by = {"open": -1, "changed": outcome.changed, "failed": outcome.failed}
     by |= {"absent": absent, "total": more}
     noted = _not_waiting(connection, job) if job.tries or chunk.tries else {}
@@ -193,9 +194,13 @@ def _changing(values: tuple[str, ...], now: tuple[str, ...], by: tuple[str, ...]
     return update(jobs).where(this).values(changed).returning(*queries.COLUMNS)
 
 
-def _close_chunk(connection: Connection, job: JobRecord, chunk: Chunk, state: str) -> None:
+def _close_chunk(
+    connection: Connection, job: JobRecord, chunk: Chunk, state: str, more: int = 0
+) -> None:
+    """Close a chunk; ``more``: by how many items it is larger than it was counted."""
     this = and_(chunks.c.job_id == job.id, chunks.c.number == chunk.number)
-    connection.execute(update(chunks).where(this).values(state=state))
+    changed = {"state": state, **({"items": chunks.c["items"] + more} if more else {})}
+    connection.execute(update(chunks).where(this).values(changed))
 
 
 def _not_waiting(connection: Connection, job: JobRecord) -> dict[str, Any]:

@@ -19,13 +19,13 @@ from tagsweep.worker.store.statements import quoted
 _NAMESPACE = UUID("2f0b4f60-7a0e-4f43-9d55-6d1b0d4e7f10")
 _HIGHEST = 2**63 - 1
 
-# What an undo has put back since the job was accepted has its old key and time. The first condition
-# is examined once for a statement, and almost always holds.
+# What an undo has put back since that moment has its old key and time. The first
+# condition is examined once for a statement, and almost always holds.
 _NOT_RESTORED = """(
-    NOT EXISTS (SELECT 1 FROM @removal WHERE restored = :place AND restored_at > :accepted_at)
+    NOT EXISTS (SELECT 1 FROM @removal WHERE restored = :place AND restored_at > :{moment})
     OR NOT EXISTS (
         SELECT 1 FROM @removal AS back
-        WHERE back.restored = :place AND back.restored_at > :accepted_at
+        WHERE back.restored = :place AND back.restored_at > :{moment}
           AND back.tag_id = {tag_id} AND {resource_id} = ANY (back.ids)
     )
 )"""
@@ -156,15 +156,16 @@ def _read(column: str, kind: str) -> str:
     return f"CAST(lpad(to_hex(CAST({column} AS bigint)), 32, '0') AS uuid)"
 
 
-def _then(one: Resource) -> str:
-    """Return the condition that a link is the job's to remove."""
+def _then(one: Resource, grown: str = "grown", moment: str = "accepted_at") -> str:
+    """Return the condition that a link existed when the job was accepted, or at another moment."""
     if one.grows:
-        existed = f"{quoted(one.grows)} <= :grown"
+        existed = f"{quoted(one.grows)} <= :{grown}"
     elif one.created_at:
-        existed = f"{quoted(one.created_at)} <= :accepted_at"
+        existed = f"{quoted(one.created_at)} <= :{moment}"
     else:
         return "true"
     back = _NOT_RESTORED.format(
+        moment=moment,
         tag_id=_read(quoted(one.table, one.tag), one.tags.kind),
         resource_id=_read(quoted(one.table, one.object), one.kind),
     )
@@ -172,11 +173,7 @@ def _then(one: Resource) -> str:
 
 
 def _between(one: Resource) -> str:
-    if one.grows:
-        return f"{quoted(one.grows)} > :grown AND {quoted(one.grows)} <= :grown_at_split"
-    if one.created_at:
-        return f"{quoted(one.created_at)} > :accepted_at AND {quoted(one.created_at)} <= :split_at"
-    return "false"
+    return f"NOT ({_then(one)}) AND {_then(one, 'grown_at_split', 'split_at')}"
 
 
 def _given(fixed: tuple[Fixed, ...]) -> list[Fixed]:
