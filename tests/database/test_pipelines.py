@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
 
 from tagsweep.worker import database
 from tagsweep.worker.database import pipelines
@@ -64,3 +66,31 @@ def test_a_session_that_is_lost_meanwhile_is_replaced(postgres_store: Store, ten
         _add(tenant, "a", then=END)
     _add(tenant, "b")
     assert postgres_store.tags(tenant).keys() == {"b"}
+
+
+def test_what_a_session_has_forgotten_is_prepared_anew(postgres_store: Store, tenant: str) -> None:
+    _add(tenant, "a")
+    with database.transaction() as connection:  # as psycopg does after some rollbacks
+        connection.exec_driver_sql("DEALLOCATE ALL")
+    _add(tenant, "b")
+    _add(tenant, "c")
+    assert postgres_store.tags(tenant).keys() == {"a", "b", "c"}
+
+
+def _twice(connection: Connection, tenant: str) -> None:
+    with pipelines.pipelined(connection):
+        for _ in range(2):
+            pipelines.send(connection, ADD, {"tenant": tenant, "name": "a"})
+
+
+def test_a_session_can_be_used_as_ever_behind_an_error_in_a_round_trip(
+    postgres_store: Store, tenant: str
+) -> None:
+    with database.transaction() as connection:
+        with pytest.raises(DBAPIError, match="duplicate key"):
+            _twice(connection, tenant)
+        connection.rollback()
+        with pipelines.pipelined(connection):
+            none = pipelines.send(connection, COUNT, {"tenant": tenant})
+        assert none()[0].tags == 0
+    assert postgres_store.tags(tenant) == {}

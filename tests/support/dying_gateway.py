@@ -13,7 +13,7 @@ from typing import Any
 
 from tagsweep.producer.cli import main
 from tagsweep.producer.gateway.submission import batch_transaction
-from tagsweep.worker.database import pipelines
+from tagsweep.worker.database import pipelines, round_trip
 from tagsweep.worker.jobs import batch_rows
 from tagsweep.worker.store.batches import links
 
@@ -42,6 +42,28 @@ def _dying(step: Callable[..., Any], *, after: bool) -> Callable[..., Any]:
     return done
 
 
+def _die_at_commit() -> None:
+    """Make the gateway die once the commit of a batch has been sent, unanswered."""
+    commit, exchanged = pipelines.commit, round_trip._exchanged
+    asked = False
+
+    def committing(connection: Any) -> None:
+        nonlocal asked
+        asked = True
+        commit(connection)
+
+    def sent(server: Any, commands: Any) -> Any:
+        if asked and _several:
+            for command in commands:
+                command.send(server)
+            server.pipeline_sync()
+            server.flush()
+            _die()
+        return exchanged(server, commands)
+
+    pipelines.commit, round_trip._exchanged = committing, sent
+
+
 def _noting(apply: Callable[..., Any]) -> Callable[..., Any]:
     def applied(gate: Any, batch: Any) -> Any:
         global _several  # noqa: PLW0603  # one batch at a time
@@ -53,15 +75,17 @@ def _noting(apply: Callable[..., Any]) -> Callable[..., Any]:
 
 def _arm(point: str) -> None:
     """Make the gateway die at this point."""
+    if point == "at the commit":
+        _die_at_commit()
     modules: dict[str, tuple[Any, str, bool]] = {
         "before it begins": (batch_rows, "begin", False),
         "begun": (links, "change", False),
         "changed": (batch_rows, "write", False),
-        "at the commit": (pipelines, "commit", True),
         "committed": (batch_transaction, "apply", True),
     }
-    module, name, after = modules[point]
-    setattr(module, name, _dying(getattr(module, name), after=after))
+    if point in modules:
+        module, name, after = modules[point]
+        setattr(module, name, _dying(getattr(module, name), after=after))
     batch_transaction.apply = _noting(batch_transaction.apply)
 
 

@@ -51,6 +51,8 @@ class Done:
 def apply(
     connection: Connection,
     new_jobs: Sequence[NewJob],
+    *,
+    commit: bool = False,
     committing: Callable[[], None] | None = None,
 ) -> Done:
     """Do plain jobs, all of which end ``succeeded``; the transaction's first step.
@@ -59,8 +61,8 @@ def apply(
     twice. Raises StoreBusy or StoreRefused if anything is in the way of any of them: then the
     transaction is to be rolled back, and each job done alone.
 
-    ``committing``: called before the last statements, with which the transaction is then committed
-    here; what it raises rolls everything back.
+    ``commit``: the transaction is committed here, together with its last statements.
+    ``committing``: called before these; what it raises rolls everything back.
     """
     start = time.monotonic()
     jobs, begun = _accepted(connection, new_jobs)
@@ -83,7 +85,7 @@ def apply(
     with pipelines.pipelined(connection):
         links.move(connection, tags, finished_at)
         batch_rows.write(connection, ended)
-        if committing is not None:
+        if commit:
             pipelines.commit(connection)
     _count(ended, time.monotonic() - start)
     return Done({one.job.id: one for one in ended}, begun.known)

@@ -5,8 +5,10 @@ Of a small transaction nearly all time is round trips, and work around each stat
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -14,20 +16,33 @@ from sqlalchemy import Connection, Dialect, TextClause
 
 from tagsweep.worker.database.dialects import is_sqlite
 
-#: returns the rows of a statement; the first call waits for them
+#: returns the rows of a statement; to be called once they have been waited for
 Rows = Callable[[], Sequence[Any]]
-#: the text of a statement as the driver takes it, and what it does to values of some types
-_Compiled = tuple[str, Mapping[str, Any]]
+#: of a connection: what waits to be sent, and what its session has prepared
+_WAITING, _PREPARED = "tagsweep.waiting", "tagsweep.prepared"
+_PLACE = re.compile(r"%\((\w+)\)s|%%")
+
+
+@dataclass(frozen=True, slots=True)
+class _Compiled:
+    """A statement for the driver, and for the server."""
+
+    text: str
+    processors: Mapping[str, Any]  #: what the driver does to values of some types, by their names
+    numbered: bytes  #: the text with ``$1`` for the first of ``names``, and so on
+    names: Sequence[str]
+
+
 # by what writes the names of tables: it is another one once a store was found to be elsewhere
 _compiled: WeakKeyDictionary[Any, dict[TextClause, _Compiled]] = WeakKeyDictionary()
 
 
 @contextmanager
 def pipelined(connection: Connection) -> Iterator[None]:
-    """Send statements without waiting for each during the block; nothing else may be executed.
+    """Send what the block sends in one round trip at its end; nothing else may be executed.
 
-    At its end all have been answered; the first error of any is raised there, or where rows are
-    read. On SQLite, and behind a pooler, each is executed as usual.
+    Then all have been answered, or the first error of any is raised. On SQLite, and behind a
+    pooler, each is executed as usual.
     """
     if is_sqlite(connection):
         yield
@@ -35,42 +50,46 @@ def pipelined(connection: Connection) -> Iterator[None]:
     import psycopg
 
     from tagsweep.worker.database import sessions
+    from tagsweep.worker.database.round_trip import RoundTrip
 
-    driver = _driver(connection)
     if sessions.is_pooled(connection) or not psycopg.Pipeline.is_supported():
         yield
         return
+    prepared = connection.info.setdefault(_PREPARED, {})
+    connection.info[_WAITING] = waiting = RoundTrip(_driver(connection), prepared)
+    try:
+        yield
+    finally:
+        del connection.info[_WAITING]
     with _reported(connection):
-        pipeline = driver.pipeline()
-        pipeline.__enter__()
-        try:
-            yield
-        except BaseException:
-            with suppress(psycopg.Error):  # that those behind an error were not executed
-                pipeline.__exit__(None, None, None)
-            raise
-        pipeline.__exit__(None, None, None)
+        waiting.make()
 
 
 def send(connection: Connection, statement: TextClause, values: Mapping[str, Any]) -> Rows:
     """Execute ``statement`` on PostgreSQL; the rows have its columns' names."""
     from psycopg.rows import namedtuple_row
 
-    text, processors = _of(connection.dialect, statement)
-    given = {**values, **{name: process(values[name]) for name, process in processors.items()}}
+    compiled = _of(connection.dialect, statement)
+    processed = {name: process(values[name]) for name, process in compiled.processors.items()}
+    given = {**values, **processed}
+    waiting = connection.info.get(_WAITING)
     with _reported(connection):
+        if waiting is not None:
+            _tell(connection, None, compiled.text, given)
+            rows = waiting.execute(compiled.numbered, [given[name] for name in compiled.names])
+            return lambda: rows
         cursor = _driver(connection).cursor(row_factory=namedtuple_row)
-        # whoever listens to the engine, as those who trace do
-        for told in connection.dispatch.before_cursor_execute:
-            told(connection, cursor, text, given, None, False)  # noqa: FBT003  # as SQLAlchemy has it
-        cursor.execute(text, given)
+        _tell(connection, cursor, compiled.text, given)
+        cursor.execute(compiled.text, given)
+    found: Sequence[Any] = cursor.fetchall() if cursor.description else ()
+    return lambda: found
 
-    def rows() -> Sequence[Any]:
-        with _reported(connection):
-            found: Sequence[Any] = cursor.fetchall()
-            return found
 
-    return rows
+def _tell(connection: Connection, cursor: Any, text: str, values: Mapping[str, Any]) -> None:
+    """Tell whoever listens to the engine, as those who trace do."""
+    for told in connection.dispatch.before_cursor_execute:
+        cursor = cursor or _driver(connection).cursor()
+        told(connection, cursor, text, values, None, False)  # noqa: FBT003  # as SQLAlchemy has it
 
 
 def commit(connection: Connection) -> None:
@@ -79,6 +98,10 @@ def commit(connection: Connection) -> None:
     On SQLite the transaction is committed at its end, as always.
     """
     if is_sqlite(connection):
+        return
+    waiting = connection.info.get(_WAITING)
+    if waiting is not None:
+        waiting.commit()
         return
     with _reported(connection):
         _driver(connection).commit()
@@ -91,14 +114,21 @@ def _driver(connection: Connection) -> Any:
 def _of(dialect: Dialect, statement: TextClause) -> _Compiled:
     known = _compiled.setdefault(dialect.identifier_preparer, {})
     if statement not in known:
-        compiled = statement.compile(dialect=dialect)
-        processors = {
-            name: process
-            for name, bind in compiled.binds.items()
-            if (process := bind.type.dialect_impl(dialect).bind_processor(dialect))
-        }
-        known[statement] = str(compiled), processors
+        known[statement] = _compile(dialect, statement)
     return known[statement]
+
+
+def _compile(dialect: Dialect, statement: TextClause) -> _Compiled:
+    compiled = statement.compile(dialect=dialect)
+    processors = {
+        name: process
+        for name, bind in compiled.binds.items()
+        if (process := bind.type.dialect_impl(dialect).bind_processor(dialect))
+    }
+    text = str(compiled)
+    names = list(dict.fromkeys(name for name in _PLACE.findall(text) if name))
+    numbered = _PLACE.sub(lambda it: f"${names.index(it[1]) + 1}" if it[1] else "%", text)
+    return _Compiled(text, processors, numbered.encode(), names)
 
 
 @contextmanager

@@ -28,6 +28,7 @@ from sqlalchemy import (
     update,
 )
 
+from tagsweep.worker.database import pipelines
 from tagsweep.worker.database.dialects import is_sqlite, upsert
 from tagsweep.worker.database.statements import Statement
 from tagsweep.worker.events import feed
@@ -43,13 +44,9 @@ _APPEND = outbox.insert()
 
 def append(connection: Connection, event: JobCompleted) -> None:
     """Store ``event``: once the caller's transaction is committed, it will be published."""
-    row = {
-        "job_id": event.completion.job_id,
-        "end": event.end,
-        "tenant": event.completion.tenant,
-        "event": text(event.envelope()),
-    }
-    connection.execute(_APPEND, row)
+    ended = event.completion
+    row = {"job_id": ended.job_id, "end": event.end, "tenant": ended.tenant}
+    connection.execute(_APPEND, row | {"event": text(event.envelope())})
 
 
 def text(envelope: dict[str, Any]) -> str:
@@ -71,33 +68,47 @@ def _waiting() -> ColumnElement[bool]:
 
 #: whether callbacks of the job are still to be run
 _HUNG_ON = exists().where(callback.c.job_id == outbox.c.job_id, callback.c.carried_out_at.is_(None))
-_OLDEST = (
+_CLAIM = (
     select(outbox, _HUNG_ON.label("hung_on"))
     .where(_waiting())
     .order_by(outbox.c.created_at, outbox.c.end)
     .limit(bindparam("limit", type_=Integer))
+    .with_for_update(skip_locked=True)
 )
-_CLAIM = _OLDEST.with_for_update(skip_locked=True)
 _CLAIM_OF = _CLAIM.where(outbox.c.job_id.in_(bindparam("job_ids", expanding=True)))
+#: the same on PostgreSQL, in the round trip that begins the transaction
+_CLAIM_AT_ONCE = Statement("""
+    SELECT job_id, "end", event, position, published_at, answered_at, EXISTS (
+               SELECT FROM @callback AS hung
+               WHERE hung.job_id = waiting.job_id AND hung.carried_out_at IS NULL) AS hung_on
+    FROM @outbox AS waiting
+    WHERE job_id = ANY (:job_ids)
+      AND (published_at IS NULL OR answered_at IS NULL OR position IS NULL)
+    ORDER BY created_at, "end" LIMIT :limit FOR UPDATE SKIP LOCKED
+""").bindparams(bindparam("job_ids", type_=PackedIds()))
 
 
 def claim(
     connection: Connection, job_ids: Collection[UUID] = (), limit: int = MOST_AT_ONCE
-) -> Sequence[Row[Any]]:
+) -> Sequence[Any]:
     """Lock and return the rows that wait to be published, oldest first: of these jobs, or of all.
 
     Rows that another process is publishing are skipped.
     """
-    if job_ids:
-        return connection.execute(_CLAIM_OF, {"job_ids": list(job_ids), "limit": limit}).all()
-    return connection.execute(_CLAIM, {"limit": limit}).all()
+    if not job_ids:
+        return connection.execute(_CLAIM, {"limit": limit}).all()
+    values: dict[str, Any] = {"job_ids": list(job_ids), "limit": limit}
+    if is_sqlite(connection):
+        return connection.execute(_CLAIM_OF, values).all()
+    values["job_ids"] = b"".join(one.bytes for one in job_ids)
+    with pipelines.pipelined(connection):
+        rows = pipelines.send(connection, _CLAIM_AT_ONCE, values)
+    return rows()
 
 
 def waiting(connection: Connection) -> bool:
     """Tell whether any event waits to be published."""
-    return (
-        connection.execute(select(outbox.c.job_id).where(_waiting()).limit(1)).first() is not None
-    )
+    return bool(connection.execute(select(outbox.c.job_id).where(_waiting()).limit(1)).first())
 
 
 def mark(

@@ -107,7 +107,8 @@ def _applied(small: Sequence[_Small]) -> set[UUID]:
     if not small:
         return set()
     with database.transaction() as connection:
-        done = batches.apply(connection, [one.new for one in small])
+        wait = any(replies.waits(one.new.job_id, one.delivery) for one in small)
+        done = batches.apply(connection, [one.new for one in small], commit=not wait)
         ended = ((one.new.job_id, one.delivery) for one in small if one.new.job_id in done.ended)
         replies.remember_all(connection, ended)
     return set(done.ended)

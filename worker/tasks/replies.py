@@ -37,6 +37,11 @@ def remember_all(connection: Connection, deliveries: Iterable[tuple[UUID, Delive
     outbox.remember_replies(connection, waiting)
 
 
+def waits(job_id: UUID, delivery: Delivery) -> bool:
+    """Return whether there is anything to note about who waits for the job's end."""
+    return any(True for _ in _waiting(job_id, delivery))
+
+
 def _waiting(
     job_id: UUID, delivery: Delivery, name: str | None = None
 ) -> Iterator[tuple[UUID, str, str]]:

@@ -21,5 +21,5 @@ def apply(gate: Gate, batch: Sequence[JobRequest]) -> dict[UUID, View]:
     """
     new_jobs = [NewJob(wanted.job_id, wanted.job, wanted.fingerprint) for wanted in batch]
     with database.transaction() as connection:
-        done = batches.apply(connection, new_jobs, gate.commit)
+        done = batches.apply(connection, new_jobs, commit=True, committing=gate.commit)
     return {job_id: View(ended.job, ended.event) for job_id, ended in done.ended.items()}
