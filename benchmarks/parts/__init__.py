@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from benchmarks.bench import Bench
 from benchmarks.parts import (
     beside,
+    console,
     cost,
     gateway,
     growth,
@@ -30,6 +31,7 @@ ALL: Mapping[str, Callable[[Bench], Part]] = {
     "beside": beside.measure,
     "sqlite": sqlite.measure,
     "gateway": gateway.measure,
+    "console": console.measure,
     "undo": undoing.undo,
     "keep": undoing.keep,
 }

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from statistics import median
 
 from benchmarks import ground, machine, processes
@@ -80,9 +80,9 @@ def _broker(bench: Bench, template: Ground, work: Work) -> Run:
 
 def _gateway(bench: Bench, template: Ground, work: Work) -> Run:
     serve = ("-m", "tagsweep.producer.cli", "serve", "--port")
-    with _shared(bench, template, OURS, work) as stage:
-        keys = [_key(stage, tenant) for tenant in TENANTS]
-        measured, sent = _called(bench, stage, work, serve, keys)
+    with shared(bench, template, OURS, work) as stage:
+        keys = [key(stage, tenant) for tenant in TENANTS]
+        measured, sent = called(bench, stage, work, serve, keys)
         wait(lambda: published(stage) == sent)  # an answer may precede its event
         check(stage, template, sent)
     return measured
@@ -92,8 +92,8 @@ def _endpoint(bench: Bench, template: Ground, work: Work) -> Run:
     keys = {f"key-of-{tenant}": tenant for tenant in TENANTS}
     os.environ["BENCH_KEYS"] = json.dumps(keys)
     serve = ("-m", "uvicorn", "benchmarks.contenders.endpoint:app", "--no-access-log", "--port")
-    with _shared(bench, template, NOBODY, work) as stage:
-        measured, sent = _called(bench, stage, work, serve, list(keys))
+    with shared(bench, template, NOBODY, work) as stage:
+        measured, sent = called(bench, stage, work, serve, list(keys))
         left = sum(count for count, _ in ground.fingerprint(stage.connection).values())
         if left != template.layout.links - sent * FEW:
             raise Wrong(f"The endpoint left {left} links after {sent} calls.")
@@ -101,7 +101,7 @@ def _endpoint(bench: Bench, template: Ground, work: Work) -> Run:
 
 
 @contextmanager
-def _shared(bench: Bench, template: Ground, contender: Contender, work: Work) -> Iterator[Stage]:
+def shared(bench: Bench, template: Ground, contender: Contender, work: Work) -> Iterator[Stage]:
     """Give a stage on which the tag is eight tenants', each of whom has its share of the links."""
     with staged(bench, template, contender, work) as stage:
         ids = work.ids[: FEW * _calls(bench)]
@@ -124,17 +124,32 @@ def _alone(bench: Bench) -> int:
     return max(bench.options.jobs // 10, 20)
 
 
-def _called(
-    bench: Bench, stage: Stage, work: Work, serve: Sequence[str], keys: Sequence[str]
+def nothing(_: int) -> AbstractContextManager[None]:
+    """Do nothing beside the calls."""
+    return nullcontext()
+
+
+def called(  # noqa: PLR0913  # what is served, to whom, and what goes on beside it
+    bench: Bench,
+    stage: Stage,
+    work: Work,
+    serve: Sequence[str],
+    keys: Sequence[str],
+    *,
+    beside: Callable[[int], AbstractContextManager[None]] = nothing,
 ) -> tuple[Run, int]:
-    """Serve, and call; return what was measured, and how many calls there were."""
+    """Serve, and call; return what was measured, and how many calls there were.
+
+    ``beside`` gets the port, and what it gives is entered while it is measured.
+    """
     port = free_port()
     with processes.workers([(*serve, str(port))], stage.settings) as servers:
         wait(lambda: processes.listens(port) or servers[0].ended)
         with closing(_callers(bench, stage, port, keys, work)) as callers:
             callers.ask("post", connections=CONNECTIONS, times=bench.options.warm)
             stage.warm()
-            many = callers.ask("post", connections=CONNECTIONS, times=bench.options.jobs)
+            with beside(port):
+                many = callers.ask("post", connections=CONNECTIONS, times=bench.options.jobs)
             one = callers.ask("post", connections=1, times=_alone(bench))
         servers[0].check()
     measured = {f"p{which}": percentile(many["ms"], which) for which in (50, 99)}
@@ -142,10 +157,11 @@ def _called(
     return {"rate": rate, **measured, "alone": median(one["ms"])}, _calls(bench)
 
 
-def _key(stage: Stage, tenant: str) -> str:
+def key(stage: Stage, tenant: str) -> str:
+    """Return a new key of the tenant."""
     create = ["-m", "tagsweep.producer.cli", "keys", "create", "--tenant", tenant, "--json"]
-    key: str = json.loads(processes.finish(create, **stage.settings))["key"]
-    return key
+    made: str = json.loads(processes.finish(create, **stage.settings))["key"]
+    return made
 
 
 def _callers(

@@ -13,7 +13,8 @@ import pytest
 from tagsweep.producer.gateway.console.presentation import questions
 from tagsweep.worker.store.inventory import tag_names
 from tests.support.console import Person, signed_in
-from tests.support.gateway import Gateway, ended
+from tests.support.gateway import Gateway, ended, serving
+from tests.support.stack import ServerStack
 from tests.support.stores import new_ids, new_tenant
 
 FORM = {"kind": "detach", "names": "legacy", "which-tables": "all"}
@@ -30,14 +31,13 @@ def _preview(person: Person, **fields: Any) -> httpx.Response:
     return person.submit("/console/new", **fields)
 
 
-def _field(page: httpx.Response, name: str) -> str:
-    (value,) = re.findall(rf'name="{name}"[^>]* value="([^"]*)"', page.text)
-    return str(value)
+def _preview_id(page: httpx.Response) -> str:
+    (found,) = set(re.findall(r'hx-post="/console/jobs/([0-9a-f-]+)/run"', page.text))
+    return str(found)
 
 
-def _run(person: Person, page: httpx.Response, **fields: Any) -> httpx.Response:
-    own = {"preview": _field(page, "preview"), "max_affected": _field(page, "max_affected")}
-    return person.submit("/console/new/run", **{**own, **fields})
+def _run(person: Person, page: httpx.Response, typed: str = "") -> httpx.Response:
+    return person.submit(f"/console/jobs/{_preview_id(page)}/run", typed=typed)
 
 
 def _job(person: Person, tenant: str, answer: httpx.Response) -> dict[str, Any]:
@@ -56,27 +56,32 @@ def test_a_clean_up_is_previewed_and_then_run_once(person: Person, tenant: str) 
     assert sum(one in page.text for one in ids) == 10
     assert f"tagsweep detach --tenant {tenant} --name legacy" in html.unescape(page.text)
     assert len(store.links(tenant)) == 14
-    assert _field(page, "max_affected") == "12"
-    answers = [_run(person, page, **FORM, note="spring") for _ in range(2)]
+    answers = [_run(person, page) for _ in range(2)]
     (path,) = {answer.headers["location"] for answer in answers}
     done = _job(person, tenant, answers[0])
     assert done["counts"]["removed"] == 12
-    assert done["request"]["max_affected"] == 12
+    assert done["previewed"] == _preview_id(page)
     assert done["requested_by"] == {"name": "Ada", "door": "console", "proved": True}
     assert done["note"] == "spring"
     assert len(store.links(tenant)) == 2
     assert path.endswith(done["id"])
 
 
-def test_links_that_came_after_the_preview_are_for_the_guard(person: Person, tenant: str) -> None:
+def test_what_came_after_the_preview_is_left_alone(person: Person, tenant: str) -> None:
     store = person.gateway.store
     store.tag(tenant, "legacy", tables=new_ids(3))
     page = _preview(person, **FORM)
     store.tag(tenant, "legacy", tables=new_ids(3))
-    done = _job(person, tenant, _run(person, page, **FORM))
-    assert done["status"] == "rejected"
-    assert done["errors"][0]["code"] == "max_affected"
-    assert len(store.links(tenant)) == 6
+    done = _job(person, tenant, _run(person, page))
+    assert done["counts"]["removed"] == 3
+    assert len(store.links(tenant)) == 3
+
+
+def test_a_guard_refuses_a_preview_of_more(person: Person, tenant: str) -> None:
+    person.gateway.store.tag(tenant, "legacy", tables=new_ids(3))
+    page = _preview(person, **FORM, max_affected="2")
+    assert "The preview is rejected" in page.text
+    assert "Run:" not in page.text
 
 
 @pytest.mark.parametrize(
@@ -99,7 +104,7 @@ def test_every_kind_can_be_asked_for(
     fields = {**form, f"ids-{lists}": entries}
     page = _preview(person, **fields)
     assert changed in page.text
-    done = _job(person, tenant, _run(person, page, **fields))
+    done = _job(person, tenant, _run(person, page))
     assert done["status"] == "succeeded"
 
 
@@ -122,7 +127,7 @@ def test_a_file_of_100000_ids_is_taken(redis_gateway: Gateway, tenant: str) -> N
         page = _preview(person, **fields)
         assert "500 of 100,000 items would be removed" in page.text
         assert "--tables @tables.txt" in page.text
-        done = _job(person, tenant, _run(person, page, **fields))
+        done = _job(person, tenant, _run(person, page))
     assert done["counts"]["removed"] == 500
 
 
@@ -148,23 +153,41 @@ def test_what_is_wrong_with_a_form_is_told_and_nothing_done(
         assert client.get("/api/v1/jobs/").json()["count"] == 0
 
 
-def test_a_run_needs_the_preview_of_this_very_clean_up(person: Person, tenant: str) -> None:
+def test_a_preview_is_run_from_its_own_page_too(person: Person, tenant: str) -> None:
     store = person.gateway.store
-    store.tag(tenant, "legacy", tables=new_ids(2), folders=new_ids(2))
-    page = _preview(person, **FORM)
-    changed = {**FORM, "which-folders": "all"}
-    assert "Preview it again" in _run(person, page, **changed).text
-    for preview, status in (("", 400), ("nonsense", 404), (_theirs(person.gateway), 404)):
-        assert _run(person, page, **{**FORM, "preview": preview}).status_code == status
-    assert len(store.links(tenant)) == 4
+    store.tag(tenant, "legacy", tables=new_ids(2))
+    preview = _preview_id(_preview(person, **FORM))
+    assert f'href="/console/jobs/{preview}/run"' in person.get(f"/console/jobs/{preview}").text
+    assert "2 changes" in person.get(f"/console/jobs/{preview}/run").text
+    done = _job(person, tenant, person.submit(f"/console/jobs/{preview}/run"))
+    assert f"preview {preview}" in person.get(f"/console/jobs/{done['id']}").text
+    assert person.get(f"/console/jobs/{done['id']}/run").status_code == 409
+    assert person.submit(f"/console/jobs/{done['id']}/run").status_code == 409
+    assert store.links(tenant) == set()
 
 
-def _theirs(gateway: Gateway) -> str:
-    """Return the preview of another tenant."""
-    tenant = new_tenant()
-    gateway.store.tag(tenant, "legacy", tables=new_ids(2))
-    with signed_in(gateway, tenant) as other:
-        return _field(_preview(other, **FORM), "preview")
+def test_the_preview_of_another_tenant_is_not_there(person: Person) -> None:
+    theirs = new_tenant()
+    person.gateway.store.tag(theirs, "legacy", tables=new_ids(2))
+    with signed_in(person.gateway, theirs) as other:
+        preview = _preview_id(_preview(other, **FORM))
+    assert person.submit(f"/console/jobs/{preview}/run").status_code == 404
+    assert len(person.gateway.store.links(theirs)) == 2
+
+
+def test_somebody_else_runs_what_was_previewed_if_that_is_the_rule(
+    redis_stack: ServerStack, tenant: str
+) -> None:
+    with serving(redis_stack, approval="other", approval_items=1) as gateway:
+        gateway.store.tag(tenant, "legacy", tables=new_ids(5))
+        with signed_in(gateway, tenant) as one, signed_in(gateway, tenant) as other:
+            page = _preview(one, **FORM)
+            answer = _run(one, page)
+            assert answer.status_code in (403, 409)
+            assert "A credential other than that" in answer.text
+            assert _run(other, page).status_code == 303
+            with signed_in(gateway, tenant, scopes=("read", "write")) as writer:
+                assert _run(writer, page).status_code == 403  # of another: that takes approve
 
 
 def test_the_number_is_typed_before_much_is_run(redis_gateway: Gateway, tenant: str) -> None:
@@ -173,8 +196,8 @@ def test_the_number_is_typed_before_much_is_run(redis_gateway: Gateway, tenant: 
         page = _preview(person, **FORM)
         assert f"Type {questions.LARGE} to confirm" in page.text
         for typed in ("", "1"):
-            assert _run(person, page, **FORM, typed=typed).status_code == 400
-        done = _job(person, tenant, _run(person, page, **FORM, typed="10,000"))
+            assert _run(person, page, typed).status_code == 400
+        done = _job(person, tenant, _run(person, page, "10,000"))
     assert done["counts"]["removed"] == questions.LARGE
 
 
@@ -184,7 +207,9 @@ def test_a_key_for_previews_previews_and_cannot_run(redis_gateway: Gateway, tena
         page = _preview(person, **FORM)
         assert "2 of 2 items would be removed" in page.text
         assert "Run:" not in page.text
-        assert person.submit("/console/new/run", **FORM, preview="x").status_code == 403
+        with person.gateway.client(tenant) as client:
+            (made,) = client.get("/api/v1/jobs/").json()["results"]
+        assert person.submit(f"/console/jobs/{made['id']}/run").status_code == 403
     for grant in ({"scopes": ("read",)}, {"tenant": "", "admin": True}):
         own: dict[str, Any] = {"tenant": tenant, **grant}
         with signed_in(redis_gateway, own.pop("tenant"), **own) as other:

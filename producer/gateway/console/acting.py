@@ -24,6 +24,8 @@ _ACTIONS: dict[str, tuple[Any, float | None]] = {
     "resume": (control.resume, None),
     "retry": (control.retry, job_actions.RETRY_S),
 }
+#: what makes a new job, which belongs to the tenant of the key
+OF_A_TENANT = ("undo", "run")
 TOO_LATE = "This makes no sense now: the job is {status}."
 
 
@@ -34,7 +36,7 @@ async def question(
 
     Raises Refusal (403; 409 if it makes no sense now), NoSuchJob.
     """
-    if caller.admin and action == "undo":
+    if caller.admin and action in OF_A_TENANT:
         raise Refusal(403, state.ADMIN)
     tenant = None if caller.admin else caller.tenant
     job_id = request.path_params["job_id"]
@@ -45,7 +47,7 @@ async def question(
 
 
 async def act(request: Request, caller: Caller, action: str, token: str) -> str:
-    """Do it, and return the id of the job that shows it: after an undo, the new one.
+    """Do it, and return the id of the job that shows it: after an undo, or a run, the new one.
 
     ``token``: of the question; answered twice, it is one undo.
     """
@@ -53,6 +55,8 @@ async def act(request: Request, caller: Caller, action: str, token: str) -> str:
     if action == "undo":
         undo = UndoJob.parse({"tenant": caller.tenant, "job": job_id})
         return str(await submit(request, caller, undo, f"undo {job_id} {token}"))
+    if action == "run":
+        return str((await job_actions.run_preview(request, caller, "console")).job.id)
     gateway = state.of(request)
     step, patience_s = _ACTIONS[action]
     _, after = await job_actions.act(gateway, request, caller, step, patience_s)

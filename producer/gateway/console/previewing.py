@@ -1,9 +1,8 @@
-"""A clean-up is previewed, and then runs as it was previewed, once."""
+"""A clean-up that a form describes, as a preview."""
 
 from __future__ import annotations
 
 from typing import Any
-from uuid import UUID
 
 from fastapi import Request
 
@@ -20,8 +19,6 @@ from tagsweep.worker.models.jobs import Job
 WAIT_S = 20.0
 #: how long reading some of its items may take
 SAMPLE_S = 10.0
-NO_PREVIEW = "Preview this clean-up first."
-ANOTHER = "The form has changed since it was previewed. Preview it again."
 
 
 def mapped() -> list[str]:
@@ -44,34 +41,7 @@ async def built(request: Request, caller: Caller, body: dict[str, Any]) -> Job:
 
 async def preview(request: Request, caller: Caller, job: Job, token: str) -> Preview:
     """Preview the job, and return what it would do, as far as that is known by then."""
-    dry = _as_preview(job)
+    dry = job.model_copy(update={"dry_run": True})
     job_id = await submission.submit(request, caller, dry, f"preview {token}", WAIT_S)
-    return await _read(request, caller, str(job_id), sampled=True)
-
-
-async def previewed(request: Request, caller: Caller, job: Job, preview_id: str) -> Preview:
-    """Return the preview of this very job; raises Refusal (400, 409)."""
-    if not preview_id:
-        raise Refusal(400, NO_PREVIEW)
-    found = await _read(request, caller, preview_id, sampled=False)
-    if found.fingerprint != _as_preview(job).fingerprint():
-        raise Refusal(409, ANOTHER)
-    if found.job["status"] != "succeeded":
-        raise Refusal(409, f"The preview is {found.job['status']}: there is nothing to run.")
-    return found
-
-
-async def run(request: Request, caller: Caller, job: Job, shown: Preview) -> UUID:
-    """Run the job; a preview has at most one run."""
-    return await submission.submit(request, caller, job, f"run {shown.job['id']}")
-
-
-def _as_preview(job: Job) -> Job:
-    """Return the preview of a job; the guard is for the run alone."""
-    fields = {"dry_run": True, "max_affected": None}
-    return job.model_copy(update=fields)
-
-
-async def _read(request: Request, caller: Caller, job_id: str, *, sampled: bool) -> Preview:
     readers = state.of(request).readers
-    return await readers.patiently(SAMPLE_S, previews.read, job_id, caller.tenant, sampled=sampled)
+    return await readers.patiently(SAMPLE_S, previews.read, str(job_id), caller.tenant)

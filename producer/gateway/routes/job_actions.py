@@ -114,18 +114,27 @@ async def run(request: Request) -> Response:
     """
     gateway = state.of(request)
     caller = await gateway.caller_by_key(request, "write", "approve")
-    preview = job_id(request)
+    return operations.accepted(await run_preview(request, caller, "http"), {})
+
+
+async def run_preview(request: Request, caller: Caller, door: str) -> View:
+    """Return the job that does what the preview in the path has shown.
+
+    Raises Refusal (403), and what stands in the way of a run.
+    """
+    gateway, preview = state.of(request), job_id(request)
     by = await gateway.store.run(transactions.asked_with, preview, caller.tenant)
     state.allow(caller, "write" if by == caller.credential else "approve")
     if not caller.operator and await gateway.store.run(
         transactions.touches_system_tags, preview, caller.tenant
     ):
         raise Refusal(403, SYSTEM_TAGS)
-    asked = (preview, caller.tenant, caller.name, caller.credential)
+    name = caller.name or str(caller.credential)
+    asked = (preview, caller.tenant, door, name, caller.credential)
     view = await gateway.store.run(transactions.run, *asked)
     request.state.account.job = view.job.id
     after_commit(gateway, view)
-    return operations.accepted(view, {})
+    return view
 
 
 async def _continue(

@@ -158,10 +158,10 @@ def act(job_id: UUID, tenant: str, action: Action) -> tuple[View, View]:
     return before, after
 
 
-def run(preview: UUID, tenant: str, name: str | None, credential: UUID) -> View:
+def run(preview: UUID, tenant: str, door: str, name: str, credential: UUID) -> View:
     """Record the job that does what a preview has shown; raises what ``runs.record`` raises."""
     wanted = RunRequest.parse({"tenant": tenant, "job": str(preview)})
-    wanted = wanted.through("http", name or str(credential), credential)
+    wanted = wanted.through(door, name, credential)
     with database.transaction() as connection:
         job, created = runs.record(connection, wanted)
         view = _shown(connection, job)

@@ -75,6 +75,7 @@ def possible(job: JobRecord) -> dict[str, bool]:
         "cancel": goes_on,
         "pause": goes_on and not job.paused,
         "resume": goes_on and (job.paused or job.waiting is not None),
+        "run": job.dry_run and job.status in ("succeeded", "partial") and is_kept,
         "retry": job.status in RETRYABLE and is_kept and bool(job.failed or job.unprocessed),
         "undo": job.ended and bool(job.changed) and not job.dry_run and is_kept,
     }

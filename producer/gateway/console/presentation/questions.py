@@ -7,8 +7,15 @@ from typing import Any
 
 from tagsweep.producer.gateway.console.presentation.wording import counted, number
 
-#: the scope that each action takes
-SCOPES = {"cancel": "write", "pause": "write", "resume": "write", "retry": "write", "undo": "undo"}
+#: the scopes of which each action takes one
+SCOPES = {
+    "cancel": ("write",),
+    "pause": ("write",),
+    "resume": ("write",),
+    "retry": ("write",),
+    "undo": ("undo",),
+    "run": ("write", "approve"),
+}
 #: items from which on their number is typed before they are changed
 LARGE = 10_000
 
@@ -47,8 +54,14 @@ def about(action: str, job: dict[str, Any]) -> Question:
             "alone."
         )
         return Question("Retry this job?", text, "Retry")
-    text = f"A new job reverts the {counted(changed, 'change')} that this one has made."
     typed = str(changed) if changed >= LARGE else None
+    if action == "run":
+        text = (
+            f"Exactly what the preview has shown is done: {counted(changed, 'change')}. Nothing "
+            "that came since is touched. A preview has one run."
+        )
+        return Question("Run this preview?", text, "Run", dangerous=True, typed=typed)
+    text = f"A new job reverts the {counted(changed, 'change')} that this one has made."
     return Question("Undo this job?", text, "Undo", dangerous=True, typed=typed)
 
 

@@ -26,6 +26,7 @@ _OPTIONAL = {
     "dry_run": False,
     "note": None,
     "paused": False,
+    "previewed": None,
     "remaining": None,
     "requested_by": None,
     "undoes": None,

@@ -22,20 +22,19 @@ class Preview:
     """A preview, whether it has ended or not."""
 
     job: dict[str, Any]
-    fingerprint: bytes
     changed: int  #: items that would change
     sample: list[dict[str, Any]]  #: some of them
 
 
-def read(job_id: str, tenant: str, *, sampled: bool) -> Preview:
-    """Return the tenant's preview; raises NoSuchJob, also for a job that is none."""
+def read(job_id: str, tenant: str) -> Preview:
+    """Return the tenant's preview; raises NoSuchJob."""
     with database.reading() as connection:
         job = whole.find(connection, job_id, tenant)
     entries: Iterator[dict[str, Any]] = iter(())
-    if sampled and job.changed:
+    if job.changed:
         entries = receipt.entries(job.id, tenant, {views.words(job.kind, adds=job.adds)[0]})
     try:
         sample = list(islice(entries, SAMPLE))
     except Forgotten:
         sample = []
-    return Preview(shown(job), job.fingerprint, job.changed, sample)
+    return Preview(shown(job), job.changed, sample)

@@ -11,7 +11,6 @@ from fastapi import Request, Response
 from tagsweep.producer.gateway.console import previewing, rendering, routing
 from tagsweep.producer.gateway.console.presentation import cleanup, commands, questions
 from tagsweep.producer.gateway.console.visitors import access
-from tagsweep.producer.gateway.errors import Refusal
 from tagsweep.worker.models.ids import RESOURCE_TYPES
 
 router = routing.router()
@@ -43,20 +42,6 @@ async def preview(request: Request) -> Response:
         "preview": found,
         "command": commands.as_command(short, who.caller.tenant),
         "large": found.changed >= questions.LARGE,
-        "may_run": who.may("write"),
+        "may_run": who.may(*questions.SCOPES["run"]),
     }
     return rendering.page(request, "preview", values)
-
-
-@router.post("/console/new/run")
-async def run(request: Request) -> Response:
-    """Run what was previewed; the page of the job shows it."""
-    who, form = await access.form(request, "write")
-    body = await asyncio.to_thread(cleanup.body, form, previewing.mapped())
-    job = await previewing.built(request, who.caller, body)
-    shown = await previewing.previewed(request, who.caller, job, form.one("preview"))
-    typed = form.one("typed").replace(",", "").replace(" ", "")
-    if shown.changed >= questions.LARGE and typed != str(shown.changed):
-        raise Refusal(400, questions.NOT_TYPED.format(typed=shown.changed))
-    job_id = await previewing.run(request, who.caller, job, shown)
-    return rendering.redirect(request, f"/jobs/{job_id}")

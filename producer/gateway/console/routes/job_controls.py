@@ -18,7 +18,7 @@ router = routing.router()
 async def ask(request: Request) -> Response:
     """Ask before something is done, and say what it would lead to."""
     action = _action(request)
-    who = await access.visitor(request, questions.SCOPES[action])
+    who = await access.visitor(request, *questions.SCOPES[action])
     job, question = await acting.question(request, who.caller, action)
     values = {"job": job, "action": action, "question": question, "token": token_urlsafe()}
     return rendering.page(request, "confirm", values)
@@ -28,7 +28,7 @@ async def ask(request: Request) -> Response:
 async def act(request: Request) -> Response:
     """Do it, and lead to the page of the job that shows it."""
     action = _action(request)
-    who, form = await access.form(request, questions.SCOPES[action])
+    who, form = await access.form(request, *questions.SCOPES[action])
     _, question = await acting.question(request, who.caller, action)
     if not questions.is_confirmed(question, form.one("typed")):
         raise Refusal(400, questions.NOT_TYPED.format(typed=question.typed))

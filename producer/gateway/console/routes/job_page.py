@@ -9,7 +9,7 @@ from fastapi import Request, Response
 
 from tagsweep.producer.gateway import state
 from tagsweep.producer.gateway.console import rendering, routing
-from tagsweep.producer.gateway.console.presentation import commands, filters
+from tagsweep.producer.gateway.console.presentation import commands, filters, questions
 from tagsweep.producer.gateway.console.reading import job as jobs
 from tagsweep.producer.gateway.console.visitors import access
 
@@ -29,6 +29,7 @@ async def show(request: Request) -> Response:
     body = commands.body(job, values["lists"])
     values |= {
         "stretch": stretch,
+        "scopes": questions.SCOPES,
         "command": commands.as_command(body, job["tenant"]),
         "curl": commands.as_curl(body, str(request.base_url).rstrip("/")),
         "body": commands.as_json(body),
