@@ -34,6 +34,8 @@ def blog(
 @pytest.fixture(scope="module")
 def site(blog: Project) -> Iterator[str]:
     """The URL of its pages."""
+    # its processes know all from the project's settings
+    blog.extra |= blog.bare(TENANT="tests.support.blog.tenants.of_request")
     with blog.serving() as url:
         yield url
 
@@ -175,6 +177,11 @@ def test_the_pages_of_jobs_are_for_who_may_see_them_and_of_their_tenant(
         somebody.close()
     assert [status for status, _ in seen.values()][:4] == [200, 200, 200, 403]
     assert [there for _, there in seen.values()] == [True, True, True, False, False]
+    elsewhere = Visitor(site, "elsewhere")
+    assert str(foreign) in elsewhere.get(JOBS).text
+    assert elsewhere.get(f"{JOBS}{foreign}/").status_code == 200
+    assert elsewhere.get(f"{JOBS}{job_id}/").status_code == 404
+    elsewhere.close()
     starter = Visitor(site, "starts")
     starter.get(f"{JOBS}{job_id}/")
     assert starter.get(f"{JOBS}{job_id}/cancel/").status_code == 405
@@ -183,3 +190,8 @@ def test_the_pages_of_jobs_are_for_who_may_see_them_and_of_their_tenant(
     assert 'id="status">cancelled<' in starter.get(f"{JOBS}{job_id}/").text
     starter.post(f"{JOBS}{job_id}/cancel/")
     starter.close()
+
+
+def test_links_are_counted_in_whichever_table_a_model_has_them(blog: Project) -> None:
+    lines = blog.run("count").splitlines()
+    assert lines == ["2 4", "['none']"] * 2

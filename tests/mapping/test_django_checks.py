@@ -44,8 +44,8 @@ WRONG: dict[str, tuple[Any, list[str]]] = {
         ["E005) TAGSWEEP['TENANT']: 'tests.support.blog.of_request' is no function."],
     ),
     "an unknown model": (
-        {"RESOURCES": {"blog.Page": "articles"}},
-        ["E006) TAGSWEEP['RESOURCES']['blog.Page']: there is no model 'blog.Page'."],
+        {"RESOURCES": {"blog.Story": "articles"}},
+        ["E006) TAGSWEEP['RESOURCES']['blog.Story']: there is no model 'blog.Story'."],
     ),
     "a model without tags": (
         {"RESOURCES": {"blog.Indexed": "articles"}},
@@ -71,17 +71,18 @@ def test_a_wrong_setting_is_one_line_that_names_it(blog: Project, wrong: str) ->
     assert "Traceback" not in done.stderr
 
 
-def test_right_settings_have_no_line_and_a_map_may_be_named_there(blog: Project) -> None:
-    path = str(blog.folder / "tags.toml")
-    given = told(MAP=path, TENANT="main", RESOURCES={"blog.Article": "articles"})
+def test_right_settings_have_no_line_and_need_no_environment(blog: Project) -> None:
+    given = told(TENANT="main", RESOURCES={"blog.Article": "articles"})
     assert "no issues" in blog.run("manage", "check", BLOG_TAGSWEEP=given)
-    # without a variable of the environment at all
-    url = blog.own.store.url
-    bare = {"TAGSWEEP_DATABASE_URL": "", "TAGSWEEP_MAP": "", "BLOG_URL": url}
-    assert "no issues" in blog.run("manage", "check", BLOG_TAGSWEEP=given, **bare)
-    assert "would be" not in blog.run(
-        "manage", "makemigrations", "--check", "--dry-run", "tagsweep"
-    )
+    assert "no issues" in blog.run("manage", "check", **blog.bare())
+    blog.run("manage", "makemigrations", "--check", "--dry-run", "tagsweep")
+
+
+def test_an_admin_of_a_model_without_tags_is_named(blog: Project) -> None:
+    done = blog.tried("manage", "check", BLOG_ADMIN="yes")
+    assert done.returncode == 1
+    assert "E007) blog.Indexed has no TaggableManager of django-taggit." in done.stderr
+    assert "HINT: Remove BackgroundTagsMixin from IndexedAdmin." in done.stderr
 
 
 def test_a_map_that_is_missing_or_faulty_is_named(blog: Project, tmp_path: Path) -> None:

@@ -11,12 +11,13 @@ import pytest
 
 from tagsweep.worker.events import relay
 from tagsweep.worker.models.jobs import DetachJob
+from tests.docs import blocks
 from tests.servers import Postgres
 from tests.servers.processes import kill_tree, spawn
 from tests.support import driving
 from tests.support.own_tables import TENANT
 from tests.support.projects import Project, project
-from tests.support.stack import eventually
+from tests.support.stack import ROOT, eventually
 
 pytestmark = pytest.mark.slow
 
@@ -125,3 +126,24 @@ def test_a_consumer_that_is_killed_goes_on_where_it_was(blog: Project) -> None:
     before = _indexed(blog)
     _events(blog)
     assert _indexed(blog) == before
+
+
+def test_the_lines_of_the_document_index_what_has_changed(blog: Project) -> None:
+    (block,) = (
+        one for one in blocks.read(ROOT / "docs" / "django.md") if "job_completed" in one.text
+    )
+    assert len(block.text.splitlines()) <= 15
+    indexed, program = blog.folder / "index", blog.folder / "receivers_of_the_document.py"
+    lines = block.text.replace("from blog.models", "from tests.support.blog.models")
+    index = f"""
+class index:
+    def update(articles):
+        with open({str(indexed)!r}, "a") as file:
+            file.writelines(f"{{each.pk}}\\n" for each in articles)
+"""
+    assert "from blog.search import index\n" in lines
+    program.write_text(lines.replace("from blog.search import index\n", index))
+    ids = [row.id for row in blog.own.execute("SELECT id FROM blog_article ORDER BY id LIMIT 7")]
+    _detached(ids)
+    _events(blog, BLOG_RECEIVERS=str(program))
+    assert sorted(map(int, indexed.read_text().split())) == ids

@@ -32,6 +32,12 @@ class Project:
     folder: Path
     extra: dict[str, str] = field(default_factory=dict)  #: of its environment
 
+    def bare(self, **tagsweep: Any) -> dict[str, str]:
+        """Return what makes a process know all from the project's settings, TAGSWEEP among them."""
+        unset = {"TAGSWEEP_DATABASE_URL": "", "TAGSWEEP_MAP": "", "BLOG_URL": self.own.store.url}
+        tagsweep = {"MAP": str(self.folder / "tags.toml"), **tagsweep}
+        return {**unset, "BLOG_TAGSWEEP": json.dumps(tagsweep)}
+
     def environment(self) -> dict[str, str]:
         """Return the environment of a process of the project's."""
         ours = environment(database_url=self.own.store.url, map=settings.load().map)

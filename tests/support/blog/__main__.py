@@ -74,7 +74,8 @@ def configure() -> None:
 
 def fill() -> None:
     """Create the tables as a Django project does, and articles with tags."""
-    call_command("migrate", run_syncdb=True, verbosity=0)
+    call_command("migrate", verbosity=0)
+    call_command("migrate", run_syncdb=True, verbosity=0)  # what refers to those
     from tests.support.blog.models import Article
 
     articles = Article.objects.bulk_create(Article(title=f"{n}") for n in range(MANY))
@@ -113,12 +114,29 @@ def users() -> None:
         "starts": ("change_article", "start_job"),
         "edits": ("change_article",),
         "views": ("view_job",),
+        "elsewhere": ("view_job",),
         "starts_only": ("view_article", "start_job"),
     }
     for name, permissions in may.items():
         user = User.objects.create_user(name, password=name, is_staff=True)
         user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
     User.objects.create_user("nobody", password="nobody")
+
+
+def count() -> None:
+    """Print how many links models with tables of links of their own have, as the admin counts."""
+    from tagsweep.producer.django import tagged
+    from tests.support.blog.models import Page, Photo
+
+    for model in (Page, Photo):
+        made = [model.objects.create() for _ in range(5)]
+        for each in made[:3]:
+            each.tags.add("red", "blue")
+        found = tagged.of(model)
+        assert found is not None  # a step of a test
+        some = model.objects.filter(pk__in=[each.pk for each in made[1:]])
+        print(found.count(some, ["red"]), found.count(some, ["red", "blue", "none"]))  # noqa: T201
+        print(found.unknown(["red", "none"]))  # noqa: T201
 
 
 def serve(port: str) -> None:
@@ -136,6 +154,7 @@ STEPS: dict[str, Callable[..., None]] = {
     "undo": undo,
     "users": users,
     "serve": serve,
+    "count": count,
     "manage": lambda *words: execute_from_command_line(["manage.py", *words]),
 }
 

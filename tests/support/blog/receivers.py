@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import runpy
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,9 @@ from django.dispatch import receiver
 
 from tagsweep.contrib.django.signals import job_completed
 from tests.support.blog.models import Article, Indexed
+
+if "BLOG_RECEIVERS" in os.environ:
+    KEPT = runpy.run_path(os.environ["BLOG_RECEIVERS"])  # a signal does not keep its receivers
 
 
 @receiver(job_completed)
