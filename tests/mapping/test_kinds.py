@@ -11,8 +11,10 @@ import pytest
 
 from tagsweep.worker import database
 from tagsweep.worker.errors import InvalidJob
+from tagsweep.worker.jobs.derived import runs
 from tagsweep.worker.mapping import checking, file, resolving
 from tagsweep.worker.models.jobs import AttachJob, DetachJob, UndoJob
+from tagsweep.worker.models.run import RunRequest
 from tagsweep.worker.store.inventory.mapped import MappedInventory
 from tests.servers import Postgres
 from tests.support import driving
@@ -193,3 +195,22 @@ def test_what_carries_another_tag_is_left_alone(tables: Tables) -> None:
     unknown = {**asked, "unless": ["hald"]}
     with pytest.raises(InvalidJob, match='no tag "hald"'):
         driving.record(_parsed(tables, DetachJob, ["old"], **unknown))
+
+
+def test_what_a_preview_has_shown_is_run_and_comes_back(tables: Tables) -> None:
+    driving.chunk_size(8)
+    before, gone = tables.digest(), {"things": tables.kind.ids[:5]}
+    asked = {"resources": {"things": "*"}, "dry_run": True}
+    preview = driving.run(_parsed(tables, DetachJob, ["old"], **asked))
+    taken = driving.run(_parsed(tables, DetachJob, ["old"], resources=gone))
+    more = {"things": tables.kind.new[1:]}
+    added = driving.run(_parsed(tables, AttachJob, ["old"], resources=more))
+    assert added["counts"]["added"] == 2
+    wanted = RunRequest.parse({"tenant": tables.kind.tenant, "job": preview["job_id"]})
+    with database.transaction() as connection:
+        job, _ = runs.record(connection, wanted)
+    done = driving.run_recorded(job.id)
+    assert (done["counts"], done["remaining"]) == (counts(total=30, removed=25, absent=5), 2)
+    for one in (done, added, taken):
+        _undo(tables, one["job_id"])
+    assert tables.digest() == before

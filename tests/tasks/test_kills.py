@@ -87,6 +87,18 @@ def test_a_job_outlives_a_killed_worker(stack: ServerStack, tenant: str) -> None
     _check(stack, tenant, pending.get(timeout=60))
 
 
+def test_a_run_of_a_preview_outlives_a_killed_worker(stack: ServerStack, tenant: str) -> None:
+    stack.store.tag(tenant, "legacy", tables=IDS[::2])
+    body = {"tenant": tenant, "names": ["legacy"], "tables": IDS, "dry_run": True}
+    preview = stack.run("tags.detach", body)
+    with held_link(stack.store, HELD):
+        pending = stack.send("tags.run", {"tenant": tenant, "job": preview["job_id"]})
+        wait_for_waiting(stack.store)
+        stack.workers[0].kill()
+    stack.start_worker()
+    _check(stack, tenant, pending.get(timeout=60))
+
+
 def test_an_undo_outlives_a_killed_worker(stack: ServerStack, tenant: str) -> None:
     stack.store.tag(tenant, "legacy", tables=IDS[::2])
     first = stack.run("tags.detach", {"tenant": tenant, "names": ["legacy"], "tables": IDS})
