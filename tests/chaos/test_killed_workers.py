@@ -13,7 +13,9 @@ from tests.support.fixtures import configured
 pytestmark = pytest.mark.mapped
 
 KILLS = scale.pick(short=20, long=200)
-JOBS = scale.pick(short=30, long=130)
+JOBS = scale.pick(short=60, long=260)
+#: jobs that are sent at once: small ones among them are done together
+BURST = 6
 
 
 def test_whatever_is_killed_each_job_ends_once(make_stack: MakeStack, any_broker: str) -> None:
@@ -21,7 +23,7 @@ def test_whatever_is_killed_each_job_ends_once(make_stack: MakeStack, any_broker
     stack = make_stack(any_broker, chunk_size=1_000, visibility_s=3)
     world = World(stack.store, draw)
     for _ in range(JOBS):
-        world.errand(draw.choice([1, 20, 500, 5_000]))
+        world.errand(draw.choice([1, 5, 10, 20, 20, 20, 500, 5_000]))
     for _ in range(3):
         stack.start_worker(concurrency=2)
     stack.wait()
@@ -33,7 +35,8 @@ def test_whatever_is_killed_each_job_ends_once(make_stack: MakeStack, any_broker
                     world.record(errand)
             else:
                 world.send(stack, errand)
-            loose.wait_for(KILLS * number // JOBS)
+            if number % BURST == 0:
+                loose.wait_for(KILLS * number // JOBS)
     world.wait(seconds=60)
     for worker in stack.workers:
         worker.kill()
