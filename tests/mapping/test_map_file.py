@@ -261,6 +261,22 @@ DEFECTS = {
         "there are negative ids of tags",
         "from 0 up",
     ),
+    "a trigger that may keep the counter": (
+        (
+            "CREATE TRIGGER kept AFTER DELETE ON taggit_taggeditem FOR EACH ROW "
+            "EXECUTE FUNCTION suppress_redundant_updates_trigger()"
+        ),
+        "trigger kept fires for each link.",
+        "leave counter out of the map",
+    ),
+    "a trigger that may rewrite": (
+        (
+            "CREATE TRIGGER kept BEFORE INSERT ON taggit_taggeditem FOR EACH ROW "
+            "EXECUTE FUNCTION suppress_redundant_updates_trigger()"
+        ),
+        "It may change a row that an undo puts back.",
+        "",
+    ),
     "a sequence in blocks": (
         "ALTER SEQUENCE taggit_taggeditem_id_seq CACHE 10",
         "hands out ids in blocks",
