@@ -29,7 +29,7 @@ _CASCADES = text("""
     ORDER BY 1
 """)
 _TRIGGERS = text("""
-    SELECT tgname AS name, tgtype & 4 > 0 AND tgtype & 2 > 0 AS rewrites FROM pg_trigger
+    SELECT tgname AS name, tgtype & 1 > 0 AS of_rows, tgtype & 7 = 7 AS rewrites FROM pg_trigger
     WHERE tgrelid = to_regclass(:table) AND NOT tgisinternal AND tgenabled <> 'D' ORDER BY 1
 """)
 _RIGHT = text("""
@@ -204,7 +204,7 @@ def _undo(connection: Connection, one: Resource, links: str) -> Iterator[Finding
             f"rows of {name} refer to links, and go or change with them: no undo brings that back.",
         )
     for row in connection.execute(_TRIGGERS, {"table": links}):
-        what = f"trigger {row.name} fires for each link."
+        what = f"trigger {row.name} fires for each {'link' if row.of_rows else 'statement'}."
         if row.rewrites:
             what += " It may change a row that an undo puts back."
         mend = "if it keeps the counter, leave counter out of the map" if one.tags.counter else None
