@@ -1,4 +1,7 @@
-"""Tables of real products at their size: what a job takes off comes back, byte by byte."""
+"""Tables like those of known products, at full size: what a job takes off comes back exactly.
+
+Only django-taggit's come from real migrations (tests/support/products.py).
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The tag tables of known products, each with half a million links.
 
-django-taggit's are made by its own migrations (tests/support/blog); the others have the columns,
-keys and indexes of the product's schema.
+Only django-taggit's are made by real migrations (tests/support/blog). The others are as documented
+in the facts at hand: the columns named there; further columns are typical ones.
 """
 
 from __future__ import annotations
