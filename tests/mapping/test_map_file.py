@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Connection, text
 
 from tagsweep.worker import database
 from tagsweep.worker.errors import InvalidJob, SettingsError
-from tagsweep.worker.mapping import checking, file, findings, presets, readiness
+from tagsweep.worker.mapping import checking, file, findings, presets, readiness, resolving
 from tagsweep.worker.models.jobs import AttachJob, DetachJob
 from tests.servers import Postgres
 from tests.support import driving
@@ -103,6 +104,21 @@ MISMATCHES = {
         'grows = "id"\ntenant = "content_type_id"',
         "is integer, and the one tenant is main",
     ),
+    "resources that are generated": (
+        'object = "object_id"',
+        'object = "doubled"',
+        "is generated from other columns: no job can write it",
+    ),
+    "a fixed column that is generated": (
+        "content_type_id = 7",
+        "doubled = 7",
+        "is generated from other columns: no job can write it",
+    ),
+    "a counter that is generated": (
+        'counter = "links"',
+        'counter = "length"',
+        "is generated from other columns: no job can write it",
+    ),
     "a view": ('links = "public.taggit_taggeditem"', 'links = "public.seen"', "is a view"),
 }
 
@@ -113,6 +129,9 @@ def test_what_the_database_has_not_stops_the_start(
 ) -> None:
     own.execute("ALTER TABLE taggit_taggeditem ADD COLUMN day date")
     own.execute("ALTER TABLE taggit_tag ADD COLUMN day date")
+    own.execute(
+        "ALTER TABLE taggit_tag ADD COLUMN length integer GENERATED ALWAYS AS (length(name)) STORED"
+    )
     own.execute("CREATE VIEW seen AS SELECT * FROM taggit_taggeditem")
     before, after, told = MISMATCHES[mismatch]
     text = TAGGIT_MAP.partition("[resources.authors]")[0]
@@ -210,6 +229,12 @@ def test_a_sound_map_has_nothing_wrong() -> None:
 
 
 UNIQUE = "taggit_taggeditem_content_type_id_object_id_tag_id_key"
+# "; " parts statements
+_FUNCTION = "CREATE FUNCTION theirs() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN {}RETURN NEW;END'"
+_COUNTING = _FUNCTION.format("UPDATE taggit_tag SET links = links - 1;")
+_REWRITING = _FUNCTION.format("NEW.weight = 0;")
+_TRIGGER = "CREATE TRIGGER theirs"
+_RUN = "EXECUTE FUNCTION theirs()"
 #: what is done to the tables, and what the check then says
 DEFECTS = {
     "no index": (
@@ -227,13 +252,79 @@ DEFECTS = {
     ),
     "a cascade": (
         "CREATE TABLE note (link bigint REFERENCES taggit_taggeditem ON DELETE CASCADE)",
-        "rows of note refer to links",
+        "rows of note refer to links, and are deleted when the link goes: no undo brings that back",
+        (
+            "ALTER TABLE note DROP CONSTRAINT note_link_fkey, ADD CONSTRAINT note_link_fkey "
+            "FOREIGN KEY (link) REFERENCES taggit_taggeditem(id) ON DELETE RESTRICT;"
+        ),
+    ),
+    "a reference that becomes NULL": (
+        (
+            'CREATE TABLE "Note" (a int, link bigint CONSTRAINT "of" REFERENCES taggit_taggeditem '
+            "ON DELETE SET NULL (link) DEFERRABLE)"
+        ),
+        'rows of "Note" refer to links, and lose that reference when the link goes',
+        "REFERENCES taggit_taggeditem(id) ON DELETE RESTRICT DEFERRABLE;",
+    ),
+    "a reference that becomes another": (
+        (
+            "CREATE TABLE note (link bigint DEFAULT 1 REFERENCES taggit_taggeditem "
+            "ON DELETE SET DEFAULT)"
+        ),
+        "rows of note refer to links, and lose that reference when the link goes",
+        "REFERENCES taggit_taggeditem(id) ON DELETE RESTRICT;",
+    ),
+    "a cascade to a table with partitions": (
+        (
+            "CREATE TABLE note (link bigint REFERENCES taggit_taggeditem ON DELETE CASCADE) "
+            "PARTITION BY LIST (link); CREATE TABLE note_1 PARTITION OF note FOR VALUES IN (1)"
+        ),
+        " refer to links",
+        "ALTER TABLE note DROP CONSTRAINT note_link_fkey, ",
+    ),
+    "a reference that refuses": (
+        "CREATE TABLE note (link bigint REFERENCES taggit_taggeditem)",
+        "a link that rows of note refer to cannot be removed: it fails",
         "",
     ),
-    "a column that an attach lacks": (
-        "ALTER TABLE taggit_taggeditem ADD COLUMN why text NOT NULL",
+    "columns that an attach lacks": (
+        "ALTER TABLE taggit_taggeditem ADD COLUMN why text NOT NULL, ADD COLUMN who int NOT NULL",
+        "an attach fails: why, who",
+        (
+            'ALTER TABLE "public"."taggit_taggeditem" ALTER COLUMN "why" SET DEFAULT …, '
+            'ALTER COLUMN "who" SET DEFAULT …;'
+        ),
+    ),
+    "a column that its domain forbids to be NULL": (
+        (
+            "CREATE DOMAIN reason AS text NOT NULL; "
+            "ALTER TABLE taggit_taggeditem ADD COLUMN why reason"
+        ),
         "an attach fails: why",
-        "ALTER TABLE",
+        'ALTER COLUMN "why" SET DEFAULT …;',
+    ),
+    "a trigger that rewrites": (
+        (
+            f"{_REWRITING}; {_TRIGGER} BEFORE INSERT OR UPDATE ON taggit_taggeditem "
+            f"FOR EACH ROW {_RUN}"
+        ),
+        "trigger theirs fires for links that are added. It may change a row that an undo puts back",
+        "let it fill only columns that are NULL",
+    ),
+    "a trigger after the fact": (
+        f"{_REWRITING}; {_TRIGGER} AFTER INSERT OR DELETE ON taggit_taggeditem {_RUN}",
+        "trigger theirs fires for links that are added and removed.",
+        "if it keeps links, leave counter out of the map",
+    ),
+    "a trigger that keeps the counter": (
+        f"{_COUNTING}; {_TRIGGER} AFTER DELETE ON taggit_taggeditem FOR EACH ROW {_RUN}",
+        "Its function names links: if it keeps it, each link is counted twice.",
+        "leave counter out of the map",
+    ),
+    "a rule": (
+        "CREATE RULE theirs AS ON DELETE TO taggit_taggeditem DO INSTEAD NOTHING",
+        "rule theirs rewrites statements",
+        'DROP RULE theirs ON "public"."taggit_taggeditem";',
     ),
     "names that several tags may have": (
         "ALTER TABLE taggit_tag DROP CONSTRAINT taggit_tag_name_key",
@@ -296,12 +387,68 @@ DEFECTS = {
 @pytest.mark.parametrize("defect", DEFECTS)
 def test_the_check_says_what_is_lost_and_what_mends_it(own: OwnTables, defect: str) -> None:
     statements, what, mend = DEFECTS[defect]
-    for statement in statements.split(";"):
+    for statement in statements.split("; "):
         own.execute(statement)
     found = [one for one in findings.of_map(_map()) if one.resource == "articles"]
     (told,) = [one for one in found if what in one.what]
     assert mend in (told.mend or "")
     assert ("may change a row" in told.what) == (defect == "a trigger that may rewrite")
+
+
+def test_triggers_that_no_job_fires_are_not_told(own: OwnTables) -> None:
+    own.execute(_REWRITING)
+    for event in ("BEFORE UPDATE", "AFTER TRUNCATE"):
+        name = event.split()[1].lower()
+        own.execute(
+            f"CREATE TRIGGER on_{name} {event} ON taggit_taggeditem "
+            f"FOR EACH STATEMENT EXECUTE FUNCTION theirs()"
+        )
+    for name, state in (("replica", "ENABLE REPLICA"), ("off", "DISABLE")):
+        own.execute(
+            f"CREATE TRIGGER {name} BEFORE INSERT ON taggit_taggeditem "
+            "FOR EACH ROW EXECUTE FUNCTION theirs()"
+        )
+        own.execute(f"ALTER TABLE taggit_taggeditem {state} TRIGGER {name}")
+    assert [one for one in findings.of_map(_map()) if "trigger" in one.what] == []
+
+
+@pytest.fixture
+def as_role(own: OwnTables) -> Iterator[Connection]:
+    """A connection of a role that may read and change all rows, until it is rolled back."""
+    with own.store.engine.connect() as connection:
+        connection.execute(text("CREATE ROLE app_of_a_test"))
+        for grant in ("ALL ON ALL TABLES IN SCHEMA public", "ALL ON SCHEMA public"):
+            connection.execute(text(f"GRANT {grant} TO app_of_a_test"))
+        yield connection
+        connection.rollback()
+
+
+def _told(connection: Connection, what: str) -> list[str | None]:
+    """Return what mends a finding of the role's."""
+    connection.execute(text("SET LOCAL ROLE app_of_a_test"))
+    one = resolving.resource(connection, _map(), "articles")
+    found = list(findings.of_resource(connection, one))
+    connection.execute(text("RESET ROLE"))
+    return [each.mend for each in found if what in each.what]
+
+
+def test_row_security_that_hides_links_from_the_role_is_told(as_role: Connection) -> None:
+    what = 'row security of "public"."taggit_taggeditem" applies to this role'
+    assert _told(as_role, what) == []
+    as_role.execute(text("ALTER TABLE taggit_taggeditem ENABLE ROW LEVEL SECURITY"))
+    assert _told(as_role, what) == ["ALTER ROLE app_of_a_test BYPASSRLS;"]
+
+
+def test_a_sequence_that_the_role_may_not_use_is_told_with_its_grant(as_role: Connection) -> None:
+    what = "which gives new rows of"
+    assert _told(as_role, what) == []  # an identity needs no right
+    as_role.execute(text("CREATE SEQUENCE keys"))
+    column = "ALTER TABLE taggit_taggeditem ADD COLUMN number bigint"
+    as_role.execute(text(f"{column} DEFAULT nextval('keys')"))
+    grant = "GRANT USAGE ON SEQUENCE keys TO app_of_a_test;"
+    assert _told(as_role, what) == [grant]
+    as_role.execute(text(grant))
+    assert _told(as_role, what) == []
 
 
 def test_the_map_that_is_written_for_taggit_works(own: OwnTables, tmp_path: Path) -> None:

@@ -23,8 +23,10 @@ _COLUMNS = text("""
                 THEN format_type(attribute.atttypid, attribute.atttypmod)
                 ELSE CAST(type.typnamespace AS regnamespace) || '.' || quote_ident(type.typname)
            END AS type, CAST(type.typcategory AS text) AS category,
-           attribute.attnotnull AS required, attribute.attgenerated <> '' AS generated,
-           attribute.atthasdef OR attribute.attidentity <> '' AS given
+           attribute.attnotnull OR type.typnotnull AS required,
+           attribute.attgenerated <> '' AS generated,
+           attribute.atthasdef OR attribute.attidentity <> '' OR type.typdefault IS NOT NULL
+               AS given
     FROM pg_class AS relation
     JOIN pg_attribute AS attribute ON attribute.attrelid = relation.oid
     JOIN pg_type AS type ON type.oid = attribute.atttypid

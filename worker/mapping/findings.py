@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from sqlalchemy import Connection, text
 
 from tagsweep.worker import database
-from tagsweep.worker.mapping import catalogue, resolving
+from tagsweep.worker.mapping import catalogue, resolving, side_effects
 from tagsweep.worker.mapping.catalogue import quoted
 from tagsweep.worker.mapping.file import Map
+from tagsweep.worker.mapping.finding import Finding
 from tagsweep.worker.models.mapped import Fixed, Resource
 
 _INDEXES = text("""
@@ -23,33 +23,25 @@ _INDEXES = text("""
       AND index.indexprs IS NULL
     GROUP BY index.indexrelid
 """)
-_CASCADES = text("""
-    SELECT CAST(CAST(conrelid AS regclass) AS text) AS name FROM pg_constraint
-    WHERE confrelid = to_regclass(:table) AND contype = 'f' AND confdeltype IN ('c', 'n', 'd')
-    ORDER BY 1
-""")
-_TRIGGERS = text("""
-    SELECT tgname AS name, tgtype & 1 > 0 AS of_rows, tgtype & 7 = 7 AS rewrites FROM pg_trigger
-    WHERE tgrelid = to_regclass(:table) AND NOT tgisinternal AND tgenabled <> 'D' ORDER BY 1
-""")
 _RIGHT = text("""
     SELECT has_table_privilege(CAST(to_regclass(:table) AS oid), :right) AS has,
            quote_ident(current_user) AS role
+""")
+# those that a default reads; an identity's needs no right
+_SEQUENCES = text("""
+    SELECT CAST(CAST(relation.oid AS regclass) AS text) AS name, quote_ident(current_user) AS role
+    FROM pg_attrdef AS given
+    JOIN pg_depend AS needs ON needs.classid = CAST('pg_attrdef' AS regclass)
+        AND needs.objid = given.oid AND needs.refclassid = CAST('pg_class' AS regclass)
+    JOIN pg_class AS relation ON relation.oid = needs.refobjid
+    WHERE given.adrelid = to_regclass(:table)
+      AND CASE relation.relkind WHEN 'S' THEN NOT has_sequence_privilege(relation.oid, 'USAGE') END
+    ORDER BY 1
 """)
 _CACHE = text("""
     SELECT seqcache FROM pg_sequence WHERE seqrelid = CAST(
         pg_get_serial_sequence(:table, :column) AS regclass)
 """)
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """Something about some resources: what it means, and the statement or key that mends it."""
-
-    resource: str
-    what: str
-    mend: str | None = None
-    is_wrong: bool = False  #: jobs fail, or are much slower than need be
 
 
 def of_map(mapping: Map) -> Iterator[Finding]:
@@ -69,7 +61,7 @@ def of_resource(connection: Connection, one: Resource) -> Iterator[Finding]:
     yield from _names(connection, one, tags)
     yield from _negative(connection, one, links, tags)
     yield from _clock(connection, one, links)
-    yield from _undo(connection, one, links)
+    yield from side_effects.of_tables(connection, one, links, tags)
     yield from _required(connection, one)
 
 
@@ -83,6 +75,11 @@ def _rights(connection: Connection, one: Resource, links: str, tags: str) -> Ite
         if not row.has:
             grant = f"GRANT {right} ON {table} TO {row.role};"
             yield Finding(one.name, f"this role may not {right} on {table}.", grant, is_wrong=True)
+    for table in (links, tags) if one.tags.create else (links,):
+        for row in connection.execute(_SEQUENCES, {"table": table}):
+            grant = f"GRANT USAGE ON SEQUENCE {row.name} TO {row.role};"
+            what = f"this role may not use {row.name}, which gives new rows of {table} their keys."
+            yield Finding(one.name, what, grant, is_wrong=True)
 
 
 def _keys(connection: Connection, one: Resource, links: str) -> Iterator[Finding]:
@@ -197,27 +194,14 @@ def _clock(connection: Connection, one: Resource, links: str) -> Iterator[Findin
         )
 
 
-def _undo(connection: Connection, one: Resource, links: str) -> Iterator[Finding]:
-    for name in connection.execute(_CASCADES, {"table": links}).scalars():
-        yield Finding(
-            one.name,
-            f"rows of {name} refer to links, and go or change with them: no undo brings that back.",
-        )
-    for row in connection.execute(_TRIGGERS, {"table": links}):
-        what = f"trigger {row.name} fires for each {'link' if row.of_rows else 'statement'}."
-        if row.rewrites:
-            what += " It may change a row that an undo puts back."
-        mend = "if it keeps the counter, leave counter out of the map" if one.tags.counter else None
-        yield Finding(one.name, what, mend)
-
-
 def _required(connection: Connection, one: Resource) -> Iterator[Finding]:
     given = {one.tag, one.object, one.tenant, one.created_at, *(each.column for each in one.fixed)}
     table = catalogue.read(connection, one.schema_name, one.table)
     if table and (missing := table.required(given)):
         columns = ", ".join(missing)
         what = f"an attach fails: {columns} of the links may not be null and have no default."
-        mend = f"ALTER TABLE {table.name} ALTER COLUMN {quoted(missing[0])} SET DEFAULT …;"
+        defaults = (f"ALTER COLUMN {quoted(name)} SET DEFAULT …" for name in missing)
+        mend = f"ALTER TABLE {table.name} {', '.join(defaults)};"
         yield Finding(one.name, what, mend)
     tags = one.tags
     table = catalogue.read(connection, tags.schema_name, tags.table)

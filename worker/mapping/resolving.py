@@ -79,6 +79,7 @@ def resource(connection: Connection, mapping: Map, name: str) -> Resource:
     table = _table(connection, links.links, [*place, "links"])
     columns = {key: getattr(links, key) for key in _LINK_COLUMNS}
     _check_columns(table, columns, place)
+    _check_written(table, columns, place)
     if table.columns[links.object].kind is None:
         file.fail([*place, "object"], _of_no_kind(table, links.object))
     _check_kind(table, links.object, links.kind, [*place, "kind"])
@@ -86,6 +87,7 @@ def resource(connection: Connection, mapping: Map, name: str) -> Resource:
     if links.grows:
         _check_kind(table, links.grows, "bigint", [*place, "grows"])
     fixed = tuple(_fixed(table, links.fixed, [*place, "fixed"]))
+    _check_written(table, {name: name for name in links.fixed}, [*place, "fixed"])
     schema, _, bare = links.links.partition(".")
     known = {links.tag, links.object, links.tenant, *links.fixed}
     return Resource(
@@ -103,6 +105,8 @@ def resource(connection: Connection, mapping: Map, name: str) -> Resource:
 
 
 _LINK_COLUMNS = ("tag", "object", "tenant", "created_at", "grows")
+#: of the columns of tags, those that a job writes even if it creates none
+_MOVED = ("updated_at", "counter")
 _TAG_COLUMNS = ("id", "name", "tenant", "created_at", "updated_at", "counter")
 #: of the columns that have to be of a certain kind of type: its category, and what it is
 _CATEGORIES = {
@@ -136,6 +140,8 @@ def _tag_table(connection: Connection, tags: Tags, place: list[str]) -> TagTable
     table = _table(connection, tags.table, [*place, "table"])
     columns = {key: getattr(tags, key) for key in _TAG_COLUMNS}
     _check_columns(table, columns, place)
+    written = _TAG_COLUMNS if tags.create else _MOVED
+    _check_written(table, {key: columns[key] for key in written}, place)
     kind = table.columns[tags.id].kind
     if kind is None:
         file.fail([*place, "id"], _of_no_kind(table, tags.id))
@@ -170,6 +176,13 @@ def _check_columns(table: Table, columns: dict[str, str | None], place: list[str
             file.fail([*place, key], f"{table.name} has no column {column}: it has {has}")
         if column is not None and key in _CATEGORIES:
             _check_category(table.columns[column], *_CATEGORIES[key], [*place, key])
+
+
+def _check_written(table: Table, columns: dict[str, str | None], place: list[str]) -> None:
+    for key, column in columns.items():
+        if column is not None and table.columns[column].generated:
+            problem = f"column {column} of {table.name} is generated from other columns"
+            file.fail([*place, key], f"{problem}: no job can write it")
 
 
 def _check_category(column: Column, category: str, wanted: str, place: list[str]) -> None:

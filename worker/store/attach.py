@@ -24,7 +24,7 @@ _ADD_POSTGRESQL = """
     FROM unnest(:tags) AS tag (id) CROSS JOIN unnest(:ids) AS listed (id)
     {at.missing}
     ORDER BY tag.id, listed.id
-    ON CONFLICT DO NOTHING
+    {at.conflict}
     RETURNING {at.returned}
 """
 # each row with all that it had; ``kept``: of each id, its rows, one a line
@@ -37,7 +37,6 @@ _RESTORE = """
     CROSS JOIN LATERAL (SELECT CAST(line.kept AS json)) AS old (kept)
     {at.missing}
     ORDER BY listed.id
-    ON CONFLICT DO NOTHING
     RETURNING {at.returned}
 """
 _ADD_SQLITE = """

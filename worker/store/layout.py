@@ -44,7 +44,10 @@ class Layout:
     carries: str  #: the condition that a link's resource carries one of the tags ``:unless``
     timely: str = "true"  #: what the conditions of the job ask of a link's time
     asked: str = "true"  #: all that they ask of a link
-    missing: str = ""  #: the condition that there is no such link, where no key sees to that
+    #: what lets a link that is there stay as it is: that, or the condition that there is none,
+    #: where another key than that of links may refuse a row
+    conflict: str = "ON CONFLICT DO NOTHING"
+    missing: str = ""
     restored: str = ""  #: the columns of a link that comes back
     restoring: str = ""  #: their values but the tag's
     found: str = "id"  #: a resource named ``id``, as a UUID

@@ -13,7 +13,7 @@ from tagsweep.worker.models.records import JobRecord
 from tagsweep.worker.models.tables import Id, Moment, Number, PackedIds, PackedNumbers
 from tagsweep.worker.store import conditions
 from tagsweep.worker.store.layout import CARRIES, OWN, Layout
-from tagsweep.worker.store.statements import quoted
+from tagsweep.worker.store.statements import as_text, quoted
 
 #: of what tells the links of one resource from all others
 _NAMESPACE = UUID("2f0b4f60-7a0e-4f43-9d55-6d1b0d4e7f10")
@@ -98,6 +98,7 @@ def _mapped(one: Resource) -> Layout:
         removed=f"{returned}, {_kept(one)} AS kept",
         inserted=", ".join([*new, *(quoted(name) for name in made)]),
         inserting=", ".join([*given, *("clock_timestamp()" for _ in made)]),
+        conflict="",
         missing=_MISSING.format(links=links, tag=tag, resource=resource, own=_own(one, "there.")),
         restored=", ".join([*new, *(quoted(name) for name, _ in one.kept)]),
         restoring=", ".join([*given, *_restored(one)]),
@@ -209,7 +210,7 @@ def _own(one: Resource, table: str = "") -> str:
 
 def _kept(one: Resource) -> str:
     """Return the SQL of the columns that the map does not explain, as one text."""
-    texts = ", ".join(f"CAST({quoted(name)} AS text)" for name, _ in one.kept)
+    texts = ", ".join(as_text(quoted(name), type_) for name, type_ in one.kept)
     return f"CAST(json_build_array({texts}) AS text)"
 
 

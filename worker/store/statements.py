@@ -108,6 +108,16 @@ def _quoted(name: str) -> str:
     return f'U&"{escaped}"'
 
 
+def as_text(column: str, type_: str) -> str:
+    """Return the SQL of a value as its type writes it, which a cast to text may not do.
+
+    That takes blanks off bpchar; of a type of the operator's own it may be any function.
+    """
+    if type_ == "bpchar" or "." in type_:
+        return f"CASE WHEN {column} IS DISTINCT FROM NULL THEN format('%s', {column}) END"
+    return f"CAST({column} AS text)"
+
+
 @cache
 def counting(at: Layout, sign: str) -> TextClause:
     """Return the statement that moves the counters of ``:tags`` by as many ``:lines``."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -59,13 +59,13 @@ def check() -> None:
     found = list(findings.of_map(mapping))
     wrong = any(finding.is_wrong for finding in found)
     shown = [asdict(finding) for finding in found]
-    forms.show({"ok": not wrong, "findings": shown}, _lines(found), rows=shown)
+    forms.show({"ok": not wrong, "findings": shown}, _lines(shown), rows=shown)
     raise typer.Exit(FAILED if wrong else 0)
 
 
-def _lines(found: Iterable[findings.Finding]) -> Iterator[str]:
+def _lines(found: Iterable[dict[str, Any]]) -> Iterator[str]:
     for finding in found:
-        mark = "WRONG" if finding.is_wrong else "ok" if finding.mend is None else "note"
-        yield f"{mark:<6} {finding.resource}: {finding.what}"
-        if finding.mend:
-            yield f"{'':<6} -> {finding.mend}"
+        mark = "WRONG" if finding["is_wrong"] else "ok" if finding["mend"] is None else "note"
+        yield f"{mark:<6} {finding['resource']}: {finding['what']}"
+        if finding["mend"]:
+            yield f"{'':<6} -> {finding['mend']}"
