@@ -352,21 +352,13 @@ DEFECTS = {
         "there are negative ids of tags",
         "from 0 up",
     ),
-    "a trigger that may keep the counter": (
+    "a trigger whose function cannot be read": (
         (
             "CREATE TRIGGER kept AFTER DELETE ON taggit_taggeditem FOR EACH ROW "
             "EXECUTE FUNCTION suppress_redundant_updates_trigger()"
         ),
-        "trigger kept fires for each link.",
-        "leave counter out of the map",
-    ),
-    "a trigger that may rewrite": (
-        (
-            "CREATE TRIGGER kept BEFORE INSERT ON taggit_taggeditem FOR EACH ROW "
-            "EXECUTE FUNCTION suppress_redundant_updates_trigger()"
-        ),
-        "It may change a row that an undo puts back.",
-        "",
+        "trigger kept fires for links that are removed.",
+        "if it keeps links, leave counter out of the map",
     ),
     "a trigger of whole statements, which rewrites nothing": (
         (
