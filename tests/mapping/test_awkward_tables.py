@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from tagsweep.worker.mapping import file, findings
 from tagsweep.worker.models.jobs import AttachJob, DetachJob, UndoJob
+from tagsweep.worker.models.tables import chunk, job
 from tests.servers import Postgres
 from tests.support import driving
 from tests.support.own_tables import ARTICLES, TAGGIT, TAGGIT_MAP, TENANT, OwnTables, mapped
@@ -171,6 +173,25 @@ def test_keys_of_an_identity_come_back_and_new_ones_go_on_after_them(
     own.tag("old", [3])
     keys = own.execute("SELECT id FROM taggit_taggeditem ORDER BY object_id")
     assert [row.id for row in keys] == [1, 2, 3, 4]
+
+
+def test_an_undo_waits_for_a_column_that_is_gone_and_says_which(own: OwnTables) -> None:
+    own.tag("old", range(3))
+    rows = "SELECT id, object_id, added_by, weight FROM taggit_taggeditem ORDER BY id"
+    before = own.execute(rows)
+    done = _done(DetachJob, "*")
+    own.execute("ALTER TABLE taggit_taggeditem DROP COLUMN weight")
+    undo = driving.opened(UndoJob.parse({"tenant": TENANT, "job": done["job_id"]}))
+    driving.step()
+    waiting = own.store.job(undo).waiting
+    assert 'column "weight" of relation "taggit_taggeditem" does not exist' in waiting
+    assert own.links() == set()
+    own.execute("ALTER TABLE taggit_taggeditem ADD COLUMN weight double precision")
+    for table in (job, chunk):
+        with own.store.transaction() as connection:
+            connection.execute(update(table).values(retry_at=None))
+    assert driving.finish(undo)["counts"] == attached(total=3, added=3)
+    assert own.execute(rows) == before
 
 
 _STAMP = """CREATE FUNCTION stamp() RETURNS trigger LANGUAGE plpgsql AS

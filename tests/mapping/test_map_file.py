@@ -308,12 +308,12 @@ DEFECTS = {
             f"{_REWRITING}; {_TRIGGER} BEFORE INSERT OR UPDATE ON taggit_taggeditem "
             f"FOR EACH ROW {_RUN}"
         ),
-        "trigger theirs fires for links that are added. It may change a row that an undo puts back",
+        "fires for each link that is added. It may change a row that an undo puts back.",
         "let it fill only columns that are NULL",
     ),
     "a trigger after the fact": (
         f"{_REWRITING}; {_TRIGGER} AFTER INSERT OR DELETE ON taggit_taggeditem {_RUN}",
-        "trigger theirs fires for links that are added and removed.",
+        "trigger theirs fires for each statement by which links are added or removed.",
         "if it keeps links, leave counter out of the map",
     ),
     "a trigger that keeps the counter": (
@@ -357,7 +357,7 @@ DEFECTS = {
             "CREATE TRIGGER kept AFTER DELETE ON taggit_taggeditem FOR EACH ROW "
             "EXECUTE FUNCTION suppress_redundant_updates_trigger()"
         ),
-        "trigger kept fires for links that are removed.",
+        "trigger kept fires for each link that is removed.",
         "if it keeps links, leave counter out of the map",
     ),
     "a trigger of whole statements, which rewrites nothing": (
@@ -365,7 +365,7 @@ DEFECTS = {
             "CREATE TRIGGER kept BEFORE INSERT ON taggit_taggeditem FOR EACH STATEMENT "
             "EXECUTE FUNCTION suppress_redundant_updates_trigger()"
         ),
-        "trigger kept fires for each statement.",
+        "trigger kept fires for each statement by which links are added.",
         "leave counter out of the map",
     ),
     "a sequence in blocks": (
@@ -384,7 +384,7 @@ def test_the_check_says_what_is_lost_and_what_mends_it(own: OwnTables, defect: s
     found = [one for one in findings.of_map(_map()) if one.resource == "articles"]
     (told,) = [one for one in found if what in one.what]
     assert mend in (told.mend or "")
-    assert ("may change a row" in told.what) == (defect == "a trigger that may rewrite")
+    assert ("may change a row" in told.what) == (defect == "a trigger that rewrites")
 
 
 def test_triggers_that_no_job_fires_are_not_told(own: OwnTables) -> None:

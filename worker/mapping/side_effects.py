@@ -25,9 +25,9 @@ _REFERENCES = text(r"""
 """)
 # of tgtype: 1 is FOR EACH ROW, 2 BEFORE, 4 INSERT, 8 DELETE; enabled O and A is for any client
 _TRIGGERS = text(r"""
-    SELECT tgname AS name, tgtype & 7 = 7 AS rewrites,
+    SELECT tgname AS name, tgtype & 1 > 0 AS of_rows, tgtype & 7 = 7 AS rewrites,
            CASE tgtype & 12 WHEN 4 THEN 'added' WHEN 8 THEN 'removed'
-                ELSE 'added and removed' END AS links,
+                ELSE 'added or removed' END AS links,
            prosrc ~ ('\m' || CAST(:counter AS text) || '\M') AS counts
     FROM pg_trigger JOIN pg_proc ON pg_proc.oid = tgfoid
     WHERE tgrelid = to_regclass(:table) AND NOT tgisinternal AND tgenabled IN ('O', 'A')
@@ -88,7 +88,8 @@ def _references(connection: Connection, one: Resource, links: str) -> Iterator[F
 def _triggers(connection: Connection, one: Resource, links: str) -> Iterator[Finding]:
     counter = one.tags.counter
     for row in connection.execute(_TRIGGERS, {"table": links, "counter": counter}):
-        what = f"trigger {row.name} fires for links that are {row.links}."
+        each = "link that is" if row.of_rows else "statement by which links are"
+        what = f"trigger {row.name} fires for each {each} {row.links}."
         mend = f"if it keeps {counter}, leave counter out of the map" if counter else None
         if row.rewrites:
             what += " It may change a row that an undo puts back."
