@@ -43,6 +43,20 @@ _UNIQUE = text("""
       AND index.indpred IS NULL AND index.indexprs IS NULL AND key.place <= index.indnkeyatts
     GROUP BY index.indexrelid
 """)
+# A row of the catalogue that is changed is another one, of another transaction.
+_VERSION = text("""
+    SELECT concat_ws(' ',
+        (SELECT string_agg(
+                concat_ws(':', attrelid, attnum, attribute.xmin, type.oid, type.xmin,
+                          CAST(type.typnamespace AS regnamespace)),
+                ',' ORDER BY attrelid, attnum)
+            FROM pg_attribute AS attribute JOIN pg_type AS type ON type.oid = atttypid
+            WHERE attrelid = ANY (tables) AND attnum > 0),
+        (SELECT string_agg(concat_ws(':', indexrelid, xmin), ',' ORDER BY indexrelid)
+            FROM pg_index WHERE indrelid = ANY (tables))
+    ) AS version
+    FROM (SELECT ARRAY[to_regclass(:links), to_regclass(:tags)] AS tables) AS these
+""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +112,13 @@ def read(connection: Connection, schema: str, name: str) -> Table | None:
     keys = connection.execute(_UNIQUE, {"table": table}).all()
     unique = tuple(frozenset(row.columns) for row in keys)
     return Table(table, rows[0].kind in ("r", "p"), columns, unique)
+
+
+def version(connection: Connection, *tables: str) -> str:
+    """Return what is another text once ``read`` would find anything else of these two tables."""
+    links, tags = (quoted(*table.split(".", 1)) for table in tables)
+    found = connection.execute(_VERSION, {"links": links, "tags": tags})
+    return str(found.scalar_one())
 
 
 def highest(connection: Connection, table: str, column: str) -> int:

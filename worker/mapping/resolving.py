@@ -48,11 +48,26 @@ def of_stream(connection: Connection, job: Job, listed: Collection[str]) -> Mapp
 def _recorded(connection: Connection, mapping: Map | None, some: list[str]) -> MappedResources:
     if not some or mapping is None:
         return MappedResources()
-    found = (resource(connection, mapping, name) for name in some)
+    found = (_known(connection, mapping, name) for name in some)
     return MappedResources(
         (number, MappedResource(resource=one, accepted=grown(connection, one)))
         for number, one in enumerate(found, FIRST)
     )
+
+
+# by name: of which map and which version of its tables, and what it is
+_resources: dict[str, tuple[Map, str, Resource]] = {}
+
+
+def _known(connection: Connection, mapping: Map, name: str) -> Resource:
+    """Return the resource of this name; what the catalogue says is read anew once it changed."""
+    tables = mapping.resources[name].links, mapping.tags_of(name).table
+    version = catalogue.version(connection, *tables)
+    known = _resources.get(name)
+    if known is None or known[0] is not mapping or known[1] != version:
+        known = (mapping, version, resource(connection, mapping, name))
+        _resources[name] = known
+    return known[2]
 
 
 def grown(connection: Connection, one: Resource) -> int | None:
