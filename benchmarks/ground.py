@@ -187,7 +187,8 @@ def warm(connection: psycopg.Connection) -> None:
     So each page that a run changes goes whole into the log once, the first time: in every run.
     """
     relations = """SELECT oid::regclass::text FROM pg_class WHERE relkind IN ('r', 'i', 't')
-                   AND relnamespace = 'public'::regnamespace AND relpages > 0"""
+                   AND relnamespace IN ('tagsweep'::regnamespace, 'public'::regnamespace)
+                   AND relpages > 0"""
     known = connection.execute("SELECT 1 FROM pg_extension WHERE extname = 'pg_prewarm'")
     if known.fetchone():
         connection.execute(f"SELECT pg_prewarm(name) FROM ({relations}) AS every (name)")

@@ -63,7 +63,7 @@ def staged(
 ) -> Iterator[Stage]:
     """Give a fresh copy of the store, an empty Redis, the workers, and the program that sends."""
     with template.copy() as url, processes.folder() as home:
-        settings = {"database_url": url, "broker_url": servers.redis.url}
+        settings = {"database_url": url, "broker_url": servers.redis.url, **contender.settings}
         if contender.setup:
             processes.finish(contender.setup, **settings)
         work.save(home / "work.json")

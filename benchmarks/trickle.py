@@ -39,8 +39,8 @@ class Trickle:
 
     def job(self, job_id: str | None = None) -> None:
         """Send one small job with our producer."""
-        work, ids = self._work, self._next_ids()
-        self._ours.detach(tenant=work.tenant, names=work.names, destinations=ids, job_id=job_id)
+        work, lists = self._work, self._work.lists(self._next_ids())
+        self._ours.detach(tenant=work.tenant, names=work.names, job_id=job_id, **lists)
 
     def task(self, job_id: str | None = None) -> None:
         """Send the same with plain Celery."""
@@ -116,7 +116,7 @@ class Trickle:
             taken.append((time.perf_counter() - start) * 1000)
         return {"ms": taken}
 
-    def _next_ids(self) -> list[str]:
+    def _next_ids(self) -> list[Any]:
         start = self._at
         self._at += FEW
         found = self._work.ids[start : self._at]

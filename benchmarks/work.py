@@ -7,9 +7,13 @@ import os
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from secrets import randbits
+from typing import Any
 from uuid import uuid4
 
+from benchmarks.ground import LIST
 from tagsweep.worker.models.ids import WIDTH, unpack
+from tagsweep.worker.models.resources import number_of
 
 
 @dataclass(frozen=True)
@@ -19,16 +23,25 @@ class Work:
     Args:
         tags: Name -> id of each tag.
         path: The file of the ids, 16 bytes each.
+        mapped: The name of mapped resources, whose ids are numbers; None: our own, of one type.
     """
 
     tenant: str
     tags: dict[str, str]
     path: str
+    mapped: str | None = None
 
     @cached_property
-    def ids(self) -> list[str]:
+    def ids(self) -> list[Any]:
         """The ids as a caller has them."""
-        return list(unpack(Path(self.path).read_bytes()))
+        packed = Path(self.path).read_bytes()
+        if self.mapped is None:
+            return list(unpack(packed))
+        return [number_of(packed[at : at + WIDTH]) for at in range(0, len(packed), WIDTH)]
+
+    def lists(self, ids: list[Any]) -> dict[str, Any]:
+        """Return the list of these ids as a job has it."""
+        return {LIST: ids} if self.mapped is None else {"resources": {self.mapped: ids}}
 
     @property
     def size(self) -> int:
@@ -48,7 +61,9 @@ class Work:
     def absent(self, how_many: int) -> Work:
         """Return the same work on ids that are on no resource: to warm up with."""
         work = replace(self)
-        work.__dict__["ids"] = [str(uuid4()) for _ in range(how_many)]
+        work.__dict__["ids"] = [
+            str(uuid4()) if self.mapped is None else randbits(63) for _ in range(how_many)
+        ]
         return work
 
     def save(self, path: Path) -> None:

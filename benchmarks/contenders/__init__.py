@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 HERE = "benchmarks.contenders"
 QUIET = ("--concurrency", "2", "--loglevel", "WARNING")
@@ -18,12 +19,14 @@ class Contender:
         run: Module and class of what sends the work.
         workers: The arguments of Python for each of its background processes.
         setup: Those of what has to be done before these start.
+        settings: What the workers are told beside store and broker.
     """
 
     title: str
     run: str
     workers: tuple[tuple[str, ...], ...] = ()
     setup: tuple[str, ...] = ()
+    settings: Mapping[str, str] = field(default_factory=dict)
 
 
 def _celery(app: str) -> tuple[tuple[str, ...], ...]:
@@ -31,6 +34,12 @@ def _celery(app: str) -> tuple[tuple[str, ...], ...]:
 
 
 OURS = Contender("tagsweep", f"{HERE}.ours:Run", _celery("tagsweep"))
+#: the same on tables that are mapped
+MAPPED = replace(
+    OURS,
+    title="tagsweep, mapped tables",
+    settings={"map": str(Path(__file__).with_name("mapped.toml"))},
+)
 #: the same started by its own command: two Celery workers, one of them for small jobs
 COMMAND = Contender(
     "tagsweep worker", f"{HERE}.ours:Run", (("-m", "tagsweep.producer.cli", "worker", *QUIET),)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from benchmarks.ground import LIST
 from benchmarks.listening import Events
 from benchmarks.work import Work, broker_url
 from tagsweep import TagSweep
@@ -22,11 +23,10 @@ class Run:
 
     def __call__(self, work: Work) -> dict[str, Any]:
         """Send the job and wait until its event is in the stream."""
-        return self._detach(work, work.ids)
+        return self._detach(work, work.lists(work.ids))
 
-    def _detach(self, work: Work, destinations: list[str] | str) -> dict[str, Any]:
-        lists: dict[str, Any] = {"names": work.names, "destinations": destinations}
-        return self._followed(self._sender.detach(tenant=work.tenant, **lists))
+    def _detach(self, work: Work, lists: dict[str, Any]) -> dict[str, Any]:
+        return self._followed(self._sender.detach(tenant=work.tenant, names=work.names, **lists))
 
     def _followed(self, job: JobHandle) -> dict[str, Any]:
         self._events.wait_for(job.id)
@@ -63,7 +63,7 @@ class Select(Run):
     def __call__(self, work: Work) -> dict[str, Any]:
         """Warm up with a list of nothing that is there; then select."""
         self._warm, was_warm = True, self._warm
-        return self._detach(work, "*" if was_warm else work.ids)
+        return self._detach(work, {LIST: "*"} if was_warm else work.lists(work.ids))
 
 
 class Undo(Run):
@@ -77,11 +77,12 @@ class Undo(Run):
         """Warm up with a detach of nothing that is there; then do the next of ``STEPS``."""
         at = len(self._jobs)
         if at <= 1:
-            done = self._detach(work, work.ids)
+            done = self._detach(work, work.lists(work.ids))
         elif at <= 3:  # noqa: PLR2004  # of the job before
             done = self._followed(self._sender.undo(tenant=work.tenant, job=self._jobs[-1]))
         else:
-            lists: dict[str, Any] = {"names": work.names, "destinations": work.ids}
-            done = self._followed(self._sender.attach(tenant=work.tenant, **lists))
+            lists = work.lists(work.ids)
+            attach = self._sender.attach(tenant=work.tenant, names=work.names, **lists)
+            done = self._followed(attach)
         self._jobs.append(done["job"])
         return done

@@ -13,6 +13,7 @@ from benchmarks.parts import (
     growth,
     idle,
     kinds,
+    own_tables,
     removal,
     small,
     sqlite,
@@ -34,4 +35,5 @@ ALL: Mapping[str, Callable[[Bench], Part]] = {
     "console": console.measure,
     "undo": undoing.undo,
     "keep": undoing.keep,
+    "own-tables": own_tables.measure,
 }
