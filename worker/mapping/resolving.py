@@ -9,8 +9,8 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from tagsweep.worker import database
-from tagsweep.worker.mapping import catalogue, file
-from tagsweep.worker.mapping.catalogue import Column, Table
+from tagsweep.worker.mapping import catalogue, columns, file
+from tagsweep.worker.mapping.catalogue import Table
 from tagsweep.worker.mapping.checking import names, names_of_stream
 from tagsweep.worker.mapping.file import FixedColumns, Links, Map, Select, Tags
 from tagsweep.worker.models.jobs import Job
@@ -21,7 +21,6 @@ from tagsweep.worker.models.mapped import (
     MappedResources,
     Resource,
     TagTable,
-    is_written,
 )
 from tagsweep.worker.models.records import JobRecord
 
@@ -92,17 +91,17 @@ def resource(connection: Connection, mapping: Map, name: str) -> Resource:
     own = place if mapping.resources[name].tags else []
     tag_table = _tag_table(connection, tags, [*own, "tags"])
     table = _table(connection, links.links, [*place, "links"])
-    columns = {key: getattr(links, key) for key in _LINK_COLUMNS}
-    _check_columns(table, columns, place)
-    _check_written(table, columns, place)
+    named = {key: getattr(links, key) for key in _LINK_COLUMNS}
+    columns.check(table, named, place)
+    columns.check_written(table, named, place)
     if table.columns[links.object].kind is None:
-        file.fail([*place, "object"], _of_no_kind(table, links.object))
-    _check_kind(table, links.object, links.kind, [*place, "kind"])
-    _check_kind(table, links.tag, tag_table.kind, [*place, "tag"])
+        file.fail([*place, "object"], columns.of_no_kind(table, links.object))
+    columns.check_kind(table, links.object, links.kind, [*place, "kind"])
+    columns.check_kind(table, links.tag, tag_table.kind, [*place, "tag"])
     if links.grows:
-        _check_kind(table, links.grows, "bigint", [*place, "grows"])
+        columns.check_kind(table, links.grows, "bigint", [*place, "grows"])
     fixed = tuple(_fixed(table, links.fixed, [*place, "fixed"]))
-    _check_written(table, {name: name for name in links.fixed}, [*place, "fixed"])
+    columns.check_written(table, {name: name for name in links.fixed}, [*place, "fixed"])
     schema, _, bare = links.links.partition(".")
     known = {links.tag, links.object, links.tenant, *links.fixed}
     return Resource(
@@ -112,10 +111,10 @@ def resource(connection: Connection, mapping: Map, name: str) -> Resource:
         tags=tag_table,
         kind=links.kind,
         fixed=fixed,
-        tenant_type=_tenant_type(table, links.tenant, tag_table.tenant_fixed, place),
+        tenant_type=columns.tenant_type(table, links.tenant, tag_table.tenant_fixed, place),
         kept=_kept(table, links, known),
         unique=_is_unique(table, links.fixed, links.tag, links.object),
-        **columns,
+        **named,
     )
 
 
@@ -123,14 +122,6 @@ _LINK_COLUMNS = ("tag", "object", "tenant", "created_at", "grows")
 #: of the columns of tags, those that a job writes even if it creates none
 _MOVED = ("updated_at", "counter")
 _TAG_COLUMNS = ("id", "name", "tenant", "created_at", "updated_at", "counter")
-#: of the columns that have to be of a certain kind of type: its category, and what it is
-_CATEGORIES = {
-    "name": ("S", "text"),
-    "created_at": ("D", "timestamptz or timestamp"),
-    "updated_at": ("D", "timestamptz or timestamp"),
-    "counter": ("N", "smallint, integer or bigint"),
-}
-_NO_MOMENTS = ("date", "time")
 
 
 def _kept(table: Table, links: Links, known: set[str | None]) -> tuple[tuple[str, str], ...]:
@@ -153,24 +144,24 @@ def _is_unique(table: Table, fixed: FixedColumns, *columns: str | None) -> bool:
 
 def _tag_table(connection: Connection, tags: Tags, place: list[str]) -> TagTable:
     table = _table(connection, tags.table, [*place, "table"])
-    columns = {key: getattr(tags, key) for key in _TAG_COLUMNS}
-    _check_columns(table, columns, place)
+    named = {key: getattr(tags, key) for key in _TAG_COLUMNS}
+    columns.check(table, named, place)
     written = _TAG_COLUMNS if tags.create else _MOVED
-    _check_written(table, {key: columns[key] for key in written}, place)
+    columns.check_written(table, {key: named[key] for key in written}, place)
     kind = table.columns[tags.id].kind
     if kind is None:
-        file.fail([*place, "id"], _of_no_kind(table, tags.id))
+        file.fail([*place, "id"], columns.of_no_kind(table, tags.id))
     schema, _, bare = tags.table.partition(".")
     return TagTable(
         schema_name=schema,
         table=bare,
         kind=kind,
         tenant_fixed=tags.tenant_fixed,
-        tenant_type=_tenant_type(table, tags.tenant, None, place),
+        tenant_type=columns.tenant_type(table, tags.tenant, None, place),
         create=tags.create,
         unique=_is_unique(table, tags.fixed, tags.name, tags.tenant),
         fixed=tuple(_fixed(table, tags.fixed, [*place, "fixed"])),
-        **columns,
+        **named,
     )
 
 
@@ -184,59 +175,8 @@ def _table(connection: Connection, name: str, place: list[str]) -> Table:
     return table
 
 
-def _check_columns(table: Table, columns: dict[str, str | None], place: list[str]) -> None:
-    for key, column in columns.items():
-        if column is not None and column not in table.columns:
-            has = ", ".join(table.columns)
-            file.fail([*place, key], f"{table.name} has no column {column}: it has {has}")
-        if column is not None and key in _CATEGORIES:
-            _check_category(table.columns[column], *_CATEGORIES[key], [*place, key])
-
-
-def _check_written(table: Table, columns: dict[str, str | None], place: list[str]) -> None:
-    for key, column in columns.items():
-        if column is not None and table.columns[column].generated:
-            problem = f"column {column} of {table.name} is generated from other columns"
-            file.fail([*place, key], f"{problem}: no job can write it")
-
-
-def _check_category(column: Column, category: str, wanted: str, place: list[str]) -> None:
-    bare = column.type.split(" ")[0].split("(")[0]
-    if column.category != category or bare in _NO_MOMENTS:
-        file.fail(place, f"column {column.name} is {column.type}: it has to be {wanted}")
-
-
-def _tenant_type(
-    table: Table, column: str | None, only: str | None, place: list[str]
-) -> str | None:
-    """Return the type of the tenant's column if it is not text; ``only``: the one tenant."""
-    if column is None or table.columns[column].category == "S":
-        return None
-    found = table.columns[column]
-    if found.kind is None:
-        problem = "a tenant is text, uuid, smallint, integer or bigint"
-        file.fail([*place, "tenant"], f"column {column} is {found.type}: {problem}")
-    if only is not None and not is_written(only, found.type):
-        problem = f"column {column} is {found.type}, and the one tenant is {only}"
-        file.fail([*place, "tenant"], problem)
-    return found.type
-
-
-def _check_kind(table: Table, column: str, kind: str, place: list[str]) -> None:
-    found = table.columns[column]
-    if found.kind is None:
-        file.fail(place, _of_no_kind(table, column))
-    if found.kind != kind:
-        file.fail(place, f"column {column} of {table.name} is {found.type}, not {kind}")
-
-
-def _of_no_kind(table: Table, column: str) -> str:
-    found = table.columns[column].type
-    return f"column {column} of {table.name} is {found}: ids are uuid, smallint, integer or bigint"
-
-
 def _fixed(table: Table, fixed: FixedColumns, place: list[str]) -> Iterator[Fixed]:
-    _check_columns(table, {name: name for name in fixed}, place)
+    columns.check(table, {name: name for name in fixed}, place)
     for column, value in fixed.items():
         found = _selected(value.select, (*place, column)) if isinstance(value, Select) else value
         given = None if found == NULL else found
