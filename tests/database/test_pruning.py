@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -64,6 +66,15 @@ def test_the_server_may_end_it_at_any_time(postgres_store: Store) -> None:
     pruning._since = 0.0
     jobs = [sweep.apply_next(), sweep.apply_next()]
     assert [job.status for job in jobs if job] == ["running", "succeeded"]
+
+
+@pytest.mark.slow
+def test_a_process_that_ends_meanwhile_lets_it_go_and_says_nothing(postgres_store: Store) -> None:
+    opened(postgres_store, chunks=3)
+    code = "from tagsweep.worker.tasks import sweep; assert sweep.apply_next()"
+    command = [sys.executable, "-W", "error", "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stderr == ""
 
 
 def test_a_small_job_keeps_none(postgres_store: Store) -> None:

@@ -87,7 +87,6 @@ def plans(postgres_server: Any, postgres_template: str) -> Iterator[list[str]]:
         store.close()
         event.listen(database.engine(), "connect", explain)
         yield told
-        database.engine().dispose()
     postgres_server.drop_database(url)
 
 

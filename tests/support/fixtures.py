@@ -14,7 +14,7 @@ import pytest
 from tagsweep import TagSweep
 from tagsweep.worker import database, settings
 from tagsweep.worker.broker import app, canvas
-from tagsweep.worker.database import schema
+from tagsweep.worker.database import pruning, schema
 from tagsweep.worker.events import amqp_exchange, redis_stream
 from tagsweep.worker.mapping import file, resolving
 from tests.servers import NamedRabbitMQ, Postgres, RabbitMQ, Redis
@@ -26,6 +26,7 @@ from tests.support.stores import Store, new_tenant
 
 def forget() -> None:
     """Drop what this process keeps of the settings: the next call reads the environment anew."""
+    pruning.end()
     if database.engine.cache_info().currsize:
         database.engine().dispose()
     database.engine.cache_clear()

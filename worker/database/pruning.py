@@ -9,6 +9,7 @@ is kept: it would take one of few sessions.
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import threading
@@ -27,6 +28,7 @@ KEEP_S, MOST_S = 3.0, 10
 
 _lock = threading.Lock()
 _open = ExitStack()
+_inherited: list[ExitStack] = []  #: kept, because to drop one would talk through a parent's socket
 _since = 0.0
 
 
@@ -58,6 +60,14 @@ def _end(since: float) -> None:
             _let_go()
 
 
+def end() -> None:
+    """Let go of the snapshot that is kept, if any: its session is closed with the others then."""
+    global _since  # noqa: PLW0603  # one for the process
+    with _lock:
+        _since = 0.0
+        _let_go()
+
+
 def _let_go() -> None:
     with suppress(TagsweepError):  # the server may have ended it
         _open.close()
@@ -66,7 +76,9 @@ def _let_go() -> None:
 def _forget() -> None:
     """Start empty in a forked child: the open snapshot is its parent's."""
     global _lock, _open, _since
+    _inherited.append(_open)
     _lock, _open, _since = threading.Lock(), ExitStack(), 0.0
 
 
 os.register_at_fork(after_in_child=_forget)
+atexit.register(end)
