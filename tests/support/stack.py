@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
@@ -57,12 +57,13 @@ class Worker:
         concurrency: int = 1,
         *,
         app: str = "tagsweep",
+        options: Sequence[str] = (),
     ) -> None:
         self.folder = folder / f"worker-{uuid4().hex[:8]}"
         self.folder.mkdir(parents=True)
         command = [sys.executable, "-m", "celery", "-A", app, "worker"]
         command += ["--concurrency", str(concurrency), "--loglevel", "INFO"]
-        command += ["--hostname", f"{self.folder.name}@test"]
+        command += ["--hostname", f"{self.folder.name}@test", *options]
         self.process: subprocess.Popen[bytes] = spawn(
             command, folder=self.folder, environment=environment(**settings)
         )
