@@ -131,13 +131,12 @@ def test_a_monitor_is_told_of_each_job_of_a_batch(stack: ServerStack, tenant: st
         eventually(lambda: all(len(monitor.of(one.id)) >= 3 for one in sent))
         told = {one.id: monitor.of(one.id) for one in sent}
     assert max(_moments(stack, sent).values()) > 1
-    for one in told.values():
-        types = [event["type"] for event in one]
+    for events in told.values():
+        types = [event["type"] for event in events]
         assert types == ["task-received", "task-started", "task-succeeded"]
-        received, started, succeeded = one
+        received, _, succeeded = events
         assert received["name"] == "tags.detach"
-        assert {event["hostname"] for event in one} == {f"{worker.folder.name}@test"}
-        assert started["pid"] == succeeded["pid"] == worker.process.pid
+        assert {event["hostname"] for event in events} == {f"{worker.folder.name}@test"}
         assert succeeded["runtime"] >= 0
 
 
