@@ -16,6 +16,7 @@ from sqlalchemy import event, text
 
 from tagsweep.worker import database
 from tagsweep.worker.chunks import batches
+from tagsweep.worker.database import pruning
 from tagsweep.worker.events import relay
 from tagsweep.worker.jobs.batch_ends import NewJob
 from tests.support import driving
@@ -90,6 +91,23 @@ def plans(postgres_server: Any, postgres_template: str) -> Iterator[list[str]]:
     postgres_server.drop_database(url)
 
 
+def _cache_plans(how: str) -> None:
+    with database.engine().connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        name = connection.scalar(text("SELECT current_database()"))
+        connection.execute(text(f'ALTER DATABASE "{name}" SET plan_cache_mode = {how}'))
+    pruning.end()
+    database.engine().dispose()
+
+
+@pytest.fixture(params=["auto", "force_custom_plan", "force_generic_plan"])
+def cached(request: pytest.FixtureRequest, plans: list[str]) -> Iterator[list[str]]:
+    """The plans of sessions that keep one where it seems to pay, never, or from the first on."""
+    _cache_plans(request.param)
+    yield plans
+    relay.deliver()
+    _cache_plans("auto")
+
+
 def some_ids(how_many: int) -> list[str]:
     """Return resources that carry the tag ``legacy``."""
     query = text(
@@ -141,21 +159,21 @@ def test_a_chunk_of_many_tags_reads_an_index(plans: list[str]) -> None:
         assert "tag_link_pkey" in plan or "tag_link_resource" in plan, plan
 
 
-def test_a_small_job_descends_the_key_for_each_id(plans: list[str]) -> None:
+def test_a_small_job_descends_the_key_for_each_id(cached: list[str]) -> None:
     ids = some_ids(10 * OFTEN)
-    plans.clear()
+    cached.clear()
     for at in range(OFTEN):
         driving.run(driving.detach_job(TENANT, ["legacy"], tables=ids[at::OFTEN]))
     relay.deliver()
-    deletes = changing(plans, "Delete")
+    deletes = changing(cached, "Delete")
     assert len(deletes) == OFTEN
     for plan in deletes:
         assert "Index Scan using tag_link_pkey" in plan, plan
 
 
-def test_a_batch_of_small_jobs_descends_the_keys(plans: list[str]) -> None:
+def test_a_batch_of_small_jobs_descends_the_keys(cached: list[str]) -> None:
     ids = some_ids(20 * OFTEN)
-    plans.clear()
+    cached.clear()
     for at in range(OFTEN):
         few = ids[at::OFTEN]
         jobs = [
@@ -166,10 +184,10 @@ def test_a_batch_of_small_jobs_descends_the_keys(plans: list[str]) -> None:
         ]
         with database.transaction() as connection:
             batches.apply(connection, [NewJob(uuid4(), job, job.fingerprint()) for job in jobs])
-    assert len(changing(plans, "Delete")) == len(changing(plans, "Insert")) == OFTEN
-    for plan in changing(plans, "Delete"):
+    assert len(changing(cached, "Delete")) == len(changing(cached, "Insert")) == OFTEN
+    for plan in changing(cached, "Delete"):
         assert "Index Scan using tag_link_pkey" in plan, plan
-    for plan in plans:
+    for plan in cached:
         for table in ("tag", "workspace", "workspace_tag"):
             assert f"Seq Scan on {table} " not in plan, plan
 

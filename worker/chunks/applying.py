@@ -22,9 +22,7 @@ from tagsweep.worker.errors import StoreRefused
 from tagsweep.worker.models.ids import unpack
 from tagsweep.worker.models.records import Chunk, JobRecord, Outcome
 from tagsweep.worker.store import KINDS, changes
-
-#: up to so many items, a whole job takes less time than planning its statements anew
-MOST_PLANNED_ONCE = 100
+from tagsweep.worker.store.statements import MOST_PLANNED_ONCE
 
 
 def apply(

@@ -37,6 +37,13 @@ _POSTGRESQL = """
       AND {when}
     {returning}
 """
+# Of few ids, with one plan for whatever the values are. To a condition on few of them any index of
+# the resources seems as good as the key; to a join the key alone gives one link for each.
+_FEW = """
+    {verb} FROM {at.links} USING unnest(:ids) AS listed (wanted)
+    WHERE {at.tag} = :tag AND {at.own} AND {at.resource} = listed.wanted AND {when}
+    {returning}
+"""
 _SQLITE = """
 {verb} FROM {at.links}
 WHERE {at.tag} = :tag AND {at.own} AND {when}
@@ -51,9 +58,11 @@ def _delete(at: Layout, *, one_tag: bool) -> PerDialect:
     tags = "= :tag" if one_tag else "= ANY (:tags)"
     parts = {"verb": "DELETE", "when": f"{at.then} AND {at.asked}"}
     returning = f"RETURNING {at.removed}"
+    few = one_tag and not at.mapped  # which keys a table of the operator's has, is not known
     return PerDialect(
         recorded(at, _POSTGRESQL, one_tag=one_tag, tags=tags, returning=returning, **parts),
         over(at, _SQLITE, returning=f"RETURNING {at.returned_resource}", **parts),
+        recorded(at, _FEW, one_tag=True, returning=returning, **parts) if few else None,
     )
 
 

@@ -64,7 +64,7 @@ def _execute(
     elif tags:
         packed = b"".join(each.bytes for each in tags)
         parameters |= {"tag": tags[0], "tags": packed}
-        yield tags[0], connection.execute(sql.postgresql, parameters)
+        yield tags[0], connection.execute(sql.on_postgresql(chunk), parameters)
 
 
 def rows(

@@ -10,7 +10,11 @@ from sqlalchemy import Executable, TextClause
 
 from tagsweep.worker.database.dialects import UNPACKED_IDS
 from tagsweep.worker.database.statements import typed
+from tagsweep.worker.models.records import Chunk
 from tagsweep.worker.store.layout import Layout
+
+#: up to so many items, a whole job takes less time than planning its statements anew
+MOST_PLANNED_ONCE = 100
 
 # The server itself writes down which links were changed: the ids never travel back.
 _RECORDED = """
@@ -68,6 +72,13 @@ class PerDialect(NamedTuple):
 
     postgresql: Executable  #: on all of ``:tags``, or on the one ``:tag``
     sqlite: Executable  #: on one ``:tag``
+    few: Executable | None = None  #: on PostgreSQL, where another one is better for few items
+
+    def on_postgresql(self, chunk: Chunk) -> Executable:
+        """Return the statement on PostgreSQL for as many items as the chunk has."""
+        if self.few is None or chunk.items > MOST_PLANNED_ONCE:
+            return self.postgresql
+        return self.few
 
 
 def over(at: Layout, sql: str, **parts: str) -> TextClause:
