@@ -163,6 +163,18 @@ def test_large_jobs_wait_for_their_worker_and_small_ones_do_not(
     assert _removed(pending) == size
 
 
+def test_small_jobs_keep_to_the_ceiling_on_the_rate(stack: ServerStack) -> None:
+    stack.settings |= {"max_rate": 100}
+    _both(stack)
+    tenant = _tag(stack, 25)
+    body = {"tenant": tenant, "names": ["t25"], "tables": IDS[:25]}
+    sent = [stack.send("tags.detach", body) for _ in range(5)]
+    assert sum(_removed(one) for one in sent) == 25
+    ended = sorted(stack.store.job(UUID(one.id)).finished_at for one in sent)
+    # each keeps the next waiting for a quarter of a second
+    assert (ended[-1] - ended[0]).total_seconds() > 0.7
+
+
 def test_every_kind_of_large_job_is_done_by_the_other_worker(stack: ServerStack) -> None:
     _both(stack)
     tenant = new_tenant()
