@@ -69,6 +69,9 @@ def _pieces(values: list[str], at: list[tuple[int, int]]) -> Iterator[list[str]]
 @pytest.mark.mapped_core
 @pytest.mark.slow
 @examples
+@example(
+    case=Detach({"a"}, set(), ["a"], {"tables": [], "folders": []}), most=1, at=[], stored=True
+)
 @given(case=detaches, most=st.integers(1, 50), at=cuts, stored=st.booleans())
 def test_a_detach_does_what_sets_do(
     store: Store, case: Detach, most: int, at: list[tuple[int, int]], *, stored: bool

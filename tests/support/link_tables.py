@@ -198,8 +198,8 @@ class MappedTables(LinkTables):
         return {**rest, "resources": lists} if lists else rest
 
     def of_parts(self, job: Job, lists: Sequence[Lists]) -> Job:
-        """Tell of which kinds the lists are."""
-        names = {name for some in lists for name in some.resources}
+        """Tell of which kinds the lists are; of those that there may be, if all are empty."""
+        names = {name for some in lists for name in some.resources} or set(RESOURCE_TYPES)
         kinds = {name: ResourceIds(NUMBER) for name in RESOURCE_TYPES if name in names}
         return job.model_copy(update={"resources": kinds})
 
