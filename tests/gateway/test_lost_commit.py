@@ -90,5 +90,26 @@ def test_each_call_of_a_batch_gets_500_with_its_id_and_the_truth_once_repeated(
     assert len(store.outbox()) == len(calls)
 
 
+def test_the_event_of_a_call_whose_commit_is_found_out_is_published_by_the_gateway(
+    idle_stack: ServerStack,
+) -> None:
+    store, tenants = idle_stack.store, [new_tenant(), new_tenant()]
+    for tenant in tenants:
+        store.tag(tenant, "old", tables=IDS)
+    calls = [(tenant, one) for one in IDS for tenant in tenants]
+    url = str(idle_stack.settings["database_url"])
+    with (
+        LosingProxy(url, tenants, commits=True, returns=True) as proxy,
+        serving(idle_stack, database_url=proxy.url) as gateway,
+    ):
+        keys = {tenant: gateway.credential(tenant).key for tenant in tenants}
+        answers = _all_at_once(gateway, keys, calls)
+        assert proxy.has_lost.is_set()
+        done = [one for one in answers.values() if one.status_code == 200]
+        ids = [one.headers["Content-Location"].rpartition("/")[2] for one in done]
+        # there is no worker that would publish them
+        eventually(lambda: all(row.published_at for one in ids for row in store.outbox(one)))
+
+
 def _left(stack: ServerStack, tenants: list[str]) -> set[Call]:
     return {(tenant, one) for tenant in tenants for _, _, one in stack.store.links(tenant)}

@@ -19,15 +19,18 @@ class LosingProxy:
     From then on it takes no connection, until it is repaired.
     """
 
-    def __init__(self, database_url: str, marks: Collection[str], *, commits: bool) -> None:
+    def __init__(
+        self, database_url: str, marks: Collection[str], *, commits: bool, returns: bool = False
+    ) -> None:
         """Lose the first commit that comes with all these words.
 
-        ``commits``: whether the server still gets it.
+        ``commits``: whether the server still gets it; ``returns``: whether it is repaired at once.
         """
         server = urlsplit(database_url)
         self._server = (server.hostname, server.port)
         self._marks = [mark.encode() for mark in marks]
         self._commits = commits
+        self._returns = returns
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._open: set[socket.socket] = set()
         self._threads: list[threading.Thread] = []
@@ -102,6 +105,7 @@ class LosingProxy:
             server.sendall(data)
             # what was sent before a connection ends is still done
         self._cut(but=server if self._commits else None)
+        self._is_away = not self._returns
         self.has_lost.set()
 
     def _cut(self, but: socket.socket | None = None) -> None:

@@ -219,6 +219,8 @@ class Batches:
         """Return what became of jobs that were lost sight of in the middle of their commit."""
         settling = (self._settle(wanted) for wanted in batch)
         settled = await asyncio.gather(*settling, return_exceptions=True)
+        found = (one.view.job for one in settled if isinstance(one, Recorded))
+        self._publish({job.id for job in found if job.ended})
         outcomes: list[Outcome] = []
         for one in settled:
             if isinstance(one, BaseException) and not isinstance(one, Exception):
