@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -16,7 +17,7 @@ from tagsweep.producer.gateway.console.routes.assets import NAMES
 from tagsweep.producer.gateway.requests.limits import MAX_FAILURES
 from tagsweep.worker.models.tables import console_session, sign_in_link
 from tests.support.console import Person, signed_in
-from tests.support.gateway import Gateway, serving
+from tests.support.gateway import Gateway, serving, up
 from tests.support.stack import ServerStack, eventually
 
 POLICY = (
@@ -209,13 +210,14 @@ def test_a_link_of_a_revoked_key_signs_nobody_in(person: Person, tenant: str) ->
     assert person.submit("/console/link", person.csrf(), token=link).status_code == 403
 
 
-def test_up_prints_a_link_that_signs_in(up_gateway: Gateway) -> None:
-    (line,) = re.findall(r"console: (\S+)", up_gateway.log)
-    url, _, token = line.partition("#")
-    assert url == f"{up_gateway.url}/console/sign-in"
-    with Person(up_gateway) as person:
-        assert person.submit("/console/link", person.csrf(), token=token).status_code == 303
-        assert person.get("/console/jobs").status_code == 200
+def test_up_prints_a_link_that_signs_in(tmp_path: Path) -> None:
+    with up(tmp_path) as gateway:  # a link of its own, since it lives for ten minutes
+        (line,) = re.findall(r"console: (\S+)", gateway.log)
+        url, _, token = line.partition("#")
+        assert url == f"{gateway.url}/console/sign-in"
+        with Person(gateway) as person:
+            assert person.submit("/console/link", person.csrf(), token=token).status_code == 303
+            assert person.get("/console/jobs").status_code == 200
 
 
 @pytest.mark.parametrize("key", ["", "nonsense", "ts_0123456789ab_guessed", "ключ", "x" * 9_000])

@@ -147,16 +147,22 @@ def amqp_gateway(amqp_stack: ServerStack) -> Iterator[Gateway]:
         yield gateway
 
 
-@pytest.fixture(scope="session")
-def up_gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    """``tagsweep up``: SQLite, memory://, gateway and worker in one process; not to be killed."""
-    folder = tmp_path_factory.mktemp("up")
+@contextmanager
+def up(folder: Path) -> Iterator[Gateway]:
+    """Run ``tagsweep up``: SQLite, memory://, gateway and worker in one process."""
     gateway = Gateway(folder, {"database_url": f"sqlite:///{folder / 'tagsweep.db'}"}, "up")
     try:
         gateway.wait()
         yield gateway
     finally:
         gateway.close()
+
+
+@pytest.fixture(scope="session")
+def up_gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    """Give one that is not to be killed."""
+    with up(tmp_path_factory.mktemp("up")) as gateway:
+        yield gateway
 
 
 @pytest.fixture

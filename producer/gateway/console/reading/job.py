@@ -17,7 +17,7 @@ def page(job_id: str, tenant: str | None, stretch: tuple[int, int] | None) -> Va
 
     Raises NoSuchJob, also if it is another tenant's (None: anybody's may be read).
     """
-    with database.reading() as connection:
+    with database.snapshot() as connection:  # or a chunk may be newer than its job
         job = whole.find(connection, job_id, tenant)
         found = whole.read(connection, job, stretch, drawing.MOST_CELLS)
     first, last = stretch or (0, found.chunks - 1)

@@ -42,7 +42,7 @@ def shown(job: JobRecord, event: Shown | None = None) -> Shown:
 
 def listed(wanted: Wanted, after: Place | None, limit: int) -> tuple[Listed, list[Shown]]:
     """Return a page of a list of jobs, and its jobs as JSON."""
-    with database.reading() as connection:
+    with database.snapshot() as connection:
         page = listing.page(connection, wanted, after, limit)
     return page, [shown(job) for job in page.jobs]
 
