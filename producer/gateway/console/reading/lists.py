@@ -1,4 +1,4 @@
-"""What pages read in the store: each function is one transaction, run in a thread."""
+"""Lists of jobs as pages show them: each function is one transaction, run in a thread."""
 
 from __future__ import annotations
 
