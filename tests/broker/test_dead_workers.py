@@ -105,7 +105,7 @@ def test_what_a_living_worker_has_in_hand_stays_there(hands: tuple[Hand, Hand]) 
     busy.put(QUEUE, "1")
     busy.take(1)
     other.look()
-    other.wait_for_nothing()
+    other.come_to_rest()
     assert other.taken == []
 
 
@@ -121,7 +121,7 @@ def test_a_paused_worker_that_goes_on_takes_nothing_out_of_other_hands(
     other.take(1)
     paused.look()
     getattr(paused.messages[0], late)()
-    paused.wait_for_nothing()
+    paused.come_to_rest()
     assert paused.taken == ["1"]  # no copy was put into the queue
     with redis.Redis.from_url(redis_url) as client:
         assert client.hkeys("unacked") == [str(other.messages[0].delivery_tag).encode()]
@@ -138,7 +138,7 @@ def test_what_an_older_version_holds_comes_back_by_the_visibility_timeout(
     old.put(QUEUE, "1")
     old.take(1)
     other.look()
-    other.wait_for_nothing()
+    other.come_to_rest()
     monkeypatch.setattr(other.channel, "visibility_timeout", 0)
     other.look()
     assert other.take(1) == ["1"]

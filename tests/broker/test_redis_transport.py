@@ -60,7 +60,7 @@ def test_jobs_come_first_and_the_others_have_their_turn(taker: Taker) -> None:
 def test_an_idle_worker_is_told_of_a_message_and_does_not_ask_for_it(
     taker: Taker, redis_url: str, queue: str, priority: int
 ) -> None:
-    taker.wait_for_nothing()
+    taker.come_to_rest()
     before = _looks(redis_url)
     taker.wait_for_nothing(0.2)
     assert _looks(redis_url) == before
@@ -76,7 +76,7 @@ def test_an_idle_worker_is_told_of_a_message_and_does_not_ask_for_it(
 
 
 def test_what_came_before_the_watch_began_is_taken(taker: Taker) -> None:
-    taker.wait_for_nothing()
+    taker.come_to_rest()
     for body in "12":  # Redis says this only once, for both
         taker.put(QUEUE, body)
     assert taker.take(2) == ["1", "2"]
@@ -85,13 +85,13 @@ def test_what_came_before_the_watch_began_is_taken(taker: Taker) -> None:
 
 
 def test_while_it_waits_a_worker_can_be_given_other_queues(taker: Taker) -> None:
-    taker.wait_for_nothing()
+    taker.come_to_rest()
     taker.consumer.cancel_by_queue(QUEUE)
     taker.put(QUEUE, "not this")
     taker.wait_for_nothing(0.1)
     taker.put(SWEEPS, "1")
     assert taker.take(1) == ["1"]
-    taker.wait_for_nothing()
+    taker.come_to_rest()
     taker.consumer.cancel_by_queue(SWEEPS)
     taker.consumer.cancel_by_queue(PARTS)
     taker.wait_for_nothing(0.1)
@@ -101,7 +101,7 @@ def test_while_it_waits_a_worker_can_be_given_other_queues(taker: Taker) -> None
 
 
 def test_a_waiting_worker_closes_its_connection_at_once(taker: Taker) -> None:
-    taker.wait_for_nothing()
+    taker.come_to_rest()
     with pytest.MonkeyPatch.context() as patch:
         # it would read an answer that does not come
         patch.setattr(transport.Channel, "_brpop_read", None)
@@ -145,7 +145,7 @@ def test_a_redis_that_has_fallen_silent_is_given_up(
     monkeypatch.setattr(Transport, "Channel", transport.Channel)
     monkeypatch.setattr(transport, "PROBE_S", 0.1)
     taker = Taker(own_redis.url)
-    taker.wait_for_nothing()
+    taker.come_to_rest()
     poller: Any = taker.connection.transport
     (channel,) = (one for one in poller.cycle._channels if one._watching)
     assert own_redis.pid is not None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable
+from typing import Any
 
 import kombu
 import pytest
@@ -31,7 +33,14 @@ class Taker:
             self.connection.drain_events(timeout=10)
         return self.taken
 
-    def wait_for_nothing(self, seconds: float = 0.05) -> None:
+    def come_to_rest(self) -> None:
+        """Wait until Redis has answered that nothing waits, and says when something comes."""
+        channel: Any = self.consumer.channel
+        while not channel._watching or channel._watch.unanswered:
+            with contextlib.suppress(TimeoutError):
+                self.connection.drain_events(timeout=0.01)
+
+    def wait_for_nothing(self, seconds: float) -> None:
         """Wait for a message that does not come."""
         with pytest.raises(TimeoutError):
             self.connection.drain_events(timeout=seconds)
