@@ -48,7 +48,7 @@ PLANTED = {
         "import redis",
     ),
     "Tasks call named steps: no SQL, no Redis": ("worker/tasks/sweep.py", "import sqlalchemy"),
-    "Messages know nothing of tables": ("worker/models/jobs.py", "import sqlalchemy"),
+    "Messages know nothing of tables": ("worker/models/jobs/job.py", "import sqlalchemy"),
 }
 
 

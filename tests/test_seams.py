@@ -98,12 +98,17 @@ def _cost(what: str, **names: str) -> set[str]:
 
 @pytest.mark.slow
 def test_a_kind_of_job_costs_the_files_that_contributing_names(tree: Tree) -> None:
+    tree.create(
+        "worker/models/jobs/purge.py",
+        "from tagsweep.worker.models.jobs.links import LinksJob\n\n\n"
+        'class PurgeJob(LinksJob):\n    """A purge."""\n\n    kind = "purge"\n'
+        '    task = "tags.purge"\n',
+    )
     tree.change(
-        "worker/models/jobs.py",
-        "KINDS: dict[str, type[Job]] = {job.kind: job for job in (",
-        'class PurgeJob(_LinksJob):\n    """A purge."""\n\n    kind = "purge"\n'
-        '    task = "tags.purge"\n\n\n'
-        "KINDS: dict[str, type[Job]] = {job.kind: job for job in (PurgeJob, ",
+        "worker/models/jobs/__init__.py",
+        "KINDS: dict[str, type[Job]] = {\n    job.kind: job\n    for job in (\n",
+        "from tagsweep.worker.models.jobs.purge import PurgeJob\n\n"
+        "KINDS: dict[str, type[Job]] = {\n    job.kind: job\n    for job in (\n        PurgeJob,\n",
     )
     tree.create(
         "worker/store/purge.py",

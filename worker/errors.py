@@ -18,6 +18,8 @@ class ItemError(TypedDict):
     reason: str  #: one sentence, for people
     would_remove: NotRequired[int]  #: only with the code ``max_affected``
     would_add: NotRequired[int]  #: instead, if the job is an attach
+    would_set: NotRequired[int]  #: instead, if it is a set
+    would_move: NotRequired[int]  #: instead, if it is a merge
 
 
 class TagsweepError(Exception):

@@ -103,9 +103,10 @@ class _StockCollector(Collector):
         stock = self._stock
         jobs = GaugeMetricFamily("tagsweep_jobs", "Jobs kept.", labels=["kind", "status"])
         ended: dict[tuple[str, str], int] = {}
-        changed: dict[tuple[str, bool], int] = {}
+        changed: dict[tuple[str, str], int] = {}
         for row in stock.totals:
-            state, sort = (row.kind, row.status), (row.kind, row.adds)
+            word = words(row.reverts or row.kind, adds=row.adds)[0]
+            state, sort = (row.kind, row.status), (row.kind, word)
             ended[state] = ended.get(state, 0) + row.jobs
             changed[sort] = changed.get(sort, 0) + int(row.changed)
         for labels, number in ended.items():
@@ -123,11 +124,10 @@ class _StockCollector(Collector):
         yield _durations(stock.chunk_times)
 
 
-def _changed(numbers: dict[tuple[str, bool], int]) -> Iterator[GaugeMetricFamily]:
+def _changed(numbers: dict[tuple[str, str], int]) -> Iterator[GaugeMetricFamily]:
     """Yield how many items jobs of each kind have changed, in the word of that kind."""
     families: dict[str, GaugeMetricFamily] = {}
-    for (kind, adds), number in numbers.items():
-        word = words(kind, adds=adds)[0]
+    for (kind, word), number in numbers.items():
         named = f"tagsweep_items_{word}", f"Items {word} by the jobs kept."
         family = families.setdefault(word, GaugeMetricFamily(*named, labels=["kind"]))
         family.add_metric([kind], number)

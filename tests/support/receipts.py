@@ -87,7 +87,7 @@ def agrees(store: Store, job_id: UUID) -> list[Entry]:
     items = [(item(entry), entry.get("key") and entry["outcome"]) for entry in named]
     assert len(items) == len(set(items))
     job = store.job(job_id)
-    changed, unchanged = words(job.kind, adds=job.adds)
+    changed, unchanged = words(job.reverts or job.kind, adds=job.adds)
     told = {changed: job.removed, unchanged: job.absent, "failed": job.failed}
     told["unprocessed"] = job.total - sum(told.values())
     counted: Counter[str] = Counter()

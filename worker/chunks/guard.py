@@ -9,6 +9,7 @@ job: before the first change.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Literal
 
 from sqlalchemy import Connection
 
@@ -23,6 +24,13 @@ from tagsweep.worker.store import KINDS, links
 CODE = "max_affected"
 INSPECT = "Inspect it with a dry run, then narrow the job or raise the limit."
 PREVIEW = "Preview the job again, then run that."
+#: the member of an error that has the number of items, by the word for what is done to them
+_WOULD: dict[str, Literal["would_remove", "would_add", "would_set", "would_move"]] = {
+    "removed": "would_remove",
+    "added": "would_add",
+    "set": "would_set",
+    "moved": "would_move",
+}
 
 
 def check(connection: Connection, job: JobRecord) -> JobRecord:
@@ -76,7 +84,7 @@ def _too_many(connection: Connection, job: JobRecord) -> list[ItemError]:
 
 
 def _error(job: JobRecord, would: int) -> ItemError:
-    changed, _ = views.words(job.kind, adds=job.adds)
+    changed, _ = views.words(job.acts_as, adds=job.adds)
     items = f"{would} item" + "s" * (would != 1)
     most, advice = f"at most {job.max_affected} may be", INSPECT
     if "previewed" in job.head:
@@ -86,8 +94,5 @@ def _error(job: JobRecord, would: int) -> ItemError:
         "code": CODE,
         "reason": f"{items} would be {changed}, and {most}: nothing was changed. {advice}",
     }
-    if changed == "added":
-        error["would_add"] = would
-    else:
-        error["would_remove"] = would
+    error[_WOULD[changed]] = would
     return error

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, insert, select
 from tagsweep.worker.jobs import lifecycle
 from tagsweep.worker.jobs.derived import runs
 from tagsweep.worker.models import sorting
-from tagsweep.worker.models.records import Chunk, JobRecord
+from tagsweep.worker.models.records import CHANGING, Chunk, JobRecord
 from tagsweep.worker.models.tables import chunk as chunks
 from tagsweep.worker.models.tables import link_change, workspace_tag_change
 from tagsweep.worker.store import delete
@@ -30,7 +30,7 @@ def split(connection: Connection, job: JobRecord) -> JobRecord:
     preview = runs.preview_of(connection, job)
     if preview is None:
         return lifecycle.end(connection, job, "rejected", [runs.GONE])
-    if job.kind == "attach" or job.adds or job.head.get("unless"):
+    if job.acts_as in {"attach", *CHANGING} or job.adds or job.head.get("unless"):
         # what a preview shows of these, as-of does not bound
         limit = {"max_affected": preview.changed}
         job = lifecycle.change(connection, job, head=job.head | limit)

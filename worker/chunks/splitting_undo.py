@@ -20,7 +20,7 @@ from tagsweep.worker.jobs import lifecycle
 from tagsweep.worker.jobs.derived import undoable
 from tagsweep.worker.models import sorting
 from tagsweep.worker.models.mapped import MappedResources
-from tagsweep.worker.models.records import Chunk, JobRecord
+from tagsweep.worker.models.records import CHANGING, Chunk, JobRecord
 from tagsweep.worker.models.tables import Id, PackedIds, link_change, workspace_tag_change
 from tagsweep.worker.models.tables import chunk as chunk_table
 
@@ -91,10 +91,10 @@ def split(connection: Connection, job: JobRecord, most: int) -> JobRecord:
         return lifecycle.end(connection, job, "rejected", [undoable.error_of(refusal)])
     cut = _split_links if undone.about_links else _split_workspace_tags
     matched = cut(connection, job, undone, most)
-    adds = not (undone.kind == "attach" or undone.adds)
-    job = lifecycle.change(
-        connection, job, adds=adds, as_of=undone.finished_at, **_mapped(undone, adds=adds)
-    )
+    reverts = undone.acts_as if undone.acts_as in CHANGING else None
+    adds = not (reverts or undone.kind == "attach" or undone.adds)
+    noted = {"as_of": undone.finished_at, **_mapped(undone, adds=adds)}
+    job = lifecycle.change(connection, job, adds=adds, reverts=reverts, **noted)
     return lifecycle.begin(connection, job, matched, *_opened(connection, job.id))
 
 

@@ -129,11 +129,11 @@ def running(
 
 
 def totals(connection: Connection) -> list[Row[Any]]:
-    """Return jobs and items changed, by ``kind``, ``status`` and ``adds``; reads every job.
+    """Return jobs and items changed, by ``kind``, ``status``, ``adds`` and ``reverts``.
 
-    A dry run has changed nothing.
+    Reads every job. A dry run has changed nothing.
     """
-    columns = (jobs.c.kind, jobs.c.status, jobs.c.adds)
+    columns = (jobs.c.kind, jobs.c.status, jobs.c.adds, jobs.c.reverts)
     changed = case((jobs.c.head["dry_run"].as_boolean(), 0), else_=jobs.c.changed)
     numbers = (func.count().label("jobs"), func.sum(changed).label("changed"))
     return list(connection.execute(select(*columns, *numbers).group_by(*columns)).all())

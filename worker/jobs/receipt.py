@@ -194,7 +194,7 @@ def entries_of(job: JobRecord, slip: Slip) -> Iterator[Entry]:
             yield {**_entry(job, slip, target, place), **single}
     rest = slip.chunk.items - number
     if slip.chunk.is_range and rest > 0:
-        outcome = words(job.kind)[1] if slip.closed else "unprocessed"
+        outcome = words(job.acts_as)[1] if slip.closed else "unprocessed"
         targets = job.targets_of(slip.chunk)
         wanted = targets[0] if len(targets) == 1 else dict.fromkeys(("key", "value", "system"))
         shown = _link if slip.chunk.about_links else _workspace_tag
@@ -215,7 +215,7 @@ def _items(slip: Slip, target: int) -> Iterator[Place]:
 
 
 def _entry(job: JobRecord, slip: Slip, target: int, place: Place) -> Entry:
-    changed, unchanged = words(job.kind, adds=job.adds)
+    changed, unchanged = words(job.acts_as, adds=job.adds)
     gone, reason = slip.changed.get(target, {}), None
     if place in gone:
         outcome = changed

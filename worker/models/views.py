@@ -11,6 +11,7 @@ from tagsweep.worker.models.ids import RESOURCE_TYPES
 from tagsweep.worker.models.records import JobRecord, is_missing
 
 _REMOVED, _ADDED = ("removed", "absent"), ("added", "present")
+_WORDS = {"attach": _ADDED}
 #: the lists that a job may have
 LISTS = (*RESOURCE_TYPES, "workspaces")
 #: every possible outcome of an item
@@ -22,12 +23,12 @@ def words(kind: str, *, adds: bool = False) -> tuple[str, str]:
 
     ``adds``: of an undo that puts back; any other removes.
     """
-    return _ADDED if kind == "attach" or adds else _REMOVED
+    return _ADDED if adds else _WORDS.get(kind, _REMOVED)
 
 
 def counts(job: JobRecord) -> dict[str, int]:
     """Return the job's items by outcome so far; the last four always add up to ``total``."""
-    changed, unchanged = words(job.kind, adds=job.adds)
+    changed, unchanged = words(job.acts_as, adds=job.adds)
     return {
         "total": job.total,
         changed: job.changed,

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from tagsweep.worker.models.records import Chunk, JobRecord, Outcome, Report
-from tagsweep.worker.store import workspaces
 from tagsweep.worker.store.attach import Attach
 from tagsweep.worker.store.delete import Delete
 from tagsweep.worker.store.detach import Detach
 from tagsweep.worker.store.kinds import Kind
+from tagsweep.worker.store.workspaces import single
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +30,8 @@ _ATTACH, _DETACH, _DELETE = Attach(), Detach(), Delete()
 _STEPS = {
     (True, True): _Step(_ATTACH.apply, _ATTACH.count),
     (True, False): _Step(_DETACH.apply, _DETACH.count),
-    (False, True): _Step(workspaces.put, workspaces.count_put),
-    (False, False): _Step(workspaces.take, workspaces.count_take),
+    (False, True): _Step(single.put, single.count_put),
+    (False, False): _Step(single.take, single.count_take),
 }
 
 

@@ -32,7 +32,7 @@ def read(job_id: str, tenant: str) -> Preview:
         job = whole.find(connection, job_id, tenant)
     entries: Iterator[dict[str, Any]] = iter(())
     if job.changed:
-        entries = receipt.entries(job.id, tenant, {views.words(job.kind, adds=job.adds)[0]})
+        entries = receipt.entries(job.id, tenant, {views.words(job.acts_as, adds=job.adds)[0]})
     try:
         sample = list(islice(entries, SAMPLE))
     except Forgotten:

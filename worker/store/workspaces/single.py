@@ -1,4 +1,4 @@
-"""Single tags of workspaces, each with its own value: put back, and removed again.
+"""Tags of workspaces that were removed are put back, each with its own value; and taken again.
 
 A workspace and its value are matched as a pair: a tag whose value has changed since belongs to
 somebody else.

@@ -1,0 +1,1 @@
+"""Single tags of workspaces, each with its own value, as an undo changes them."""
