@@ -160,6 +160,14 @@ class NeedsApproval(Rejected):
         return [{"path": "", "code": self.code, "reason": str(self)}]
 
 
+class NoSuchTag(Rejected):
+    """The tenant has no such tag."""
+
+
+class NameTaken(Rejected):
+    """tag with this name already exists."""
+
+
 class NothingToRetry(Rejected):
     """The job has no items to retry."""
 

@@ -21,6 +21,7 @@ COMMANDS = {
     "attach": "Put tags, which are created if missing, on resources.",
     "delete": "Delete key/value tags from workspaces.",
     "jobs": "List, show, watch, control jobs; read their receipts.",
+    "tags": "List, create, rename tags.",
     "events": "Print the completion events, one JSON a line.",
     "load": "Load tags and links in bulk from NDJSON; safe to repeat.",
     "migrate": "Create or upgrade the store's schema.",
@@ -43,7 +44,7 @@ Removes tags from very many resources as background jobs, and reports when it is
 With nothing set, everything is embedded: the store is tagsweep.db in the current folder, and the \
 command itself does the work. TAGSWEEP_DATABASE_URL (postgresql://...) and TAGSWEEP_BROKER_URL \
 (redis://..., amqp://...) name servers; then `tagsweep worker` does it. With TAGSWEEP_API_KEY, \
-detach, attach, delete, jobs and events go through the gateway at TAGSWEEP_URL instead. \
+detach, attach, delete, jobs, tags and events go through the gateway at TAGSWEEP_URL instead. \
 `tagsweep config` shows what is used, and why.
 
 \b

@@ -30,6 +30,7 @@ from tagsweep.producer.gateway.routes import (
     receipts,
     resources,
     tag_errors,
+    tag_resources,
     tags,
 )
 from tagsweep.producer.gateway.state import Gateway
@@ -38,6 +39,7 @@ from tagsweep.worker.errors import InvalidJob, Retryable
 #: the modules of the routes, and the heading under which the documentation shows them
 MODULES = {
     tags: "Tags",
+    tag_resources: "Tags",
     batch_delete: "Tags of workspaces",
     jobs: "Jobs",
     job_actions: "Jobs",

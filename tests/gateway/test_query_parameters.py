@@ -32,7 +32,7 @@ def test_every_route_refuses_a_parameter_that_it_does_not_know(
     with redis_gateway.client(tenant, operator=True) as client:
         for method, path in routes:
             filled = path.replace("{project_id}", tenant).replace("{workspace_id}", "w-1")
-            filled = filled.replace("{job_id}", str(uuid4()))
+            filled = filled.replace("{job_id}", str(uuid4())).replace("{tag_id}", str(uuid4()))
             for spelled in {filled, filled.rstrip("/"), filled.rstrip("/") + "/"}:
                 answer = client.request(method, spelled, params={"staus": "failed"})
                 assert answer.status_code == 400, (method, spelled)

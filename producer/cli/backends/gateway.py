@@ -132,10 +132,11 @@ class GatewayBackend:
         return jobs[:limit]
 
     def tag_names(self, tenant: str, start: str, limit: int) -> list[str]:
-        """Return the names that the newest jobs have asked for: a gateway lists no tags."""
-        recent = self.latest(JobQuery(tenant), MAX_EXPECTED, whole=False)
-        names = (name for job in recent for name in job["request"].get("names", ()))
-        return [name for name in dict.fromkeys(names) if name.startswith(start)][:limit]
+        """Return names of the key's tenant: those that contain what they are to begin with."""
+        asked = urlencode({"tenant": tenant, "search": start, "page_size": str(MAX_PAGE)})
+        with self._worded():
+            found = self._client.get(f"/api/v1/tags/?{asked}")["results"]
+        return [tag["name"] for tag in found if tag["name"].startswith(start)][:limit]
 
     def cancel(self, job_id: UUID) -> Shown:
         """Cancel the job; one that has ended stays as it is."""

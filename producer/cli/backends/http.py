@@ -60,9 +60,9 @@ class Client:
     url: str
     key: str
 
-    def get(self, path: str) -> Any:
+    def get(self, path: str, seconds: float = ANSWER_S) -> Any:
         """Return the JSON at ``path``; raises GatewayUnavailable, Refused."""
-        return self._ask("GET", path)
+        return self._ask("GET", path, seconds=seconds)
 
     def post(
         self,
@@ -73,6 +73,10 @@ class Client:
     ) -> Any:
         """Send ``body`` to ``path`` and return the JSON of the answer; errors as above."""
         return self._ask("POST", path, body, headers, seconds)
+
+    def patch(self, path: str, body: Body) -> Any:
+        """Change what is at ``path`` and return the JSON of the answer; errors as above."""
+        return self._ask("PATCH", path, body)
 
     @contextmanager
     def stream(

@@ -149,6 +149,8 @@ _TAG: dict[str, dict[str, Any]] = {
     "created_at": _MOMENT,
     "updated_at": _MOMENT,
 }
+#: on request
+_LINKS = {"links": _NUMBER, "links_truncated": _YES}
 #: a tag that an attach would create has neither an id nor times yet
 _MATCHED_TAG = {name: _nullable(schema) for name, schema in _TAG.items()} | {"name": _TAG["name"]}
 _REMOVED_TAG = {
@@ -176,6 +178,9 @@ SCHEMAS: dict[str, Any] = {
     "Attach": _object(_ATTACH, "names", closed=True, **_some_of(*RESOURCE_TYPES)),
     "Tag": _object(_TAG, *_TAG),
     "Tags": _array("Tag"),
+    "Naming": _object({"name": _NAME}, "name", closed=True),
+    "ListedTag": _object(_TAG | _LINKS, *_TAG),
+    "ListedTags": _page("ListedTag"),
     "DetachError": _object(
         {"detail": _TEXT},
         description="`detail`, or the invalid fields, the items of a list by their index.",

@@ -55,6 +55,8 @@ REQUESTS: dict[str, dict[str, dict[str, Any]]] = {
             "tables": [TABLE],
         },
     },
+    "createTag": {"Create a tag that nothing carries yet": {"name": "reviewed"}},
+    "renameTag": {"Give a tag another name": {"name": "legacy-2019"}},
     "batchDeleteResourceTags": {
         "Delete a tag with this value, and another whatever its value": {
             "tags": [{"key": "env", "value": "dev"}, {"key": "owner"}],
@@ -84,6 +86,12 @@ REQUESTS: dict[str, dict[str, dict[str, Any]]] = {
 #: what is answered: by the id of the operation, its status and media type
 ANSWERS: dict[tuple[str, int, str], Any] = {
     ("detachTags", 200, "application/json"): [_TAG],
+    ("listTags", 200, "application/json"): {
+        "count": 1,
+        "next": None,
+        "previous": None,
+        "results": [_TAG],
+    },
     ("showJob", 200, "application/json"): _JOB,
     ("listJobs", 200, "application/json"): {
         "count": 1,

@@ -156,7 +156,12 @@ def _answer(status: int, name: str | None, media_type: str = "application/json")
     return answer
 
 
-_DONE = {200: "OK", 202: "Accepted: the job is recorded and will be done", 204: "No Content"}
+_DONE = {
+    200: "OK",
+    201: "Created",
+    202: "Accepted: the job is recorded and will be done",
+    204: "No Content",
+}
 #: answers that are not JSON
 _PLAIN = {
     "Events": ("text/event-stream",),

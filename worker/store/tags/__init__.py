@@ -1,0 +1,1 @@
+"""The tags themselves, apart from what carries them."""
