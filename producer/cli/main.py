@@ -35,6 +35,8 @@ COMMANDS = {
     "demo": "See it all work in half a minute, without any server.",
 }
 
+#: the commands that submit a job
+SUBMITTING = frozenset({"detach", "attach", "delete"})
 #: the extra of a command that needs more than the first module that it lacks comes with
 EXTRAS = {"serve": "gateway", "up": "gateway"}
 
@@ -66,7 +68,8 @@ reads the output.
 
 def load(name: str) -> Any:
     """Return a command as it is called, with the options that every command has."""
-    module = importlib.import_module(f"tagsweep.producer.cli.commands.{name}")
+    path = f"submit.{name}" if name in SUBMITTING else name
+    module = importlib.import_module(f"tagsweep.producer.cli.commands.{path}")
     return shared_options.give(typer.main.get_command(module.app))
 
 

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from jsonschema_rs import validator_for
 
-from tagsweep.producer import client, spool
+from tagsweep.producer import sender as senders
+from tagsweep.producer import spool
 from tagsweep.worker.errors import JobRejected
 from tests.servers import Postgres, Redis
 from tests.support.cli import CommandLine
@@ -153,7 +154,7 @@ def test_a_long_list_comes_in_parts_and_goes_in_chunks(
     own.tag("long", range(2_500))
     before, counted = own.digest(), own.counters()
     monkeypatch.setattr(spool, "IDS_PER_PART", 600)
-    monkeypatch.setattr(client, "MAX_IDS_IN_ONE_MESSAGE", 500)
+    monkeypatch.setattr(senders, "MAX_IDS_IN_ONE_MESSAGE", 500)
     with producing(application.stack) as sender:
         handle = sender.detach(tenant=TENANT, names=["long"], resources={"articles": body})
         done = handle.result(timeout=60)
@@ -170,7 +171,7 @@ def test_a_long_list_that_is_not_of_the_map_is_rejected_and_its_sender_told(
     application: Application, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(spool, "IDS_PER_PART", 300)
-    monkeypatch.setattr(client, "MAX_IDS_IN_ONE_MESSAGE", 200)
+    monkeypatch.setattr(senders, "MAX_IDS_IN_ONE_MESSAGE", 200)
     before = application.own.digest()
     with producing(application.stack) as sender:
         for name, ids in (("article", range(1_000)), ("articles", new_ids(1_000))):

@@ -23,7 +23,7 @@ from celery import Celery
 from celery.exceptions import TimeoutError as CeleryTimeout
 
 from tagsweep import TagSweep
-from tagsweep.producer import client, spool
+from tagsweep.producer import sender, spool
 from tagsweep.producer.handle import JobHandle
 from tagsweep.worker.errors import BrokerUnavailable, JobEnded
 from tests.support.stack import _caller
@@ -181,7 +181,7 @@ def _guarded(lane: Callable[[queue.Queue[Order], list[str]], None], *arguments: 
 def main() -> None:
     """Carry out orders till there are no more."""
     # several parts, of lists that are quickly made
-    client.MAX_IDS_IN_ONE_MESSAGE, spool.IDS_PER_PART = 2_000, 2_000
+    sender.MAX_IDS_IN_ONE_MESSAGE, spool.IDS_PER_PART = 2_000, 2_000
     queues: dict[str, queue.Queue[Order]] = {name: queue.Queue() for name in LANES}
     for name, lane in LANES.items():
         arguments = (lane, queues[name], sys.argv[1:])
