@@ -82,7 +82,8 @@ class JobAdmin(admin.ModelAdmin):
 
     def cancel(self, request: Any, job_id: UUID) -> Any:
         """Cancel a job."""
-        return self._act(request, job_id, jobs.cancel)
+        user = request.user.get_username()
+        return self._act(request, job_id, lambda one, tenant: jobs.cancel(one, tenant, user))
 
     def undo(self, request: Any, job_id: UUID) -> Any:
         """Undo a job, and show the job that does so."""

@@ -16,6 +16,7 @@ from tagsweep.worker.events import outbox
 from tagsweep.worker.jobs import control, queries
 from tagsweep.worker.jobs.queries import JobFilter
 from tagsweep.worker.models import views
+from tagsweep.worker.models.requester import Requester
 
 #: jobs that the list shows
 SHOWN = 100
@@ -44,11 +45,11 @@ def shown(job_id: UUID, tenant: str) -> dict[str, Any]:
         return views.of(job, outbox.latest(connection, job.id) if job.ended else None)
 
 
-def cancel(job_id: UUID, tenant: str) -> None:
-    """Cancel the tenant's job; raises NoSuchJob, NotRunning."""
+def cancel(job_id: UUID, tenant: str, user: str) -> None:
+    """Cancel the tenant's job, as ``user`` asks; raises NoSuchJob, NotRunning."""
     shown(job_id, tenant)
     with database.transaction() as connection:
-        control.cancel(connection, job_id)
+        control.cancel(connection, job_id, Requester(name=user, door="python"))
 
 
 def undo(job_id: UUID, tenant: str, user: str) -> UUID:

@@ -10,7 +10,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from tagsweep.producer.gateway.auth import credentials, sessions
+from tagsweep.producer.gateway.auth import credentials, listing, sessions
 from tests.console.conftest import Window, Windows
 from tests.support.gateway import Gateway, ended, serving
 from tests.support.stack import ServerStack, eventually
@@ -232,7 +232,7 @@ def test_a_page_whose_session_has_ended_asks_to_sign_in(
     page = window.sign_in(tenant, name="soon gone")
     page.goto(f"{window.console}/jobs")
     with redis_gateway.store.transaction() as connection:
-        (own,) = credentials.listed(connection, tenant)
+        (own,) = listing.listed(connection, tenant)
         credentials.revoke(connection, own["id"])
     expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
 

@@ -21,6 +21,7 @@ from tagsweep.worker.database import location, schema
 from tagsweep.worker.doctor import checks
 from tagsweep.worker.errors import SchemaMismatch, SettingsError
 from tagsweep.worker.models.tables import metadata
+from tagsweep.worker.models.tables.audit import GUARD
 from tests.support import driving
 from tests.support.fixtures import configured
 from tests.support.stack import environment
@@ -66,6 +67,7 @@ def make_old(url: str, revision: str | None = None) -> str:
     with psycopg.connect(url, autocommit=True) as connection:
         for name in NAMES:
             connection.execute(f'ALTER TABLE tagsweep."{name}" SET SCHEMA public')
+        connection.execute(f"ALTER FUNCTION tagsweep.{GUARD}() SET SCHEMA public")
         connection.execute("DROP SCHEMA tagsweep CASCADE")
         connection.execute(
             "CREATE TABLE IF NOT EXISTS alembic_version (version_num varchar(32) PRIMARY KEY)"
@@ -193,6 +195,8 @@ def test_moved_an_old_store_is_whole_and_others_rows_stay(old: Store, tenant: st
     assert ask(old.url, "SELECT version_num FROM alembic_version") == [("ff00aa",)]
     assert tables(old.url, "public") == {"alembic_version", "theirs"}
     assert set(NAMES) < tables(old.url, "tagsweep")
+    where = f"SELECT pronamespace::regnamespace::text FROM pg_proc WHERE proname = '{GUARD}'"
+    assert ask(old.url, where) == [("tagsweep",)]
     schema.ready()
     fresh = Store(old.url)
     assert fresh.links(tenant) == links

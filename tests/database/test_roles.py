@@ -11,9 +11,12 @@ import pytest
 from sqlalchemy import create_engine
 
 from tagsweep.producer.transactional import record
+from tagsweep.worker import database
+from tagsweep.worker.audit import trail
 from tagsweep.worker.database import schema
 from tagsweep.worker.doctor import readiness
 from tagsweep.worker.jobs import retention
+from tagsweep.worker.models.requester import Requester
 from tests.support import driving
 from tests.support.fixtures import configured
 from tests.support.stores import Store, new_ids
@@ -108,3 +111,22 @@ def test_a_gateway_is_ready_and_changes_no_tag(roles: Roles, tenant: str) -> Non
         pytest.raises(psycopg.errors.InsufficientPrivilege),
     ):
         connection.execute("DELETE FROM tagsweep.tag_link")
+
+
+@pytest.mark.parametrize("role", ["worker", "gateway"])
+def test_no_service_changes_the_audit_trail(roles: Roles, tenant: str, role: str) -> None:
+    with configured(database_url=roles.as_(role)), database.transaction() as connection:
+        trail.append(connection, "key.create", Requester(name="ann"), tenant=tenant)
+    with psycopg.connect(roles.as_(role), autocommit=True) as connection:
+        for statement in (
+            "UPDATE tagsweep.audit_entry SET tenant = 'x'",
+            "UPDATE tagsweep.audit_entry SET expires_at = now()",
+            "DELETE FROM tagsweep.audit_entry",
+            "TRUNCATE tagsweep.audit_entry",
+            "ALTER TABLE tagsweep.audit_entry DISABLE TRIGGER ALL",
+            "DROP TABLE tagsweep.audit_entry",
+        ):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                connection.execute(statement.encode())
+        rows = connection.execute("SELECT tenant FROM tagsweep.audit_entry").fetchall()
+    assert rows == [(tenant,)]

@@ -12,7 +12,7 @@ import httpx
 import pytest
 from sqlalchemy import insert
 
-from tagsweep.producer.gateway.auth import credentials, grants
+from tagsweep.producer.gateway.auth import credentials, grants, listing
 from tagsweep.worker.models.tables import credential
 from tests.support.gateway import Gateway, ended
 from tests.support.stack import eventually
@@ -164,7 +164,7 @@ def test_a_rotated_key_and_the_new_one_are_both_valid_for_a_while(world: World) 
         eventually(lambda: status(made.key) == 401)
         assert status(new.key) == 200
     with world.gateway.store.transaction() as connection:
-        rows = credentials.listed(connection, world.tenant)
+        rows = listing.listed(connection, world.tenant)
     (kept,) = (row for row in rows if row["id"] == str(new.id))
     assert (kept["name"], kept["scopes"], kept["operator"]) == ("ci", ["read", "undo"], True)
 

@@ -7,6 +7,7 @@ from sqlalchemy import Connection
 from tagsweep.worker.database.location import VERSIONS
 from tagsweep.worker.errors import SchemaMismatch
 from tagsweep.worker.models.tables import metadata
+from tagsweep.worker.models.tables.audit import GUARD
 
 CONNECTED = (
     "Nothing was moved, because sessions of tagsweep are connected ({sessions}): stop workers, "
@@ -38,6 +39,13 @@ JOIN pg_catalog.pg_class AS one ON one.oid = tree.relid
 JOIN pg_catalog.pg_namespace AS space ON space.oid = one.relnamespace
 WHERE tree.level > 0 AND space.nspname = %(schema)s
 """
+# wherever it is, its triggers find it: another role's stays where it is
+_FUNCTIONS = f"""
+SELECT one.proname FROM pg_catalog.pg_proc AS one
+JOIN pg_catalog.pg_namespace AS space ON space.oid = one.pronamespace
+WHERE space.nspname = %(schema)s AND one.proname = '{GUARD}'
+  AND pg_has_role(one.proowner, 'USAGE')
+"""  # noqa: S608  # a name of ours
 # the roles that may use the tables need access to the schema
 _ROLES = """
 SELECT DISTINCT CASE granted.grantee WHEN 0 THEN 'PUBLIC'
@@ -60,9 +68,9 @@ def check(connection: Connection) -> None:
 def move(connection: Connection, schema: str, own: str) -> None:
     """Move our tables, of the newest revision, from ``schema`` to ``own``, which exists.
 
-    Indexes, constraints and the partitions in the same schema move with them. Raises
-    SchemaMismatch, before anything is moved, if a table is not as we created it, or if this role
-    does not own it.
+    Indexes, constraints, the partitions in the same schema and a trigger's function move with them.
+    Raises SchemaMismatch, before anything is moved, if a table is not as we created it, or if this
+    role does not own it.
     """
     _prove(connection, schema)
     for table in (*(ours.name for ours in metadata.sorted_tables), VERSIONS):
@@ -70,6 +78,8 @@ def move(connection: Connection, schema: str, own: str) -> None:
         for space, part in connection.exec_driver_sql(_PARTITIONS, names).all():
             _set(connection, f'"{space}"."{part}"', own)
         _set(connection, names["table"], own)
+    for (function,) in connection.exec_driver_sql(_FUNCTIONS, {"schema": schema}).all():
+        connection.exec_driver_sql(f'ALTER FUNCTION "{schema}".{function}() SET SCHEMA "{own}"')
     for (role,) in connection.exec_driver_sql(_ROLES, {"schema": own}).all():
         connection.exec_driver_sql(f'GRANT USAGE ON SCHEMA "{own}" TO {role}')
 

@@ -12,6 +12,7 @@ from tagsweep.worker import database
 from tagsweep.worker.errors import StoreBusy, StoreRefused
 from tagsweep.worker.models.tables import (
     alarm,
+    audit_entry,
     chore,
     failover,
     feed,
@@ -25,6 +26,7 @@ from tagsweep.worker.models.tables import (
 RIGHTS = ("SELECT", "INSERT", "UPDATE", "DELETE")
 _LESS = {
     alarm: ("SELECT", "UPDATE"),
+    audit_entry: ("SELECT", "INSERT", "DELETE"),
     chore: ("SELECT", "UPDATE"),
     failover: ("SELECT", "INSERT"),
     feed: ("SELECT", "UPDATE"),

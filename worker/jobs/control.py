@@ -1,4 +1,7 @@
-"""Cancel, retry, pause, resume and withdraw a recorded job."""
+"""Cancel, retry, pause, resume and withdraw a recorded job.
+
+Whoever does one of the first four, ``by``, stands in the audit trail once the caller commits.
+"""
 
 from __future__ import annotations
 
@@ -8,17 +11,19 @@ from uuid import UUID
 
 from sqlalchemy import Connection, and_, delete, select, update
 
+from tagsweep.worker.audit import trail
 from tagsweep.worker.broker import results
 from tagsweep.worker.database.dialects import insert_missing
 from tagsweep.worker.errors import BrokerUnavailable, NothingToRetry, NotRunning
 from tagsweep.worker.jobs import failures, lifecycle, queries
 from tagsweep.worker.models.records import RETRYABLE, JobRecord
+from tagsweep.worker.models.requester import CODE, Requester
 from tagsweep.worker.models.tables import ago, attempt
 from tagsweep.worker.models.tables import chunk as chunks
 from tagsweep.worker.models.tables import job as jobs
 
 
-def cancel(connection: Connection, job_id: UUID) -> JobRecord:
+def cancel(connection: Connection, job_id: UUID, by: Requester = CODE) -> JobRecord:
     """Let no further chunk of the job start; those that workers hold are finished and count.
 
     A job that has ended stays as it is. Raises NoSuchJob.
@@ -26,6 +31,8 @@ def cancel(connection: Connection, job_id: UUID) -> JobRecord:
     job = queries.lock(connection, job_id)
     if job.ended:
         return job
+    if not job.cancelling:
+        trail.append_of_job(connection, "job.cancel", by, job)
     still_open = and_(chunks.c.job_id == job_id, chunks.c.state == "open")
     free = select(chunks.c.number).where(still_open).with_for_update(skip_locked=True).cte("held")
     this = and_(chunks.c.job_id == job_id, chunks.c.number.in_(select(free.c.number)))
@@ -50,7 +57,7 @@ def has_looked_for(connection: Connection, message: str, seconds: float) -> bool
     return bool(connection.execute(is_old).scalar_one())
 
 
-def retry(connection: Connection, job_id: UUID) -> JobRecord:
+def retry(connection: Connection, job_id: UUID, by: Requester = CODE) -> JobRecord:
     """Reopen a job that has ended, for exactly its failed and unprocessed items.
 
     Its stored result is deleted. Raises NoSuchJob; NothingToRetry if it did not end ``partial``,
@@ -68,6 +75,7 @@ def retry(connection: Connection, job_id: UUID) -> JobRecord:
             raise NothingToRetry(
                 f"Job {job_id} ended before its lists were recorded: send it again."
             )
+        trail.append_of_job(connection, "job.retry", by, job)
         _forget_answer(job_id)
         return lifecycle.change(connection, job, status="queued", **again)
     failed = failures.reopen(connection, job)
@@ -77,6 +85,7 @@ def retry(connection: Connection, job_id: UUID) -> JobRecord:
     opened = failed + len(connection.execute(dropped).all())
     if not opened:
         raise NothingToRetry(f"Job {job_id} has no item left to retry.")
+    trail.append_of_job(connection, "job.retry", by, job)
     _forget_answer(job_id)
     return lifecycle.change(
         connection, job, status="running", open=opened, failed=0, errors_total=0, **again
@@ -89,21 +98,25 @@ def _forget_answer(job_id: UUID) -> None:
         results.forget(job_id)
 
 
-def pause(connection: Connection, job_id: UUID) -> JobRecord:
+def pause(connection: Connection, job_id: UUID, by: Requester = CODE) -> JobRecord:
     """Let no further chunk of the job start until it is resumed; raises NoSuchJob, NotRunning."""
     job = _running(connection, job_id)
     if job.cancelling:
         raise NotRunning(f"Job {job_id} is being cancelled and is about to end.")
+    if not job.paused:
+        trail.append_of_job(connection, "job.pause", by, job)
     return lifecycle.change(connection, job, paused=True)
 
 
-def resume(connection: Connection, job_id: UUID) -> JobRecord:
+def resume(connection: Connection, job_id: UUID, by: Requester = CODE) -> JobRecord:
     """Let a paused job continue, and try at once one that is put off.
 
     Raises NoSuchJob, NotRunning.
     """
     job = _running(connection, job_id)
-    _hasten(connection, job_id)
+    hastened = _hasten(connection, job_id)
+    if job.paused or job.waiting or hastened:
+        trail.append_of_job(connection, "job.resume", by, job)
     return lifecycle.change(connection, job, paused=False, retry_at=None)
 
 
@@ -114,12 +127,16 @@ def _running(connection: Connection, job_id: UUID) -> JobRecord:
     return job
 
 
-def _hasten(connection: Connection, job_id: UUID) -> None:
-    """Let chunks that are put off be tried at once; one that a worker holds is being tried."""
+def _hasten(connection: Connection, job_id: UUID) -> bool:
+    """Let chunks that are put off be tried at once; return whether there are any.
+
+    One that a worker holds is being tried.
+    """
     put_off = and_(chunks.c.job_id == job_id, chunks.c.retry_at.is_not(None))
     free = select(chunks.c.number).where(put_off).with_for_update(skip_locked=True)
     these = and_(chunks.c.job_id == job_id, chunks.c.number.in_(free))
-    connection.execute(update(chunks).where(these).values(retry_at=None))
+    tried = update(chunks).where(these).values(retry_at=None).returning(chunks.c.number)
+    return bool(connection.execute(tried).all())
 
 
 def withdraw(connection: Connection, job_id: UUID, nonce: str) -> bool:

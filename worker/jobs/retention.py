@@ -13,11 +13,13 @@ from sqlalchemy import Column, ColumnElement, Connection, Table, delete, literal
 from sqlalchemy import update as change
 
 from tagsweep.worker import database, settings
+from tagsweep.worker.audit import trail
 from tagsweep.worker.events import outbox
 from tagsweep.worker.models.records import ENDS
 from tagsweep.worker.models.tables import (
     ago,
     attempt,
+    audit_entry,
     chore,
     chunk,
     clock,
@@ -45,7 +47,11 @@ def keep() -> None:
     until = time.monotonic() + SLICE_S
     while time.monotonic() < until:
         if not (
-            _forget() or _delete() or _drop(set_aside.c.received_at) or _drop(attempt.c.seen_at)
+            _forget()
+            or _delete()
+            or _drop(set_aside.c.received_at)
+            or _drop(attempt.c.seen_at)
+            or _delete_some(audit_entry, audit_entry.c.expires_at <= clock())
         ):
             return
     with database.transaction() as connection:
@@ -90,6 +96,7 @@ def _delete() -> bool:
     with database.transaction() as connection:
         if _oldest(connection, days, old & (jobs.c.id == job_id)):
             outbox.drop(connection, job_id)
+            trail.keep_creation(connection, job_id)
             connection.execute(delete(jobs).where(jobs.c.id == job_id))
     return True
 

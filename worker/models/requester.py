@@ -46,6 +46,8 @@ class Requester(BaseModel):
 
 #: somebody who has sent a message and told nothing of themselves
 UNKNOWN = Requester()
+#: code that has called us, and told nothing of who it does this for
+CODE = Requester(door="python")
 
 
 def _unproved(given: Requester) -> Requester:

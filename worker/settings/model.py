@@ -101,6 +101,8 @@ class Settings(BaseSettings):
     keep_jobs_days: int = Field(90, ge=1)
     #: how long the record of a job's changes is kept, for its receipt, retry and undo
     keep_removals_days: int = Field(30, ge=1)
+    #: how long an entry of the audit trail is kept; what is written has its end with it
+    keep_audit_days: int = Field(400, ge=1, le=36_500)
     #: how long to wait for a connection to a server
     connect_timeout_s: int = Field(2, ge=2)
     #: how long a statement may wait for a lock before its transaction is rolled back and retried

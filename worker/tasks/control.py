@@ -7,6 +7,7 @@ from tagsweep.worker.broker import results
 from tagsweep.worker.broker.delivery import Delivery, task
 from tagsweep.worker.errors import NoSuchJob, NotRecordedYet
 from tagsweep.worker.jobs import control, dispatch, queries
+from tagsweep.worker.models.requester import UNKNOWN
 
 #: for how long a cancellation looks for a job whose own message may be on its way
 LOOKS_S = 20
@@ -20,7 +21,7 @@ def cancel(delivery: Delivery) -> None:
         with database.transaction() as connection:
             if delivery.express:
                 database.wait_briefly(connection)
-            job = control.cancel(connection, job_id)
+            job = control.cancel(connection, job_id, UNKNOWN)
     except NoSuchJob as unknown:
         with database.transaction() as connection:
             long_enough = control.has_looked_for(connection, delivery.task_id, LOOKS_S)

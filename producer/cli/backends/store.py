@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -17,6 +16,7 @@ from tagsweep.producer.cli.backends import store_events, store_reading, transact
 from tagsweep.producer.cli.backends.backend import JobQuery, Shown
 from tagsweep.producer.cli.backends.reconnecting import until_available
 from tagsweep.producer.cli.backends.transactions import CommitLost
+from tagsweep.producer.cli.input import user
 from tagsweep.producer.cli.output import terminal
 from tagsweep.worker import database, settings
 from tagsweep.worker.broker import sending
@@ -28,10 +28,13 @@ from tagsweep.worker.jobs.derived import runs
 from tagsweep.worker.mapping import checking, readiness
 from tagsweep.worker.models.jobs import Job
 from tagsweep.worker.models.records import JobRecord
+from tagsweep.worker.models.requester import Requester
 from tagsweep.worker.models.run import RunRequest
 from tagsweep.worker.store import links
 
 POLL_S = 0.1
+#: what changes a job within a transaction
+Step = Callable[[Connection, UUID, Requester], JobRecord]
 
 UNKNOWN = "It is not known yet whether job {id} is recorded"
 NO_WORKER = "no worker seems to run. Start one: tagsweep worker"
@@ -56,7 +59,7 @@ class StoreBackend:
         checking.check(job)
         if not self._embedded:
             sending.check(app())
-        job_id, job = uuid4(), job.through("cli", _user())
+        job_id, job = uuid4(), job.through("cli", user.name())
         try:
             with transactions.opened() as connection:
                 recording.record_with_lists(connection, job_id, job, parts.parts_of(job))
@@ -137,7 +140,7 @@ class StoreBackend:
         """Record the run of the preview in one transaction, and wake workers."""
         with transactions.of_job(preview) as connection:
             body = {"tenant": queries.get(connection, preview).tenant, "job": str(preview)}
-            job, _ = runs.record(connection, RunRequest.parse(body).through("cli", _user()))
+            job, _ = runs.record(connection, RunRequest.parse(body).through("cli", user.name()))
         if not self._embedded:
             dispatch.after_commit(job)
         return job.id
@@ -150,9 +153,9 @@ class StoreBackend:
         """Remove the mark, and wake workers."""
         return self._changed(job_id, control.resume)
 
-    def _changed(self, job_id: UUID, step: Callable[[Connection, UUID], JobRecord]) -> Shown:
+    def _changed(self, job_id: UUID, step: Step) -> Shown:
         with transactions.of_job(job_id) as connection:
-            job = step(connection, job_id)
+            job = step(connection, job_id, user.requester())
         # on the embedded default a worker runs in another process, if any
         if job.ended or not (self._embedded or job.cancelling):
             dispatch.after_commit(job)
@@ -165,14 +168,6 @@ class StoreBackend:
     def events(self, since: datetime | None, *, follow: bool) -> Iterator[str | None]:
         """Yield the events of the store's own feed."""
         return store_events.read(since, follow=follow)
-
-
-def _user() -> str | None:
-    """Return the name under which the caller is logged in; None if the system has none."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # as in a container that runs under a bare number
-        return None
 
 
 def _start(job_id: UUID) -> None:

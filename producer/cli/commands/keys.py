@@ -10,10 +10,10 @@ import typer
 
 from tagsweep.producer.cli.backends import choosing, kept
 from tagsweep.producer.cli.exit_status import FAILED
-from tagsweep.producer.cli.input import errors, grants
+from tagsweep.producer.cli.input import errors, grants, user
 from tagsweep.producer.cli.input.errors import WrongUse
 from tagsweep.producer.cli.output import forms, terminal
-from tagsweep.producer.gateway.auth import credentials
+from tagsweep.producer.gateway.auth import credentials, listing
 from tagsweep.producer.gateway.auth.credentials import Created
 from tagsweep.producer.gateway.auth.grants import SCOPES
 from tagsweep.worker import database
@@ -68,7 +68,7 @@ def create(  # noqa: PLR0913  # the options of the command
     grant = grants.checked(tenant, name, scope, expires, **rights)
     _ready()
     with database.transaction() as connection:
-        created = credentials.create(connection, grant)
+        created = credentials.create(connection, grant, user.requester())
     _show(created)
 
 
@@ -79,7 +79,10 @@ def rotate(credential: KeyId, *, overlap: Overlap = "1d") -> None:
     _ready()
     with database.transaction() as connection:
         old = credentials.find(connection, str(credential_id))
-        created = credentials.rotate(connection, old, span) if old and old.is_valid else None
+        if old and old.is_valid:
+            created = credentials.rotate(connection, old, span, user.requester())
+        else:
+            created = None
     if created is None:
         terminal.say(f"There is no valid credential {credential_id}.")
         raise typer.Exit(FAILED)
@@ -94,7 +97,7 @@ def reencrypt() -> None:
     from tagsweep.producer.gateway.auth import signing
 
     _ready()
-    count = signing.seal_all_again()
+    count = signing.seal_all_again(user.requester())
     forms.show({"reencrypted": count}, [f"Secrets encrypted again: {count:,}."])
     if unusable := signing.unusable():
         terminal.say(unusable)
@@ -109,7 +112,7 @@ def show_all(
     """List credentials, the oldest first, without their secrets."""
     _ready()
     with database.reading() as connection:
-        rows = credentials.listed(connection, tenant)
+        rows = listing.listed(connection, tenant)
     lines = forms.table(COLUMNS, map(_cells, rows))
     forms.show(rows, lines, nothing="There are no credentials.")
 
@@ -120,7 +123,7 @@ def revoke(credential: KeyId) -> None:
     credential_id = _id(credential)
     _ready()
     with database.transaction() as connection:
-        revoked = credentials.revoke(connection, credential_id)
+        revoked = credentials.revoke(connection, credential_id, user.requester())
     told = [f"Credential {credential_id} is revoked."] if revoked else []
     answer = {"id": str(credential_id), "revoked": revoked}
     forms.show(answer, told)

@@ -12,7 +12,7 @@ from tagsweep.producer.cli.backends import kept
 from tagsweep.producer.cli.commands import load
 from tagsweep.producer.cli.commands.serve import Port
 from tagsweep.producer.cli.demo import sample
-from tagsweep.producer.cli.input import ndjson
+from tagsweep.producer.cli.input import ndjson, user
 from tagsweep.producer.cli.input.errors import WrongUse
 from tagsweep.producer.cli.output import terminal
 from tagsweep.producer.gateway.auth import credentials, sessions
@@ -86,7 +86,8 @@ def _key(tenant: str) -> str:
         known = credentials.find_by_prefix(connection, credentials.prefix_of(key) or "")
         if known is not None and known.tenant == tenant and known.fits(key) and known.is_valid:
             return str(key)
-        created = credentials.create(connection, Grant(tenant, name="tagsweep up"))
+        grant = Grant(tenant, name="tagsweep up")
+        created = credentials.create(connection, grant, user.requester())
     keys[tenant] = created.key
     kept.write(found)
     return created.key

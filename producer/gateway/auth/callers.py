@@ -16,6 +16,7 @@ from tagsweep.producer.gateway.auth.credentials import Credential
 from tagsweep.producer.gateway.errors import Refusal
 from tagsweep.producer.gateway.threadpool import Threads
 from tagsweep.worker import database
+from tagsweep.worker.models.requester import Requester
 
 #: how long a revoked key may remain valid
 CACHED_S = 2.0
@@ -38,6 +39,11 @@ class Caller:
     name: str | None  #: of the key, for people
     scopes: frozenset[str]
     admin: bool
+
+    def through(self, door: str) -> Requester:
+        """Return the caller as whoever asks for something through ``door``."""
+        name = self.name or str(self.credential)
+        return Requester(name=name, door=door, proved=True, credential=self.credential)
 
 
 class Callers:

@@ -19,10 +19,13 @@ from uuid import UUID, uuid4
 from sqlalchemy import ColumnElement, Connection, bindparam, select, update
 
 from tagsweep.producer.gateway.auth.grants import Grant
-from tagsweep.worker.models.events import stamp
+from tagsweep.worker.audit import trail
+from tagsweep.worker.audit.actions import Action
+from tagsweep.worker.models.requester import CODE, Requester
 from tagsweep.worker.models.tables import Id, Moment, clock
 from tagsweep.worker.models.tables import credential as table
 
+#: how keys begin
 MARK = "ts"
 _ALPHABET = string.ascii_uppercase + string.digits
 _COLUMNS = (
@@ -89,8 +92,8 @@ class Created:
         return {**own, "access_key": self.access_key, "secret_key": self.secret_key}
 
 
-def create(connection: Connection, grant: Grant) -> Created:
-    """Create a credential.
+def create(connection: Connection, grant: Grant, by: Requester = CODE) -> Created:
+    """Create a credential, as ``by`` asks.
 
     Raises SettingsError if a signing secret cannot be encrypted.
     """
@@ -112,6 +115,7 @@ def create(connection: Connection, grant: Grant) -> Created:
         "expires_at": grant.expires_at,
     }
     connection.execute(table.insert(), row)
+    _note(connection, "key.create", by, (grant.tenant, credential_id), **grant.shown())
     return Created(credential_id, grant.tenant, key, access_key, secret_key)
 
 
@@ -145,43 +149,20 @@ def that_sign(connection: Connection) -> list[Credential]:
     return [one for row in rows if (one := Credential(*row)).is_valid]
 
 
-def listed(connection: Connection, tenant: str | None) -> list[dict[str, Any]]:
-    """Return all credentials, or those of one tenant, as JSON, oldest first, without secrets."""
-    query = select(
-        table.c.id,
-        table.c.tenant,
-        table.c.prefix,
-        table.c.name,
-        table.c.scopes,
-        table.c.operator,
-        table.c.admin,
-        table.c.access_key,
-        table.c.created_at,
-        table.c.expires_at,
-        table.c.last_used_at,
-        table.c.revoked_at,
-    ).order_by(table.c.created_at, table.c.id)
-    if tenant is not None:
-        query = query.where(table.c.tenant == tenant)
-    return [_shown(dict(row._mapping)) for row in connection.execute(query)]  # noqa: SLF001  # its public name
-
-
-def _shown(row: dict[str, Any]) -> dict[str, Any]:
-    times = ("created_at", "expires_at", "last_used_at", "revoked_at")
-    stamps = {name: row[name] and stamp(row[name]) for name in times}
-    row["tenant"] = row["tenant"] or None
-    row["scopes"] = row["scopes"].split()
-    return {**row, **stamps, "id": str(row["id"]), "prefix": f"{MARK}_{row['prefix']}"}
-
-
-def revoke(connection: Connection, credential_id: UUID) -> bool:
-    """Revoke the credential; False if there is none, or it was revoked before."""
+def revoke(connection: Connection, credential_id: UUID, by: Requester = CODE) -> bool:
+    """Revoke the credential, as ``by`` asks; False if there is none, or it was revoked before."""
     this = (table.c.id == credential_id) & table.c.revoked_at.is_(None)
-    statement = update(table).where(this).values(revoked_at=clock()).returning(table.c.id)
-    return connection.execute(statement).first() is not None
+    statement = update(table).where(this).values(revoked_at=clock())
+    revoked = connection.execute(statement.returning(table.c.tenant, table.c.name)).first()
+    if revoked is None:
+        return False
+    _note(connection, "key.revoke", by, (revoked.tenant, credential_id), name=revoked.name)
+    return True
 
 
-def rotate(connection: Connection, old: Credential, overlap: timedelta) -> Created:
+def rotate(
+    connection: Connection, old: Credential, overlap: timedelta, by: Requester = CODE
+) -> Created:
     """Create a credential that allows what ``old`` does, which ends when ``overlap`` is over."""
     created = create(
         connection,
@@ -194,7 +175,9 @@ def rotate(connection: Connection, old: Credential, overlap: timedelta) -> Creat
             expires_at=old.expires_at,
             signing=old.access_key is not None,
         ),
+        by,
     )
+    _note(connection, "key.rotate", by, (old.tenant, old.id), successor=str(created.id))
     end = datetime.now(UTC) + overlap
     if old.expires_at is None or end < old.expires_at:
         this = table.c.id == old.id
@@ -202,11 +185,12 @@ def rotate(connection: Connection, old: Credential, overlap: timedelta) -> Creat
     return created
 
 
-def seal_again(connection: Connection, credential: Credential, secret: str) -> None:
-    """Encrypt the signing secret of ``credential`` with the newest key."""
+def seal_again(connection: Connection, credential: Credential, secret: str, by: Requester) -> None:
+    """Encrypt the signing secret of ``credential`` with the newest key, as ``by`` asks."""
     sealed = _sealed(secret, credential.id)
     this = (table.c.id == credential.id) & (table.c.sealed_secret == credential.sealed_secret)
     connection.execute(update(table).where(this).values(sealed_secret=sealed))
+    _note(connection, "key.reencrypt", by, (credential.tenant, credential.id))
 
 
 def note_use(connection: Connection, used: Mapping[UUID, datetime]) -> None:
@@ -216,6 +200,15 @@ def note_use(connection: Connection, used: Mapping[UUID, datetime]) -> None:
     statement = statement.values(last_used_at=bindparam("moment", type_=Moment()))
     rows = [{"credential": id_, "moment": moment} for id_, moment in sorted(used.items())]
     connection.execute(statement, rows)
+
+
+def _note(
+    connection: Connection, action: Action, by: Requester, key: tuple[str, UUID], **details: Any
+) -> None:
+    """Note what ``by`` did to a key: its tenant, and its credential's id."""
+    tenant, credential_id = key
+    told = details or None
+    trail.append(connection, action, by, tenant=tenant, target=str(credential_id), details=told)
 
 
 def _find(connection: Connection, condition: ColumnElement[bool]) -> Credential | None:

@@ -6,6 +6,9 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from tagsweep.worker.models.events import stamp
 
 #: what a key may be limited to; each implies ``read``
 SCOPES = ("read", "preview", "write", "undo", "approve")
@@ -27,6 +30,16 @@ class Grant:
     admin: bool = False  #: sees and controls the jobs of all tenants
     expires_at: datetime | None = None
     signing: bool = False  #: with a pair of keys that sign requests
+
+    def shown(self) -> dict[str, Any]:
+        """Return what the key allows as JSON."""
+        rights = {"operator": self.operator, "admin": self.admin, "signing": self.signing}
+        return {
+            "name": self.name,
+            "scopes": list(self.scopes),
+            **rights,
+            "expires_at": self.expires_at and stamp(self.expires_at),
+        }
 
 
 def scopes_of(names: Iterable[str]) -> tuple[str, ...]:

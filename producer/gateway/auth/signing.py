@@ -6,6 +6,7 @@ from tagsweep.producer.gateway.auth import credentials, encryption
 from tagsweep.producer.gateway.auth.credentials import Credential
 from tagsweep.worker import database
 from tagsweep.worker.errors import SettingsError
+from tagsweep.worker.models.requester import Requester
 
 #: credentials that are named in one message
 MAX_NAMED = 5
@@ -32,14 +33,14 @@ def outdated() -> int:
     return sum(1 for one in found if one is not None and not one[1])
 
 
-def seal_all_again() -> int:
+def seal_all_again(by: Requester) -> int:
     """Encrypt with the newest key every secret that an older one opens; return how many."""
     count = 0
     with database.transaction() as connection:
         for one in credentials.that_sign(connection):
             secret, is_newest = _opened(one) or ("", True)
             if not is_newest:
-                credentials.seal_again(connection, one, secret)
+                credentials.seal_again(connection, one, secret, by)
                 count += 1
     return count
 

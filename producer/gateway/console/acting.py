@@ -59,6 +59,6 @@ async def act(request: Request, caller: Caller, action: str, token: str) -> str:
         return str((await job_actions.run_preview(request, caller, "console")).job.id)
     gateway = state.of(request)
     step, patience_s = _ACTIONS[action]
-    _, after = await job_actions.act(gateway, request, caller, step, patience_s)
+    _, after = await job_actions.act(request, caller, step, patience_s, door="console")
     job_actions.after_commit(gateway, after)
     return job_id

@@ -44,15 +44,15 @@ async def find(request: Request, caller: Caller, given: Mapping[str, str]) -> li
     return found
 
 
-async def act(request: Request, found: list[Found]) -> None:
+async def act(request: Request, caller: Caller, found: list[Found]) -> None:
     """Do it to each; one that has ended, or begun, meanwhile stays as it is."""
-    gateway = state.of(request)
+    gateway, by = state.of(request), caller.through("console")
     step, _ = _ACTIONS[request.path_params["action"]]
     patience_s = max(job_actions.RETRY_S, gateway.store.patience_s)
     for job_id, tenant in found:
         try:
             _, after = await gateway.store.patiently(
-                patience_s, transactions.act, job_id, tenant, step
+                patience_s, transactions.act, job_id, tenant, step, by
             )
         except tuple(JOB_ERRORS):
             continue

@@ -45,7 +45,7 @@ async def cancel(request: Request) -> Response:
     """Start no further chunk of a job; what is done stays done."""
     gateway = state.of(request)
     caller = await gateway.caller_by_key(request, spanning=True)
-    before, after = await act(gateway, request, caller, control.cancel)
+    before, after = await act(request, caller, control.cancel)
     if before.job.ended:
         raise Refusal(409, f"The job has ended already: {before.job.status}.")
     if after.job.ended:
@@ -76,9 +76,8 @@ async def retry(request: Request) -> Response:
 @router.post("/api/v1/jobs/{job_id}/pause/", include_in_schema=False)
 async def pause(request: Request) -> Response:
     """Start no further chunk of a job until it is resumed."""
-    gateway = state.of(request)
-    caller = await gateway.caller_by_key(request, spanning=True)
-    _, after = await act(gateway, request, caller, control.pause)
+    caller = await state.of(request).caller_by_key(request, spanning=True)
+    _, after = await act(request, caller, control.pause)
     return operations.accepted(after, {})
 
 
@@ -129,9 +128,7 @@ async def run_preview(request: Request, caller: Caller, door: str) -> View:
         transactions.touches_system_tags, preview, caller.tenant
     ):
         raise Refusal(403, SYSTEM_TAGS)
-    name = caller.name or str(caller.credential)
-    asked = (preview, caller.tenant, door, name, caller.credential)
-    view = await gateway.store.run(transactions.run, *asked)
+    view = await gateway.store.run(transactions.run, preview, caller.tenant, caller.through(door))
     request.state.account.job = view.job.id
     after_commit(gateway, view)
     return view
@@ -145,7 +142,7 @@ async def _continue(
     """Apply ``action``, after which there is something for workers to do."""
     gateway = state.of(request)
     caller = await gateway.caller_by_key(request, spanning=True)
-    _, after = await act(gateway, request, caller, action, patience_s)
+    _, after = await act(request, caller, action, patience_s)
     after_commit(gateway, after)
     return operations.accepted(after, {})
 
@@ -159,20 +156,22 @@ def after_commit(gateway: Gateway, view: View) -> None:
 
 
 async def act(
-    gateway: Gateway,
     request: Request,
     caller: Caller,
     action: Action,
     patience_s: float | None = None,
+    *,
+    door: str = "http",
 ) -> tuple[View, View]:
     """Apply ``action`` to the job in the path; return it as it was before, and as it is after."""
+    gateway = state.of(request)
     wanted = request.state.account.job = job_id(request)
     tenant = await owner(gateway, caller, wanted)
-    store = gateway.store
+    store, asked = gateway.store, (wanted, tenant, action, caller.through(door))
     if patience_s is None:
-        return await store.run(transactions.act, wanted, tenant, action)
+        return await store.run(transactions.act, *asked)
     patience_s = max(patience_s, store.patience_s)
-    return await store.patiently(patience_s, transactions.act, wanted, tenant, action)
+    return await store.patiently(patience_s, transactions.act, *asked)
 
 
 async def owner(gateway: Gateway, caller: Caller, wanted: UUID) -> str:

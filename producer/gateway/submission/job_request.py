@@ -37,7 +37,8 @@ def of_form(caller: Caller, job: Job, token: str, wait_s: float) -> JobRequest:
 
 
 def _through(job: Job, door: str, caller: Caller) -> Job:
-    return job.through(door, caller.name or str(caller.credential), caller.credential)
+    by = caller.through(door)
+    return job.through(door, by.name, by.credential)
 
 
 def of(  # noqa: PLR0913  # only one contract has a signature and a workspace

@@ -18,11 +18,12 @@ from tagsweep.worker.jobs import control, parts, queries, recording
 from tagsweep.worker.jobs.derived import approval, runs
 from tagsweep.worker.models import views
 from tagsweep.worker.models.records import JobRecord
+from tagsweep.worker.models.requester import Requester
 from tagsweep.worker.models.run import RunRequest
 from tagsweep.worker.store import bulk_load
 
 #: what changes a job within a transaction: control.cancel, retry, pause, resume
-Action = Callable[[Connection, UUID], JobRecord]
+Action = Callable[[Connection, UUID, Requester], JobRecord]
 
 
 class Taken(Exception):
@@ -143,8 +144,10 @@ def promise(job_id: UUID, tenant: str) -> View | None:
         return view
 
 
-def act(job_id: UUID, tenant: str, action: Action) -> tuple[View, View]:
+def act(job_id: UUID, tenant: str, action: Action, by: Requester) -> tuple[View, View]:
     """Apply ``action`` to the tenant's job; return the job as it was before and as it is after.
+
+    ``by``: whoever asks for it.
 
     Raises NoSuchJob, and what ``action`` raises.
     """
@@ -152,16 +155,16 @@ def act(job_id: UUID, tenant: str, action: Action) -> tuple[View, View]:
         before = _view(connection, job_id, tenant)
         if before is None:
             raise NoSuchJob
-        action(connection, job_id)
+        action(connection, job_id, by)
         after = _view(connection, job_id, tenant)
     assert after is not None  # it was there a moment ago, in this very transaction  # noqa: S101
     return before, after
 
 
-def run(preview: UUID, tenant: str, door: str, name: str, credential: UUID) -> View:
+def run(preview: UUID, tenant: str, by: Requester) -> View:
     """Record the job that does what a preview has shown; raises what ``runs.record`` raises."""
     wanted = RunRequest.parse({"tenant": tenant, "job": str(preview)})
-    wanted = wanted.through(door, name, credential)
+    wanted = wanted.through(by.door, by.name, by.credential)
     with database.transaction() as connection:
         job, created = runs.record(connection, wanted)
         view = _shown(connection, job)

@@ -1,4 +1,4 @@
-"""What happened to a job, in order: what its row, its events and the undos of it tell."""
+"""What happened to a job, in order: what its row, events, undos and the audit trail tell."""
 
 from __future__ import annotations
 
@@ -9,19 +9,30 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
+from tagsweep.worker.audit import entries
+from tagsweep.worker.audit.entries import EntryFilter
 from tagsweep.worker.models.records import JobRecord
 from tagsweep.worker.models.tables import job as jobs
 from tagsweep.worker.models.tables import outbox
 
-#: most ends, and most undos, that are told
+#: most ends, most undos, and most of what people did, that are told
 MOST = 20
+#: what people did, as it is told
+_ACTS = {
+    "job.cancel": "cancelled",
+    "job.pause": "paused",
+    "job.resume": "resumed",
+    "job.retry": "retried",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Happening:
     """Something that happened to a job."""
 
-    what: str  #: accepted, started, ended, retried, undone, paused, cancelling or waiting
+    #: accepted, started, ended, cancelled, paused, resumed, retried, undone; now also: cancelling,
+    #: paused, waiting
+    what: str
     at: datetime | None  #: None: it is so now
     detail: str | None = None
     by: str | None = None
@@ -34,21 +45,28 @@ def read(connection: Connection, job: JobRecord) -> list[Happening]:
     told = [Happening("accepted", job.accepted_at, by=by)]
     if job.started_at is not None:
         told.append(Happening("started", job.started_at))
-    told += _ends(connection, job)
-    told += _undos(connection, job)
-    return [*told, *_now(job)]
+    told += [*_acts(connection, job), *_ends(connection, job), *_undos(connection, job)]
+    return [*sorted(told, key=lambda one: one.at or job.accepted_at), *_now(job)]
+
+
+def _acts(connection: Connection, job: JobRecord) -> list[Happening]:
+    """Return what people did to the job, the latest if that was very often."""
+    found = entries.page(connection, EntryFilter(job=job.id), None, MOST)
+    return [
+        Happening(_ACTS[one.action], one.at, by=(one.requested_by or {}).get("name"))
+        for one in reversed(found)
+        if one.action in _ACTS
+    ]
 
 
 def _ends(connection: Connection, job: JobRecord) -> list[Happening]:
-    """Return each end of the job, and that it was retried after each but the last."""
+    """Return each end of the job."""
     query = select(outbox.c.event).where(outbox.c.job_id == job.id).order_by(outbox.c.end)
     events = [json.loads(event) for event in connection.execute(query.limit(MOST)).scalars()]
-    told: list[Happening] = []
-    for number, event in enumerate(events, 1):
-        told.append(Happening("ended", datetime.fromisoformat(event["time"]), _outcome(event)))
-        if number < len(events) or not job.ended:
-            told.append(Happening("retried", None))
-    return told
+    return [
+        Happening("ended", datetime.fromisoformat(event["time"]), _outcome(event))
+        for event in events
+    ]
 
 
 def _outcome(event: dict[str, Any]) -> str:

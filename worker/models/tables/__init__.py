@@ -3,6 +3,7 @@
 Those in ``tags``, and ``job``, are public; the others are internal.
 """
 
+from tagsweep.worker.models.tables.audit import audit_entry
 from tagsweep.worker.models.tables.columns import SCHEMA, metadata
 from tagsweep.worker.models.tables.credentials import (
     chunk_time,
@@ -57,6 +58,7 @@ __all__ = [
     "ago",
     "alarm",
     "attempt",
+    "audit_entry",
     "callback",
     "chore",
     "chunk",

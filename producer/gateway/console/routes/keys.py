@@ -43,7 +43,8 @@ async def revoke(request: Request) -> Response:
     """Revoke a key; its sessions end with it."""
     who, _ = await access.form(request, "write")
     _check(who)
-    if not await state.of(request).store.run(keys.revoke, _key_id(request)):
+    by = who.caller.through("console")
+    if not await state.of(request).store.run(keys.revoke, _key_id(request), by):
         raise Refusal(404, NO_KEY)
     return rendering.redirect(request, "/keys")
 

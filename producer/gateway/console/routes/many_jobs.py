@@ -40,6 +40,6 @@ async def act(request: Request) -> Response:
     typed = form.one("typed").replace(",", "").replace(" ", "")
     if typed != str(len(found)):
         raise Refusal(400, NOT_TYPED.format(count=len(found)))
-    await acting_on_many.act(request, found)
+    await acting_on_many.act(request, who.caller, found)
     query = urlencode(given)
     return rendering.redirect(request, f"/jobs?{query}" if query else "/jobs")

@@ -1,0 +1,1 @@
+"""Who did what: written with what was done, read as one list."""
