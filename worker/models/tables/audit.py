@@ -1,6 +1,6 @@
 """What people have done: entries that are only ever added, until their time is over.
 
-Triggers of the store refuse to change an entry, and to delete one early (migration 0013).
+Triggers of the store refuse to change an entry, and to delete one early.
 """
 
 from __future__ import annotations
