@@ -29,6 +29,11 @@ class Outage:
         ] = {}  #: when each is logged again, and the pause after that
         self._began = 0.0
 
+    @property
+    def lasts(self) -> bool:
+        """Whether there has been a failure since the last success."""
+        return bool(self._causes)
+
     def failed(self, error: BaseException | str) -> None:
         """Report a failure; it is logged unless the same cause was logged recently."""
         text, now = str(error), time.monotonic()

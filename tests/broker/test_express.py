@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -15,6 +16,8 @@ import pytest
 
 from tagsweep.worker.chunks import express
 from tagsweep.worker.doctor import checks
+from tagsweep.worker.jobs import control
+from tests.chaos import faulty
 from tests.servers import Postgres
 from tests.servers.processes import is_alive, spawn
 from tests.support.fixtures import configured
@@ -29,6 +32,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.slow]
 IDS = sorted(new_ids(12_000, seed=12))
 #: recorded by an express worker; passed on unread
 MEDIUM, LARGE = express.MAX_ITEMS + 1, len(IDS)
+CHUNK = 500
 
 
 class Command(Worker):
@@ -65,7 +69,7 @@ def stack(
     database_url = postgres_server.create_database(postgres_template)
     made = ServerStack(request.param, tmp_path / "stack", database_url, broker)
     # what a killed worker had in hand is to come back soon
-    made.settings |= {"chunk_size": 500, "visibility_s": 2}
+    made.settings |= {"chunk_size": CHUNK, "visibility_s": 2}
     yield made
     made.close()
     postgres_server.drop_database(database_url)
@@ -200,6 +204,46 @@ def test_the_same_large_job_twice_is_done_once_and_answered_twice(stack: ServerS
     assert _removed(first) == MEDIUM
     eventually(lambda: len(stack.events(first.id)) == 1)
     assert stack.store.job(UUID(first.id)).ends == 1
+
+
+def test_a_paused_job_waits_and_small_ones_go_on(stack: ServerStack) -> None:
+    _both(stack)
+    tenant = _tag(stack, MEDIUM)
+    with held_link(stack.store, IDS[0]):
+        pending = _send(stack, tenant, MEDIUM)
+        wait_for_waiting(stack.store)
+        with stack.store.transaction() as connection:
+            control.pause(connection, UUID(pending.id))
+        _do_small(stack)
+    eventually(lambda: stack.store.job(UUID(pending.id)).removed == CHUNK)  # was in hand
+    for _ in range(3):
+        _do_small(stack)
+    assert stack.store.job(UUID(pending.id)).removed == CHUNK
+    with stack.store.transaction() as connection:
+        control.resume(connection, UUID(pending.id))
+    assert _removed(pending) == MEDIUM
+
+
+def test_a_small_job_that_kills_is_given_up_and_the_express_worker_goes_on(
+    stack: ServerStack,
+) -> None:
+    tenant = new_tenant()
+    tag = stack.store.tag(tenant, "t3", tables=IDS[:3])
+    fault = {"statement": "DELETE FROM tagsweep.tag_link", "values": {"tag": str(tag)}}
+    stack.settings[faulty.NAME] = json.dumps({**fault, "whole": False})
+    worker = Command(stack, "celery", "-A", "tests.chaos.faulty", "worker", "-Q", QUEUE)
+    worker.wait_for(1)
+    del stack.settings[faulty.NAME]
+    _others(stack)
+    deadly = _send(stack, tenant, 3)
+    for _ in range(3):
+        _do_small(stack)
+    job = eventually(lambda: (one := stack.store.job(UUID(deadly.id))) and one.ends and one)
+    assert job.status == "failed"
+    assert "Workers crashed 5 times" in job.errors[0]["reason"]
+    _do_small(stack)
+    assert not worker.ended
+    assert len(stack.store.links(tenant)) == 3
 
 
 @pytest.mark.parametrize("signals", [("SIGTERM",), ("SIGINT",), ("SIGQUIT",), ("SIGINT",) * 2])

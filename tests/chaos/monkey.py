@@ -66,6 +66,11 @@ class Loose:
         """Return once it was done so often."""
         eventually(lambda: self.acts >= acts or self._failures, seconds=300)
 
+    @property
+    def failure(self) -> BaseException | None:
+        """What went wrong, once something has."""
+        return self._failures[0] if self._failures else None
+
     def start(self) -> None:
         """Begin."""
         self._thread.start()

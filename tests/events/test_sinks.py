@@ -6,14 +6,16 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
+import kombu
 import pytest
 
 from tagsweep.worker import settings
-from tagsweep.worker.errors import SettingsError
-from tagsweep.worker.events import sinks
+from tagsweep.worker.errors import BrokerUnavailable, SettingsError
+from tagsweep.worker.events import amqp_exchange, sinks
 from tagsweep.worker.settings.urls import EVENT_SCHEMES
 from tests.support.fixtures import configured
 from tests.support.listeners import AmqpEvents, RedisEvents
+from tests.support.wire import EXCHANGE
 
 URLS = {
     "redis": "redis://h:1/0",
@@ -65,6 +67,27 @@ def test_threads_that_publish_at_once_publish_each_event_once(
             list(pool.map(lambda events: sinks.sink_for(url).publish(url, events), batches))
         published = sorted(event["id"] for event in listener.all())
     assert published == sorted(json.loads(event)["id"] for some in batches for event in some)
+
+
+@pytest.mark.integration
+def test_events_of_which_a_queue_refuses_one_are_not_published_and_later_ones_are(
+    amqp_url: str,
+) -> None:
+    with (
+        configured(broker_url=amqp_url, database_url="sqlite://"),
+        kombu.Connection(amqp_url) as it,
+    ):
+        exchange = kombu.Exchange(EXCHANGE, type="topic", durable=True)
+        full = {"x-max-length": 2, "x-overflow": "reject-publish"}
+        bound = kombu.Queue("full", exchange, "#", queue_arguments=full)(it.default_channel)
+        bound.declare()
+        with pytest.raises(BrokerUnavailable, match="refused"):
+            amqp_exchange.publish(amqp_url, [_event(str(at)) for at in range(10)])
+        bound.delete()
+        with closing(AmqpEvents(amqp_url)) as listener:
+            for number in (1, 50):  # the refusal of one was not taken for another's
+                amqp_exchange.publish(amqp_url, [_event(str(at)) for at in range(number)])
+            assert len(listener.all()) == 51
 
 
 def _event(name: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from types import SimpleNamespace
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -16,7 +15,8 @@ from celery.exceptions import TimeoutError as CeleryTimeout
 from tagsweep.worker import settings
 from tagsweep.worker.broker import names, sending
 from tagsweep.worker.broker.amqp.replies import renewed
-from tagsweep.worker.broker.app import BRIEF, app
+from tagsweep.worker.broker.amqp.transport import confirmed_together
+from tagsweep.worker.broker.app import BRIEF, SILENT_S, app
 from tagsweep.worker.broker.error_replies import Server
 from tagsweep.worker.broker.redis import results as results_on_redis
 from tagsweep.worker.broker.sending import unavailable
@@ -66,14 +66,32 @@ def give_all(answers: Sequence[Answer]) -> None:
 
 
 def _reply(backend: Any, answers: Sequence[Answer]) -> None:
-    # by default it retries for a minute, and the relay holds a transaction
-    backend.retry_policy = BRIEF
-    for _, result, replies in answers:
-        state, value = outcome(result)
-        for reply_to, name in replies:
-            request = SimpleNamespace(reply_to=reply_to, correlation_id=name)
-            # its caller waits for the id exactly as it spelled it
-            backend.store_result(name, value, state, request=request)
+    """Send replies as Celery's backend sends one, and wait once until the broker has them all."""
+    replies = [
+        (reply_to, name, *outcome(result))
+        for _, result, waiting in answers
+        for reply_to, name in waiting
+    ]
+    if not replies:
+        return
+
+    def send() -> None:
+        with confirmed_together(producer.channel, SILENT_S):
+            for reply_to, name, state, value in replies:
+                producer.publish(
+                    # its caller waits for the id exactly as it spelled it
+                    backend._to_result(name, state, value, None, None),  # noqa: SLF001  # as store_result
+                    exchange=backend.exchange,
+                    routing_key=reply_to,
+                    correlation_id=name,
+                    serializer=backend.serializer,
+                    delivery_mode=backend.delivery_mode,
+                )
+
+    producer: Any
+    with app().amqp.producer_pool.acquire(block=True) as producer:
+        # by default it retries for a minute, and the relay holds a transaction
+        producer.connection.ensure(producer, send, **BRIEF)()
 
 
 def outcome(result: dict[str, Any] | JobEnded) -> tuple[str, Any]:

@@ -11,7 +11,7 @@ What is not plain goes its own way (``plain``; and what ``apply`` leaves out).
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -54,6 +54,7 @@ def apply(
     *,
     commit: bool = False,
     committing: Callable[[], None] | None = None,
+    committed: Callable[[Collection[UUID]], None] | None = None,
 ) -> Done:
     """Do plain jobs, all of which end ``succeeded``; the transaction's first step.
 
@@ -62,7 +63,9 @@ def apply(
     transaction is to be rolled back, and each job done alone.
 
     ``commit``: the transaction is committed here, together with its last statements.
-    ``committing``: called before these; what it raises rolls everything back.
+    ``committing``: called before these; what it raises rolls everything back. ``committed``: told
+    the jobs that have ended, where it can send statements of a transaction that follows, in the
+    same round trip.
     """
     start = time.monotonic()
     jobs, begun = _accepted(connection, new_jobs)
@@ -87,6 +90,8 @@ def apply(
         batch_rows.write(connection, ended)
         if commit:
             pipelines.commit(connection)
+            if committed is not None and ended and pipelines.is_pipelined(connection):
+                committed([one.job.id for one in ended])
     _count(ended, time.monotonic() - start)
     return Done({one.job.id: one for one in ended}, begun.known)
 

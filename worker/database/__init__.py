@@ -206,9 +206,13 @@ def pages_changed(connection: Connection) -> Iterator[None]:
 
 @contextmanager
 def reading() -> Iterator[Connection]:
-    """Open a transaction that only reads; on SQLite it never waits. Errors as above."""
+    """Open a transaction that only reads; on SQLite it never waits. Errors as above.
+
+    It is committed: after a rollback psycopg makes the session forget all that is prepared.
+    """
     with translated(), engine().connect().execution_options(reading=True) as connection:
         yield connection
+        connection.commit()
 
 
 @contextmanager
@@ -219,6 +223,7 @@ def snapshot() -> Iterator[Connection]:
         options["isolation_level"] = "REPEATABLE READ"
     with translated(), engine().connect().execution_options(**options) as connection:
         yield connection
+        connection.commit()
 
 
 @contextmanager

@@ -65,6 +65,11 @@ def pipelined(connection: Connection) -> Iterator[None]:
         waiting.make()
 
 
+def is_pipelined(connection: Connection) -> bool:
+    """Tell whether this is in a block whose statements are sent in one round trip."""
+    return _WAITING in connection.info
+
+
 def send(connection: Connection, statement: TextClause, values: Mapping[str, Any]) -> Rows:
     """Execute ``statement`` on PostgreSQL; the rows have its columns' names."""
     from psycopg.rows import namedtuple_row
@@ -95,7 +100,8 @@ def _tell(connection: Connection, cursor: Any, text: str, values: Mapping[str, A
 def commit(connection: Connection) -> None:
     """Commit right behind what was sent, in the same round trip, unless any of it fails.
 
-    On SQLite the transaction is committed at its end, as always.
+    What is sent behind it, where ``is_pipelined``, begins the next transaction. On SQLite the
+    transaction is committed at its end, as always.
     """
     if is_sqlite(connection):
         return

@@ -27,6 +27,7 @@ Prepared = MutableMapping[_Key, bytes]
 
 _BEGIN = f"BEGIN ISOLATION LEVEL {ISOLATION}".encode()
 _numbers = itertools.count(1)
+FORGOTTEN = "the session has forgotten its prepared statements: the transaction can be done again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +49,16 @@ class _Command:
 
 
 class RoundTrip:
-    """Statements that wait to be sent together; the first of a transaction begins it."""
+    """Statements that wait to be sent together; the first of a transaction begins it.
+
+    What follows a commit is a transaction of its own.
+    """
 
     def __init__(self, driver: psycopg.Connection[Any], prepared: Prepared) -> None:
         self._driver = driver
         self._prepared = prepared
-        self._statements: list[_Sent] = []
-        self._commits = False
+        #: None: a commit
+        self._steps: list[_Sent | None] = []
 
     def execute(self, text: bytes, values: Sequence[Any]) -> list[Any]:
         """Execute a statement whose values are ``$1``, ``$2`` and so on in its text.
@@ -64,16 +68,17 @@ class RoundTrip:
         dumped = Transformer(self._driver)
         packed = dumped.dump_sequence(values, [PyFormat.AUTO] * len(values))
         key = (text, tuple(dumped.types or ()))
-        self._statements.append(_Sent(key, packed, dumped.formats or ()))
-        return self._statements[-1].rows
+        sent = _Sent(key, packed, dumped.formats or ())
+        self._steps.append(sent)
+        return sent.rows
 
     def commit(self) -> None:
-        """Commit behind all statements, unless any of them fails."""
-        self._commits = True
+        """Commit behind the statements until here, unless any of them fails."""
+        self._steps.append(None)
 
     def make(self) -> None:
         """Send all and take the answers; raises the first error, behind which nothing was done."""
-        if not self._statements and not self._commits:
+        if not self._steps:
             return
         begins = self._driver.pgconn.transaction_status == pq.TransactionStatus.IDLE
         try:
@@ -81,8 +86,8 @@ class RoundTrip:
         except errors.InvalidSqlStatementName:
             # psycopg makes a session forget all that is prepared after some of its rollbacks
             self._prepared.clear()
-            if not begins:
-                raise
+            if not begins or None in self._steps[:-1]:  # there is more to be done again than this
+                raise errors.SerializationFailure(FORGOTTEN) from None
             self._driver.rollback()
             self._make(begins=True)
 
@@ -105,17 +110,19 @@ class RoundTrip:
                     command.take(result)
 
     def _commands(self, *, begins: bool) -> Generator[_Command]:
-        if begins:
-            yield _plain(_BEGIN)
         new: dict[_Key, bytes] = {}
-        for one in self._statements:
+        for one in self._steps:
+            if begins:
+                yield _plain(_BEGIN)
+            begins = one is None
+            if one is None:
+                yield _plain(b"COMMIT")
+                continue
             name = self._prepared.get(one.key) or new.get(one.key)
             if name is None:
                 name = new[one.key] = b"tagsweep_%d" % next(_numbers)
                 yield _preparation(one.key, name, self._prepared)
             yield _Command(_execution(one, name), partial(self._take_rows, one))
-        if self._commits:
-            yield _plain(b"COMMIT")
 
     def _take_rows(self, sent: _Sent, result: PGresult) -> None:
         loaded = Transformer(self._driver)

@@ -14,7 +14,7 @@ import kombu
 from tagsweep.worker import settings
 from tagsweep.worker.broker import error_replies, names
 from tagsweep.worker.broker.amqp import probe
-from tagsweep.worker.broker.amqp.transport import ERRORS, Link
+from tagsweep.worker.broker.amqp.transport import ERRORS, Link, confirmed_together
 from tagsweep.worker.broker.app import SILENT_S
 from tagsweep.worker.broker.error_replies import Server
 
@@ -40,23 +40,18 @@ class _Publisher:
         """Publish events; raises BrokerUnavailable, when some may have been published."""
         with self._lock:
             try:
-                for event in events:
-                    self._publish(event)
+                producer = self._opened()
+                with confirmed_together(producer.channel, SILENT_S):
+                    for event in events:
+                        _publish(producer, event)
             except ERRORS as error:
                 self._drop()
                 raise error_replies.raised(_server(self._url), error) from error
 
-    def _publish(self, event: str) -> None:
+    def _opened(self) -> kombu.Producer:
         if self._producer is None:
             self._producer = kombu.Producer(self._connected().default_channel, _exchange())
-        self._producer.publish(
-            event.encode(),
-            routing_key=json.loads(event)["type"],
-            content_type="application/cloudevents+json",
-            content_encoding="utf-8",
-            declare=[_exchange()],
-            confirm_timeout=SILENT_S,
-        )
+        return self._producer
 
     def _connected(self) -> Link:
         return Link(
@@ -72,6 +67,16 @@ class _Publisher:
         if producer is not None:
             with suppress(Exception):  # it is broken
                 producer.connection.collect()
+
+
+def _publish(producer: kombu.Producer, event: str) -> None:
+    producer.publish(
+        event.encode(),
+        routing_key=json.loads(event)["type"],
+        content_type="application/cloudevents+json",
+        content_encoding="utf-8",
+        declare=[_exchange()],
+    )
 
 
 _publishers: dict[str, _Publisher] = {}  #: by the broker's URL

@@ -39,14 +39,11 @@ from tagsweep.worker.models.tables import PackedIds, callback, clock, outbox, re
 MOST_AT_ONCE = 100
 
 
-_APPEND = outbox.insert()
-
-
 def append(connection: Connection, event: JobCompleted) -> None:
     """Store ``event``: once the caller's transaction is committed, it will be published."""
     ended = event.completion
     row = {"job_id": ended.job_id, "end": event.end, "tenant": ended.tenant}
-    connection.execute(_APPEND, row | {"event": text(event.envelope())})
+    connection.execute(outbox.insert(), row | {"event": text(event.envelope())})
 
 
 def text(envelope: dict[str, Any]) -> str:
@@ -75,8 +72,7 @@ _CLAIM = (
     .limit(bindparam("limit", type_=Integer))
     .with_for_update(skip_locked=True)
 )
-_CLAIM_OF = _CLAIM.where(outbox.c.job_id.in_(bindparam("job_ids", expanding=True)))
-#: the same on PostgreSQL, in the round trip that begins the transaction
+#: the same of some jobs on PostgreSQL, in the round trip that begins the transaction
 _CLAIM_AT_ONCE = Statement("""
     SELECT job_id, "end", event, position, published_at, answered_at, EXISTS (
                SELECT FROM @callback AS hung
@@ -84,7 +80,7 @@ _CLAIM_AT_ONCE = Statement("""
     FROM @outbox AS waiting
     WHERE job_id = ANY (:job_ids)
       AND (published_at IS NULL OR answered_at IS NULL OR position IS NULL)
-    ORDER BY created_at, "end" LIMIT :limit FOR UPDATE SKIP LOCKED
+    ORDER BY created_at, "end" FOR UPDATE SKIP LOCKED
 """).bindparams(bindparam("job_ids", type_=PackedIds()))
 
 
@@ -97,13 +93,18 @@ def claim(
     """
     if not job_ids:
         return connection.execute(_CLAIM, {"limit": limit}).all()
-    values: dict[str, Any] = {"job_ids": list(job_ids), "limit": limit}
     if is_sqlite(connection):
-        return connection.execute(_CLAIM_OF, values).all()
-    values["job_ids"] = b"".join(one.bytes for one in job_ids)
+        these = _CLAIM.where(outbox.c.job_id.in_(job_ids))
+        return connection.execute(these, {"limit": limit}).all()
     with pipelines.pipelined(connection):
-        rows = pipelines.send(connection, _CLAIM_AT_ONCE, values)
+        rows = send_claim(connection, job_ids)
     return rows()
+
+
+def send_claim(connection: Connection, job_ids: Collection[UUID]) -> pipelines.Rows:
+    """Claim the rows of these jobs on PostgreSQL, together with what else is sent."""
+    values = {"job_ids": b"".join(one.bytes for one in job_ids)}
+    return pipelines.send(connection, _CLAIM_AT_ONCE, values)
 
 
 def waiting(connection: Connection) -> bool:
@@ -246,5 +247,4 @@ def is_published(job_id: ColumnElement[UUID]) -> ColumnElement[bool]:
 
 def oldest_unpublished(connection: Connection) -> datetime | None:
     """Return when the oldest event that waits to be published was written."""
-    query = select(func.min(outbox.c.created_at)).where(_waiting())
-    return connection.execute(query).scalar()
+    return connection.execute(select(func.min(outbox.c.created_at)).where(_waiting())).scalar()

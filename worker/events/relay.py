@@ -8,11 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
-import os
-import queue
-import threading
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -21,8 +17,7 @@ from sqlalchemy import Connection, Row
 from tagsweep.worker import database, settings
 from tagsweep.worker.broker import results, sending
 from tagsweep.worker.broker.app import app
-from tagsweep.worker.broker.runtime import pool_process
-from tagsweep.worker.errors import BrokerUnavailable, TagsweepError
+from tagsweep.worker.errors import BrokerUnavailable
 from tagsweep.worker.events import callbacks, outbox, sinks
 from tagsweep.worker.models.events import failure
 from tagsweep.worker.outages import Outage
@@ -30,63 +25,10 @@ from tagsweep.worker.outages import Outage
 log = logging.getLogger(__name__)
 
 STAYS = "{error} It stays in the outbox and is tried again."
-#: seconds that a pool process may take at its end to publish the ends of its jobs
-END_S = 2
-#: seconds between two batches of ends in a flood of small jobs
-GATHER_S = 0.05
-#: so many ends at once are a flood
-FLOOD = 16
 
 _unpublished = Outage(log, "Events are published again")
 _uncalled = Outage(log, "Callbacks are sent again")
 _unanswered = Outage(log, "Results are delivered again")
-_ended: queue.SimpleQueue[tuple[UUID, ...] | None] = queue.SimpleQueue()
-_thread = threading.Event()  #: set once this process has a publishing thread
-_ending = threading.Event()  #: set once this process is about to exit
-
-
-def publish(*job_ids: UUID) -> None:
-    """Publish the ends of jobs: in a pool process soon, by a thread; elsewhere here and now.
-
-    In a flood of small jobs the thread gathers ends for a moment and publishes them in batches.
-    """
-    if not pool_process.in_pool.is_set():
-        deliver(*job_ids)
-        return
-    if not _thread.is_set():
-        _thread.set()
-        serving = threading.Thread(target=_serve, name="tagsweep-relay", daemon=True)
-        pool_process.at_end.append(lambda: _finish(serving))
-        serving.start()
-    _ended.put(job_ids)
-
-
-def _finish(serving: threading.Thread) -> None:
-    _ending.set()
-    _ended.put(None)
-    serving.join(END_S)
-
-
-def _serve() -> None:
-    running = True
-    while running:
-        gathered = [_ended.get()]
-        with suppress(queue.Empty):
-            while sum(map(len, filter(None, gathered))) < outbox.MOST_AT_ONCE:
-                gathered.append(_ended.get_nowait())
-        running = None not in gathered
-        job_ids = [job_id for some in gathered if some is not None for job_id in some]
-        if not job_ids:  # an empty list would mean all jobs
-            return
-        try:
-            for start in range(0, len(job_ids), outbox.MOST_AT_ONCE):
-                deliver(*job_ids[start : start + outbox.MOST_AT_ONCE])
-        except TagsweepError as error:
-            log.warning("The ends of jobs are left to recovery: %s", error)
-        except Exception:  # the ends of later jobs must be published too
-            log.exception("The ends of jobs are left to recovery.")
-        if running and len(job_ids) >= FLOOD:
-            _ending.wait(GATHER_S)
 
 
 def deliver(*job_ids: UUID) -> int:
@@ -98,16 +40,20 @@ def deliver(*job_ids: UUID) -> int:
         rows = outbox.claim(connection, job_ids)
         if not rows:
             return 0
-        published = _published([row for row in rows if row.published_at is None])
-        answered = _answered(connection, [row for row in rows if row.answered_at is None])
-        outbox.mark(connection, rows, published, answered)
-    for row in published:
-        _log_end(json.loads(row.event)["data"])
+        published = publish(rows)
+        settle(connection, rows, published)
+    log_ends(published)
     return len(rows)
 
 
-def _published(rows: list[Row[Any]]) -> list[Row[Any]]:
-    """Publish the events of ``rows``; return the rows that were published: all, or none."""
+def is_hindered() -> bool:
+    """Tell whether the latest event could not be published."""
+    return _unpublished.lasts
+
+
+def publish(rows: Sequence[Row[Any]]) -> list[Row[Any]]:
+    """Publish those events of locked rows that are not; return these rows: all, or none."""
+    rows = [row for row in rows if row.published_at is None]
     if not rows:
         return []
     try:
@@ -117,6 +63,14 @@ def _published(rows: list[Row[Any]]) -> list[Row[Any]]:
         return []
     _unpublished.over()
     return rows
+
+
+def settle(
+    connection: Connection, rows: Sequence[Row[Any]], published: Collection[Row[Any]]
+) -> None:
+    """Answer the callers of locked rows, and record it; ``published``: those that just were."""
+    answered = _answered(connection, [row for row in rows if row.answered_at is None])
+    outbox.mark(connection, rows, published, answered)
 
 
 def _answered(connection: Connection, rows: list[Row[Any]]) -> list[Row[Any]]:
@@ -198,11 +152,9 @@ def _publish(events: list[str]) -> None:
         sinks.sink_for(url).publish(url, events)
 
 
-def _log_end(data: dict[str, Any]) -> None:
-    counts = " ".join(f"{name}={count}" for name, count in data["counts"].items())
-    words = "job %s of tenant %s: %s %s, %s"
-    log.info(words, data["job_id"], data["tenant"], data["kind"], data["status"], counts)
-
-
-# a forked child does not inherit its parent's thread
-os.register_at_fork(after_in_child=_thread.clear)
+def log_ends(rows: Iterable[Row[Any]]) -> None:
+    """Log the ends of jobs, whose events these are."""
+    for data in map(_data, rows):
+        counts = " ".join(f"{name}={count}" for name, count in data["counts"].items())
+        words = "job %s of tenant %s: %s %s, %s"
+        log.info(words, data["job_id"], data["tenant"], data["kind"], data["status"], counts)

@@ -19,7 +19,7 @@ from tagsweep.worker import database
 from tagsweep.worker.broker import sending
 from tagsweep.worker.broker.app import app
 from tagsweep.worker.errors import BrokerUnavailable, Retryable
-from tagsweep.worker.events import callbacks, outbox, relay
+from tagsweep.worker.events import callbacks, ending, outbox, relay
 from tagsweep.worker.models.records import JobRecord
 
 
@@ -32,7 +32,7 @@ def after_commit(job: JobRecord) -> None:
     """
     with suppress(Retryable):
         if job.ended:
-            relay.publish(job.id)
+            ending.publish(job.id)
         elif job.paused:
             return
         elif job.open:

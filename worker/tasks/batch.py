@@ -8,12 +8,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from uuid import UUID
 
-from tagsweep.worker import database
 from tagsweep.worker.broker import batching
 from tagsweep.worker.broker.delivery import Delivery
 from tagsweep.worker.chunks import batches, express, plain
 from tagsweep.worker.errors import InvalidJob, Retryable, StoreBusy, StoreRefused
-from tagsweep.worker.events import relay
+from tagsweep.worker.events import ending
 from tagsweep.worker.jobs.batch_ends import NewJob
 from tagsweep.worker.models.jobs import KINDS, AttachJob, DeleteJob, DetachJob
 from tagsweep.worker.tasks import replies
@@ -47,8 +46,6 @@ def do(deliveries: Sequence[Delivery]) -> Collection[str]:
     except Exception:  # whichever job it is, will say so alone
         log.exception("A batch of %d jobs was stopped.", len(small))
         return ()
-    if ended:
-        relay.publish(*ended)
     return {one.delivery.task_id for one in small if one.new.job_id in ended}
 
 
@@ -106,11 +103,14 @@ def _together(small: Sequence[_Small]) -> set[UUID]:
 def _applied(small: Sequence[_Small]) -> set[UUID]:
     if not small:
         return set()
-    with database.transaction() as connection:
-        wait = any(replies.waits(one.new.job_id, one.delivery) for one in small)
-        done = batches.apply(connection, [one.new for one in small], commit=not wait)
+    new_jobs = [one.new for one in small]
+    wait = any(replies.waits(one.new.job_id, one.delivery) for one in small)
+    with ending.transaction(len(small)) as step:
+        connection = step.connection
+        done = batches.apply(connection, new_jobs, commit=not wait, committed=step.claim)
         ended = ((one.new.job_id, one.delivery) for one in small if one.new.job_id in done.ended)
         replies.remember_all(connection, ended)
+        step.publish(done.ended)
     return set(done.ended)
 
 

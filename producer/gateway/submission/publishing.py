@@ -11,7 +11,7 @@ from uuid import UUID
 
 from tagsweep.producer.gateway.threadpool import Threads
 from tagsweep.worker.errors import TagsweepError
-from tagsweep.worker.events import outbox, relay
+from tagsweep.worker.events import ending, outbox, relay
 
 #: ends that wait here at most, while a server does not take them: more are left to recovery
 MAX_WAITING = 10_000
@@ -44,7 +44,7 @@ class Publisher:
     async def _run(self) -> None:
         try:
             while self._ended:
-                await asyncio.sleep(relay.GATHER_S)  # or each would be some round trips of its own
+                await asyncio.sleep(ending.GATHER_S)  # or each would be some round trips of its own
                 some = [
                     self._ended.popleft() for _ in range(min(len(self._ended), outbox.MOST_AT_ONCE))
                 ]

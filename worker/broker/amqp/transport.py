@@ -6,10 +6,12 @@ closes nothing: py-amqp by itself would wait until the alarm is over.
 
 from __future__ import annotations
 
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import Any
 
 import kombu
+from amqp import spec
 from amqp.exceptions import AMQPError, ChannelError, MessageNacked, RecoverableConnectionError
 from celery.app import amqp as celery_amqp
 from kombu.connection import ConnectionPool, PooledConnection
@@ -62,8 +64,13 @@ class Channel(_Patient, pyamqp.Channel):  # type: ignore[misc]  # its wait has n
         super().__init__(*args, **options)
         self._returned: list[str] = []
         self._limit = 0
+        self._published = 0  #: the broker confirms messages by their number on the channel
+        self._unconfirmed: set[int] | None = None  #: of those that are confirmed together
+        self._refused = False
         events: Any = self.events  # type: ignore[attr-defined]  # it has no types
         events["basic_return"].add(self._take_back)
+        events["basic_ack"].add(self._confirmed)
+        events["basic_nack"].add(self._not_confirmed)
 
     def basic_qos(self, prefetch_size: int, prefetch_count: int, *args: Any, **options: Any) -> Any:
         """Set how many messages each consumer that begins from here on may have in hand."""
@@ -82,10 +89,15 @@ class Channel(_Patient, pyamqp.Channel):  # type: ignore[misc]  # its wait has n
             self.basic_qos(0, limit, False)  # noqa: FBT003  # the same
 
     def basic_publish_confirm(self, *args: Any, **options: Any) -> Any:
-        """Publish, and return once the message is confirmed.
+        """Publish, and return once the message is confirmed, unless it is one of several.
 
         Raises Unrouted if it was returned, Unwanted if its queue refused it.
         """
+        self._published += 1
+        if self._unconfirmed is not None:
+            self._unconfirmed.add(self._published)
+            options.pop("confirm_timeout", None)
+            return self._basic_publish(*args, **options)  # type: ignore[attr-defined]  # the same
         self._returned.clear()
         try:
             done = super().basic_publish_confirm(*args, **options)
@@ -95,9 +107,54 @@ class Channel(_Patient, pyamqp.Channel):  # type: ignore[misc]  # its wait has n
             raise Unrouted(self._returned[-1])
         return done
 
+    @contextmanager
+    def confirmed_together(self, timeout: float) -> Iterator[None]:
+        """Wait for the confirmations of what is published in the block once, at its end.
+
+        Raises as ``basic_publish_confirm``; some messages may have been taken then. The connection
+        is given up where any is not known to be confirmed: that would be taken for the next one.
+        """
+        channel: Any = self  # it has no types
+        if not channel._confirm_selected:  # noqa: SLF001  # it is this very class's
+            channel._confirm_selected = True  # noqa: SLF001  # the same
+            channel.confirm_select()
+        self._returned.clear()
+        self._unconfirmed, self._refused = set(), False
+        try:
+            yield
+            while self._unconfirmed:
+                self.wait([spec.Basic.Ack, spec.Basic.Nack], timeout=timeout)
+        except BaseException:
+            if self.connection is not None:
+                self.connection.collect()
+            raise
+        finally:
+            self._unconfirmed = None
+        if self._refused:
+            raise Unwanted("a queue refused one of them")
+        if self._returned:
+            raise Unrouted(self._returned[-1])
+
+    def _confirmed(self, number: int, multiple: bool) -> None:  # noqa: FBT001  # py-amqp's
+        """Note that a message is confirmed, or all up to it."""
+        for one in [*(self._unconfirmed or ())]:
+            if one == number or (multiple and one < number):
+                self._unconfirmed.discard(one)  # type: ignore[union-attr]  # it is not empty
+
+    def _not_confirmed(self, number: int, multiple: bool) -> None:  # noqa: FBT001  # the same
+        self._refused = True
+        self._confirmed(number, multiple)
+
     def _take_back(self, error: Exception, _: str, routing_key: str, __: object) -> None:
         """Note it: a returned message is confirmed next, which must not be taken for a success."""
         self._returned.append(f"{error}: {routing_key}")
+
+
+def confirmed_together(channel: Any, timeout: float) -> AbstractContextManager[None]:
+    """Wait for the confirmations of what is published in the block once, if the broker confirms."""
+    if isinstance(channel, Channel):
+        return channel.confirmed_together(timeout)
+    return nullcontext()
 
 
 class _Connection(_Patient, pyamqp.Connection):  # type: ignore[misc]  # the same

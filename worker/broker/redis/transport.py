@@ -112,6 +112,7 @@ class Channel(_Channel):  # type: ignore[misc]
             return
         if self._resting:
             return
+        self.qos.noted()
         self.qos.keep_alive()
         self._in_poll = connection = self.client.connection
         self._brpop_sent_at = time.monotonic()

@@ -43,6 +43,7 @@ class QoS(_QoS):  # type: ignore[misc]
     _renew_at = 0.0  #: by the monotonic clock
 
     _gathered: list[str] | None = None  #: what is to be acknowledged at once
+    _noting: Any = None  #: the connection on which Redis has not answered a note yet
 
     def can_consume(self) -> bool:
         """Return whether a pool process has nothing to do: one call of it may have many messages.
@@ -61,16 +62,42 @@ class QoS(_QoS):  # type: ignore[misc]
     def note(self, taken: Sequence[Any], given_back: Sequence[Any]) -> None:
         """Register messages, and give others back, to where they were.
 
-        From here on they are in Celery's own unacknowledged set.
+        Once Redis has ``noted`` them they are in Celery's own unacknowledged set, and until then
+        where they were taken: what is to be done begins meanwhile.
         """
         addresses = [(message.delivery_tag, _address(message)) for message in taken]
         addresses += [(message.delivery_tag, "") for message in given_back]
         keys = (self.unacked_key, self.unacked_index_key, *names.taken())
         arguments = [one for entry in addresses for one in entry]
-        with self.channel.conn_or_acquire() as client:
-            client.eval(scripts.NOTE, len(keys), *keys, *arguments)
+        self.noted()
+        connection = self._noting = self.channel.pool.get_connection()
+        try:
+            connection.send_command("EVAL", scripts.NOTE, len(keys), *keys, *arguments)
+        except BaseException:
+            self._forget_note()
+            raise
         for message in taken:
             VirtualQoS.append(self, message, message.delivery_tag)
+
+    def noted(self) -> None:
+        """Return once Redis has noted what it was told to; raises what it answers."""
+        if self._noting is None:
+            return
+        try:
+            self._noting.read_response()
+        except _REFUSED:
+            self._forget_note(lost=False)
+            raise
+        except BaseException:
+            self._forget_note()
+            raise
+        self._forget_note(lost=False)
+
+    def _forget_note(self, *, lost: bool = True) -> None:
+        connection, self._noting = self._noting, None
+        if lost:
+            connection.disconnect()
+        self.channel.pool.release(connection)
 
     @contextmanager
     def together(self) -> Iterator[None]:
@@ -112,6 +139,7 @@ class QoS(_QoS):  # type: ignore[misc]
         if transport is None or transport.client is None:  # either may be closed first
             return
         try:
+            self.noted()  # what it has not noted yet, it would note after all
             step()
         except (*_LOST, *_REFUSED) as error:
             for tag in tags:
