@@ -33,7 +33,7 @@ def events(
 ) -> Iterator[RedisEvents]:
     """This process, as if it were a pool process whose publishing thread has nothing to do."""
     settings = {"database_url": postgres_store.url, "broker_url": own_redis.url}
-    with configured(**settings, connect_timeout_s=1):
+    with configured(**settings, connect_timeout_s=2):
         monkeypatch.setattr(pool_process, "at_end", [])
         monkeypatch.setattr(relay, "_unpublished", Outage(relay.log, "again"))
         pool_process.in_pool.set()
