@@ -240,7 +240,7 @@ def test_a_small_job_that_kills_is_given_up_and_the_express_worker_goes_on(
         _do_small(stack)
     job = eventually(lambda: (one := stack.store.job(UUID(deadly.id))) and one.ends and one)
     assert job.status == "failed"
-    assert "Workers crashed 5 times" in job.errors[0]["reason"]
+    assert "Workers crashed" in job.errors[0]["reason"]
     _do_small(stack)
     assert not worker.ended
     assert len(stack.store.links(tenant)) == 3
