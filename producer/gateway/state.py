@@ -18,6 +18,7 @@ from tagsweep.producer.gateway.errors import Refusal
 from tagsweep.producer.gateway.metrics import Metrics
 from tagsweep.producer.gateway.requests.bodies import Bodies
 from tagsweep.producer.gateway.requests.limits import Places, Rates, SignIns
+from tagsweep.producer.gateway.shared import Shared
 from tagsweep.producer.gateway.submission.notifier import Notifier
 from tagsweep.producer.gateway.submission.publishing import Publisher
 from tagsweep.producer.gateway.submission.submitting import Submission
@@ -55,6 +56,7 @@ class Gateway:
         self.rates = Rates(settings.requests_per_s)
         self.sign_ins = SignIns()
         self.callers = Callers(self.store)
+        self.shared = Shared()
         self.notifier = Notifier(self.store, settings)
         self.places = Places(settings.waiting_requests, BUSY)
         self.feeds = Places(settings.waiting_requests, "Too many feeds are open at once.")

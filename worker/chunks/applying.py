@@ -35,7 +35,7 @@ def apply(
     statement itself (a privilege is missing, say): no half would do better, no item is to blame.
     """
     _plan(connection, job, chunk)
-    with timings.timed(job.kind):
+    with timings.timed(job, chunk):
         if not job.dry_run:
             return _apply(connection, job, chunk, careful=careful)
         with database.rolled_back(connection):

@@ -214,6 +214,6 @@ def _report(
 
 def _count(ended: Sequence[Ended], seconds: float) -> None:
     """Count each chunk with its share of the time that the batch took."""
-    kinds = [one.job.kind for one in ended for _ in one.chunks]
-    for kind in kinds:
-        timings.count(kind, seconds / len(kinds))
+    done = [(one.job, chunk) for one in ended for chunk in one.chunks]
+    for job, chunk in done:
+        timings.count(job, chunk, seconds / len(done))

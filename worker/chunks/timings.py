@@ -1,4 +1,6 @@
-"""How long chunks take: counted in each worker, added to the store every few seconds.
+"""How long chunks take, and how many items they have: counted in each worker.
+
+Every few seconds it adds that to the store, and notes there that it is at work.
 
 Adding each chunk on its own would make all workers wait for one row. What a killed worker had not
 added yet, a few seconds' worth, is lost: these are metrics, not accounts.
@@ -13,13 +15,16 @@ import time
 from bisect import bisect_left
 from collections.abc import Iterator
 from contextlib import contextmanager
+from uuid import UUID
 
 from sqlalchemy import Connection, select
 
 from tagsweep.worker import database
+from tagsweep.worker.activity import heartbeats, throughput
 from tagsweep.worker.broker.runtime import pool_process
 from tagsweep.worker.database.dialects import proposed, upsert
 from tagsweep.worker.errors import TagsweepError
+from tagsweep.worker.models.records import Chunk, JobRecord
 from tagsweep.worker.models.tables import chunk_time as table
 
 log = logging.getLogger(__name__)
@@ -30,24 +35,29 @@ EVERY_S = 5.0
 
 _lock = threading.Lock()
 _counted: dict[tuple[str, int], tuple[int, float]] = {}
+_items: dict[tuple[str, str], int] = {}  #: that were done, by tenant and kind
+_last: list[UUID] = []  #: the job of which the last ones were
 _soon: list[threading.Timer] = []  #: the timer of a pool process that has counted something
 _handed_in_at = float("-inf")
 
 
 @contextmanager
-def timed(kind: str) -> Iterator[None]:
-    """Count the block as one chunk of a job of this kind, with its duration, if it succeeds."""
+def timed(job: JobRecord, chunk: Chunk) -> Iterator[None]:
+    """Count the block as this chunk, with its duration, if it succeeds."""
     start = time.monotonic()
     yield
-    count(kind, time.monotonic() - start)
+    count(job, chunk, time.monotonic() - start)
 
 
-def count(kind: str, seconds: float) -> None:
-    """Count one chunk of a job of this kind, with the time it took."""
-    place = (kind, bisect_left(BOUNDS, seconds))
+def count(job: JobRecord, chunk: Chunk, seconds: float) -> None:
+    """Count a chunk of the job, with the time it took."""
+    place = (job.kind, bisect_left(BOUNDS, seconds))
+    whose = (job.tenant or "", job.kind)
     with _lock:
         chunks, total = _counted.get(place, (0, 0.0))
         _counted[place] = (chunks + 1, total + seconds)
+        _items[whose] = _items.get(whose, 0) + chunk.items
+        _last[:] = [job.id]
     if pool_process.in_pool.is_set() and not _soon:
         _soon.append(threading.Timer(EVERY_S, _hand_in_soon))
         _soon[0].daemon = True
@@ -72,11 +82,15 @@ def _hand_in() -> None:
         if not _counted:
             return
         _handed_in_at = time.monotonic()
-        taken = dict(_counted)
+        taken, items, last = dict(_counted), dict(_items), _last[0]
         _counted.clear()
+        _items.clear()
     try:
         with database.transaction() as connection:
             add(connection, taken)
+            throughput.add(connection, items)
+            for node in pool_process.nodes[-1:]:
+                heartbeats.worked(connection, node.name, last, sum(items.values()))
     except TagsweepError as error:  # no reason to stop working
         log.warning("Chunk times of the last seconds are lost: %s", error)
 
@@ -104,4 +118,5 @@ def read(connection: Connection) -> dict[str, tuple[list[int], float]]:
 
 # a forked child would add what its parent has counted once more
 os.register_at_fork(after_in_child=_counted.clear)
+os.register_at_fork(after_in_child=_items.clear)
 os.register_at_fork(after_in_child=_soon.clear)

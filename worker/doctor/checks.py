@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from tagsweep.worker import database, settings
 from tagsweep.worker.broker import inspection, results
 from tagsweep.worker.database import schema
-from tagsweep.worker.doctor import readiness, redis
+from tagsweep.worker.doctor import readiness, redis, workers
 from tagsweep.worker.doctor.findings import Finding
 from tagsweep.worker.errors import TagsweepError
 from tagsweep.worker.events import feed, outbox, sinks
@@ -37,34 +37,35 @@ UNUSED = (
     "It is behind a pooler, with TAGSWEEP_POOLER=none: right for a pooler in session mode, wrong "
     "for one in transaction mode."
 )
-WORKER = "tagsweep worker, or celery -A tagsweep worker -Q {}"
 UNWRITABLE = (
     "Nothing is lost meanwhile: jobs wait. Fix the cause; with failover, name all servers in "
     "TAGSWEEP_DATABASE_URL, with target_session_attrs=read-write."
 )
 
 
-def findings() -> Iterator[Finding]:
-    """Check everything that can be reached, and yield each finding, good or bad."""
+def findings(*, brief: bool = False) -> Iterator[Finding]:
+    """Check everything that can be reached, and yield each finding, good or bad.
+
+    ``brief``: for pages, which wait for it: workers are not asked, but as the store knows them, and
+    links are not read.
+    """
     store = list(_checked("database", _database))
     yield from store
     config = settings.load()
     for url in {url: None for url in config.servers.values() if scheme(url) == SENTINEL}:
         yield from redis.of_sentinels(url)
     if not config.embedded:
-        yield from _checked("broker", _broker)
+        yield from _checked("broker", _broker if brief else _broker_and_workers)
+    if brief:
+        yield from _checked("workers", workers.seen)
     if config.events_target:
         yield from _checked("events", _events)
     if config.results_url and not results.are_messages():
         yield from _checked("results", _results)
     if not any(finding.is_wrong for finding in store):
-        for about, look in (
-            ("feed", _feed),
-            ("links", _links),
-            ("jobs", _jobs),
-            ("messages", _messages),
-        ):
-            yield from _checked(about, look)
+        for about, look in _OF_ROWS.items():
+            if not (brief and look is _links):
+                yield from _checked(about, look)
 
 
 def _checked(about: str, look: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
@@ -115,13 +116,11 @@ def _broker() -> Iterator[Finding]:
         )
         what += "on a cluster, use quorum queues with a dead-letter exchange (docs/rabbitmq.md)."
         yield Finding("broker", what)
-    if workers := inspection.workers():
-        yield Finding("workers", f"{len(workers)} answer: {', '.join(workers)}.")
-        if untaken := inspection.untaken(workers):
-            what = f"None of them takes from {', '.join(untaken)}: what is sent there waits."
-            yield Finding("workers", what, f"Start one: {WORKER.format(','.join(untaken))}")
-    else:
-        yield Finding("workers", "No worker answers.", "Start one: tagsweep worker")
+
+
+def _broker_and_workers() -> Iterator[Finding]:
+    yield from _broker()
+    yield from workers.asked()
 
 
 def _events() -> Iterator[Finding]:
@@ -206,3 +205,7 @@ def _messages() -> Iterator[Finding]:
         yield Finding("messages", what, "See the table set_aside, and fix their senders.")
     else:
         yield Finding("messages", "None was set aside within the last day.")
+
+
+#: what rows of the store tell
+_OF_ROWS = {"feed": _feed, "links": _links, "jobs": _jobs, "messages": _messages}

@@ -7,6 +7,7 @@ of them deletes; if it is killed half-way, the next one continues.
 from __future__ import annotations
 
 import time
+from functools import partial
 from uuid import UUID
 
 from sqlalchemy import Column, ColumnElement, Connection, Table, delete, literal_column, select
@@ -23,8 +24,10 @@ from tagsweep.worker.models.tables import (
     chore,
     chunk,
     clock,
+    heartbeat,
     link_change,
     set_aside,
+    throughput,
     workspace_tag_change,
 )
 from tagsweep.worker.models.tables import job as jobs
@@ -36,6 +39,8 @@ EVERY_S, SOON_S = 60, 1
 #: rows deleted in one transaction
 MOST_ROWS = 200
 DAY_S = 86_400
+#: seconds for which items a minute are kept, and workers of which nothing is seen
+ACTIVITY_S = 7_200
 
 _DUE = chore.c.due_at <= clock()
 
@@ -46,13 +51,7 @@ def keep() -> None:
         return
     until = time.monotonic() + SLICE_S
     while time.monotonic() < until:
-        if not (
-            _forget()
-            or _delete()
-            or _drop(set_aside.c.received_at)
-            or _drop(attempt.c.seen_at)
-            or _delete_some(audit_entry, audit_entry.c.expires_at <= clock())
-        ):
+        if not any(expired() for expired in _EXPIRED):
             return
     with database.transaction() as connection:
         connection.execute(change(chore).values(due_at=ago(-SOON_S)))
@@ -120,10 +119,18 @@ def _empty(job_id: UUID) -> None:
             pass
 
 
-def _drop(seen_at: Column[object]) -> bool:
-    """Delete some old rows of the table of ``seen_at``; return False if there are none."""
-    old = seen_at < ago(settings.load().keep_jobs_days * DAY_S)
-    return _delete_some(seen_at.table, old) > 0
+def _drop(seen_at: Column[object], seconds: float | None = None) -> bool:
+    """Delete some old rows of the table of ``seen_at``; return False if there are none.
+
+    ``seconds``: how old they may be; as old as jobs by default.
+    """
+    kept_s = settings.load().keep_jobs_days * DAY_S if seconds is None else seconds
+    return _delete_some(seen_at.table, seen_at < ago(kept_s)) > 0
+
+
+def _drop_entries() -> bool:
+    """Delete some expired entries of the audit; return False if there are none."""
+    return _delete_some(audit_entry, audit_entry.c.expires_at <= clock()) > 0
 
 
 def _delete_some(table: Table, condition: ColumnElement[bool]) -> int:
@@ -135,3 +142,15 @@ def _delete_some(table: Table, condition: ColumnElement[bool]) -> int:
         some = select(place).select_from(table).where(condition).limit(MOST_ROWS)
         gone = delete(table).where(place.in_(some.scalar_subquery()))
         return len(connection.execute(gone.returning(literal_column("1"))).all())
+
+
+#: what deletes a little of what has expired, and tells whether there was any
+_EXPIRED = (
+    _forget,
+    _delete,
+    partial(_drop, set_aside.c.received_at),
+    partial(_drop, attempt.c.seen_at),
+    _drop_entries,
+    partial(_drop, throughput.c.minute, ACTIVITY_S),
+    partial(_drop, heartbeat.c.seen_at, ACTIVITY_S),
+)

@@ -15,8 +15,10 @@ from contextlib import suppress
 from uuid import uuid4
 
 from tagsweep.worker import database, settings
+from tagsweep.worker.activity import heartbeats
+from tagsweep.worker.broker.runtime import pool_process
 from tagsweep.worker.database import Connection, lease
-from tagsweep.worker.errors import StoreRefused, TagsweepError
+from tagsweep.worker.errors import Retryable, StoreRefused, TagsweepError
 from tagsweep.worker.outages import Outage
 from tagsweep.worker.tasks import recover
 
@@ -50,6 +52,9 @@ def take(stop: threading.Event) -> None:
 class Alone:
     """Recovery without a lease."""
 
+    def __init__(self) -> None:
+        self._beat_at = 0.0  #: by the monotonic clock: when the store is told again of this worker
+
     def look(self) -> float:
         """Recover, if it is this worker's turn; return after how many seconds to look again."""
         try:
@@ -67,11 +72,30 @@ class Alone:
 
     def end(self) -> None:
         """Leave recovery to another worker."""
+        with suppress(TagsweepError), database.transaction() as connection:
+            self._leave(connection)
 
     def _due(self) -> list[str] | None:
         """Return the steps that are due; None if it is another worker's turn."""
+        if time.monotonic() >= self._beat_at:
+            with suppress(Retryable), database.transaction() as connection:
+                self._beat(connection)
         with database.reading() as connection:
             return recover.due(connection)
+
+    def _beat(self, connection: Connection) -> None:
+        """Note in the store that this worker is there, unless that was done a short while ago."""
+        if time.monotonic() < self._beat_at:
+            return
+        self._beat_at = time.monotonic() + heartbeats.EVERY_S
+        with suppress(StoreRefused), database.savepoint(connection):
+            for node in pool_process.nodes[-1:]:
+                heartbeats.beat(connection, *node)
+
+    def _leave(self, connection: Connection) -> None:
+        with suppress(StoreRefused), database.savepoint(connection):
+            for node in pool_process.nodes[-1:]:
+                heartbeats.end(connection, node.name)
 
     def _pause(self) -> float:
         return EVERY_S
@@ -84,6 +108,7 @@ class Turns(Alone):
     """Recovery under a lease."""
 
     def __init__(self, worker: str) -> None:
+        super().__init__()
         self._worker = worker
         self._renew_at = 0.0  #: by the monotonic clock; 0: another worker holds the lease
         self._is_next = False
@@ -95,6 +120,7 @@ class Turns(Alone):
         with suppress(TagsweepError), database.transaction() as connection:
             for name in (lease.RECOVERY, lease.NEXT):
                 lease.release(connection, name, self._worker)
+            self._leave(connection)
 
     def _due(self) -> list[str] | None:
         if time.monotonic() < self._renew_at:
@@ -102,6 +128,7 @@ class Turns(Alone):
         try:
             with database.transaction() as connection:
                 holds = self._hold(connection)
+                self._beat(connection)
                 steps = recover.due(connection) if holds else None
         except StoreRefused as error:  # without leases every worker recovers
             _outage.failed(f"Recovery cannot be left to one worker: {error}")

@@ -16,7 +16,7 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from celery import signals
 
@@ -24,10 +24,21 @@ from tagsweep.worker import parent_watch
 
 _INTERNET = (socket.AF_INET, socket.AF_INET6)
 
+
+class Node(NamedTuple):
+    """A worker as it is when it starts."""
+
+    name: str
+    queues: tuple[str, ...]
+    processes: int  #: 0: not known yet
+
+
 #: set in a pool process
 in_pool = threading.Event()
 #: the process id of the worker whose pool processes are forked from here
 _workers: list[int] = []
+#: what those workers are, the one that this process belongs to last
+nodes: list[Node] = []
 #: a file for each worker that was started here: of its pool processes one at a time can lock it
 _firsts: list[Any] = []
 #: called when a pool process begins; when it ends
@@ -47,8 +58,11 @@ def wait_to_be_first() -> None:
     fcntl.lockf(_firsts[-1], fcntl.LOCK_EX)
 
 
-def _note_worker(**_: Any) -> None:
+def _note_worker(sender: Any, **_: Any) -> None:
     _workers.append(os.getpid())
+    queues = tuple(sender.app.amqp.queues.consume_from)
+    processes = sender.concurrency
+    nodes.append(Node(sender.hostname, queues, processes if isinstance(processes, int) else 0))
     memory = getattr(os, "memfd_create", None)  # needs no file system that can be written to
     _firsts.append(memory("tagsweep") if memory else tempfile.TemporaryFile())  # noqa: SIM115  # inherited
 

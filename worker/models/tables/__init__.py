@@ -3,6 +3,7 @@
 Those in ``tags``, and ``job``, are public; the others are internal.
 """
 
+from tagsweep.worker.models.tables.activity import heartbeat, throughput
 from tagsweep.worker.models.tables.audit import audit_entry
 from tagsweep.worker.models.tables.columns import SCHEMA, metadata
 from tagsweep.worker.models.tables.credentials import (
@@ -69,6 +70,7 @@ __all__ = [
     "failover",
     "failure",
     "feed",
+    "heartbeat",
     "job",
     "lease",
     "link_change",
@@ -81,6 +83,7 @@ __all__ = [
     "tag",
     "tag_link",
     "throttle",
+    "throughput",
     "workspace",
     "workspace_tag",
     "workspace_tag_change",

@@ -14,6 +14,8 @@ Shown = dict[str, Any]
 MOST_NAMES = 3
 #: between what is done and what it is done to
 _PREPOSITIONS = {"attach": "to", "set": "on"}
+#: how long ago just now is
+RECENT_S = 15
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 
 
@@ -50,6 +52,16 @@ def since(moment: str | datetime | None) -> str:
 def exact(moment: str | datetime | None) -> str:
     """Return a moment to the second, in UTC."""
     return "" if moment is None else f"{_parsed(moment):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def clock(moment: datetime) -> str:
+    """Return the time of day of a moment, in UTC."""
+    return f"{moment:%H:%M}"
+
+
+def is_recent(moment: datetime) -> bool:
+    """Return whether a moment was just now: workers tell of their work every few seconds."""
+    return (datetime.now(UTC) - moment).total_seconds() < RECENT_S
 
 
 def between(start: str | None, end: str | None) -> str:
@@ -134,6 +146,8 @@ FILTERS = {
     "span": span,
     "since": since,
     "exact": exact,
+    "clock": clock,
+    "is_recent": is_recent,
     "between": between,
     "job_words": job,
     "who": who,

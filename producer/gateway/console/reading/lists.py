@@ -6,13 +6,12 @@ from typing import Any
 from uuid import UUID
 
 from tagsweep.worker import database
-from tagsweep.worker.jobs import queries
 from tagsweep.worker.jobs.inspection import listing
 from tagsweep.worker.jobs.inspection.listing import SCANNED, Listed, Place, Wanted
 from tagsweep.worker.models import views
 from tagsweep.worker.models.records import RETRYABLE, JobRecord
 
-__all__ = ["OPEN", "RETRYABLE", "SCANNED", "Found", "found", "listed", "running"]
+__all__ = ["OPEN", "RETRYABLE", "SCANNED", "Found", "found", "listed"]
 
 Shown = dict[str, Any]
 #: a job's id, and its tenant
@@ -51,10 +50,3 @@ def found(wanted: Wanted, most: int) -> list[Found]:
     """Return up to ``most`` of the jobs that fit; those without a tenant are nobody's."""
     with database.reading() as connection:
         return listing.owned(connection, wanted, most)
-
-
-def running(tenant: str | None, most: int) -> list[Shown]:
-    """Return the jobs that run, of a tenant or of all (None), oldest first, as JSON."""
-    with database.reading() as connection:
-        jobs = queries.running(connection, None if tenant is None else [tenant], most)
-    return [shown(job) for job in jobs]

@@ -1,16 +1,16 @@
-"""The first page: what runs now, and what came last."""
+"""The first page: what runs now, what came last, and how much is done; for an admin, by whom."""
 
 from __future__ import annotations
+
+from typing import Any
 
 from fastapi import Request, Response
 
 from tagsweep.producer.gateway import state
-from tagsweep.producer.gateway.console import rendering, routing
-from tagsweep.producer.gateway.console.reading import lists
+from tagsweep.producer.gateway.console import checkup, rendering, routing
+from tagsweep.producer.gateway.console.presentation.chart import Chart
+from tagsweep.producer.gateway.console.reading import overview
 from tagsweep.producer.gateway.console.visitors import access
-from tagsweep.worker.jobs.inspection.listing import Wanted
-
-MOST_RUNNING, RECENT = 50, 10
 
 router = routing.router()
 
@@ -23,10 +23,13 @@ async def without_slash(request: Request) -> Response:
 
 @router.get("/console/")
 async def show(request: Request) -> Response:
-    """Show what runs, and the newest jobs."""
+    """Show what runs, the newest jobs, and the last hour."""
     who = await access.visitor(request)
     tenant = None if who.caller.admin else who.caller.tenant
-    store = state.of(request).store
-    running = await store.run(lists.running, tenant, MOST_RUNNING)
-    _, recent = await store.run(lists.listed, Wanted(tenant), None, RECENT)
-    return rendering.page(request, "overview", {"running": running, "recent": recent})
+    gateway = state.of(request)
+    found = await gateway.store.run(overview.read, tenant)
+    values: dict[str, Any] = {"overview": found, "chart": Chart(found.hour)}
+    if who.caller.admin:
+        values["checkup"] = await checkup.last(gateway)
+        values["messages"] = await checkup.messages(gateway)
+    return rendering.page(request, "overview", values)

@@ -14,6 +14,8 @@ function followLink() {
 
 // Parts of the page that show jobs load anew when one of theirs has moved, at most every 2 s.
 const EVERY_MS = 2000;
+// What changes though no job moves, such as how long ago something was, follows now and then.
+const CALM_MS = 30000;
 const ALL = { jobs: [], ended: true };
 const due = new Map();
 
@@ -91,6 +93,7 @@ function stop() {
 
 function follow() {
   if (!("signedIn" in document.body.dataset)) return;
+  setInterval(() => heard(ALL), CALM_MS);
   if (!navigator.locks) {
     // not a secure context: each visible page asks for itself
     setInterval(() => heard(ALL), EVERY_MS * 2);
@@ -207,8 +210,41 @@ document.addEventListener("htmx:beforeRequest", (event) => {
   if (part.dataset.live) part.dataset.loadedAt = Date.now();
 });
 
+// A part that loads anew leaves people where they were: with what they opened, and the focus.
+let left = null;
+
+function placeOf(element, part) {
+  const all = [...part.querySelectorAll("a, button, summary, input, [tabindex]")];
+  return all.indexOf(element);
+}
+
+function opened(part) {
+  const all = [...part.querySelectorAll("details[open] > summary")];
+  return all.map((summary) => summary.textContent.split("(")[0].trim());
+}
+
+function leave(part) {
+  left = { open: opened(part), focus: placeOf(document.activeElement, part) };
+}
+
+function come(part) {
+  if (!left || !part) return;
+  for (const summary of part.querySelectorAll("details > summary")) {
+    if (left.open.includes(summary.textContent.split("(")[0].trim())) summary.parentElement.open = true;
+  }
+  const all = part.querySelectorAll("a, button, summary, input, [tabindex]");
+  if (left.focus >= 0 && all[left.focus]) all[left.focus].focus({ preventScroll: true });
+  left = null;
+}
+
+document.addEventListener("htmx:beforeSwap", (event) => {
+  if (event.detail.shouldSwap && event.detail.target.dataset.live) leave(event.detail.target);
+});
+
 document.addEventListener("htmx:load", (event) => {
-  if (event.detail.elt.dataset?.live) event.detail.elt.dataset.loadedAt = Date.now();
+  if (!event.detail.elt.dataset?.live) return;
+  event.detail.elt.dataset.loadedAt = Date.now();
+  come(event.detail.elt);
 });
 
 // htmx, whose script comes first, has read the page by then.

@@ -1,0 +1,1 @@
+"""What workers have done lately, and which of them there are."""

@@ -1,0 +1,1 @@
+"""What workers have done lately: items a minute, and where each of them is."""
