@@ -34,8 +34,9 @@ METHOD = (
     "the list of a tenant that has 1,000 jobs, and of one that has 1,000,000, 15 times each; then "
     "with the filter `status=failed`, which one job in 100,000 fits. *Beside consoles*: the calls "
     "of the gateway's part (32 connections, each sends a small detach and waits for its answer) "
-    "without a console, and while 20 streams of consoles are open and each loads the page of a "
-    "running job anew every 2 s, as an open page does."
+    "without a console, and beside 20 that have signed in before: each has its stream open, and "
+    "loads the page of a job anew every 2 s, as a page does whose job runs; of that job, which has "
+    "1,000 chunks, a few are done twice a second."
 )
 #: links of the store
 LINKS = 1_000_000
@@ -43,6 +44,8 @@ SERVE = ("-m", "tagsweep.producer.cli", "serve", "--port")
 TENANTS = {"few": 1_000, "many": 1_000_000}
 CHUNKS = {"small": 10, "large": 50_000}
 TIMES, CONSOLES, EVERY_S = 15, 20, 2.0
+#: chunks of the job that consoles look at, and how often some of them are done
+WATCHED, MOVES_S = 1_000, 0.5
 
 _JOBS = """
 INSERT INTO tagsweep.job (id, tenant, kind, status, fingerprint, head, matched, total, removed,
@@ -57,6 +60,15 @@ INSERT INTO tagsweep.job (id, tenant, kind, status, fingerprint, head, matched, 
     open, accepted_at, started_at, sizes, paused)
 VALUES (%s, %s, 'detach', 'running', decode(repeat('00', 32), 'hex'), '{"names": ["legacy"]}',
     '[]', %s, %s, %s, now(), now(), '{"tables": 3}', true)
+"""
+_MOVE = """
+WITH done AS (
+    UPDATE tagsweep.chunk SET state = 'done' WHERE job_id = %(job)s AND number IN (
+        SELECT number FROM tagsweep.chunk WHERE job_id = %(job)s AND state = 'open' LIMIT 3)
+    RETURNING items
+), total AS (SELECT count(*) AS chunks, coalesce(sum(items), 0) AS items FROM done)
+UPDATE tagsweep.job SET open = open - chunks, removed = removed + total.items
+FROM total WHERE id = %(job)s
 """
 _CHUNKS = """
 INSERT INTO tagsweep.chunk (job_id, number, state, resource_type, items, ids)
@@ -179,23 +191,27 @@ def _timed(step: Callable[[], object]) -> float:
 def _rate(bench: Bench, template: Ground, work: Work, consoles: int) -> float:
     with gateway.shared(bench, template, OURS, work) as stage:
         keys = [gateway.key(stage, tenant) for tenant in gateway.TENANTS]
-        job_id = _running(stage, gateway.TENANTS[0], CHUNKS["small"])
+        job_id = _running(stage, gateway.TENANTS[0], WATCHED)
 
         def beside(port: int) -> Any:
-            return _consoles(port, keys[0], job_id, consoles)
+            return _consoles(stage, port, keys[0], job_id, consoles)
 
         measured, _ = gateway.called(bench, stage, work, SERVE, keys, beside=beside)
         return measured["rate"]
 
 
 @contextmanager
-def _consoles(port: int, key: str, job_id: str, consoles: int) -> Iterator[None]:
-    """Keep so many consoles open on a job during the block; each must be answered."""
+def _consoles(stage: Stage, port: int, key: str, job_id: str, consoles: int) -> Iterator[None]:
+    """Keep so many consoles open on a job that moves, during the block; each must be answered."""
     stop = threading.Event()
-    with ThreadPoolExecutor(2 * consoles + 1) as pool:
-        waiting = [pool.submit(_stream, port, key, stop) for _ in range(consoles)]
-        waiting += [pool.submit(_look, port, key, job_id, stop) for _ in range(consoles)]
+    with ExitStack() as held, ThreadPoolExecutor(2 * consoles + 1) as pool:
+        people = [held.enter_context(_signed_in(port, key)) for _ in range(consoles)]
+        waiting = [pool.submit(_move, stage, job_id, stop)]
+        waiting += [pool.submit(_stream, person, stop) for person in people]
+        for number, person in enumerate(people):
+            waiting.append(pool.submit(_look, person, job_id, stop, number / consoles))
         try:
+            time.sleep(EVERY_S)  # all have looked once
             yield
         finally:
             stop.set()
@@ -203,18 +219,27 @@ def _consoles(port: int, key: str, job_id: str, consoles: int) -> Iterator[None]
             one.result()
 
 
-def _stream(port: int, key: str, stop: threading.Event) -> None:
-    with _signed_in(port, key) as person, person.stream("GET", "/console/events") as news:
+def _move(stage: Stage, job_id: str, stop: threading.Event) -> None:
+    while not stop.wait(MOVES_S):
+        stage.connection.execute(_MOVE, {"job": job_id})
+
+
+def _stream(person: httpx.Client, stop: threading.Event) -> None:
+    with person.stream("GET", "/console/events") as news:
         for _ in news.iter_lines():
             if stop.is_set():
                 return
 
 
-def _look(port: int, key: str, job_id: str, stop: threading.Event) -> None:
-    with _signed_in(port, key) as person:
-        while not stop.wait(EVERY_S):
-            headers = {"x-live": "1", "hx-request": "true"}
-            person.get(f"/console/jobs/{job_id}", headers=headers).raise_for_status()
+def _look(person: httpx.Client, job_id: str, stop: threading.Event, phase: float) -> None:
+    """Load the page of the job anew again and again, as its script does."""
+    version = ""
+    stop.wait(phase * EVERY_S)
+    while not stop.wait(EVERY_S):
+        headers = {"x-live": "1", "hx-request": "true", "if-none-match": version}
+        answer = person.get(f"/console/jobs/{job_id}", headers=headers)
+        assert answer.status_code in (200, 304), answer.text  # noqa: S101  # what is timed works
+        version = answer.headers["etag"]
 
 
 def _table(measured: Measured) -> Table:

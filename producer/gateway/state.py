@@ -14,6 +14,8 @@ from starlette.requests import Request
 from tagsweep.producer.gateway import threadpool
 from tagsweep.producer.gateway.auth import callers
 from tagsweep.producer.gateway.auth.callers import Caller, Callers, one_key
+from tagsweep.producer.gateway.auth.open_sessions import OpenSessions
+from tagsweep.producer.gateway.auth.sessions import Lifetime
 from tagsweep.producer.gateway.errors import Refusal
 from tagsweep.producer.gateway.metrics import Metrics
 from tagsweep.producer.gateway.requests.bodies import Bodies
@@ -57,6 +59,7 @@ class Gateway:
         self.sign_ins = SignIns()
         self.callers = Callers(self.store)
         self.shared = Shared()
+        self.sessions = OpenSessions(self.store, Lifetime.of(settings))
         self.notifier = Notifier(self.store, settings)
         self.places = Places(settings.waiting_requests, BUSY)
         self.feeds = Places(settings.waiting_requests, "Too many feeds are open at once.")

@@ -44,11 +44,11 @@ def _count() -> int:
         return int(connection.execute(select(func.count()).select_from(table)).scalar_one())
 
 
-@pytest.mark.parametrize("turns", [Alone, lambda: Turns("w")])
+@pytest.mark.parametrize("turns", [Alone, lambda: Turns("w")], ids=["alone", "in turns"])
 def test_whoever_looks_is_noted_once_a_minute_and_gone_at_its_end(
-    node: Node, turns: object
+    node: Node, turns: Callable[[], Alone]
 ) -> None:
-    looking = turns()  # type: ignore[operator]
+    looking = turns()
     looking.look()
     (one,) = _known()
     assert (one.name, one.queues, one.processes) == (node.name, QUEUES, 2)

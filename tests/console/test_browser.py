@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -11,6 +12,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from tagsweep.producer.gateway.auth import credentials, listing, sessions
+from tests.chaos import scale
 from tests.console.conftest import Window, Windows
 from tests.support.gateway import Gateway, ended, serving
 from tests.support.stack import ServerStack, eventually
@@ -21,6 +23,8 @@ pytestmark = pytest.mark.slow
 MARKUP = "<img src=x onerror=alert(1)>"
 #: the results of axe that keep somebody from using a page
 SERIOUS = {"serious", "critical"}
+#: ids of a running job whose page is open
+LARGE = scale.pick(short=20_000, long=1_000_000)
 
 
 def _tagged(gateway: Gateway, tenant: str, many: int = 30) -> list[str]:
@@ -129,9 +133,9 @@ def test_a_whole_clean_up_by_keyboard_alone(
 def test_the_bars_of_a_running_job_move_though_a_worker_is_killed(
     idle_stack: ServerStack, windows: Windows, tenant: str
 ) -> None:
-    settings = {"chunk_size": 500, "max_rate": 5_000}
+    settings = {"chunk_size": LARGE // 40, "max_rate": LARGE // 8}
     with serving(idle_stack, inline_items=0, **settings) as gateway:
-        ids = new_ids(20_000, 3)
+        ids = new_ids(LARGE, 3)
         gateway.store.tag(tenant, "legacy", tables=ids)
         first = idle_stack.start_worker(**settings)
         idle_stack.start_worker(**settings)
@@ -139,7 +143,7 @@ def test_the_bars_of_a_running_job_move_though_a_worker_is_killed(
         window = windows.open(gateway)
         page = window.sign_in(tenant)
         with gateway.client(tenant) as client:
-            body = {"kind": "detach", "names": ["legacy"], "tables": ids}
+            body = {"kind": "detach", "names": ["legacy"], "tables": "*"}
             made = client.post("/api/v1/jobs/", json=body)
             page.goto(f"{window.console}/jobs/{made.json()['id']}")
             widths = {_width(page)}
@@ -149,7 +153,7 @@ def test_the_bars_of_a_running_job_move_though_a_worker_is_killed(
             _until(page, "succeeded")
             assert ended(client, made.headers["location"])["counts"]["removed"] == len(ids)
         assert _width(page) == 100
-        expect(page.locator("#counts-title ~ .legend")).to_contain_text("20,000 removed")
+        expect(page.locator("#counts-title ~ .legend")).to_contain_text(f"{LARGE:,} removed")
 
 
 def _width(page: Page) -> float:
@@ -165,20 +169,41 @@ def _moves(page: Page, seen: set[float]) -> bool:
     return moved
 
 
-def test_a_file_that_is_chosen_becomes_a_list_of_the_form(
-    redis_gateway: Gateway, windows: Windows, tenant: str, tmp_path: Path
-) -> None:
-    ids = new_ids(100_000, 5)
-    redis_gateway.store.tag(tenant, "legacy", tables=ids[:40])
-    file = tmp_path / "ids.txt"
+def _choose(page: Page, ids: list[str], folder: Path) -> None:
+    file = folder / "ids.txt"
     file.write_text("\n".join(ids))
+    page.locator('input[data-into="ids-tables"]').set_input_files(file)
+
+
+def _drop(page: Page, ids: list[str], _: Path) -> None:
+    script = """text => {
+      const dropped = new DataTransfer();
+      dropped.items.add(new File([text], "ids.txt", { type: "text/plain" }));
+      return dropped;
+    }"""
+    given = {"dataTransfer": page.evaluate_handle(script, "\n".join(ids))}
+    page.dispatch_event("#ids-tables", "dragover", given)
+    page.dispatch_event("#ids-tables", "drop", given)
+
+
+@pytest.mark.parametrize("give, number", [(_choose, 1_000), (_drop, 100_000)])
+def test_a_file_that_is_chosen_or_dropped_in_becomes_a_list_of_the_form(  # noqa: PLR0913, PLR0917  # fixtures
+    redis_gateway: Gateway,
+    windows: Windows,
+    tenant: str,
+    tmp_path: Path,
+    give: Callable[[Page, list[str], Path], None],
+    number: int,
+) -> None:
+    ids = new_ids(number, 5)
+    redis_gateway.store.tag(tenant, "legacy", tables=ids[:40])
     page = windows.open(redis_gateway).sign_in(tenant)
     page.get_by_role("link", name="New clean-up").click()
     page.get_by_label("Tags, one a line", exact=True).fill("legacy")
-    page.locator('input[data-into="ids-tables"]').set_input_files(file)
+    give(page, ids, tmp_path)
     expect(page.locator("#ids-tables")).to_have_value(re.compile(f"{ids[-1]}$"))
     page.get_by_role("button", name="Preview").click()
-    heading = page.get_by_role("heading", name="40 of 100,000 items would be removed")
+    heading = page.get_by_role("heading", name=f"40 of {number:,} items would be removed")
     expect(heading).to_be_visible(timeout=60_000)
 
 

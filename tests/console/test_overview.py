@@ -52,7 +52,7 @@ def test_an_admin_sees_workers_what_each_did_last_and_findings(
 ) -> None:
     _attach(gateway, tenant, 1_200)  # more than the gateway does itself
     with signed_in(gateway, "", admin=True) as admin:
-        eventually(lambda: f" of {tenant} , " in _text(admin), seconds=30)
+        eventually(lambda: f" of {tenant}, " in _text(admin), seconds=30)
         text = _text(admin)
         assert "Chunks waiting" in text
         assert "What to see to" in text

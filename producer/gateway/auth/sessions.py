@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
@@ -15,6 +16,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Connection, Table, and_, delete, or_, select, update
 
 from tagsweep.worker.models.tables import ago, clock, console_session, sign_in_link
+from tagsweep.worker.settings import Settings
 
 #: how long a one-time link works
 LINK_S = 600.0
@@ -28,6 +30,12 @@ class Lifetime:
 
     idle: timedelta
     whole: timedelta
+
+    @classmethod
+    def of(cls, settings: Settings) -> Lifetime:
+        """Return what the settings say."""
+        idle = timedelta(minutes=settings.session_idle_minutes)
+        return cls(idle, timedelta(hours=settings.session_hours))
 
     def over(self) -> ColumnElement[bool]:
         """Return the condition that a session is over."""
@@ -49,13 +57,14 @@ class Session:
     noted: bool  #: its use was noted a moment ago
 
 
-def find(connection: Connection, token: str, lifetime: Lifetime) -> Session | None:
-    """Return a session; None if there is no such session, or it is over."""
-    this = console_session.c.token_hash == _hash(token)
+def find(connection: Connection, tokens: Iterable[str], lifetime: Lifetime) -> dict[str, Session]:
+    """Return those of these sessions that there are and that are not over, by their tokens."""
+    hashes = {_hash(token): token for token in tokens}
     noted = console_session.c.seen_at >= ago(NOTED_EVERY_S)
-    query = select(console_session.c.credential_id, noted).where(this, ~lifetime.over())
-    row = connection.execute(query).one_or_none()
-    return Session(row[0], bool(row[1])) if row else None
+    query = select(console_session.c.token_hash, console_session.c.credential_id, noted)
+    these = console_session.c.token_hash.in_(list(hashes))
+    rows = connection.execute(query.where(these, ~lifetime.over()))
+    return {hashes[bytes(row[0])]: Session(row[1], bool(row[2])) for row in rows}
 
 
 def note_use(connection: Connection, token: str) -> None:

@@ -12,7 +12,7 @@ import json
 import logging
 import threading
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
@@ -36,10 +36,11 @@ MAX_ROWS = 1_000
 class Listener:
     """An open feed: what is new for its tenant, or for all (None)."""
 
-    def __init__(self, tenant: str | None) -> None:
+    def __init__(self, tenant: str | None, *, calm: bool = False) -> None:
         self.tenant = tenant
+        self.calm = calm  #: it need not hear of ends sooner than of progress
         self.moved = asyncio.Event()
-        self._ended = False
+        self._ended: set[str] = set()
         self._progress: dict[str, dict[str, Any]] = {}
 
     def update(self, shown: dict[str, Any]) -> None:
@@ -51,14 +52,14 @@ class Listener:
         """Return whether what happens to a tenant's jobs is for this feed."""
         return self.tenant is None or self.tenant == tenant
 
-    def note_end(self) -> None:
-        """Note that a job has ended."""
-        self._ended = True
+    def note_ends(self, job_ids: Iterable[UUID]) -> None:
+        """Note that these jobs have ended."""
+        self._ended.update(map(str, job_ids))
         self.moved.set()
 
-    def take_ended(self) -> bool:
-        """Return whether a job has ended since the last call."""
-        taken, self._ended = self._ended, False
+    def take_ended(self) -> set[str]:
+        """Return the ids of jobs that have ended since the last call."""
+        taken, self._ended = self._ended, set()
         return taken
 
     def take_progress(self) -> list[dict[str, Any]]:
@@ -94,9 +95,9 @@ class Notifier:
                 del self._waiters[job_id]
 
     @contextmanager
-    def feed(self, tenant: str | None) -> Iterator[Listener]:
+    def feed(self, tenant: str | None, *, calm: bool = False) -> Iterator[Listener]:
         """Yield a listener that is notified when there is something new for the tenant."""
-        listener = Listener(tenant)
+        listener = Listener(tenant, calm=calm)
         self._listeners.add(listener)
         self._poke.set()
         try:
@@ -163,17 +164,19 @@ class Notifier:
             return None
         if self._target is None and self._waiters:
             return EAGER_S
-        return OPEN_S if self._listeners else CALM_S
+        return CALM_S if all(listener.calm for listener in self._listeners) else OPEN_S
 
     async def _follow(self, position: int) -> int:
         rows = await self._threads.run(feed.after, position, MAX_ROWS)
         for row in rows:
             position = row.position
             self.hint(row.job_id)
-        tenants = {row.tenant for row in rows}
+        ended: dict[str | None, list[UUID]] = defaultdict(list)
+        for row in rows:
+            ended[row.tenant].append(row.job_id)
         for listener in self._listeners:
-            if any(map(listener.hears, tenants)):
-                listener.note_end()
+            for job_ids in (ids for tenant, ids in ended.items() if listener.hears(tenant)):
+                listener.note_ends(job_ids)
         if len(rows) == MAX_ROWS:
             self._poke.set()
         return position

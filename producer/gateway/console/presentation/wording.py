@@ -42,11 +42,14 @@ def span(seconds: float) -> str:
 
 
 def since(moment: str | datetime | None) -> str:
-    """Return how long ago a moment is."""
+    """Return how long ago a moment is, roughly: so a page need not change every second."""
     if moment is None:
         return "never"
     seconds = (datetime.now(UTC) - _parsed(moment)).total_seconds()
-    return "now" if seconds < 1 else f"{span(seconds)} ago"
+    for length, unit in _UNITS:
+        if seconds >= length:
+            return f"{int(seconds // length)} {unit} ago"
+    return "now"
 
 
 def exact(moment: str | datetime | None) -> str:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
 from fastapi import Request, Response
 
 from tagsweep.producer.gateway import state
-from tagsweep.producer.gateway.console import rendering, routing
+from tagsweep.producer.gateway.console import live, rendering, routing
 from tagsweep.producer.gateway.console.presentation import filters
 from tagsweep.producer.gateway.console.reading import lists
 from tagsweep.producer.gateway.console.visitors import access
+from tagsweep.producer.gateway.console.visitors.access import Visitor
 
 PAGE = 50
 
@@ -22,6 +24,10 @@ router = routing.router()
 async def show(request: Request) -> Response:
     """List jobs, newest first."""
     who = await access.visitor(request)
+    return await live.page(request, who, partial(_page, request, who))
+
+
+async def _page(request: Request, who: Visitor) -> Response:
     given = filters.read(request.query_params)
     after = request.query_params.get("after")
     wanted, place = filters.wanted(given, who.caller), filters.place(after)

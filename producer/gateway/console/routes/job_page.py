@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from uuid import UUID
 
 from fastapi import Request, Response
 
 from tagsweep.producer.gateway import state
-from tagsweep.producer.gateway.console import rendering, routing
+from tagsweep.producer.gateway.console import live, rendering, routing
 from tagsweep.producer.gateway.console.presentation import commands, filters, questions
 from tagsweep.producer.gateway.console.reading import job as jobs
 from tagsweep.producer.gateway.console.visitors import access
+from tagsweep.producer.gateway.console.visitors.access import Visitor
 
 router = routing.router()
 
@@ -20,6 +22,10 @@ router = routing.router()
 async def show(request: Request) -> Response:
     """Show a job."""
     who = await access.visitor(request)
+    return await live.page(request, who, partial(_page, request, who))
+
+
+async def _page(request: Request, who: Visitor) -> Response:
     tenant = None if who.caller.admin else who.caller.tenant
     stretch = filters.stretch(request.query_params.get("chunks"))
     job_id = request.path_params["job_id"]

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from fastapi import Request, Response
 
 from tagsweep.producer.gateway import state
-from tagsweep.producer.gateway.console import checkup, rendering, routing
+from tagsweep.producer.gateway.console import checkup, live, rendering, routing
 from tagsweep.producer.gateway.console.presentation.chart import Chart
 from tagsweep.producer.gateway.console.reading import overview
 from tagsweep.producer.gateway.console.visitors import access
+from tagsweep.producer.gateway.console.visitors.access import Visitor
 
 router = routing.router()
 
@@ -25,6 +27,10 @@ async def without_slash(request: Request) -> Response:
 async def show(request: Request) -> Response:
     """Show what runs, the newest jobs, and the last hour."""
     who = await access.visitor(request)
+    return await live.page(request, who, partial(_page, request, who))
+
+
+async def _page(request: Request, who: Visitor) -> Response:
     tenant = None if who.caller.admin else who.caller.tenant
     gateway = state.of(request)
     found = await gateway.store.run(overview.read, tenant)

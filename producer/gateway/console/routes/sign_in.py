@@ -73,7 +73,9 @@ async def sign_out(request: Request) -> Response:
     who = await access.visitor(request)
     await access.checked(request, who.csrf)
     origin = Origin(request)
-    await state.of(request).store.run(_end, request.cookies[origin.cookie])
+    gateway = state.of(request)
+    await gateway.store.run(_end, request.cookies[origin.cookie])
+    gateway.sessions.forget()
     response = rendering.redirect(request, "/sign-in")
     response.delete_cookie(origin.cookie, path=_path(origin))
     return response
@@ -83,8 +85,8 @@ async def _begin(request: Request, credential: UUID, target: str) -> Response:
     """Begin a session under a new token: what the browser had before is worth nothing."""
     gateway = state.of(request)
     before = request.cookies.get(Origin(request).cookie, "")
-    lifetime = access.lifetime_of(gateway.settings)
-    token = await gateway.store.run(_replace, before, credential, lifetime)
+    token = await gateway.store.run(_replace, before, credential, gateway.sessions.lifetime)
+    gateway.sessions.forget()
     response = rendering.redirect(request, _next(target))
     _set(request, response, token)
     return response

@@ -20,17 +20,20 @@ from tagsweep.worker.errors import TagsweepError
 
 #: how often a session is checked while its stream is open, and how often a line is sent at least
 CHECK_S, HEARTBEAT_S = 2.0, 15.0
+#: seconds between two of its messages at least, and most jobs that one names
+PAUSE_S, MOST_JOBS = 1.0, 1_000
 
 router = routing.router()
 
 
 @router.get("/console/events")
 async def follow(request: Request) -> Response:
-    """Send the ids of jobs whose progress has changed, and that some job has ended."""
+    """Send the ids of jobs that have moved or ended; or that any may have."""
     who = await access.visitor(request)
     gateway = state.of(request)
     held = ExitStack()
     held.enter_context(gateway.feeds.one())  # released by the stream, which begins after the head
+    held.enter_context(gateway.sessions.stream(access.token_of(request)))
     tenant = None if who.caller.admin else who.caller.tenant
     return StreamingResponse(
         _stream(request, gateway, tenant, held),
@@ -42,9 +45,9 @@ async def follow(request: Request) -> Response:
 async def _stream(
     request: Request, gateway: Gateway, tenant: str | None, held: ExitStack
 ) -> AsyncIterator[str]:
-    with held, gateway.notifier.feed(tenant) as listener:
+    with held, gateway.notifier.feed(tenant, calm=True) as listener:
         # from now on nothing is missed; what happened since the page was written has to be read
-        yield f"retry: 2000\ndata: {json.dumps({'jobs': [], 'ended': True})}\n\n"
+        yield f"retry: 2000\n{_told(set())}"
         async for text in _news(request, gateway, listener):
             yield text
 
@@ -60,15 +63,22 @@ async def _news(request: Request, gateway: Gateway, listener: Listener) -> Async
                 yield "event: ended\ndata: {}\n\n"
                 return
         if moved:
+            await asyncio.sleep(sent_at + PAUSE_S - loop.time())
             listener.moved.clear()
-            progress = [shown["id"] for shown in listener.take_progress()]
-            # woken for nothing in particular: hints may have been lost
-            news = {"jobs": progress, "ended": listener.take_ended() or not progress}
+            jobs = {shown["id"] for shown in listener.take_progress()} | listener.take_ended()
             sent_at = loop.time()
-            yield f"data: {json.dumps(news)}\n\n"
+            yield _told(jobs)
         elif loop.time() - sent_at > HEARTBEAT_S:
             sent_at = loop.time()
             yield ": still here\n\n"
+
+
+def _told(jobs: set[str]) -> str:
+    """Return the message that these jobs have moved; any may have if none, or too many, are."""
+    # woken for nothing in particular: hints may have been lost
+    is_all = not 0 < len(jobs) <= MOST_JOBS
+    news = {"jobs": [] if is_all else sorted(jobs), "all": is_all}
+    return f"data: {json.dumps(news)}\n\n"
 
 
 async def _is_signed_in(request: Request) -> bool:

@@ -16,7 +16,7 @@ function followLink() {
 const EVERY_MS = 2000;
 // What changes though no job moves, such as how long ago something was, follows now and then.
 const CALM_MS = 30000;
-const ALL = { jobs: [], ended: true };
+const ALL = { jobs: [], all: true };
 const due = new Map();
 
 function refresh(element) {
@@ -37,9 +37,7 @@ function heard(news) {
   if (document.hidden) return;
   for (const element of document.querySelectorAll("[data-live]")) {
     const job = element.dataset.live;
-    if (job === "none") continue;
-    const moved = job === "*" ? news.ended || news.jobs.length : news.ended || news.jobs.includes(job);
-    if (moved) refresh(element);
+    if (news.all || job === "*" || news.jobs.includes(job)) refresh(element);
   }
 }
 
@@ -205,6 +203,16 @@ document.addEventListener("htmx:afterSwap", (event) => {
   if (event.detail.target.id === "notice") event.detail.target.scrollIntoView({ block: "nearest" });
 });
 
+// A part that is as the browser has it is not sent again (304).
+const versions = new Map();
+
+document.addEventListener("htmx:configRequest", (event) => {
+  const part = event.detail.elt;
+  if (part.dataset.live && versions.has(part.id)) {
+    event.detail.headers["If-None-Match"] = versions.get(part.id);
+  }
+});
+
 document.addEventListener("htmx:beforeRequest", (event) => {
   const part = event.detail.elt;
   if (part.dataset.live) part.dataset.loadedAt = Date.now();
@@ -238,7 +246,10 @@ function come(part) {
 }
 
 document.addEventListener("htmx:beforeSwap", (event) => {
-  if (event.detail.shouldSwap && event.detail.target.dataset.live) leave(event.detail.target);
+  const part = event.detail.target;
+  if (!event.detail.shouldSwap || !part.dataset.live) return;
+  leave(part);
+  versions.set(part.id, event.detail.xhr.getResponseHeader("ETag"));
 });
 
 document.addEventListener("htmx:load", (event) => {

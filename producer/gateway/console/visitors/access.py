@@ -5,20 +5,17 @@ from __future__ import annotations
 import hashlib
 import hmac
 from dataclasses import dataclass
-from datetime import timedelta
 
 from fastapi import Request
 
 from tagsweep.producer.gateway import state
 from tagsweep.producer.gateway.auth import sessions
 from tagsweep.producer.gateway.auth.callers import Caller
-from tagsweep.producer.gateway.auth.sessions import Lifetime, Session
 from tagsweep.producer.gateway.console.visitors import forms
 from tagsweep.producer.gateway.console.visitors.forms import Form
 from tagsweep.producer.gateway.console.visitors.origin import Origin
 from tagsweep.producer.gateway.errors import Refusal
 from tagsweep.worker import database
-from tagsweep.worker.settings import Settings
 
 SIGN_IN = "Sign in to see this page."
 FOREIGN_FORM = "The form is not one of this session. Load the page anew and send it again."
@@ -46,10 +43,10 @@ async def visitor(request: Request, *scopes: str) -> Visitor:
     Raises Refusal: 401 if nobody is, 403 without the scope, 429 if the tenant asks too often.
     """
     gateway = state.of(request)
-    caller, token, is_noted = await _signed_in(request)
+    caller, token, is_noted = await _signed_in(request, is_live=is_live(request))
     if caller is None:
         raise Refusal(401, SIGN_IN)
-    if not is_noted and LIVE not in request.headers:
+    if not is_noted and not is_live(request):
         gateway.later(gateway.store.run(_note_use, token))
     gateway.admit(request, caller, *(scopes or ("read",)))
     read_only = gateway.settings.console == "read-only"
@@ -57,17 +54,27 @@ async def visitor(request: Request, *scopes: str) -> Visitor:
     return found
 
 
+def is_live(request: Request) -> bool:
+    """Return whether a page asks for a part of it anew, by itself."""
+    return LIVE in request.headers and "hx-request" in request.headers
+
+
 async def is_signed_in(request: Request) -> bool:
-    """Return whether the session of the request is still good."""
-    return (await _signed_in(request))[0] is not None
+    """Return whether the session of the request, which has a stream, is still good."""
+    return (await _signed_in(request, is_live=True))[0] is not None
 
 
-async def _signed_in(request: Request) -> tuple[Caller | None, str, bool]:
+def token_of(request: Request) -> str:
+    """Return the token of the browser's session; empty if it has none."""
+    return request.cookies.get(Origin(request).cookie, "")
+
+
+async def _signed_in(request: Request, *, is_live: bool) -> tuple[Caller | None, str, bool]:
     """Return who is signed in, the token of the session, and whether its use was just noted."""
     gateway = state.of(request)
-    token = request.cookies.get(Origin(request).cookie, "")
-    lifetime = lifetime_of(gateway.settings)
-    session = await gateway.store.run(_find, token, lifetime) if token else None
+    token = token_of(request)
+    find = gateway.sessions.recall if is_live else gateway.sessions.find
+    session = await find(token) if token else None
     if session is None:
         return None, token, True
     return await gateway.callers.by_credential(session.credential), token, session.noted
@@ -93,17 +100,6 @@ async def checked(request: Request, csrf: str) -> Form:
 def csrf_of(token: str) -> str:
     """Return what the forms of a session have; it does not tell the session's token."""
     return hmac.new(token.encode(), b"csrf", hashlib.sha256).hexdigest()
-
-
-def lifetime_of(settings: Settings) -> Lifetime:
-    """Return how long sessions last."""
-    idle = timedelta(minutes=settings.session_idle_minutes)
-    return Lifetime(idle, timedelta(hours=settings.session_hours))
-
-
-def _find(token: str, lifetime: Lifetime) -> Session | None:
-    with database.reading() as connection:
-        return sessions.find(connection, token, lifetime)
 
 
 def _note_use(token: str) -> None:

@@ -1,0 +1,38 @@
+"""The parts of pages that load anew by themselves: made once for all who look at the same."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Awaitable, Callable
+
+from fastapi import Request, Response
+
+from tagsweep.producer.gateway import state
+from tagsweep.producer.gateway.console.visitors import access
+from tagsweep.producer.gateway.console.visitors.access import Visitor
+
+#: how old a part may be, in seconds
+FRESH_S = 1.0
+
+Make = Callable[[], Awaitable[Response]]
+
+
+async def page(request: Request, who: Visitor, make: Make) -> Response:
+    """Return the page that ``make`` returns; to a page itself, as it was FRESH_S ago at most.
+
+    Whoever may see and do the same gets the same part: it has nothing of a session in it. A browser
+    that has it already gets nothing (304).
+    """
+    if not access.is_live(request):
+        return await make()
+
+    async def made() -> tuple[bytes, str]:
+        body = bytes((await make()).body)
+        return body, f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+
+    own = (who.caller.tenant, who.caller.admin, who.caller.scopes, who.read_only)
+    key = ("live", *own, str(request.base_url), request.url.path, request.url.query)
+    body, etag = await state.of(request).shared.get(key, FRESH_S, made)
+    if request.headers.get("if-none-match") == etag:
+        return Response(status_code=304, headers={"ETag": etag})
+    return Response(body, media_type="text/html", headers={"ETag": etag})
