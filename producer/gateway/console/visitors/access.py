@@ -40,7 +40,8 @@ class Visitor:
 async def visitor(request: Request, *scopes: str) -> Visitor:
     """Return who is signed in, with one of the scopes; ``read`` by default.
 
-    Raises Refusal: 401 if nobody is, 403 without the scope, 429 if the tenant asks too often.
+    Raises Refusal: 401 if nobody is, 403 without the scope, or, if one is named, where the console
+    is read-only; 429 if the tenant asks too often.
     """
     gateway = state.of(request)
     caller, token, is_noted = await _signed_in(request, is_live=is_live(request))
@@ -50,6 +51,8 @@ async def visitor(request: Request, *scopes: str) -> Visitor:
         gateway.later(gateway.store.run(_note_use, token))
     gateway.admit(request, caller, *(scopes or ("read",)))
     read_only = gateway.settings.console == "read-only"
+    if read_only and scopes:
+        raise Refusal(403, READ_ONLY)
     found = request.state.visitor = Visitor(caller, csrf_of(token), read_only)
     return found
 
@@ -83,8 +86,6 @@ async def _signed_in(request: Request, *, is_live: bool) -> tuple[Caller | None,
 async def form(request: Request, *scopes: str) -> tuple[Visitor, Form]:
     """Return who has sent a form, and the form; raises Refusal as ``visitor`` does, and 403."""
     who = await visitor(request, *scopes)
-    if who.read_only:
-        raise Refusal(403, READ_ONLY)
     return who, await checked(request, who.csrf)
 
 
