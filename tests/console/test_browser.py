@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -10,8 +11,11 @@ import httpx
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
+from sqlalchemy import select
 
 from tagsweep.producer.gateway.auth import credentials, listing, sessions
+from tagsweep.worker.activity.throughput import MINUTE
+from tagsweep.worker.models.tables import clock, throughput
 from tests.chaos import scale
 from tests.console.conftest import Window, Windows
 from tests.support.gateway import Gateway, ended, serving
@@ -73,6 +77,43 @@ def test_a_whole_clean_up_by_mouse(
         assert store.links(tenant) == before
         page.get_by_role("link", name="Jobs", exact=True).click()
         page.screenshot(path=pictures / f"console-jobs-{mode}.png")
+
+
+def _work_for_an_hour(gateway: Gateway, tenant: str) -> None:
+    """Let the store know of a day's work as if it had been done in the last hour."""
+    draw = random.Random(4)  # noqa: S311  # no secret
+    rate = 9_000
+    with gateway.store.transaction() as connection:
+        now = connection.execute(select(clock())).scalar_one().replace(second=0, microsecond=0)
+        for minutes in range(1, 60):
+            rate = max(0, rate + draw.randint(-4_000, 4_000))
+            done = {"tenant": tenant, "kind": "detach", "minute": now - minutes * MINUTE}
+            connection.execute(throughput.insert(), {**done, "items": rate * 60})
+
+
+def test_an_overview_shows_the_last_hour_and_leaves_open_what_was_opened(
+    redis_gateway: Gateway, windows: Windows, tenant: str, pictures: Path
+) -> None:
+    _work_for_an_hour(redis_gateway, tenant)
+    ids = _tagged(redis_gateway, tenant, 1_200)
+    modes = {"dark": windows.open(redis_gateway, dark=True), "light": windows.open(redis_gateway)}
+    for mode, window in modes.items():
+        page = window.sign_in("", admin=True, name="Ada Lovelace")
+        expect(page.locator(".chart .bar")).not_to_have_count(0)
+        expect(page.locator("#workers-title + .scroll tbody tr").first).to_be_visible()
+        expect(page.get_by_text("All that was checked")).to_be_visible()
+        page.screenshot(path=pictures / f"console-overview-{mode}.png")
+    page = modes["light"].page
+    summary = page.locator("#hour-title ~ details > summary")
+    summary.click()
+    summary.focus()
+    expect(page.get_by_role("region", name="The last hour as a table")).to_be_visible()
+    with redis_gateway.client(tenant) as client:
+        body = {"kind": "detach", "names": ["legacy"], "tables": ids, "note": "just now"}
+        ended(client, client.post("/api/v1/jobs/", json=body).headers["location"])
+    expect(page.locator("#overview")).to_contain_text("just now")  # it has loaded anew
+    expect(page.get_by_role("region", name="The last hour as a table")).to_be_visible()
+    expect(summary).to_be_focused()
 
 
 def _tab_to(page: Page, name: str, role: str | None = None) -> None:
