@@ -19,6 +19,7 @@ from tests.support.gateway import Gateway, ended
 from tests.support.stack import eventually
 from tests.support.stores import new_ids, new_tenant
 
+GRACE = {"name": "Grace", "door": "cli", "proved": False}
 LIVE = {"x-live": "1", "hx-request": "true"}
 
 
@@ -47,7 +48,7 @@ def test_a_part_that_has_not_changed_is_not_sent_again(redis_gateway: Gateway, t
         assert (again.status_code, again.content) == (304, b"")
         with redis_gateway.store.transaction() as connection:
             this = update(job).where(job.c.tenant == tenant)
-            connection.execute(this.values(requested_by={"name": "Grace", "door": "cli"}))
+            connection.execute(this.values(requested_by=GRACE))
         changed = eventually(
             lambda: (part := _part(person, path, first.headers["etag"])).text and part, seconds=10
         )

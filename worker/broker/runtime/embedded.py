@@ -13,7 +13,7 @@ from celery.result import allow_join_result
 from celery.worker import WorkController
 
 from tagsweep.worker.broker.app import app, embedded_worker
-from tagsweep.worker.broker.runtime import lifecycle
+from tagsweep.worker.broker.runtime import lifecycle, pool_process
 from tagsweep.worker.errors import TagsweepError
 
 #: seconds that a worker may take to start, or to finish its current chunk
@@ -55,6 +55,7 @@ def worker() -> Iterator[None]:
         without_mingle=True,
         without_heartbeat=True,
     )
+    pool_process.note_node(controller)
     thread = threading.Thread(target=controller.start, name=name, daemon=True)
     thread.start()
     if not controller.ready.wait(PATIENCE_S):

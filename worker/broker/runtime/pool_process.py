@@ -58,11 +58,16 @@ def wait_to_be_first() -> None:
     fcntl.lockf(_firsts[-1], fcntl.LOCK_EX)
 
 
+def note_node(worker: Any) -> None:
+    """Note what the worker is that runs in this process, or whose pool processes are forked."""
+    queues = tuple(worker.app.amqp.queues.consume_from)
+    processes = worker.concurrency
+    nodes.append(Node(worker.hostname, queues, processes if isinstance(processes, int) else 0))
+
+
 def _note_worker(sender: Any, **_: Any) -> None:
     _workers.append(os.getpid())
-    queues = tuple(sender.app.amqp.queues.consume_from)
-    processes = sender.concurrency
-    nodes.append(Node(sender.hostname, queues, processes if isinstance(processes, int) else 0))
+    note_node(sender)
     memory = getattr(os, "memfd_create", None)  # needs no file system that can be written to
     _firsts.append(memory("tagsweep") if memory else tempfile.TemporaryFile())  # noqa: SIM115  # inherited
 

@@ -92,6 +92,7 @@ function stop() {
 function follow() {
   if (!("signedIn" in document.body.dataset)) return;
   setInterval(() => heard(ALL), CALM_MS);
+  for (const part of document.querySelectorAll("[data-live]")) part.dataset.loadedAt = Date.now();
   if (!navigator.locks) {
     // not a secure context: each visible page asks for itself
     setInterval(() => heard(ALL), EVERY_MS * 2);
