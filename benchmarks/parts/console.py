@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import threading
 import time
@@ -225,8 +226,11 @@ def _move(stage: Stage, job_id: str, stop: threading.Event) -> None:
 
 
 def _stream(person: httpx.Client, stop: threading.Event) -> None:
+    """Follow the stream; what it has told last goes with each request, as of a page's script."""
     with person.stream("GET", "/console/events") as news:
-        for _ in news.iter_lines():
+        for line in news.iter_lines():
+            if line.startswith("data: "):
+                person.headers["x-news"] = json.loads(line.removeprefix("data: "))["at"]
             if stop.is_set():
                 return
 

@@ -31,8 +31,8 @@ def _detach(gateway: Gateway, tenant: str, **body: Any) -> str:
     return str(done["id"])
 
 
-def _part(person: Person, path: str, version: str = "") -> httpx.Response:
-    answer = person.get(path, headers={**LIVE, "if-none-match": version})
+def _part(person: Person, path: str, version: str = "", at: str = "") -> httpx.Response:
+    answer = person.get(path, headers={**LIVE, "if-none-match": version, "x-news": at})
     assert answer.status_code in (200, 304), answer.text
     return answer
 
@@ -54,6 +54,18 @@ def test_a_part_that_has_not_changed_is_not_sent_again(redis_gateway: Gateway, t
         )
         assert "Grace" in changed.text
         assert changed.headers["etag"] != first.headers["etag"]
+
+
+def test_a_part_is_no_older_than_the_news_for_which_it_is_asked(
+    redis_gateway: Gateway, tenant: str
+) -> None:
+    with signed_in(redis_gateway, tenant) as person, _stream(person) as news:
+        for _ in range(3):
+            assert _part(person, "/console/jobs", at=next(news)["at"]).text
+            done = _detach(redis_gateway, tenant)
+            while done not in (told := next(news))["jobs"]:
+                pass
+            assert done in _part(person, "/console/jobs", at=told["at"]).text
 
 
 def test_a_page_that_somebody_opens_is_as_of_now(redis_gateway: Gateway, tenant: str) -> None:
@@ -114,13 +126,17 @@ def _stream(person: Person) -> Iterator[Iterator[dict[str, Any]]]:
 
 def test_the_stream_names_the_jobs_that_have_moved(redis_gateway: Gateway, tenant: str) -> None:
     with signed_in(redis_gateway, tenant) as person, _stream(person) as news:
-        assert next(news) == {"jobs": [], "all": True}
+        first = next(news)
+        assert (first["jobs"], first["all"]) == ([], True)
         done = {_detach(redis_gateway, tenant) for _ in range(3)}
         _detach(redis_gateway, new_tenant())
         named: set[str] = set()
+        told = first
         while not done <= named:
-            named |= set(next(news)["jobs"])
+            told = next(news)
+            named |= set(told["jobs"])
         assert named == done
+        assert told["at"] != first["at"]
 
 
 @pytest.mark.parametrize("how", ["signed out", "key revoked", "over"])

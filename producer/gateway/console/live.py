@@ -13,6 +13,8 @@ from tagsweep.producer.gateway.console.visitors.access import Visitor
 
 #: how old a part may be, in seconds
 FRESH_S = 1.0
+#: the news of the stream that the browser has heard last, and how much of it counts
+NEWS, MOST_NEWS = "x-news", 40
 
 Make = Callable[[], Awaitable[Response]]
 
@@ -20,8 +22,9 @@ Make = Callable[[], Awaitable[Response]]
 async def page(request: Request, who: Visitor, make: Make) -> Response:
     """Return the page that ``make`` returns; to a page itself, as it was FRESH_S ago at most.
 
-    Whoever may see and do the same gets the same part: it has nothing of a session in it. A browser
-    that has it already gets nothing (304).
+    Whoever may see and do the same gets the same part: it has nothing of a session in it, and is no
+    older than the news for which the browser asks for it. One that has it already gets nothing
+    (304).
     """
     if not access.is_live(request):
         return await make()
@@ -31,7 +34,8 @@ async def page(request: Request, who: Visitor, make: Make) -> Response:
         return body, f'"{hashlib.sha256(body).hexdigest()[:32]}"'
 
     own = (who.caller.tenant, who.caller.admin, who.caller.scopes, who.read_only)
-    key = ("live", *own, str(request.base_url), request.url.path, request.url.query)
+    news = request.headers.get(NEWS, "")[:MOST_NEWS]
+    key = ("live", *own, str(request.base_url), request.url.path, request.url.query, news)
     body, etag = await state.of(request).shared.get(key, FRESH_S, made)
     if request.headers.get("if-none-match") == etag:
         return Response(status_code=304, headers={"ETag": etag})

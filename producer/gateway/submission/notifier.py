@@ -15,7 +15,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from tagsweep.producer.gateway.submission import feed
 from tagsweep.producer.gateway.threadpool import Threads
@@ -77,9 +77,16 @@ class Notifier:
         self._waiters: dict[UUID, set[asyncio.Event]] = defaultdict(set)
         self._listeners: set[Listener] = set()
         self._stop = threading.Event()
+        self._name = uuid4().hex[:8]  #: other processes count news of their own
         self._poke = asyncio.Event()
         self._shown: dict[str, Any] = {}
+        self._news = 0
         self.give_up_at: float | None = None  #: by the loop's clock, once the gateway is stopping
+
+    @property
+    def news(self) -> str:
+        """What has been told last to feeds: whoever reads the store after it knows all of that."""
+        return f"{self._name}-{self._news}"
 
     @contextmanager
     def job(self, job_id: UUID) -> Iterator[asyncio.Event]:
@@ -143,6 +150,7 @@ class Notifier:
 
     def hint_all(self) -> None:
         """Wake all requests and feeds: hints may have been lost."""
+        self._news += 1
         for waiters in self._waiters.values():
             for woken in waiters:
                 woken.set()
@@ -174,6 +182,7 @@ class Notifier:
         ended: dict[str | None, list[UUID]] = defaultdict(list)
         for row in rows:
             ended[row.tenant].append(row.job_id)
+        self._news += bool(rows)
         for listener in self._listeners:
             for job_ids in (ids for tenant, ids in ended.items() if listener.hears(tenant)):
                 listener.note_ends(job_ids)
@@ -186,6 +195,7 @@ class Notifier:
         tenants = None if None in heard else {tenant for tenant in heard if tenant is not None}
         running = await self._threads.run(feed.running, tenants)
         now = {shown["id"]: shown for shown in running}
+        self._news += 1
         for job_id, shown in now.items():
             if self._shown.get(job_id) == shown["counts"]:
                 continue

@@ -47,7 +47,7 @@ async def _stream(
 ) -> AsyncIterator[str]:
     with held, gateway.notifier.feed(tenant, calm=True) as listener:
         # from now on nothing is missed; what happened since the page was written has to be read
-        yield f"retry: 2000\n{_told(set())}"
+        yield f"retry: 2000\n{_told(gateway, set())}"
         async for text in _news(request, gateway, listener):
             yield text
 
@@ -67,17 +67,17 @@ async def _news(request: Request, gateway: Gateway, listener: Listener) -> Async
             listener.moved.clear()
             jobs = {shown["id"] for shown in listener.take_progress()} | listener.take_ended()
             sent_at = loop.time()
-            yield _told(jobs)
+            yield _told(gateway, jobs)
         elif loop.time() - sent_at > HEARTBEAT_S:
             sent_at = loop.time()
             yield ": still here\n\n"
 
 
-def _told(jobs: set[str]) -> str:
+def _told(gateway: Gateway, jobs: set[str]) -> str:
     """Return the message that these jobs have moved; any may have if none, or too many, are."""
     # woken for nothing in particular: hints may have been lost
     is_all = not 0 < len(jobs) <= MOST_JOBS
-    news = {"jobs": [] if is_all else sorted(jobs), "all": is_all}
+    news = {"jobs": [] if is_all else sorted(jobs), "all": is_all, "at": gateway.notifier.news}
     return f"data: {json.dumps(news)}\n\n"
 
 

@@ -33,7 +33,11 @@ function refresh(element) {
   );
 }
 
+// What was told last: a part is no older than that.
+let latest = "";
+
 function heard(news) {
+  if (news.at) latest = news.at;
   if (document.hidden) return;
   for (const element of document.querySelectorAll("[data-live]")) {
     const job = element.dataset.live;
@@ -209,9 +213,9 @@ const versions = new Map();
 
 document.addEventListener("htmx:configRequest", (event) => {
   const part = event.detail.elt;
-  if (part.dataset.live && versions.has(part.id)) {
-    event.detail.headers["If-None-Match"] = versions.get(part.id);
-  }
+  if (!part.dataset.live) return;
+  event.detail.headers["X-News"] = latest;
+  if (versions.has(part.id)) event.detail.headers["If-None-Match"] = versions.get(part.id);
 });
 
 document.addEventListener("htmx:beforeRequest", (event) => {
