@@ -11,7 +11,7 @@ from tagsweep.producer.handle import JobHandle
 from tagsweep.producer.lists import NO_RESOURCES, NOT_GIVEN, Ids, MappedIds
 from tagsweep.producer.options import DetachOptions, Options
 from tagsweep.producer.sender import JobSender
-from tagsweep.worker.models.jobs import AttachJob, DeleteJob, DetachJob
+from tagsweep.worker.models.jobs import AttachJob, DeleteJob, DetachJob, SetJob
 
 
 class TagSweep(JobSender):
@@ -91,6 +91,29 @@ class TagSweep(JobSender):
         }
         body = {"tenant": tenant, "names": lists.plain(names, "names"), **options}
         return self._send_links(AttachJob, body, given, resources, job_id)
+
+    def set(
+        self,
+        *,
+        tenant: str,
+        workspaces: Iterable[str],
+        tags: Iterable[Mapping[str, str]] = (),
+        sys_tags: Iterable[Mapping[str, str]] = (),
+        job_id: str | UUID | None = None,
+        **options: Unpack[Options],
+    ) -> JobHandle:
+        """Give each of the workspaces these tags, each ``{"key": …, "value": …}``.
+
+        A key that is there gets the new value. ``workspaces="*"`` means every workspace of the
+        tenant. Options and errors are as for ``detach``.
+        """
+        body = {
+            "tenant": tenant,
+            "tags": lists.plain(tags, "tags"),
+            "sys_tags": lists.plain(sys_tags, "sys_tags"),
+            **options,
+        }
+        return self._send_workspaces(SetJob, body, workspaces, job_id)
 
     def delete(  # the lists of the contract, and the options of any job
         self,

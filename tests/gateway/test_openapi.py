@@ -13,7 +13,8 @@ import pytest
 from tests.support.gateway import serving
 from tests.support.stack import ServerStack
 
-#: what a schema cannot say: that an Idempotency-Key was used before (422), or a name is taken (400)
+#: what a schema cannot say: that an Idempotency-Key was used before (422), that a name is taken, or
+#: a key is given twice (400)
 CONFIGURATION = """
 [checks]
 positive_data_acceptance.expected-statuses = ["2xx", "401", "403", "404", "409", "422", "429"]
@@ -22,6 +23,11 @@ positive_data_acceptance.expected-statuses = ["2xx", "401", "403", "404", "409",
 include-path = "/api/v1/tags/"
 include-method = "POST"
 checks.positive_data_acceptance.expected-statuses = ["2xx", "400", "401", "403", "429"]
+
+[[operations]]
+include-path = "/api/v1/jobs/"
+include-method = "POST"
+checks.positive_data_acceptance.expected-statuses = ["2xx", "4xx"]
 
 [[operations]]
 include-path = "/v1/{project_id}/fabric-workspace/{workspace_id}/tags/delete"

@@ -36,7 +36,7 @@ def run(tmp_path: Path) -> CommandLine:
 @pytest.mark.slow
 @examples
 @given(
-    world=worlds("detach", "delete", every=True) | worlds("attach"),
+    world=worlds("detach", "delete", "set", every=True) | worlds("attach"),
     stored=st.booleans(),
     off=st.integers(-2, 1),
     dry_run=st.booleans(),
@@ -57,7 +57,8 @@ def test_it_trips_exactly_where_more_would_be_changed(
     (error,) = done["errors"]
     assert (done["status"], told["unprocessed"]) == ("rejected", told["total"])
     assert error["code"] == "max_affected"
-    assert error["would_add" if world.kind == "attach" else "would_remove"] == would
+    member = {"attach": "would_add", "set": "would_set"}.get(world.kind, "would_remove")
+    assert error[member] == would
     assert world.state(store) == before
 
 

@@ -50,9 +50,20 @@ def _lived(store: Store, job_id: UUID, happens: list[str]) -> dict[str, Any]:
     return done
 
 
+#: of the undo of some kinds
+WORDS = {"attach": ("removed", "absent"), "set": ("set", "unchanged")}
+
+
+def _changed(done: dict[str, Any]) -> int:
+    """Return how many items a job has changed, whatever its kind."""
+    return int(
+        next(done["counts"][word] for word in ("removed", "added", "set") if word in done["counts"])
+    )
+
+
 @pytest.mark.mapped_core
 @examples
-@given(world=worlds("detach", "attach", "delete"), happens=lives.steps, again=lives.steps)
+@given(world=worlds("detach", "attach", "delete", "set"), happens=lives.steps, again=lives.steps)
 @pytest.mark.slow
 def test_undone_it_is_as_it_was_before_and_done_again_as_after(
     refusing: Store, world: World, happens: list[str], again: list[str]
@@ -72,8 +83,8 @@ def test_undone_it_is_as_it_was_before_and_done_again_as_after(
     receipts.agrees(store, undo)
     assert (done["kind"], done["status"], done["undoes"]) == ("undo", "succeeded", first["job_id"])
     assert _there(world, store) == before
-    changed = first["counts"].get("removed", first["counts"].get("added"))
-    words = ("removed", "absent") if world.kind == "attach" else ("added", "present")
+    changed = _changed(first)
+    words = WORDS.get(world.kind, ("added", "present"))
     nothing = dict.fromkeys((*words, "failed", "unprocessed"), 0)
     assert done["counts"] == {"total": changed, **nothing, words[0]: changed}
     second = _undo(world.tenant, first["job_id"])
@@ -86,7 +97,7 @@ def test_undone_it_is_as_it_was_before_and_done_again_as_after(
 
 @pytest.mark.slow
 @examples
-@given(world=worlds("detach", "attach", "delete"), kept=st.integers(0, 5))
+@given(world=worlds("detach", "attach", "delete", "set"), kept=st.integers(0, 5))
 def test_a_preview_and_a_guard_of_an_undo_change_nothing(
     store: Store, world: World, kept: int
 ) -> None:
@@ -98,7 +109,7 @@ def test_a_preview_and_a_guard_of_an_undo_change_nothing(
     assert world.state(store) == after
     done = _undo(world.tenant, first["job_id"])
     assert (preview["counts"], preview["dry_run"]) == (done["counts"], True)
-    changed = done["counts"].get("removed", done["counts"].get("added"))
+    changed = _changed(done)
     assert (guarded["status"] == "rejected") == (changed > kept)
 
 

@@ -33,6 +33,9 @@ workspace_tags = st.dictionaries(
 wanted = st.fixed_dictionaries(
     {"key": st.sampled_from([*KEYS, "none"])}, optional={"value": st.sampled_from([None, *VALUES])}
 )
+new_tag = st.fixed_dictionaries(
+    {"key": st.sampled_from([*KEYS, "none"]), "value": st.sampled_from(VALUES)}
+)
 examples = settings(
     deadline=None,
     max_examples=40,
@@ -93,7 +96,7 @@ def changed(store: Store, job_id: str) -> set[tuple[object, ...]]:
     columns = link_change.c
     query = select(columns.resource_type, columns.ids).where(columns.job_id == own)
     others = workspace_tag_change.c
-    also = select(others.workspace_id, others.key, others.value, others.system)
+    also = select(others.workspace_id, others.key, others.value, others.system, others.previous)
     with store.transaction() as connection:
         rows = connection.execute(query).all()
         tags = connection.execute(also.where(others.job_id == own)).all()
@@ -108,7 +111,16 @@ def _bodies(some_ids: st.SearchStrategy[Any], *, some_workspaces: st.SearchStrat
     deletes = st.fixed_dictionaries(
         {"workspaces": some_workspaces, "tags": tags, "sys_tags": st.lists(wanted, max_size=3)}
     ).filter(lambda body: bool(body["tags"] or body["sys_tags"]))
-    return {"detach": lists, "attach": lists.filter(_has_ids), "delete": deletes}
+    new_tags = st.lists(new_tag, max_size=3, unique_by=lambda tag: tag["key"])
+    sets = st.fixed_dictionaries(
+        {"workspaces": some_workspaces, "tags": new_tags, "sys_tags": new_tags}
+    ).filter(lambda body: bool(body["tags"] or body["sys_tags"]))
+    return {
+        "detach": lists,
+        "attach": lists.filter(_has_ids),
+        "delete": deletes,
+        "set": sets,
+    }
 
 
 def _has_ids(body: Mapping[str, Any]) -> bool:

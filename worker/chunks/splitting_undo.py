@@ -6,15 +6,16 @@ exactly what was changed and not a product of lists.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from itertools import groupby, islice
 from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, bindparam, func, insert, select
+from sqlalchemy import Connection, func, insert, select
 
-from tagsweep.worker.database.statements import Statement, typed
+from tagsweep.worker.database.statements import typed
 from tagsweep.worker.errors import Rejected
 from tagsweep.worker.jobs import lifecycle
 from tagsweep.worker.jobs.derived import undoable
@@ -58,7 +59,7 @@ _CUT_KEPT = typed(
     _TYPES,
 )
 
-_CUT_WORKSPACE_TAGS = Statement("""
+_CUT_WORKSPACE_TAGS = """
 INSERT INTO @chunk (job_id, number, state, resource_type, names, own_values, targets, items)
 SELECT :job_id, row_number() OVER (ORDER BY target, place) - 1, 'open', 0,
        array_agg(name ORDER BY name), array_agg(value ORDER BY name),
@@ -67,7 +68,7 @@ FROM (
     SELECT target, name, value,
            (row_number() OVER (PARTITION BY target ORDER BY name) - 1) / :most AS place
     FROM (
-        SELECT known.place - 1 AS target, gone.workspace_id AS name, gone.value
+        SELECT known.place - 1 AS target, gone.workspace_id AS name, {value} AS value
         FROM @workspace_removal AS gone
         JOIN unnest(CAST(:keys AS text[]), CAST(:systems AS bool[]))
              WITH ORDINALITY AS known (key, system, place)
@@ -76,7 +77,17 @@ FROM (
     ) AS each
 ) AS placed
 GROUP BY target, place
-""").bindparams(bindparam("job_id", type_=Id()), bindparam("undone", type_=Id()))
+"""
+_CUT_TAGS = typed(_CUT_WORKSPACE_TAGS.format(value="gone.value"), _TYPES)
+#: with what each key has now, and what it had before
+_CUT_SET = typed(
+    _CUT_WORKSPACE_TAGS.format(
+        value="""CAST(json_build_array(
+            CASE WHEN NOT gone.gone THEN gone.value END,
+            CASE WHEN gone.gone THEN gone.value ELSE gone.previous END) AS text)"""
+    ),
+    _TYPES,
+)
 
 
 def split(connection: Connection, job: JobRecord, most: int) -> JobRecord:
@@ -141,11 +152,12 @@ def _split_workspace_tags(
     found = connection.execute(query.order_by(columns.system, columns.key)).all()
     targets = [{"key": key, "value": None, "system": system} for system, key in found]
     if connection.dialect.name == "sqlite":
-        _open(connection, job.id, _workspace_tags_sqlite(connection, undone.id, targets, most))
+        _open(connection, job.id, _workspace_tags_sqlite(connection, undone, targets, most))
     elif targets:
         wanted = {name: [one[name] for one in targets] for name in ("key", "system")}
         values = {"keys": wanted["key"], "systems": wanted["system"], "most": most}
-        connection.execute(_CUT_WORKSPACE_TAGS, {**values, "job_id": job.id, "undone": undone.id})
+        cut = _CUT_SET if undone.acts_as == "set" else _CUT_TAGS
+        connection.execute(cut, {**values, "job_id": job.id, "undone": undone.id})
     return targets
 
 
@@ -167,18 +179,26 @@ def _links_sqlite(
 
 
 def _workspace_tags_sqlite(
-    connection: Connection, undone: UUID, targets: list[dict[str, Any]], most: int
+    connection: Connection, undone: JobRecord, targets: list[dict[str, Any]], most: int
 ) -> Iterator[Chunk]:
     columns = workspace_tag_change.c
-    query = select(columns.workspace_id, columns.value).where(columns.job_id == undone)
+    query = select(columns.workspace_id, columns.value, columns.previous, columns.gone)
+    query = query.where(columns.job_id == undone.id)
     number = 0
     for target, one in enumerate(targets):
         this = query.where(columns.key == one["key"], columns.system == one["system"])
         rows = iter(connection.execute(this.order_by(columns.workspace_id)).all())
         while some := list(islice(rows, most)):
-            names, values = [row[0] for row in some], [row[1] for row in some]
+            names, values = [row[0] for row in some], [_value(undone, row) for row in some]
             yield Chunk(number, 0, len(some), names=names, targets=[target], values=values)
             number += 1
+
+
+def _value(undone: JobRecord, row: Any) -> str:
+    """Return what a tag had; of one that was set, what it has now and what it had before."""
+    if undone.acts_as != "set":
+        return str(row.value)
+    return json.dumps([None, row.value] if row.gone else [row.value, row.previous])
 
 
 def _open(connection: Connection, job_id: UUID, cut: Iterator[Chunk]) -> None:

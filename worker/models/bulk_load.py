@@ -9,6 +9,8 @@ from pydantic_core import PydanticCustomError
 
 from tagsweep.worker.errors import InvalidJob
 from tagsweep.worker.models.fields import (
+    MOST_KEY,
+    MOST_VALUE,
     Ids,
     Key,
     Name,
@@ -17,8 +19,6 @@ from tagsweep.worker.models.fields import (
 )
 from tagsweep.worker.models.ids import RESOURCE_TYPES, number_of
 from tagsweep.worker.models.item_errors import item_error
-
-MOST_KEY, MOST_VALUE = 255, 1_024
 
 
 def _at_most(length: int) -> AfterValidator:

@@ -39,10 +39,10 @@ class Completion(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     job_id: UUID  #: the job's id
-    kind: str  #: the kind of the job: `detach`, `delete`, `attach`, `undo`
+    kind: str  #: the kind of the job: `detach`, `delete`, `attach`, `set`, `undo`
     tenant: str | None  #: whose job it is; null if the request named no usable tenant
     status: str  #: how it ended: `succeeded`, `partial`, `failed`, `cancelled`, `rejected`
-    tags: list[dict[str, Any]]  #: the matched tags; of a delete, the tags that were removed
+    tags: list[dict[str, Any]]  #: the matched tags; of a delete, those removed; of a set, those set
     counts: dict[str, int]  #: how many items there were, and what became of them
     accepted_at: Moment  #: when the job was recorded
     started_at: Moment | None  #: when its first chunk was begun; null if none was

@@ -14,6 +14,7 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Field,
     PlainSerializer,
     PlainValidator,
     StringConstraints,
@@ -24,6 +25,8 @@ from tagsweep.worker.models.ids import UnreadableIds, pack, unpack
 
 MOST_NAMES = 1_000
 MOST_NOTE = 1_000
+#: characters of a key and a value that are set
+MOST_KEY, MOST_VALUE = 255, 1_024
 EVERY = "*"
 #: the largest number that the store can hold
 MOST_LIMIT = 2**63 - 1
@@ -217,3 +220,12 @@ class WantedTag(BaseModel):
 
     key: Key
     value: Value | None = None
+
+
+class NewTag(BaseModel):
+    """A tag to set: its key, and the value that it is to have."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    key: Annotated[Key, Field(max_length=MOST_KEY)]
+    value: Annotated[Value, Field(max_length=MOST_VALUE)]

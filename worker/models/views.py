@@ -11,11 +11,13 @@ from tagsweep.worker.models.ids import RESOURCE_TYPES
 from tagsweep.worker.models.records import JobRecord, is_missing
 
 _REMOVED, _ADDED = ("removed", "absent"), ("added", "present")
-_WORDS = {"attach": _ADDED}
+_SET = ("set", "unchanged")
+#: those of kinds that do not remove
+_WORDS = {"attach": _ADDED, "set": _SET}
 #: the lists that a job may have
 LISTS = (*RESOURCE_TYPES, "workspaces")
 #: every possible outcome of an item
-OUTCOMES = (*_REMOVED, *_ADDED, "failed", "unprocessed")
+OUTCOMES = (*_REMOVED, *_ADDED, *_SET, "failed", "unprocessed")
 
 
 def words(kind: str, *, adds: bool = False) -> tuple[str, str]:

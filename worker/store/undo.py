@@ -1,7 +1,8 @@
 """Undo a job, chunk by chunk, with the statements of the opposite kind.
 
 What the job added is removed if it is still as the job left it: anything created after the job's
-end belongs to somebody else. What it removed is put back if nothing has replaced it since.
+end belongs to somebody else. What it removed is put back if nothing has replaced it since. A key
+that it set gets its former value, or goes, if it still has the value that was set.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from tagsweep.worker.store.attach import Attach
 from tagsweep.worker.store.delete import Delete
 from tagsweep.worker.store.detach import Detach
 from tagsweep.worker.store.kinds import Kind
-from tagsweep.worker.store.workspaces import single
+from tagsweep.worker.store.set import Set
+from tagsweep.worker.store.workspaces import former, single
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +27,7 @@ class _Step:
     count: Callable[[Connection, JobRecord, Chunk], int]
 
 
-_ATTACH, _DETACH, _DELETE = Attach(), Detach(), Delete()
+_ATTACH, _DETACH, _DELETE, _SET = Attach(), Detach(), Delete(), Set()
 #: by whether it is about links, and whether it adds
 _STEPS = {
     (True, True): _Step(_ATTACH.apply, _ATTACH.count),
@@ -33,6 +35,8 @@ _STEPS = {
     (False, True): _Step(single.put, single.count_put),
     (False, False): _Step(single.take, single.count_take),
 }
+#: by the kind that is undone, where it changes things
+_CHANGING = {"set": _Step(former.give_back, former.count)}
 
 
 class Undo(Kind):
@@ -48,8 +52,10 @@ class Undo(Kind):
 
     def report(self, connection: Connection, job: JobRecord) -> Report:
         """Return the tags concerned, as the kind that was undone reports its own."""
+        if job.reverts == "set":
+            return _SET.report(connection, job)
         return (_ATTACH if job.about_links else _DELETE).report(connection, job)
 
 
 def _step(job: JobRecord, chunk: Chunk) -> _Step:
-    return _STEPS[chunk.about_links, job.adds]
+    return _CHANGING[job.reverts] if job.reverts else _STEPS[chunk.about_links, job.adds]

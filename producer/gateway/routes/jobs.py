@@ -24,9 +24,9 @@ from tagsweep.worker.jobs import queries
 from tagsweep.worker.jobs.queries import JobFilter
 from tagsweep.worker.models.jobs import (
     KINDS,
-    DeleteJob,
     Job,
     UndoJob,
+    WorkspacesJob,
 )
 
 router = query_parameters.router()
@@ -98,7 +98,7 @@ async def authorise(gateway: Gateway, caller: Caller, job: Job) -> None:
     state.allow(caller, *(["preview"] if job.dry_run else []), scope)
     if caller.operator:
         return
-    if isinstance(job, DeleteJob) and job.sys_tags:
+    if isinstance(job, WorkspacesJob) and job.sys_tags:
         raise Refusal(403, "sys_tags need a credential with the operator right.")
     if isinstance(job, UndoJob) and await gateway.store.run(
         transactions.touches_system_tags, UUID(job.job), caller.tenant

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,13 +15,16 @@ from tagsweep.worker.store import Place
 #: the columns of a row, by what the job is about
 OF_LINKS = ("tag", "resource_type", "resource", "outcome", "reason")
 OF_WORKSPACE_TAGS = ("key", "value", "system", "workspace", "outcome", "reason")
+OF_SETS = ("key", "value", "previous", "system", "workspace", "outcome", "reason")
 
 Entry = dict[str, Any]
 
 
 def columns_of(job: JobRecord) -> tuple[str, ...]:
     """Return the names of the columns of a job's rows."""
-    basic = OF_LINKS if job.about_links else OF_WORKSPACE_TAGS
+    basic: tuple[str, ...] = OF_LINKS if job.about_links else OF_WORKSPACE_TAGS
+    if job.acts_as == "set":
+        basic = OF_SETS
     more = {"count": bool(job.selected), "dry_run": job.dry_run}
     return (*basic, *(name for name, applies in more.items() if applies))
 
@@ -67,8 +71,9 @@ def _entry(job: JobRecord, slip: Slip, target: int, place: Place) -> Entry:
         outcome = unchanged if slips.closed(slip, target, place) else "unprocessed"
         reason = slip.spared.get((target, place)) if outcome == unchanged else None
     shown = _link if slip.chunk.about_links else _workspace_tag
-    value = gone.get(place, slip.values.get(place))
-    entry = shown(job, job.targets[target], slip.chunk, place, value)
+    entry = shown(job, job.targets[target], slip.chunk, place, gone.get(place))
+    if place not in gone and place in slip.values and not slip.chunk.about_links:
+        entry["value"] = _undone(job, slip.values[place])
     return {**entry, "outcome": outcome, "reason": reason}
 
 
@@ -82,8 +87,18 @@ def _link(job: JobRecord, wanted: Entry, chunk: Chunk, place: Place | None, _: A
 
 
 def _workspace_tag(
-    _job: JobRecord, wanted: Entry, _: Chunk, place: Place | None, value: str | None
+    job: JobRecord, wanted: Entry, _: Chunk, place: Place | None, change: Any
 ) -> Entry:
-    """Return the wanted tag; if it was removed, with the value that it had."""
-    own = wanted["value"] if value is None else value
-    return {"key": wanted["key"], "value": own, "system": wanted["system"], "workspace": place}
+    """Return the wanted tag; if it was removed or set, with the value that it had, or has."""
+    entry = {"key": wanted["key"], "value": change.value if change else wanted["value"]}
+    if job.acts_as == "set":
+        entry["previous"] = change.previous if change else None
+        if change and change.gone:
+            entry |= {"value": None, "previous": change.value}
+    return {**entry, "system": wanted["system"], "workspace": place}
+
+
+def _undone(job: JobRecord, value: str) -> str | None:
+    """Return the value that an undo gives a tag; None: it takes the tag off."""
+    former: str | None = json.loads(value)[1] if job.acts_as == "set" else value
+    return former

@@ -106,7 +106,7 @@ def _read_workspace_tags(
     for gone in connection.execute(query):
         for target in about[gone.chunk]:
             if _fits(job.targets[target], gone) and not failed(slip, target, gone.workspace_id):
-                slip.changed[target][gone.workspace_id] = gone.value
+                slip.changed[target][gone.workspace_id] = gone
                 break
 
 

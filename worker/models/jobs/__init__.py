@@ -12,7 +12,7 @@ from tagsweep.worker.errors import InvalidJob
 from tagsweep.worker.models.jobs.job import Job, fingerprint_of
 from tagsweep.worker.models.jobs.links import AttachJob, DetachJob
 from tagsweep.worker.models.jobs.undo import UndoJob
-from tagsweep.worker.models.jobs.workspaces import DeleteJob
+from tagsweep.worker.models.jobs.workspaces import DeleteJob, SetJob, WorkspacesJob
 
 __all__ = [
     "JOB_TASKS",
@@ -21,7 +21,9 @@ __all__ = [
     "DeleteJob",
     "DetachJob",
     "Job",
+    "SetJob",
     "UndoJob",
+    "WorkspacesJob",
     "fingerprint_of",
     "parse_job",
 ]
@@ -32,6 +34,7 @@ KINDS: dict[str, type[Job]] = {
         DetachJob,
         DeleteJob,
         AttachJob,
+        SetJob,
         UndoJob,
     )
 }

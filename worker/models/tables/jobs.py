@@ -224,6 +224,9 @@ workspace_tag_change = Table(
     Column("value", Text, nullable=False),
     Column("system", Boolean(create_constraint=False), nullable=False),
     Column("run", Integer, nullable=False),
+    Column("previous", Text),  # of a tag that was set: its value before; null: there was none
+    # of the undo of a set: whether the tag was taken off; ``value`` is what it had
+    Column("gone", Boolean(create_constraint=False), nullable=False, server_default="0"),
     Index("workspace_removal_job", "job_id", "chunk"),
 )
 

@@ -62,9 +62,9 @@ def put(connection: Connection, job: JobRecord, chunk: Chunk) -> Outcome:
     A value set in the meantime stays. Each workspace that no longer exists fails. Raises
     StoreRefused.
     """
-    known = _known(connection, job, chunk)
-    gone = [name for name in chunk.names if name not in known]
-    added = _change(connection, job, chunk, _PUT, known) if known else 0
+    there = known(connection, job, chunk)
+    gone = [name for name in chunk.names if name not in there]
+    added = _change(connection, job, chunk, _PUT, there) if there else 0
     return Outcome(added, len(gone), chunk.failures(gone, "unknown_workspace", workspace_tags.GONE))
 
 
@@ -75,8 +75,8 @@ def take(connection: Connection, job: JobRecord, chunk: Chunk) -> Outcome:
 
 def count_put(connection: Connection, job: JobRecord, chunk: Chunk) -> int:
     """Return how many tags ``put`` would add."""
-    known = _known(connection, job, chunk)
-    return len(known) - _count(connection, job, chunk, _COUNT_WITH_KEY, known)
+    there = known(connection, job, chunk)
+    return len(there) - _count(connection, job, chunk, _COUNT_WITH_KEY, there)
 
 
 def count_take(connection: Connection, job: JobRecord, chunk: Chunk) -> int:
@@ -84,7 +84,7 @@ def count_take(connection: Connection, job: JobRecord, chunk: Chunk) -> int:
     return _count(connection, job, chunk, _COUNT_UNCHANGED, set(chunk.names))
 
 
-def _known(connection: Connection, job: JobRecord, chunk: Chunk) -> set[str]:
+def known(connection: Connection, job: JobRecord, chunk: Chunk) -> set[str]:
     """Return the chunk's workspaces that exist, locked so that they do until the commit."""
     query = select(workspace.c.id).where(
         workspace.c.tenant == job.tenant, among(connection, workspace.c.id, chunk.names)
