@@ -7,6 +7,7 @@ from fastapi import Request, Response
 from tagsweep.producer.gateway.console import routing
 from tagsweep.producer.gateway.console.routes import (
     assets,
+    audit,
     cleanup,
     job_controls,
     job_list,
@@ -34,6 +35,7 @@ async def nothing(request: Request) -> Response:
 
 _MODULES = (
     keys,
+    audit,
     many_jobs,
     cleanup,
     tags,

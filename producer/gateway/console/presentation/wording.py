@@ -14,6 +14,33 @@ Shown = dict[str, Any]
 MOST_NAMES = 3
 #: between what is done and what it is done to
 _PREPOSITIONS = {"attach": "to", "set": "on"}
+#: what somebody did, by the name of the action; others are told by that name
+_DEEDS = {
+    "job.create": "asked for a job",
+    "job.preview": "asked for a preview",
+    "job.run": "ran a preview",
+    "job.undo": "undid a job",
+    "job.cancel": "cancelled a job",
+    "job.pause": "paused a job",
+    "job.resume": "resumed a job",
+    "job.retry": "retried a job",
+    "key.create": "made a key",
+    "key.rotate": "rotated a key",
+    "key.revoke": "revoked a key",
+    "key.reencrypt": "encrypted secrets anew",
+    "console.sign_in": "signed in",
+    "console.sign_in_failed": "failed to sign in",
+    "console.sign_out": "signed out",
+    "tag.create": "created a tag",
+    "tag.rename": "renamed a tag",
+    "tag.delete": "deleted a tag",
+    "webhook.create": "made a webhook",
+    "webhook.update": "changed a webhook",
+    "webhook.delete": "deleted a webhook",
+    "webhook.rotate": "rotated the secret of a webhook",
+    "webhook.test": "tried a webhook",
+    "webhook.redeliver": "sent a webhook's event again",
+}
 #: how long ago just now is
 RECENT_S = 15
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
@@ -55,6 +82,11 @@ def since(moment: str | datetime | None) -> str:
 def exact(moment: str | datetime | None) -> str:
     """Return a moment to the second, in UTC."""
     return "" if moment is None else f"{_parsed(moment):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def deed(action: str) -> str:
+    """Return in words what somebody did: "job.cancel" as "cancelled a job"."""
+    return _DEEDS.get(action) or " ".join(reversed(action.replace("_", " ").split(".")))
 
 
 def clock(moment: datetime) -> str:
@@ -150,6 +182,7 @@ FILTERS = {
     "since": since,
     "exact": exact,
     "clock": clock,
+    "deed": deed,
     "is_recent": is_recent,
     "between": between,
     "job_words": job,
