@@ -66,7 +66,7 @@ def test_a_sqlite_file_that_another_holds_too_long_is_busy(
     sqlite_store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(database, "SQLITE_WAIT_S", 0.05)
-    database.engine.cache_clear()
+    database.forget_engine()
     with (
         sqlite_store.transaction(),
         pytest.raises(StoreBusy, match="another transaction"),

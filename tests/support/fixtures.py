@@ -27,14 +27,12 @@ from tests.support.stores import Store, new_tenant
 def forget() -> None:
     """Drop what this process keeps of the settings: the next call reads the environment anew."""
     pruning.end()
-    if database.engine.cache_info().currsize:
-        database.engine().dispose()
-    database.engine.cache_clear()
-    if app.app.cache_info().currsize:
-        app.app().close()
-        canvas._sender.cache_clear()
-    app.app.cache_clear()
-    redis_stream._client.cache_clear()
+    for engine in database.engine.forget():
+        engine.dispose()
+    for one in (*canvas._sender.forget(), *app.app.forget()):
+        one.close()
+    for client in redis_stream._client.forget():
+        client.close()
     while amqp_exchange._publishers:
         amqp_exchange._publishers.popitem()[1]._drop()
     settings.load.cache_clear()

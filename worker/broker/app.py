@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from functools import cache
 from typing import Any
 
 import kombu
@@ -13,6 +12,7 @@ from tagsweep.worker import settings
 from tagsweep.worker.broker import names
 from tagsweep.worker.broker.amqp.queues import Queue
 from tagsweep.worker.broker.redis import client
+from tagsweep.worker.process.single import single
 from tagsweep.worker.settings import (
     AMQP,
     REDIS,
@@ -159,7 +159,7 @@ def _sentinel_options(config: Settings, url: str) -> dict[str, Any]:
     return {"master_name": config.sentinel_master, "sentinel_kwargs": {**asked, **waits}}
 
 
-@cache
+@single
 def app() -> Celery:
     """Return this process's app, for the broker that the environment names."""
     return create(settings.load())

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
 from typing import Any
 
 from celery import Celery, _state, canvas, states
@@ -23,6 +22,7 @@ from tagsweep.worker.broker.amqp.queues import Queue
 from tagsweep.worker.broker.amqp.transport import AMQP
 from tagsweep.worker.broker.app import BRIEF, SENDING, app
 from tagsweep.worker.errors import BrokerUnavailable, JobEnded, JobRevoked
+from tagsweep.worker.process.single import single
 
 #: what a caller can attach to a task, as its message names it
 _HUNG = ("callbacks", "errbacks", "chain", "chord")
@@ -219,7 +219,7 @@ class CallersAMQP(AMQP):
     queues_cls = _CallersQueues
 
 
-@cache
+@single
 def _sender(ours: Celery) -> Celery:
     """Return an app that sends a caller's tasks as a worker with default settings would.
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, nullcontext
-from functools import cache
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
@@ -14,6 +13,7 @@ from tagsweep.worker import settings
 from tagsweep.worker.database import location, write_queue
 from tagsweep.worker.database.errors import renew, translated
 from tagsweep.worker.errors import SettingsError
+from tagsweep.worker.process.single import single
 
 __all__ = ["Connection"]  # for modules that only pass it on
 
@@ -114,7 +114,7 @@ def _begin_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
 
 
-@cache
+@single
 def engine() -> Engine:
     """Return this process's engine for the store that the environment names.
 
@@ -131,9 +131,8 @@ def engine() -> Engine:
 
 def forget_engine() -> None:
     """Drop the engine: a forked child must neither use nor close its parent's sockets."""
-    if engine.cache_info().currsize:
-        engine().dispose(close=False)
-        engine.cache_clear()
+    for one in engine.forget():
+        one.dispose(close=False)
 
 
 os.register_at_fork(after_in_child=forget_engine)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from tagsweep.worker import settings
 from tagsweep.worker.broker import error_replies, names
 from tagsweep.worker.broker.error_replies import Server
 from tagsweep.worker.broker.redis.client import connect
+from tagsweep.worker.process.single import single
 
 if TYPE_CHECKING:
     import redis
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 # Importing it takes a tenth of a second, and most commands never connect to a Redis.
 
 
-@cache
+@single
 def _client(url: str) -> redis.Redis:
     wait = settings.load().connect_timeout_s
     return connect(url, socket_connect_timeout=wait, socket_timeout=wait)
 
 
-os.register_at_fork(after_in_child=_client.cache_clear)
+os.register_at_fork(after_in_child=_client.forget)
 
 
 def _server(url: str) -> Server:

@@ -14,7 +14,7 @@ import tagsweep
 
 #: ``tagsweep``, which ends when the process in its first argument does
 COMMAND = (
-    "import sys; from tagsweep.worker import parent_watch; "
+    "import sys; from tagsweep.worker.process import parent_watch; "
     "parent_watch.begin(int(sys.argv.pop(1))); from tagsweep.producer.cli import main; main()"
 )
 PACKAGES = Path(tagsweep.__file__).resolve().parents[1]

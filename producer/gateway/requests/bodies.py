@@ -23,9 +23,9 @@ from tagsweep.producer.gateway.errors import Refusal
 from tagsweep.producer.gateway.requests import parsing
 from tagsweep.producer.gateway.requests.limits import Places
 from tagsweep.producer.gateway.requests.parsing import Faulty, Form
-from tagsweep.worker import parent_watch
 from tagsweep.worker.errors import InvalidJob
 from tagsweep.worker.models.jobs import Job
+from tagsweep.worker.process import parent_watch
 
 #: bytes up to which a body is parsed at once, in a millisecond or two
 SMALL = 16 << 10

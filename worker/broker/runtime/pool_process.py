@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 from celery import signals
 
-from tagsweep.worker import parent_watch
+from tagsweep.worker.process import parent_watch
 
 _INTERNET = (socket.AF_INET, socket.AF_INET6)
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from types import FrameType
 from typing import NoReturn
 
-from tagsweep.worker import parent_watch
+from tagsweep.worker.process import parent_watch
 
 log = logging.getLogger(__name__)
 
