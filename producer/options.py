@@ -14,6 +14,7 @@ class Options(TypedDict, total=False):
     max_affected: int | None  #: change nothing at all if more items would be changed
     strict: bool  #: change nothing at all if any part of the job matches nothing
     note: str | None  #: why: shown with the job and in its event
+    callback_url: str | None  #: its end is told there, signed with the tenant's callback secret
 
 
 class DetachOptions(Options, total=False):

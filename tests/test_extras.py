@@ -88,7 +88,6 @@ def test_each_command_works_with_its_extra_and_names_the_one_that_it_lacks(
         ("cli", ["demo"], "worker"),
         ("worker", ["up"], "gateway"),
         ("worker", ["serve"], "gateway"),
-        ("worker", ["keys", "create", "--tenant", "acme", "--signing"], "gateway"),
     ],
 )
 def test_what_a_command_needs_only_when_it_runs_is_named_too(

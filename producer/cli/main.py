@@ -27,6 +27,7 @@ COMMANDS = {
     "load": "Load tags and links in bulk from NDJSON; safe to repeat.",
     "migrate": "Create or upgrade the store's schema.",
     "map": "Map tag tables of your own: write a map, check it.",
+    "webhooks": "Have events sent to URLs, signed; see and repeat what was sent.",
     "keys": "Create, list or revoke credentials for the gateway.",
     "config": "Show which store, broker and gateway commands use, and why.",
     "serve": "Serve HTTP in front of a broker.",
@@ -47,8 +48,8 @@ Removes tags from very many resources as background jobs, and reports when it is
 With nothing set, everything is embedded: the store is tagsweep.db in the current folder, and the \
 command itself does the work. TAGSWEEP_DATABASE_URL (postgresql://...) and TAGSWEEP_BROKER_URL \
 (redis://..., amqp://...) name servers; then `tagsweep worker` does it. With TAGSWEEP_API_KEY, \
-detach, attach, delete, set, jobs, tags and events go through the gateway at TAGSWEEP_URL instead. \
-`tagsweep config` shows what is used, and why.
+detach, attach, delete, set, jobs, tags, events and webhooks go through the gateway at \
+TAGSWEEP_URL instead. `tagsweep config` shows what is used, and why.
 
 \b
 Examples:
@@ -92,6 +93,8 @@ class Menu(TyperGroup):
         if name in LONG_RUNNING:
             stdout.drop_what_cannot_be_written()
         if name in COMMANDS:
+            if name in EXTRAS:  # what it needs may be loaded only later
+                extras.check(EXTRAS[name])
             with extras.required(EXTRAS.get(name)):
                 self.commands[name] = load(name)
         return super().resolve_command(ctx, args)

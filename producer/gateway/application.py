@@ -33,6 +33,7 @@ from tagsweep.producer.gateway.routes import (
     tag_resources,
     tags,
 )
+from tagsweep.producer.gateway.routes.webhooks import deliveries, endpoints
 from tagsweep.producer.gateway.state import Gateway
 from tagsweep.worker.errors import InvalidJob, Retryable
 
@@ -46,6 +47,8 @@ MODULES = {
     receipts: "Jobs",
     resources: "Resources",
     events: "Events",
+    endpoints: "Webhooks",
+    deliveries: "Webhooks",
     health: "Operation",
     documentation: "Documentation",
 }

@@ -83,8 +83,9 @@ def invalid(error: InvalidJob) -> Refusal:
 
 
 def unknown(error: InvalidJob) -> Refusal:
-    """Return the refusal of a valid job that names what does not exist."""
-    return Refusal(422, "The job names what does not exist.", errors=error.errors)
+    """Return the refusal of a valid job that names what does not exist, or may not be called."""
+    detail = "The job names what does not exist, or may not be called."
+    return Refusal(422, detail, errors=error.errors)
 
 
 def unavailable(reason: str) -> Refusal:

@@ -15,9 +15,9 @@ DAY = timedelta(days=1)
 
 
 class Certificates:
-    """The files of an authority, and of one server whose address is 127.0.0.1."""
+    """The files of an authority, and of one server, by its name or at 127.0.0.1."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, name: str | None = None) -> None:
         self.authority = folder / "authority.pem"
         self.certificate = folder / "server.pem"
         self.key = folder / "server.key"
@@ -28,7 +28,8 @@ class Certificates:
         root = _builder("authority", "authority", signer).add_extension(
             x509.BasicConstraints(ca=True, path_length=None), critical=True
         )
-        address = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])
+        loopback = x509.IPAddress(ip_address("127.0.0.1"))
+        address = x509.SubjectAlternativeName([x509.DNSName(name) if name else loopback])
         server = _builder("server", "authority", own).add_extension(address, critical=False)
         for builder, path in ((root, self.authority), (server, self.certificate)):
             signed = builder.sign(signer, hashes.SHA256())

@@ -11,6 +11,8 @@ from tagsweep.worker.models.tables import ago, clock, lease
 
 #: recovering what was left undone; and being the worker that takes that over
 RECOVERY, NEXT = "recovery", "next"
+#: sending webhooks
+WEBHOOKS = "webhooks"
 
 
 def hold(connection: Connection, name: str, holder: str, seconds: float) -> bool:

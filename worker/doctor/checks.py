@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from tagsweep.worker import database, settings
 from tagsweep.worker.broker import inspection, results
 from tagsweep.worker.database import schema
-from tagsweep.worker.doctor import readiness, redis, workers
+from tagsweep.worker.doctor import readiness, redis, webhooks, workers
 from tagsweep.worker.doctor.findings import Finding
 from tagsweep.worker.errors import TagsweepError
 from tagsweep.worker.events import feed, outbox, sinks
@@ -208,4 +208,10 @@ def _messages() -> Iterator[Finding]:
 
 
 #: what rows of the store tell
-_OF_ROWS = {"feed": _feed, "links": _links, "jobs": _jobs, "messages": _messages}
+_OF_ROWS = {
+    "feed": _feed,
+    "links": _links,
+    "jobs": _jobs,
+    "messages": _messages,
+    "webhooks": webhooks.findings,
+}

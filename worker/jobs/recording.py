@@ -13,6 +13,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, update
 
+from tagsweep.worker import database
 from tagsweep.worker.database import dialects
 from tagsweep.worker.jobs import parts, queries
 from tagsweep.worker.jobs.derived import undoable
@@ -24,6 +25,7 @@ from tagsweep.worker.models.records import JobRecord, Lists
 from tagsweep.worker.models.tables import job as job_table
 from tagsweep.worker.store import layouts
 from tagsweep.worker.store.unmatched import sparing
+from tagsweep.worker.webhooks import callbacks
 
 # built once: that takes longer than executing it
 _NEW_JOB = {
@@ -65,7 +67,7 @@ def record_with_lists(  # noqa: PLR0913  # two are rarely given
     what another request under the same id is compared with; by default the job's own. ``nonce``:
     with it the job can be withdrawn (``jobs.control``). Return False if the id is taken. Raises
     NoSuchJob, Forgotten or CannotUndo if it is an undo that is not possible, InvalidJob if a tag in
-    ``unless`` does not exist; nothing is recorded.
+    ``unless`` does not exist or the job cannot be called back; nothing is recorded.
     """
     if queries.find(connection, job_id) is None:
         _check(connection, job)
@@ -76,9 +78,18 @@ def _check(connection: Connection, job: Job) -> None:
     """Refuse what the store tells of a job to be refused; a message's job is split and ends so."""
     if isinstance(job, UndoJob):
         undoable.find(connection, job.tenant, UUID(job.job))
+    callbacks.check(connection, job)
     if unless := getattr(job, "unless", ()):
         at = layouts.of_tags(resolving.of_job(connection, job))
         sparing.ids(connection, job.tenant, unless, at)
+
+
+def check_callback(job_id: UUID, job: Job) -> None:
+    """Raise InvalidJob if a job that is not recorded yet cannot be called back where it asks."""
+    if job.callback_url is not None:
+        with database.reading() as connection:
+            if queries.find(connection, job_id) is None:
+                callbacks.check(connection, job)
 
 
 def record_whole(  # noqa: PLR0913  # the same

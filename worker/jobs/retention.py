@@ -31,6 +31,7 @@ from tagsweep.worker.models.tables import (
     workspace_tag_change,
 )
 from tagsweep.worker.models.tables import job as jobs
+from tagsweep.worker.webhooks import deliveries
 
 #: seconds that it works at a time, so that no job waits for it
 SLICE_S = 0.2
@@ -100,6 +101,13 @@ def _delete() -> bool:
     return True
 
 
+def _expire() -> bool:
+    """Delete some old deliveries of webhooks; return False if there are none."""
+    with database.transaction() as connection:
+        days = max(settings.load().keep_jobs_days, deliveries.LEAST_DAYS)
+        return deliveries.expire(connection, days * DAY_S)
+
+
 def _oldest(
     connection: Connection, days: int, condition: ColumnElement[bool], *, hold: bool = True
 ) -> UUID | None:
@@ -151,6 +159,7 @@ _EXPIRED = (
     partial(_drop, set_aside.c.received_at),
     partial(_drop, attempt.c.seen_at),
     _drop_entries,
+    _expire,
     partial(_drop, throughput.c.minute, ACTIVITY_S),
     partial(_drop, heartbeat.c.seen_at, ACTIVITY_S),
 )

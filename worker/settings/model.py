@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
 from tagsweep.worker import redaction
 from tagsweep.worker.errors import SettingsError
@@ -18,6 +18,7 @@ from tagsweep.worker.settings import urls
 from tagsweep.worker.settings.database_url import normal
 from tagsweep.worker.settings.server_url import check
 from tagsweep.worker.settings.urls import AMQP, MEMORY, REDIS, SENTINEL, scheme
+from tagsweep.worker.settings.webhooks import WebhookSettings
 
 #: the default prefix of all names on a broker
 NAMESPACE = "tagsweep"
@@ -57,7 +58,7 @@ def _schema(name: str) -> str:
     return name
 
 
-class Settings(BaseSettings):
+class Settings(WebhookSettings):
     """All settings; each is ``TAGSWEEP_…`` in the environment and has its unit in its name."""
 
     model_config = SettingsConfigDict(

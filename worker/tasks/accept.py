@@ -36,6 +36,7 @@ def accept(kind: type[Job], delivery: Delivery) -> None:
             job = kind.parse(delivery.body)
             checking.check(job)
             replies.check(delivery)
+            recording.check_callback(job_id, job)
         except InvalidJob as invalid:
             return _reject(kind, job_id, delivery, invalid)
         return _accept(job, job_id, delivery)

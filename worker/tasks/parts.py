@@ -39,6 +39,7 @@ def accept(delivery: Delivery) -> None:
             return dead_letters.fail(received.job_id, poisonous, delivery)
         try:
             checking.check(job, received.ids)
+            recording.check_callback(received.job_id, job)
             _accept(received, job, delivery)
         except InvalidJob as invalid:
             _reject(received, job, delivery, invalid)

@@ -74,9 +74,15 @@ class Client:
         """Send ``body`` to ``path`` and return the JSON of the answer; errors as above."""
         return self._ask("POST", path, body, headers, seconds)
 
-    def patch(self, path: str, body: Body) -> Any:
+    def patch(self, path: str, body: Body, seconds: float = ANSWER_S) -> Any:
         """Change what is at ``path`` and return the JSON of the answer; errors as above."""
-        return self._ask("PATCH", path, body)
+        return self._ask("PATCH", path, body, seconds=seconds)
+
+    def delete(self, path: str) -> None:
+        """Delete what is at ``path``; errors as above."""
+        with self._sent("DELETE", path, None, {}, ANSWER_S) as (_, response):
+            if response.status not in SUCCESS:
+                raise self._refusal(response)
 
     @contextmanager
     def stream(

@@ -1,4 +1,4 @@
-"""A job as the body of a request: JSON in pieces, however long its lists are."""
+"""Bodies of requests: a short document, or a job in pieces, however long its lists are."""
 
 from __future__ import annotations
 
@@ -15,6 +15,19 @@ from tagsweep.worker.models.jobs import Job
 PIECE = 10_000
 #: an id in its canonical spelling, in quotes, and a comma or bracket
 ID_BYTES = 39
+
+
+class Document:
+    """A short body."""
+
+    def __init__(self, value: object) -> None:
+        self._text = json.dumps(value).encode()
+
+    def __len__(self) -> int:
+        return len(self._text)
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield self._text
 
 
 class Payload:

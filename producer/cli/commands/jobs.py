@@ -17,6 +17,7 @@ from tagsweep.producer.cli.input.errors import WrongUse
 from tagsweep.producer.cli.input.id_lists import Reader
 from tagsweep.producer.cli.input.job import build_job
 from tagsweep.producer.cli.input.options import (
+    CallbackUrl,
     DryRun,
     MaxAffected,
     Note,
@@ -200,6 +201,7 @@ def undo(  # noqa: PLR0913  # the options of the command
     max_affected: MaxAffected = None,
     strict: Strict = False,
     note: Note = None,
+    callback_url: CallbackUrl = None,
 ) -> None:
     """Undo what an ended job has changed, as a new job."""
     wanted = _id(job_id)
@@ -209,6 +211,7 @@ def undo(  # noqa: PLR0913  # the options of the command
             f"Job {wanted} was rejected and has changed nothing: there is nothing to undo."
         )
     options = {"dry_run": dry_run, "max_affected": max_affected, "strict": strict, "note": note}
+    options["callback_url"] = callback_url
     body = {"tenant": tenant, "job": str(wanted), **options}
     job = build_job(UndoJob, body, Reader(), {})
     submitting.submit(job, wait=not no_wait)

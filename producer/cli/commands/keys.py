@@ -93,11 +93,15 @@ def rotate(credential: KeyId, *, overlap: Overlap = "1d") -> None:
 
 @app.command()
 def reencrypt() -> None:
-    """Encrypt all signing secrets with the first of several keys in TAGSWEEP_SECRET_KEY."""
+    """Encrypt all secrets with the first of several keys in TAGSWEEP_SECRET_KEY.
+
+    Those that credentials sign with, and those of webhooks.
+    """
     from tagsweep.producer.gateway.auth import signing
+    from tagsweep.worker.webhooks import resealing
 
     _ready()
-    count = signing.seal_all_again(user.requester())
+    count = signing.seal_all_again(user.requester()) + resealing.seal_all_again()
     forms.show({"reencrypted": count}, [f"Secrets encrypted again: {count:,}."])
     if unusable := signing.unusable():
         terminal.say(unusable)

@@ -21,6 +21,10 @@ Strict = Annotated[
 Note = Annotated[
     str | None, typer.Option(metavar="TEXT", help="Why: shown with the job and in its event.")
 ]
+CallbackUrl = Annotated[
+    str | None,
+    typer.Option(metavar="URL", help="Tell its end there, signed: see `tagsweep webhooks`."),
+]
 #: the heading of the options that are conditions
 CONDITIONS = "Conditions: what does not meet them is left alone"
 AttachedBefore = Annotated[

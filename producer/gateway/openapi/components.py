@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tagsweep.producer.gateway.openapi import workspaces
+from tagsweep.producer.gateway.openapi import webhooks, workspaces
 from tagsweep.producer.gateway.openapi.schema import (
     EVERY,
     LIMIT,
@@ -57,6 +57,7 @@ _OWN = {
         {"type": "boolean", "description": "Change nothing if any part of it matches nothing."}
     ),
     "note": nullable({**TEXT, "maxLength": MOST_NOTE, "pattern": r"^[^\u0000]*$"}),
+    "callback_url": nullable({**webhooks.URL, "description": "Its end is told there, signed."}),
 }
 #: of a list; "*": all there are
 #: no `const`: a Python client made by openapi-python-client would take a number for a wrong one
@@ -175,6 +176,7 @@ SCHEMAS: dict[str, Any] = {
     "ItemError": object_(_ITEM_ERROR | _WOULD, *_ITEM_ERROR),
     "Problem": object_({**_PROBLEM, "errors": array("ItemError")}, *_PROBLEM),
     "Health": object_({"status": TEXT}, "status"),
+    **webhooks.SCHEMAS,
 }
 
 COMPONENTS: dict[str, Any] = {

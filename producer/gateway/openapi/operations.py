@@ -159,7 +159,7 @@ def _answer(status: int, name: str | None, media_type: str = "application/json")
 _DONE = {
     200: "OK",
     201: "Created",
-    202: "Accepted: the job is recorded and will be done",
+    202: "Accepted: it is recorded and will be done",
     204: "No Content",
 }
 #: answers that are not JSON

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from tagsweep.worker.errors import InvalidJob
 from tagsweep.worker.models.fields import EVERY, DryRun, MaxAffected, Note, Strict, Tenant
 from tagsweep.worker.models.item_errors import item_error
+from tagsweep.worker.models.options.callback import Url
 from tagsweep.worker.models.requester import UNKNOWN, RequestedBy, Requester
 from tagsweep.worker.models.resources import HEAD
 
@@ -31,6 +32,7 @@ class Job(BaseModel):
     max_affected: MaxAffected = None
     strict: Strict = False
     note: Note = None
+    callback_url: Url | None = None  #: its end is told there, signed with the tenant's secret
     requested_by: RequestedBy = UNKNOWN  #: no part of what makes two jobs the same
 
     @classmethod

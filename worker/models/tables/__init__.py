@@ -48,6 +48,7 @@ from tagsweep.worker.models.tables.types import (
     ago,
     clock,
 )
+from tagsweep.worker.models.tables.webhooks import delivery, webhook
 
 __all__ = [
     "SCHEMA",
@@ -67,6 +68,7 @@ __all__ = [
     "clock",
     "console_session",
     "credential",
+    "delivery",
     "failover",
     "failure",
     "feed",
@@ -84,6 +86,7 @@ __all__ = [
     "tag_link",
     "throttle",
     "throughput",
+    "webhook",
     "workspace",
     "workspace_tag",
     "workspace_tag_change",

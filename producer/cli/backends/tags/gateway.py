@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -10,6 +9,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 from tagsweep.producer.cli.backends import http_errors
 from tagsweep.producer.cli.backends.http import Client, Refused
+from tagsweep.producer.cli.backends.request_body import Document
 from tagsweep.producer.cli.input import errors
 from tagsweep.producer.cli.input.errors import WrongUse
 
@@ -17,19 +17,6 @@ TAGS = "/api/v1/tags/"
 MAX_PAGE, BAD = 1_000, 400
 #: how long a page may take of which the links are counted
 COUNT_S = 60.0
-
-
-class _Document:
-    """A short body."""
-
-    def __init__(self, value: object) -> None:
-        self._text = json.dumps(value).encode()
-
-    def __len__(self) -> int:
-        return len(self._text)
-
-    def __iter__(self) -> Iterator[bytes]:
-        yield self._text
 
 
 class GatewayTags:
@@ -57,7 +44,7 @@ class GatewayTags:
     def create(self, name: str) -> dict[str, Any]:
         """Create a tag, and return it."""
         with self._worded(f"--name {errors.shown(name)}"):
-            made: dict[str, Any] = self._client.post(self._path(), _Document({"name": name}))
+            made: dict[str, Any] = self._client.post(self._path(), Document({"name": name}))
             return made
 
     def rename(self, name: str, new: str) -> dict[str, Any]:
@@ -66,7 +53,7 @@ class GatewayTags:
             found = self._client.get(f"{self._path()}&{urlencode({'name': name})}")["results"]
             if not found:
                 raise WrongUse(f"--name {errors.shown(name)}: the tenant has no such tag.")
-            body = _Document({"name": new})
+            body = Document({"name": new})
             renamed: dict[str, Any] = self._client.patch(self._path(f"{found[0]['id']}/"), body)
             return renamed
 

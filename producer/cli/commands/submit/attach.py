@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from tagsweep.producer.cli.input.options import (
+    CallbackUrl,
     Column,
     DryRun,
     Mapped,
@@ -54,10 +55,12 @@ def attach(  # noqa: PLR0913  # the options of the command
     max_affected: MaxAffected = None,
     strict: Strict = False,
     note: Note = None,
+    callback_url: CallbackUrl = None,
 ) -> None:
     """Put tags on resources."""
     listed = (sources, transformations, destinations, visualizations, layers, folders, tables)
     types = dict(zip(RESOURCE_TYPES, (*listed, volumes), strict=True))
     options = {"dry_run": dry_run, "max_affected": max_affected, "strict": strict, "note": note}
+    options["callback_url"] = callback_url
     given = Resources(types, resources, column)
     links.submit(AttachJob, name, given, wait=not no_wait, tenant=tenant, **options)

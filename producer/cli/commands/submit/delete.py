@@ -9,6 +9,7 @@ import typer
 from tagsweep.producer.cli.input.id_lists import Reader
 from tagsweep.producer.cli.input.job import build_job
 from tagsweep.producer.cli.input.options import (
+    CallbackUrl,
     Column,
     DryRun,
     MaxAffected,
@@ -68,6 +69,7 @@ def delete(  # noqa: PLR0913  # the options of the command
     max_affected: MaxAffected = None,
     strict: Strict = False,
     note: Note = None,
+    callback_url: CallbackUrl = None,
 ) -> None:
     """Delete key/value tags from workspaces."""
     reader = Reader(column)
@@ -81,6 +83,7 @@ def delete(  # noqa: PLR0913  # the options of the command
         "max_affected": max_affected,
         "strict": strict,
         "note": note,
+        "callback_url": callback_url,
     }
     job = build_job(DeleteJob, body, reader, {"tags": tags, "sys_tags": sys_tags})
     submitting.submit(job, wait=not no_wait)

@@ -8,6 +8,7 @@ from tagsweep.producer.cli.input import times
 from tagsweep.producer.cli.input.options import (
     AttachedAfter,
     AttachedBefore,
+    CallbackUrl,
     Column,
     DryRun,
     Mapped,
@@ -62,11 +63,13 @@ def detach(  # noqa: PLR0913  # the options of the command
     max_affected: MaxAffected = None,
     strict: Strict = False,
     note: Note = None,
+    callback_url: CallbackUrl = None,
 ) -> None:
     """Take tags off resources."""
     listed = (sources, transformations, destinations, visualizations, layers, folders, tables)
     types = dict(zip(RESOURCE_TYPES, (*listed, volumes), strict=True))
     options = {"dry_run": dry_run, "max_affected": max_affected, "strict": strict, "note": note}
+    options["callback_url"] = callback_url
     conditions = {
         "attached_before": times.zoned("--attached-before", attached_before),
         "attached_after": times.zoned("--attached-after", attached_after),

@@ -1,0 +1,1 @@
+"""The routes of webhooks: they themselves, and the log of their deliveries."""

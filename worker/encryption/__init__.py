@@ -1,0 +1,1 @@
+"""Secrets at rest: encrypted with a key that only the environment holds."""
