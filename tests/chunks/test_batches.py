@@ -21,6 +21,8 @@ from tagsweep.worker.tasks import accept, batch
 from tests.support import driving, outcomes, worlds
 from tests.support.stores import Store, attached, counts, new_ids
 
+pytestmark = pytest.mark.mapped
+
 #: in which jobs of a batch are done
 ORDER = ("detach", "attach", "delete")
 
@@ -52,7 +54,7 @@ class Case:
             world.fill(store)
             self.tenants.append(world.tenant)
         return [
-            KINDS[kind].parse({"tenant": self.tenants[at], **body})
+            KINDS[kind].parse(driving.body({"tenant": self.tenants[at], **body}))
             for at, (kind, body) in self.jobs
         ]
 
@@ -154,7 +156,9 @@ def test_messages_there_together_come_to_what_they_come_to_one_by_one(
 def _messages(store: Store, case: Case) -> list[Delivery]:
     """Put the case into the store, for new tenants; return its jobs as messages, and a bad one."""
     case.fill(store)
-    bodies = [(kind, {"tenant": case.tenants[at], **body}) for at, (kind, body) in case.jobs]
+    bodies = [
+        (kind, driving.body({"tenant": case.tenants[at], **body})) for at, (kind, body) in case.jobs
+    ]
     bodies.append(("detach", {"tenant": case.tenants[0], "names": 7}))
     return [_message(kind, body) for kind, body in bodies]
 

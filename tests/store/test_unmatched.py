@@ -44,11 +44,10 @@ class Way:
         return driving.finish(job_id)
 
 
-NO_BATCH = pytest.mark.not_mapped("in a batch, which is of jobs on tagsweep's own tables")
 NO_LIST = pytest.mark.not_mapped("without a list, which is about tagsweep's own tables")
 
 
-@pytest.fixture(params=["at once", "stored", pytest.param("batch", marks=NO_BATCH)])
+@pytest.fixture(params=["at once", "stored", "batch"])
 def do(request: pytest.FixtureRequest) -> Way:
     """Each way in turn."""
     return Way(request.param)

@@ -6,8 +6,8 @@ CREATE TABLE application.label (
     name varchar(255) NOT NULL,
     slug text NOT NULL DEFAULT '',
     links bigint NOT NULL DEFAULT 0,
-    created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-    updated_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    created_at timestamptz NOT NULL DEFAULT statement_timestamp(),
+    updated_at timestamptz NOT NULL DEFAULT statement_timestamp(),
     UNIQUE (tenant, name)
 );
 CREATE TABLE application.labelled_item (

@@ -61,6 +61,9 @@ def _plain(document: Any, names: dict[str, str]) -> dict[str, Any]:
             shown[name] = value is not None
         elif name == "warnings" and value:  # a near name is looked up among what is left
             shown[name] = [(one["path"], one["code"]) for one in value]
+        elif name == "mapped" and value:  # how far links have grown, is of this run
+            marks = ("accepted", "split", "ended")
+            shown[name] = [one | {mark: one[mark] is not None for mark in marks} for one in value]
         elif name in ("matched", "tags") and value:
             shown[name] = [_plain(tag, names) for tag in value]
         elif isinstance(value, dict):

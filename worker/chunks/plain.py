@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tagsweep.worker import settings
-from tagsweep.worker.mapping import resolving
 from tagsweep.worker.models import sorting
 from tagsweep.worker.models.fields import EVERY
 from tagsweep.worker.models.ids import WIDTH
 from tagsweep.worker.models.jobs import AttachJob, DeleteJob, DetachJob, Job
+from tagsweep.worker.models.mapped import MappedResources
 from tagsweep.worker.models.options import conditions
 from tagsweep.worker.models.records import Chunk
 
@@ -21,15 +21,14 @@ def is_plain(job: Job, most_items: int) -> bool:
     """Tell whether ``job`` can be done in a batch, and has at most ``most_items`` items.
 
     Each of its lists has to fit into one chunk; it must have no guard, no condition and no
-    callback, be no dry run, select nothing by ``"*"``, be about our own tables, and there must be
-    no ceiling on the rate.
+    callback, be no dry run, select nothing by ``"*"``, and there must be no ceiling on the rate.
     """
     if not isinstance(job, DetachJob | AttachJob | DeleteJob):
         return False
     config = settings.load()
     if job.dry_run or job.strict or job.max_affected is not None or config.max_rate is not None:
         return False
-    if any(getattr(job, name) == EVERY for name in job.lists) or resolving.is_mapped(job):
+    if _selects(job):
         return False
     if job.callback_url or any(getattr(job, name, None) for name in conditions.FIELDS):
         return False
@@ -43,7 +42,14 @@ def seems_plain(body: object) -> bool:
     """Tell whether ``body`` may be such a job, at a glance: it need not be valid."""
     if not isinstance(body, dict) or settings.load().max_rate is not None:
         return False
-    return not _SPECIAL & body.keys() and EVERY not in body.values()
+    resources = body.get("resources")
+    lists = [*body.values(), *(resources.values() if isinstance(resources, dict) else ())]
+    return not _SPECIAL & body.keys() and EVERY not in lists
+
+
+def _selects(job: Job) -> bool:
+    lists = [getattr(job, name) for name in job.lists]
+    return EVERY in lists or EVERY in getattr(job, "resources", {}).values()
 
 
 def items_of(job: Job) -> int:
@@ -53,7 +59,8 @@ def items_of(job: Job) -> int:
 
 def _sizes(job: Job) -> list[int]:
     """Return how many entries each list has; the last one's entries are workspaces."""
-    return [*(len(packed) // WIDTH for packed in job.packed().values()), len(job.workspace_ids())]
+    lists = (*job.packed().values(), *job.packed_resources().values())
+    return [*(len(packed) // WIDTH for packed in lists), len(job.workspace_ids())]
 
 
 def _targets(job: Job) -> int:
@@ -62,9 +69,12 @@ def _targets(job: Job) -> int:
     return len(job.names) if isinstance(job, DetachJob | AttachJob) else 0
 
 
-def chunks_of(job: Job, targets: int) -> Iterator[Chunk]:
+def chunks_of(job: Job, targets: int, resources: MappedResources) -> Iterator[Chunk]:
     """Yield a chunk for each list, as splitting the job would."""
-    for number, (resource_type, packed) in enumerate(sorted(job.packed().items())):
+    lists = job.packed()
+    if resources:
+        lists = resources.numbered(lists, job.packed_resources())
+    for number, (resource_type, packed) in enumerate(sorted(lists.items())):
         distinct = sorting.distinct(packed)
         yield Chunk(number, resource_type, len(distinct) // WIDTH * targets, ids=distinct)
     names = sorted(set(job.workspace_ids()))

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, and_, delete, func, insert, select
 from tagsweep.worker.chunks import rate_limit, splitting_run, splitting_undo
 from tagsweep.worker.errors import InvalidJob
 from tagsweep.worker.jobs import lifecycle, parts
-from tagsweep.worker.mapping import resolving
+from tagsweep.worker.mapping import job_resources
 from tagsweep.worker.models import sorting
 from tagsweep.worker.models.jobs import UndoJob
 from tagsweep.worker.models.options import conditions
@@ -83,7 +83,7 @@ def _marked(connection: Connection, job: JobRecord) -> JobRecord:
     """Note how far the links of mapped resources have grown, of which the job selects all."""
     if not (job.mapped and job.selected):
         return job
-    marked = resolving.marked(connection, job, "split")
+    marked = job_resources.marked(connection, job, "split")
     return lifecycle.change(connection, job, mapped=marked.written())
 
 

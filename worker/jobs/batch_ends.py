@@ -16,6 +16,7 @@ from tagsweep.worker.jobs.report import Made
 from tagsweep.worker.models import requests
 from tagsweep.worker.models.events import JobCompleted
 from tagsweep.worker.models.jobs import Job
+from tagsweep.worker.models.mapped import MappedResources
 from tagsweep.worker.models.records import Chunk, JobRecord, Report
 from tagsweep.worker.store import KINDS
 
@@ -39,7 +40,11 @@ class Ended:
 
 
 def accepted(
-    new: NewJob, matched: list[dict[str, Any]], now: datetime, unmatched: Sequence[ItemError]
+    new: NewJob,
+    matched: list[dict[str, Any]],
+    now: datetime,
+    unmatched: Sequence[ItemError],
+    resources: MappedResources,
 ) -> JobRecord:
     """Return the job as it is when it is accepted; ``unmatched``: what of it matches nothing."""
     told = requests.columns(new.job)
@@ -73,6 +78,7 @@ def accepted(
         as_of=None,
         waiting=None,
         tries=0,
+        mapped=resources.written() or None,
     )
 
 
@@ -84,6 +90,7 @@ def ended(  # noqa: PLR0913  # what became of the job
     told: Report,
     *,
     finished_at: datetime,
+    resources: MappedResources,
 ) -> Ended:
     """Return the job at its end, which has ``changed`` so many of its items, and its event."""
     total = sum(chunk.items for chunk in chunks)
@@ -96,6 +103,7 @@ def ended(  # noqa: PLR0913  # what became of the job
         ends=1,
         started_at=job.accepted_at,
         finished_at=finished_at,
+        mapped=resources.written() or None,
     )
     warnings = KINDS[job.kind].warnings(connection, job, told) or None
     job = replace(job, warnings=warnings)

@@ -38,14 +38,16 @@ _WRITE = Statement("""
 WITH item AS MATERIALIZED (
     SELECT * FROM json_to_recordset(CAST(:jobs AS json)) AS item (
         id uuid, tenant text, kind text, fingerprint text, head json, matched json, total bigint,
-        removed bigint, absent bigint, requested_by json, sizes json, warnings json, event text)
+        removed bigint, absent bigint, requested_by json, sizes json, warnings json,
+        mapped json, event text)
 ), recorded AS (
     INSERT INTO @job (id, tenant, kind, status, fingerprint, head, parts, matched, total, removed,
-                      absent, requested_by, sizes, warnings, ends, accepted_at, started_at,
-                      finished_at, served_at)
+                      absent, requested_by, sizes, warnings, mapped, ends, accepted_at,
+                      started_at, finished_at, served_at)
     SELECT id, tenant, kind, 'succeeded', decode(fingerprint, 'hex'), head, 0, matched, total,
-           removed, absent, requested_by, sizes, warnings, 1, :accepted_at, :accepted_at,
-           :finished_at, CASE WHEN total > 0 THEN CAST(:finished_at AS timestamptz) END
+           removed, absent, requested_by, sizes, warnings, mapped, 1, :accepted_at,
+           :accepted_at, :finished_at,
+           CASE WHEN total > 0 THEN CAST(:finished_at AS timestamptz) END
     FROM item
 ), closed AS (
     INSERT INTO @chunk (job_id, number, state, resource_type, ids, names, items)
@@ -133,6 +135,7 @@ def _row(ended: Ended) -> dict[str, Any]:
         "requested_by": job.requested_by,
         "sizes": job.sizes,
         "warnings": job.warnings,
+        "mapped": job.mapped,
         "event": outbox.text(ended.event),
     }
 

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Update, and_, bindparam, insert, select, upda
 
 from tagsweep.worker.errors import ItemError
 from tagsweep.worker.jobs import failures, queries, report
-from tagsweep.worker.mapping import resolving
+from tagsweep.worker.mapping import job_resources
 from tagsweep.worker.models.records import Chunk, JobRecord, Outcome
 from tagsweep.worker.models.tables import chunk as chunks
 from tagsweep.worker.models.tables import clock
@@ -128,7 +128,10 @@ def end(  # noqa: PLR0913  # most are rarely given
     """
     at_once = begun is not None
     if job.mapped and (job.adds or job.kind == "attach"):
-        begun = {**(begun or {}), "mapped": resolving.marked(connection, job, "ended").written()}
+        begun = {
+            **(begun or {}),
+            "mapped": job_resources.marked(connection, job, "ended").written(),
+        }
     made = report.of(connection, job, apart=apart)
     if errors := [*(errors or []), *made.errors]:
         job = change(connection, job, **failures.noted(job, errors))

@@ -17,7 +17,7 @@ from tagsweep.worker import database
 from tagsweep.worker.database import dialects
 from tagsweep.worker.jobs import parts, queries
 from tagsweep.worker.jobs.derived import undoable
-from tagsweep.worker.mapping import resolving
+from tagsweep.worker.mapping import job_resources
 from tagsweep.worker.models import requests
 from tagsweep.worker.models.jobs import Job, UndoJob, fingerprint_of
 from tagsweep.worker.models.mapped import MappedResources
@@ -47,7 +47,7 @@ def record(connection: Connection, job_id: UUID, job: Job) -> JobRecord | None:
             "fingerprint": job.fingerprint(),
             "sizes": requests.sizes(job),
             "parts": 0,
-            **_column(resolving.of_job(connection, job)),
+            **_column(job_resources.of_job(connection, job)),
         },
     )
 
@@ -80,7 +80,7 @@ def _check(connection: Connection, job: Job) -> None:
         undoable.find(connection, job.tenant, UUID(job.job))
     callbacks.check(connection, job)
     if unless := getattr(job, "unless", ()):
-        at = layouts.of_tags(resolving.of_job(connection, job))
+        at = layouts.of_tags(job_resources.of_job(connection, job))
         sparing.ids(connection, job.tenant, unless, at)
 
 
@@ -111,7 +111,7 @@ def record_whole(  # noqa: PLR0913  # the same
             "sizes": requests.sizes(job),
             "nonce": nonce,
             "credential": job.requested_by.credential,
-            **_column(resolving.of_job(connection, job)),
+            **_column(job_resources.of_job(connection, job)),
         },
     )
     if created is None:
@@ -152,7 +152,7 @@ def record_stream(
             **requests.columns(job),
             "fingerprint": fingerprint_of(job.kind, job.head()),
             "nonce": nonce,
-            **_column(resolving.of_stream(connection, job, listed)),
+            **_column(job_resources.of_stream(connection, job, listed)),
         },
     )
     return created or queries.get(connection, job_id)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from functools import cache
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, TextClause, text
 
+from tagsweep.worker.database import pipelines
 from tagsweep.worker.models.mapped import Kind
 
 #: the types of columns that can hold ids, and the kind of id
@@ -114,14 +116,20 @@ def read(connection: Connection, schema: str, name: str) -> Table | None:
     return Table(table, rows[0].kind in ("r", "p"), columns, unique)
 
 
-def version(connection: Connection, *tables: str) -> str:
+def version(connection: Connection, *tables: str) -> Callable[[], str]:
     """Return what is another text once ``read`` would find anything else of these two tables."""
     links, tags = (quoted(*table.split(".", 1)) for table in tables)
-    found = connection.execute(_VERSION, {"links": links, "tags": tags})
-    return str(found.scalar_one())
+    rows = pipelines.send(connection, _VERSION, {"links": links, "tags": tags})
+    return lambda: str(rows()[0].version)
 
 
-def highest(connection: Connection, table: str, column: str) -> int:
+def highest(connection: Connection, table: str, column: str) -> Callable[[], int]:
     """Return the highest value of a key that grows; -1 if the table has no rows."""
-    query = text(f"SELECT coalesce(max({quoted(column)}), -1) FROM {table}")  # noqa: S608  # quoted
-    return int(connection.execute(query).scalar_one())
+    rows = pipelines.send(connection, _highest(table, column), {})
+    return lambda: int(rows()[0].highest)
+
+
+@cache
+def _highest(table: str, column: str) -> TextClause:
+    sql = f"SELECT coalesce(max({quoted(column)}), -1) AS highest FROM {table}"  # noqa: S608  # quoted
+    return text(sql)

@@ -1,8 +1,8 @@
-"""From the map's words to what the database has: the resources of a job, as it keeps them."""
+"""From the map's words to what the database has: resources, as jobs keep them."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from functools import cache
 
 from sqlalchemy import Connection
@@ -11,77 +11,10 @@ from sqlalchemy.exc import DBAPIError
 from tagsweep.worker import database
 from tagsweep.worker.mapping import catalogue, columns, file
 from tagsweep.worker.mapping.catalogue import Table
-from tagsweep.worker.mapping.checking import names, names_of_stream
 from tagsweep.worker.mapping.file import FixedColumns, Links, Map, Select, Tags
-from tagsweep.worker.models.jobs import Job
-from tagsweep.worker.models.mapped import (
-    FIRST,
-    Fixed,
-    MappedResource,
-    MappedResources,
-    Resource,
-    TagTable,
-)
-from tagsweep.worker.models.records import JobRecord
+from tagsweep.worker.models.mapped import Fixed, Resource, TagTable
 
 NULL = "NULL"
-
-
-def is_mapped(job: Job) -> bool:
-    """Return whether a job is about resources in tables of the operator's own, or says so."""
-    return bool(getattr(job, "resources", None) or names(file.load(), job))
-
-
-def of_job(connection: Connection, job: Job) -> MappedResources:
-    """Return the mapped resources of a job that is recorded in this transaction."""
-    mapping = file.load()
-    return _recorded(connection, mapping, names(mapping, job))
-
-
-def of_stream(connection: Connection, job: Job, listed: Collection[str]) -> MappedResources:
-    """Return the same of a job that comes in parts, one with ids of the types ``listed``."""
-    mapping = file.load()
-    return _recorded(connection, mapping, names_of_stream(mapping, job, listed))
-
-
-def _recorded(connection: Connection, mapping: Map | None, some: list[str]) -> MappedResources:
-    if not some or mapping is None:
-        return MappedResources()
-    found = (_known(connection, mapping, name) for name in some)
-    return MappedResources(
-        (number, MappedResource(resource=one, accepted=grown(connection, one)))
-        for number, one in enumerate(found, FIRST)
-    )
-
-
-# by name: of which map and which version of its tables, and what it is
-_resources: dict[str, tuple[Map, str, Resource]] = {}
-
-
-def _known(connection: Connection, mapping: Map, name: str) -> Resource:
-    """Return the resource of this name; what the catalogue says is read anew once it changed."""
-    tables = mapping.resources[name].links, mapping.tags_of(name).table
-    version = catalogue.version(connection, *tables)
-    known = _resources.get(name)
-    if known is None or known[0] is not mapping or known[1] != version:
-        known = (mapping, version, resource(connection, mapping, name))
-        _resources[name] = known
-    return known[2]
-
-
-def grown(connection: Connection, one: Resource) -> int | None:
-    """Return how far the links have grown by now; None if they have no key that grows."""
-    if one.grows is None:
-        return None
-    return catalogue.highest(connection, catalogue.quoted(one.schema_name, one.table), one.grows)
-
-
-def marked(connection: Connection, job: JobRecord, moment: str) -> MappedResources:
-    """Return the job's mapped resources, with how far their links have grown at this ``moment``."""
-    return MappedResources(
-        (number, one.model_copy(update={moment: grown(connection, one.resource)}))
-        for number, one in job.resources.items()
-    )
 
 
 def resource(connection: Connection, mapping: Map, name: str) -> Resource:

@@ -57,6 +57,8 @@ class Layout:
     tags_id: str = "id"  #: its key, and the type of that
     tag_type: str = "uuid"
     tags_name: str = "name"
+    tags_owner: str = "tenant"  #: the tenant that it belongs to, as text
+    tags_shown: str = "id, tenant, name, created_at, updated_at"  #: a tag as the contract shows it
     tags_fixed: str = ""  #: the condition that a tag is one of those mapped
     tags_own: str = ""  #: the condition that a tag is ``:tenant``'s, and one of those mapped
     tags_values: dict[str, Any] = field(default_factory=dict)  #: of its bind parameters

@@ -6,12 +6,12 @@ from functools import lru_cache
 from typing import Any
 from uuid import UUID, uuid5
 
-from sqlalchemy import BigInteger, Column, MetaData, String, Table
+from sqlalchemy import BigInteger
 
-from tagsweep.worker.models.mapped import FIRST, Fixed, MappedResources, Resource, TagTable
+from tagsweep.worker.models.mapped import FIRST, MappedResource, MappedResources, Resource
 from tagsweep.worker.models.records import JobRecord
 from tagsweep.worker.models.tables import Id, Moment, Number, PackedIds, PackedNumbers
-from tagsweep.worker.store import conditions
+from tagsweep.worker.store import conditions, mapped_tags
 from tagsweep.worker.store.layout import CARRIES, OWN, Layout
 from tagsweep.worker.store.statements import as_text, quoted
 
@@ -44,7 +44,12 @@ def of(job: JobRecord, number: int | None = None) -> Layout:
 
 def of_tags(resources: MappedResources) -> Layout:
     """Return a layout of the tags that these resources have, or those of the eight types."""
-    return _mapped(resources[FIRST].resource) if resources else OWN
+    return of_resource(resources[FIRST].resource if resources else None)
+
+
+def of_resource(one: Resource | None) -> Layout:
+    """Return the layout of some mapped resources, or of the eight types."""
+    return OWN if one is None else _mapped(one)
 
 
 def values(job: JobRecord, number: int) -> dict[str, Any]:
@@ -52,18 +57,22 @@ def values(job: JobRecord, number: int) -> dict[str, Any]:
     asked = conditions.values(job)
     if not job.mapped or number < FIRST:
         return asked
-    one = job.resources[number]
+    return asked | values_of(job.resources[number], job.tenant)
+
+
+def values_of(one: MappedResource, tenant: str | None) -> dict[str, Any]:
+    """Return the bind parameters of a tenant's links on mapped resources, without conditions."""
     moments = {
         "grown": one.accepted,
         "grown_at_split": _HIGHEST if one.split is None else one.split,
     }
     place = {"place": uuid5(_NAMESPACE, one.resource.identity)}
-    return constants(one.resource, job.tenant) | asked | moments | place
+    return constants(one.resource, tenant) | moments | place
 
 
 def constants(one: Resource, tenant: str | None) -> dict[str, Any]:
     """Return the bind parameters that say which links are a tenant's, on mapped resources."""
-    fixed = {f"fixed_{at}": each.value for at, each in enumerate(_given(one.fixed))}
+    fixed = {f"fixed_{at}": each.value for at, each in enumerate(mapped_tags.given(one.fixed))}
     return {**fixed, "tenant": tenant}
 
 
@@ -71,8 +80,8 @@ def constants(one: Resource, tenant: str | None) -> dict[str, Any]:
 def _mapped(one: Resource) -> Layout:
     tag, resource = quoted(one.tag), quoted(one.object)
     links = quoted(one.schema_name, one.table)
-    found = f"{_read(resource, one.kind)} AS resource_id"
-    returned = f"{_read(tag, one.tags.kind)} AS tag_id, {found}"
+    found = f"{mapped_tags.read(resource, one.kind)} AS resource_id"
+    returned = f"{mapped_tags.read(tag, one.tags.kind)} AS tag_id, {found}"
     then = _then(one)
     new = [quoted(name) for name, _ in _new(one)]
     made = [one.created_at] if one.created_at else []
@@ -102,59 +111,12 @@ def _mapped(one: Resource) -> Layout:
         missing=_MISSING.format(links=links, tag=tag, resource=resource, own=_own(one, "there.")),
         restored=", ".join([*new, *(quoted(name) for name, _ in one.kept)]),
         restoring=", ".join([*given, *_restored(one)]),
-        found=f"{_read('id', one.kind)} AS id",
+        found=f"{mapped_tags.read('id', one.kind)} AS id",
         counted="count(*)" if one.unique else f"count(DISTINCT ({tag}, {resource}))",
         distinct="" if one.unique else "DISTINCT ",
         types=_types(one),
-        **_of_tags(one.tags),
+        **mapped_tags.of(one.tags),
     )
-
-
-def _of_tags(tags: TagTable) -> dict[str, Any]:
-    """Return what a layout has of tags; their bind parameters have other names than links'."""
-    given = [
-        (each.column, f"CAST(:tags_fixed_{at} AS {each.type})")
-        for at, each in enumerate(_given(tags.fixed))
-    ]
-    null = [(each.column, "NULL") for each in tags.fixed if each.value is None]
-    # our record has no negative ids
-    natural = [f"{quoted(tags.id)} >= 0"] if tags.kind == "bigint" else []
-    fixed = " AND ".join([*natural, *(_is(column, value) for column, value in (*given, *null))])
-    owner = "true"
-    if tags.tenant:
-        column = quoted(tags.tenant)
-        owner = f"{f'CAST({column} AS text)' if tags.tenant_type else column} = :tenant"
-    new = {tags.name: "new.name"} | ({tags.id: "new.id"} if tags.kind == "uuid" else {})
-    new |= ({tags.tenant: _tenant(tags)} if tags.tenant else {}) | dict([*given, *null])
-    new |= {name: "clock_timestamp()" for name in (tags.created_at, tags.updated_at) if name}
-    return {
-        "tag_table": _tag_table(tags),
-        "tags": quoted(tags.schema_name, tags.table),
-        "tags_id": quoted(tags.id),
-        "tags_name": quoted(tags.name),
-        "tag_type": tags.kind,
-        "tenant": tags.tenant_fixed,
-        "tenant_type": tags.tenant_type,
-        "updated": "updated_at" if tags.updated_at else None,
-        "counter": tags.counter and quoted(tags.counter),
-        "creates": tags.create,
-        "tags_fixed": fixed,
-        "tags_own": f"{owner} AND {fixed}" if fixed else owner,
-        "tags_values": {f"tags_fixed_{at}": one.value for at, one in enumerate(_given(tags.fixed))},
-        "tags_inserted": ", ".join(map(quoted, new)),
-        "tags_inserting": ", ".join(new.values()),
-    }
-
-
-def _is(column: str, value: str, table: str = "") -> str:
-    return f"{table}{quoted(column)} {'IS NULL' if value == 'NULL' else f'= {value}'}"
-
-
-def _read(column: str, kind: str) -> str:
-    """Return the SQL of an id as the UUID by which our record knows it."""
-    if kind == "uuid":
-        return column
-    return f"CAST(lpad(to_hex(CAST({column} AS bigint)), 32, '0') AS uuid)"
 
 
 def _then(one: Resource, grown: str = "grown", moment: str = "accepted_at") -> str:
@@ -167,8 +129,8 @@ def _then(one: Resource, grown: str = "grown", moment: str = "accepted_at") -> s
         return "true"
     back = _NOT_RESTORED.format(
         moment=moment,
-        tag_id=_read(quoted(one.table, one.tag), one.tags.kind),
-        resource_id=_read(quoted(one.table, one.object), one.kind),
+        tag_id=mapped_tags.read(quoted(one.table, one.tag), one.tags.kind),
+        resource_id=mapped_tags.read(quoted(one.table, one.object), one.kind),
     )
     return f"{existed} AND {back}"
 
@@ -177,22 +139,14 @@ def _between(one: Resource) -> str:
     return f"NOT ({_then(one)}) AND {_then(one, 'grown_at_split', 'split_at')}"
 
 
-def _given(fixed: tuple[Fixed, ...]) -> list[Fixed]:
-    return [each for each in fixed if each.value is not None]
-
-
 def _constants(one: Resource) -> list[tuple[str, str]]:
     """Return the columns that are the same in all rows of the resource, and their values."""
     given = [
         (each.column, f"CAST(:fixed_{at} AS {each.type})")
-        for at, each in enumerate(_given(one.fixed))
+        for at, each in enumerate(mapped_tags.given(one.fixed))
     ]
     null = [(each.column, "NULL") for each in one.fixed if each.value is None]
-    return [*given, *null, *([(one.tenant, _tenant(one))] if one.tenant else [])]
-
-
-def _tenant(of: Resource | TagTable) -> str:
-    return f"CAST(CAST(:tenant AS text) AS {of.tenant_type})" if of.tenant_type else ":tenant"
+    return [*given, *null, *([(one.tenant, mapped_tags.tenant(one))] if one.tenant else [])]
 
 
 def _new(one: Resource) -> list[tuple[str, str]]:
@@ -202,7 +156,7 @@ def _new(one: Resource) -> list[tuple[str, str]]:
 
 def _own(one: Resource, table: str = "") -> str:
     """Return the condition that a row is a link on these resources."""
-    conditions = [_is(column, value, table) for column, value in _constants(one)]
+    conditions = [mapped_tags.equals(column, value, table) for column, value in _constants(one)]
     if one.kind == "bigint":  # no id of a job is negative
         conditions.append(f"{table}{quoted(one.object)} >= 0")
     return " AND ".join(conditions) or "true"
@@ -233,15 +187,3 @@ def _types(one: Resource) -> dict[str, Any]:
         "grown_at_split": BigInteger(),
         "split_at": Moment(),
     }
-
-
-def _tag_table(tags: TagTable) -> Table:
-    columns: list[Column[Any]] = [
-        Column(tags.id, Number() if tags.kind == "bigint" else Id(), key="id", primary_key=True),
-        Column(tags.name, String, key="name"),
-    ]
-    if tags.tenant:
-        columns.append(Column(tags.tenant, String, key="tenant"))
-    times = {"created_at": tags.created_at, "updated_at": tags.updated_at}
-    columns += [Column(name, Moment, key=key) for key, name in times.items() if name]
-    return Table(tags.table, MetaData(), *columns, schema=tags.schema_name)

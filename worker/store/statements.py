@@ -42,7 +42,7 @@ SELECT items, tag_id, (SELECT sum(lines) FROM single WHERE single.tag_id = noted
 FROM noted
 """
 #: what is recorded of links that were changed in each of these ways
-_MORE = {
+NOTED = {
     "removed": {
         "gathered": ", string_agg(kept, chr(10)) AS kept",
         "columns": ", kept",
@@ -100,7 +100,7 @@ def recorded(
     """
     written = at.write(changing, **parts)
     if at.mapped:
-        return over(at, _RECORDED_MAPPED, changing=written, **_MORE[how])
+        return over(at, _RECORDED_MAPPED, changing=written, **NOTED[how])
     grouping = _ONE_TAG if one_tag else _EACH_TAG
     return over(at, _RECORDED, changing=written, **grouping)
 

@@ -14,6 +14,7 @@ from tagsweep.worker.chunks import batches, express, plain
 from tagsweep.worker.errors import InvalidJob, Retryable, StoreBusy, StoreRefused
 from tagsweep.worker.events import ending
 from tagsweep.worker.jobs.batch_ends import NewJob
+from tagsweep.worker.mapping import checking
 from tagsweep.worker.models.jobs import KINDS, AttachJob, DeleteJob, DetachJob
 from tagsweep.worker.tasks import replies
 
@@ -70,6 +71,7 @@ def _small(delivery: Delivery) -> _Small | None:
         return None
     try:
         job = KINDS[delivery.task.removeprefix("tags.")].parse(delivery.body)
+        checking.check(job)
     except InvalidJob:
         return None
     if not plain.is_plain(job, express.MAX_ITEMS):

@@ -15,7 +15,7 @@ from tagsweep.producer.gateway.requests import pagination
 from tagsweep.producer.gateway.routes import query_parameters
 from tagsweep.worker import database
 from tagsweep.worker.database import Connection
-from tagsweep.worker.mapping import file, resolving
+from tagsweep.worker.mapping import file, job_resources
 from tagsweep.worker.models.ids import RESOURCE_TYPES, number_of
 from tagsweep.worker.models.resources import NUMBER, pack_kind
 from tagsweep.worker.store.inventory.mapped import MappedInventory
@@ -95,7 +95,7 @@ def _inventory(connection: Connection, tenant: str, name: str) -> Any:
     mapping = file.load()
     if mapping is None or name not in mapping.resources:
         return OwnInventory(connection, number_of(name), tenant)
-    return MappedInventory(connection, resolving.resource(connection, mapping, name), tenant)
+    return MappedInventory(connection, job_resources.current(connection, mapping, name), tenant)
 
 
 def _add(to: APIRouter, name: str) -> None:

@@ -2,153 +2,129 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from datetime import datetime
+from collections.abc import Iterable
+from functools import cache
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
-from sqlalchemy import Connection, TextClause, bindparam, select, update
+from sqlalchemy import Connection, TextClause, select
 
 from tagsweep.worker.database import pipelines
 from tagsweep.worker.database.dialects import is_sqlite
-from tagsweep.worker.database.statements import Statement
-from tagsweep.worker.models.tables import Moment, PackedIds, clock, link_change, tag
-from tagsweep.worker.store import KINDS, bulk_load, links
+from tagsweep.worker.database.statements import typed
+from tagsweep.worker.models.mapped import MappedResource
+from tagsweep.worker.models.tables import PackedIds, clock, link_change
+from tagsweep.worker.store import KINDS, layouts
 from tagsweep.worker.store.batches.work import Changes, Later, Work
+from tagsweep.worker.store.layout import Layout
+from tagsweep.worker.store.statements import NOTED
 
-#: tags as the contract shows them, by tenant and name
-Tags = dict[tuple[str | None, str], dict[str, Any]]
-
+# Columns of mapped tables are written without their table: none has the name of one of these.
 # ``place``: of a chunk, from 1. A link that two chunks ask for is the first one's.
 _ITEMS = """
-item AS MATERIALIZED (
-    SELECT part.tag, part.resource_type, listed.id, min(part.place) AS place
-    FROM unnest(CAST(:places AS int[]), :tags, CAST(:resource_types AS smallint[]),
+item_of_ours AS MATERIALIZED (
+    SELECT part.tag AS tag_of_ours, part.kind AS kind_of_ours, listed.id AS id_of_ours,
+           min(part.place) AS place_of_ours
+    FROM unnest(CAST(:places AS int[]), :tags, CAST(:kinds AS smallint[]),
                 CAST(:lows AS int[]), CAST(:highs AS int[]))
-        AS part (place, tag, resource_type, low, high)
+        AS part (place, tag, kind, low, high)
     CROSS JOIN LATERAL unnest((:ids)[part.low:part.high]) AS listed (id)
     GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
 )
 """
-_KEPT = """
-kept AS (
-    INSERT INTO @removal (job_id, chunk, run, tag_id, resource_type, ids)
-    SELECT (:jobs)[place], (CAST(:numbers AS int[]))[place], 0, tag_id, resource_type,
-           array_agg(resource_id ORDER BY resource_id)
-    FROM {changed} GROUP BY place, tag_id, resource_type
-    RETURNING job_id, chunk, tag_id, cardinality(ids) AS items
+_REMOVED = """
+changed AS (
+    DELETE FROM {at.links} USING item_of_ours
+    WHERE {at.tag} = tag_of_ours AND {own} AND {at.resource} = id_of_ours AND {at.then}
+    RETURNING place_of_ours AS place, {at.removed}
 )
-SELECT job_id, chunk, tag_id, items, clock_timestamp() AS done_at FROM kept
 """
-_DETACH = f"""
-WITH {_ITEMS}, gone AS (
-    DELETE FROM @tag_link AS link USING item
-    WHERE link.tag_id = item.tag AND link.resource_type = item.resource_type
-      AND link.resource_id = item.id AND link.created_at <= :accepted_at
-    RETURNING item.place, link.tag_id, link.resource_type, link.resource_id
-), {_KEPT.format(changed="gone")}
-"""  # noqa: S608  # all of it is ours
-_ATTACH = f"""
-WITH {_ITEMS}, added AS (
-    INSERT INTO @tag_link (tag_id, resource_type, resource_id)
-    SELECT tag, resource_type, id FROM item ORDER BY tag, resource_type, id
-    ON CONFLICT DO NOTHING
-    RETURNING tag_id, resource_type, resource_id
-), {
-    _KEPT.format(
-        changed='''(
-    SELECT item.place, added.* FROM added JOIN item
-        ON item.tag = tag_id AND item.resource_type = added.resource_type AND item.id = resource_id
-) AS placed'''
+# A trigger may write another link than that of an item: it has no place, and is refused with the
+# whole batch, since a record without a job is.
+_ADDED = """
+added AS (
+    INSERT INTO {at.links} ({at.inserted})
+    SELECT tag.id, {inserting}
+    FROM item_of_ours CROSS JOIN LATERAL (SELECT tag_of_ours) AS tag (id)
+    CROSS JOIN LATERAL (SELECT id_of_ours) AS listed (id)
+    {at.missing}
+    ORDER BY tag.id, kind_of_ours, listed.id
+    {at.conflict}
+    RETURNING {at.returned}, {at.tag} AS tag_there, {at.resource} AS id_there, {kind} AS kind_there
+), changed AS (
+    SELECT place_of_ours AS place, added.* FROM added LEFT JOIN item_of_ours
+        ON tag_of_ours = tag_there AND kind_of_ours = kind_there AND id_of_ours = id_there
+)
+"""
+# Of a mapped table there may be several rows for a tag and a resource, and more to record.
+_SINGLE = """
+single AS (
+    SELECT place, tag_id, resource_id, count(*) AS lines{gathered} FROM changed GROUP BY 1, 2, 3
+)
+"""
+_OWN = "single AS NOT MATERIALIZED (SELECT *, 1 AS lines FROM changed)"
+_RECORDED = """
+WITH {items}, {changed}, {single}, noted AS (
+    INSERT INTO @removal (job_id, chunk, run, resource_type, tag_id, ids{columns})
+    SELECT (:jobs)[place], (CAST(:numbers AS int[]))[place], 0,
+           (CAST(:resource_types AS smallint[]))[place], tag_id,
+           array_agg(resource_id ORDER BY resource_id){values}
+    FROM single GROUP BY place, tag_id
+)
+SELECT place, tag_id, count(*) AS items, CAST(sum(lines) AS bigint) AS lines,
+       clock_timestamp() AS done_at
+FROM single GROUP BY place, tag_id
+"""
+#: what each kind of job does, how that is recorded, and by how much it moves counters
+_HOW = {"detach": (_REMOVED, "removed", -1), "attach": (_ADDED, "added", 1)}
+
+
+@cache
+def _changing(at: Layout, kind: str) -> TextClause:
+    """Return the statement that changes links and records which; a type is that of each item."""
+    changing, how, _ = _HOW[kind]
+    own, inserting = (
+        part.replace(":resource_type", "kind_of_ours") for part in (at.own, at.inserting)
     )
-}
-"""  # noqa: S608  # all of it is ours
-_MATCH = Statement("""
-    SELECT id, tenant, name, created_at, updated_at FROM @tag
-    WHERE (tenant, name) IN (
-        SELECT * FROM unnest(CAST(:tenants AS text[]), CAST(:names AS text[])))
-""")
-# two batches of the same tags would deadlock if each took them in an order of its own
-_MOVE = Statement("""
-    WITH held AS (
-        SELECT id FROM @tag WHERE tenant = ANY (CAST(:tenants AS text[])) AND id = ANY (:ids)
-        ORDER BY id FOR NO KEY UPDATE
-    )
-    UPDATE @tag AS moved SET updated_at = :now FROM held WHERE moved.id = held.id
-""").bindparams(bindparam("ids", type_=PackedIds()), bindparam("now", type_=Moment()))
+    type_ = "CAST(0 AS smallint)" if at.mapped else "resource_type"
+    changed = at.write(changing, own=own, inserting=inserting, kind=type_)
+    noted = NOTED[how] if at.mapped else NOTED["added"]
+    single = _SINGLE.format(**noted) if at.mapped else _OWN
+    sql = _RECORDED.format(items=_ITEMS, changed=changed, single=single, **noted)
+    return typed(sql, at.types | {"jobs": PackedIds()})
 
 
-def _typed(sql: str, **more: Any) -> TextClause:
-    types = {name: PackedIds() for name in ("tags", "ids", "jobs")} | more
-    return Statement(sql).bindparams(
-        *(bindparam(name, type_=type_) for name, type_ in types.items())
-    )
-
-
-_STATEMENTS = {
-    "detach": _typed(_DETACH, accepted_at=Moment()),
-    "attach": _typed(_ATTACH),
-}
-
-
-def match(connection: Connection, names: Iterable[tuple[str | None, str]]) -> Later[Tags]:
-    """Return those of the named tags that there are."""
-    wanted = list(dict.fromkeys(names))
-    if not wanted:
-        return dict
-    if is_sqlite(connection):
-        matched = _match_by_tenant(connection, wanted)
-        return lambda: matched
-    values = {"tenants": [one[0] for one in wanted], "names": [one[1] for one in wanted]}
-    rows = pipelines.send(connection, _MATCH, values)
-    return lambda: {(row.tenant, row.name): links.shown(row) for row in rows()}
-
-
-def _match_by_tenant(connection: Connection, wanted: list[tuple[str | None, str]]) -> Tags:
-    names: dict[str | None, list[str]] = defaultdict(list)
-    for tenant, name in wanted:
-        names[tenant].append(name)
-    return {
-        (tenant, name): shown
-        for tenant, some in names.items()
-        for name, shown in links.tags(connection, tenant, some).items()
-    }
-
-
-def create(connection: Connection, names: Iterable[tuple[str, str]]) -> Tags:
-    """Create the tags of these tenants and names where they are missing; return them."""
-    missing: dict[str, dict[str, UUID]] = defaultdict(dict)
-    for tenant, name in names:
-        missing[tenant][name] = uuid4()
-    for tenant, ids in sorted(missing.items()):
-        bulk_load.create_tags(connection, tenant, ids)
-    return match(connection, ((tenant, name) for tenant in missing for name in missing[tenant]))()
-
-
-def change(connection: Connection, kind: str, work: Work) -> Later[Changes]:
+def change(
+    connection: Connection, kind: str, work: Work, resource: MappedResource | None = None
+) -> Later[Changes]:
     """Remove, or add, the links of all chunks, and record which they were.
 
-    All jobs are of this ``kind`` and accepted at the same moment. Raises StoreBusy, StoreRefused.
+    All jobs are of this ``kind`` and accepted at the same moment. The chunks are about one mapped
+    ``resource``, and of one tenant if its links have a column for it; or about our own tables.
+    Raises StoreBusy, StoreRefused.
     """
     if not work:
         return Changes
     if is_sqlite(connection):
         changed = _one_by_one(connection, kind, work)
         return lambda: changed
-    rows = pipelines.send(connection, _STATEMENTS[kind], _values(work))
-    return lambda: _changes(work, rows())
+    at = layouts.of_resource(resource.resource if resource else None)
+    values = _values(work, mapped=at.mapped)
+    if resource:
+        values |= layouts.values_of(resource, work[0][0].tenant)
+    rows = pipelines.send(connection, _changing(at, kind), values)
+    return lambda: _changes(work, rows(), _HOW[kind][2])
 
 
-def _changes(work: Work, rows: Iterable[Any]) -> Changes:
+def _changes(work: Work, rows: Iterable[Any], sign: int) -> Changes:
     changes, done_at = Changes(), None
-    tenants = {job.id: job.tenant for job, _ in work}
     for row in rows:
-        place = (row.job_id, row.chunk)
-        changes.items[place] = changes.items.get(place, 0) + row.items
-        changes.tags[row.tag_id] = tenants[row.job_id]
+        job, chunk = work[row.place - 1]
+        changes.items[job.id, chunk.number] += row.items
+        changes.tags[row.tag_id] = job.tenant
+        changes.lines[row.tag_id] += sign * row.lines
         done_at = row.done_at
-    return Changes(changes.items, changes.tags, done_at=done_at)
+    return Changes(changes.items, changes.tags, changes.lines, done_at=done_at)
 
 
 def _one_by_one(connection: Connection, kind: str, work: Work) -> Changes:
@@ -163,40 +139,29 @@ def _one_by_one(connection: Connection, kind: str, work: Work) -> Changes:
     return Changes(changes.items, changes.tags, done_at=done_at)
 
 
-def _values(work: Work) -> dict[str, Any]:
-    """Return the bind parameters: each pair of a chunk and a tag, and where its ids are."""
+def _values(work: Work, *, mapped: bool) -> dict[str, Any]:
+    """Return the bind parameters: each pair of a chunk and a tag, and where its ids are.
+
+    In our own table the types of resources tell links apart; numbers of ``mapped`` resources are
+    those of each job.
+    """
     parts: list[tuple[int, bytes, int, int, int]] = []
     low = 1
     for place, (job, chunk) in enumerate(work, 1):
         high = low + chunk.size - 1
-        own = (chunk.resource_type, low, high)
+        own = (0 if mapped else chunk.resource_type, low, high)
         parts += [(place, UUID(target["id"]).bytes, *own) for target in job.targets]
         low = high + 1
-    places, tags, resource_types, lows, highs = zip(*parts, strict=True)
+    places, tags, kinds, lows, highs = zip(*parts, strict=True)
     return {
         "places": list(places),
         "tags": b"".join(tags),
-        "resource_types": list(resource_types),
+        "kinds": list(kinds),
         "lows": list(lows),
         "highs": list(highs),
         "ids": b"".join(chunk.ids for _, chunk in work),
         "jobs": b"".join(job.id.bytes for job, _ in work),
         "numbers": [chunk.number for _, chunk in work],
+        "resource_types": [chunk.resource_type for _, chunk in work],
         "accepted_at": work[0][0].accepted_at,
     }
-
-
-def move(connection: Connection, tags: Mapping[UUID, str | None], now: datetime) -> None:
-    """Set ``updated_at`` of these tags of the given tenants to ``now``."""
-    if not tags:
-        return
-    if is_sqlite(connection):
-        these = tag.c.tenant.in_(set(tags.values())), tag.c.id.in_(tags)
-        connection.execute(update(tag).where(*these).values(updated_at=now))
-        return
-    values = {
-        "tenants": list(set(tags.values())),
-        "ids": b"".join(one.bytes for one in tags),
-        "now": now,
-    }
-    pipelines.send(connection, _MOVE, values)

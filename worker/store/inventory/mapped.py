@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import Connection, select
 
 from tagsweep.worker.database.statements import typed
-from tagsweep.worker.models.mapped import FIRST, MappedResource, MappedResources, Resource
+from tagsweep.worker.models.mapped import Resource
 from tagsweep.worker.models.resources import NUMBER
 from tagsweep.worker.store import layouts
 from tagsweep.worker.store.links import shown
@@ -39,7 +39,7 @@ class MappedInventory:
         self._connection = connection
         self._one = one
         self._tenant = tenant
-        self._at = layouts.of_tags(MappedResources({FIRST: MappedResource(resource=one)}))
+        self._at = layouts.of_resource(one)
         self._values = {**layouts.constants(one, tenant), **self._at.tags_values}
         #: another tenant's request finds nothing, and no column has to compare what it cannot hold
         self._empty = self._at.tenant not in (None, tenant) or not one.can_belong_to(tenant)
