@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 
 from tagsweep.worker import database
+from tagsweep.worker.chunks import batches
 from tagsweep.worker.errors import InvalidJob
+from tagsweep.worker.jobs.batch_ends import NewJob
 from tagsweep.worker.jobs.derived import runs
 from tagsweep.worker.mapping import checking, file, resolving
 from tagsweep.worker.models.jobs import AttachJob, DetachJob, UndoJob
@@ -112,6 +114,33 @@ def test_what_is_put_on_can_be_taken_off_again(tables: Tables) -> None:
     assert again["counts"] == attached(total=3, present=3)
     undone = _undo(tables, done["job_id"])
     assert undone["counts"] == counts(total=added, removed=added)
+    assert (tables.digest(), tables.count()) == (before, rows)
+
+
+def test_small_jobs_are_done_together_and_each_can_be_undone(tables: Tables) -> None:
+    before, rows = tables.digest(), tables.count()
+    ids, new = tables.kind.ids, tables.kind.new[1:]
+    wanted: list[tuple[type[Any], list[str], Any]] = [
+        (DetachJob, ["old"], ids[:6]),
+        (DetachJob, ["old", "none"], ids[4:9]),
+        (AttachJob, ["old"], [*ids[:2], *new]),
+        (AttachJob, ["new"], new),
+    ]
+    jobs = [
+        _parsed(tables, kind, names, resources={"things": some}) for kind, names, some in wanted
+    ]
+    orders = [NewJob(uuid4(), job, job.fingerprint()) for job in jobs]
+    with database.transaction() as connection:
+        ended = batches.apply(connection, orders).ended
+    assert [ended[order.job_id].event["data"]["counts"] for order in orders] == [
+        counts(total=6, removed=6),
+        counts(total=5, removed=3, absent=2),
+        attached(total=4, added=4),
+        attached(total=2, added=2) if tables.kind.creates else attached(),
+    ]
+    for order in reversed(orders):
+        if ended[order.job_id].job.changed:
+            assert _undo(tables, str(order.job_id))["status"] == "succeeded"
     assert (tables.digest(), tables.count()) == (before, rows)
 
 
