@@ -113,12 +113,13 @@ def _groups(jobs: Sequence[Cut], kind: str) -> Iterator[_Group]:
 def _hold(connection: Connection, group: _Group) -> Callable[[], None]:
     if group.kind == "detach":
         return lambda: None
-    owners = {UUID(target["id"]): job.tenant for job, _ in group.work for target in job.targets}
-    return tags.hold(connection, group.at, owners)
+    return links.hold(connection, group.at, group.work)
 
 
 def _change(connection: Connection, group: _Group) -> Callable[[], Changes]:
-    return links.change(connection, group.kind, group.work, group.resource)
+    tenant = group.work[0][0].tenant
+    own = layouts.values_of(group.resource, tenant) if group.resource else {}
+    return links.change(connection, group.at, group.kind, group.work, own)
 
 
 def _attached(jobs: Sequence[Cut]) -> dict[str, MappedResource]:

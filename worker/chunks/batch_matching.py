@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from tagsweep.worker.chunks import plain
 from tagsweep.worker.database import pipelines
-from tagsweep.worker.errors import ItemError
+from tagsweep.worker.errors import ItemError, StoreBusy
 from tagsweep.worker.jobs import batch_ends, batch_rows, report
 from tagsweep.worker.jobs.batch_ends import NewJob
 from tagsweep.worker.jobs.batch_rows import Begun
@@ -150,6 +150,8 @@ def _linked(
         if place not in matched.tags
     }
     made = matched.tags | tags.create(connection, linked.at, lacking)
+    if not made.keys() >= lacking:
+        raise StoreBusy("A tag that was just created is gone again.")
     for new in jobs:
         known = made if new.job_id in creates else matched.tags
         found = [known[place] for place in _named(new) if place in known]

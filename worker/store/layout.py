@@ -111,6 +111,8 @@ OWN = Layout(
     inserting=":resource_type, listed.id",
     types={
         "job_id": Id(),
+        "jobs": PackedIds(),
+        "now": Moment(),
         "tag": Id(),
         "low": Id(),
         "high": Id(),

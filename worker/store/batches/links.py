@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any
 from uuid import UUID
@@ -11,13 +11,12 @@ from sqlalchemy import Connection, TextClause, select
 
 from tagsweep.worker.database import pipelines
 from tagsweep.worker.database.dialects import is_sqlite
-from tagsweep.worker.database.statements import typed
-from tagsweep.worker.models.mapped import MappedResource
-from tagsweep.worker.models.tables import PackedIds, clock, link_change
-from tagsweep.worker.store import KINDS, layouts
+from tagsweep.worker.errors import StoreBusy
+from tagsweep.worker.models.tables import clock, link_change
+from tagsweep.worker.store import KINDS
 from tagsweep.worker.store.batches.work import Changes, Later, Work
 from tagsweep.worker.store.layout import Layout
-from tagsweep.worker.store.statements import NOTED
+from tagsweep.worker.store.statements import NOTED, over
 
 # Columns of mapped tables are written without their table: none has the name of one of these.
 # ``place``: of a chunk, from 1. A link that two chunks ask for is the first one's.
@@ -75,6 +74,11 @@ SELECT place, tag_id, count(*) AS items, CAST(sum(lines) AS bigint) AS lines,
        clock_timestamp() AS done_at
 FROM single GROUP BY place, tag_id
 """
+_HOLD = """
+SELECT {at.tags_id} FROM {at.tags}
+WHERE {at.tags_owner} = ANY (CAST(:tenants AS text[])) AND {at.tags_id} = ANY (:tags) AND {fixed}
+ORDER BY {at.tags_id} FOR KEY SHARE
+"""
 #: what each kind of job does, how that is recorded, and by how much it moves counters
 _HOW = {"detach": (_REMOVED, "removed", -1), "attach": (_ADDED, "added", 1)}
 
@@ -90,30 +94,50 @@ def _changing(at: Layout, kind: str) -> TextClause:
     changed = at.write(changing, own=own, inserting=inserting, kind=type_)
     noted = NOTED[how] if at.mapped else NOTED["added"]
     single = _SINGLE.format(**noted) if at.mapped else _OWN
-    sql = _RECORDED.format(items=_ITEMS, changed=changed, single=single, **noted)
-    return typed(sql, at.types | {"jobs": PackedIds()})
+    return over(at, _RECORDED, items=_ITEMS, changed=changed, single=single, **noted)
+
+
+@cache
+def _holding(at: Layout) -> TextClause:
+    return over(at, _HOLD, fixed=at.tags_fixed or "true")
 
 
 def change(
-    connection: Connection, kind: str, work: Work, resource: MappedResource | None = None
+    connection: Connection, at: Layout, kind: str, work: Work, of_resource: Mapping[str, Any]
 ) -> Later[Changes]:
     """Remove, or add, the links of all chunks, and record which they were.
 
     All jobs are of this ``kind`` and accepted at the same moment. The chunks are about one mapped
-    ``resource``, and of one tenant if its links have a column for it; or about our own tables.
-    Raises StoreBusy, StoreRefused.
+    resource, with bind parameters of its own, and of one tenant if its links have a column for it;
+    or about our own tables. Raises StoreBusy, StoreRefused.
     """
     if not work:
         return Changes
     if is_sqlite(connection):
         changed = _one_by_one(connection, kind, work)
         return lambda: changed
-    at = layouts.of_resource(resource.resource if resource else None)
-    values = _values(work, mapped=at.mapped)
-    if resource:
-        values |= layouts.values_of(resource, work[0][0].tenant)
+    values = {**_values(work, mapped=at.mapped), **of_resource}
     rows = pipelines.send(connection, _changing(at, kind), values)
     return lambda: _changes(work, rows(), _HOW[kind][2])
+
+
+def hold(connection: Connection, at: Layout, work: Work) -> Later[None]:
+    """Keep the tags of attaches from being deleted until the commit.
+
+    Raises StoreBusy if one is gone. Of tags in our own table the foreign key of links sees to it.
+    """
+    if not at.mapped:
+        return lambda: None
+    ids = {UUID(target["id"]) for job, _ in work for target in job.targets}
+    values = {"tenants": list({job.tenant for job, _ in work}), **at.tags_values}
+    values["tags"] = b"".join(one.bytes for one in ids)
+    rows = pipelines.send(connection, _holding(at), values)
+
+    def check() -> None:
+        if len(rows()) < len(ids):
+            raise StoreBusy("A tag that was just found is gone again.")
+
+    return check
 
 
 def _changes(work: Work, rows: Iterable[Any], sign: int) -> Changes:

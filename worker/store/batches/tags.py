@@ -1,4 +1,4 @@
-"""The tags of many small jobs, in one table: found by name, created, locked and updated."""
+"""The tags of many small jobs, in one table: found by name, created and updated."""
 
 from __future__ import annotations
 
@@ -14,9 +14,7 @@ from sqlalchemy import Connection, TextClause, update
 
 from tagsweep.worker.database import pipelines
 from tagsweep.worker.database.dialects import is_sqlite
-from tagsweep.worker.database.statements import typed
-from tagsweep.worker.errors import StoreBusy
-from tagsweep.worker.models.tables import Moment, tag
+from tagsweep.worker.models.tables import tag
 from tagsweep.worker.store import links, new_tags, statements
 from tagsweep.worker.store.batches.work import Changes, Later, Place
 from tagsweep.worker.store.layout import Layout
@@ -30,18 +28,17 @@ WHERE ({at.tags_owner}, {at.tags_name}) IN (
     SELECT * FROM unnest(CAST(:tenants AS text[]), CAST(:names AS text[]))
 ) AND {fixed}
 """
-_THESE = """
-SELECT {at.tags_id} AS of_ours FROM {at.tags}
-WHERE {at.tags_owner} = ANY (CAST(:tenants AS text[])) AND {at.tags_id} = ANY (:tags) AND {fixed}
-ORDER BY {at.tags_id}
-"""
-_HOLD = f"{_THESE} FOR KEY SHARE"
 # two batches of the same tags would deadlock if each took them in an order of its own
-_MOVE = f"""
-WITH held AS ({_THESE} FOR NO KEY UPDATE)
-UPDATE {{at.tags}} AS moved SET {{column}} = :now FROM held WHERE moved.{{at.tags_id}} = of_ours
-"""  # noqa: S608  # all of it is ours
-_MOVE_MAPPED = f"{_MOVE} RETURNING {{at.tags_shown}}"  # a trigger may write another time
+_MOVE = """
+WITH held AS (
+    SELECT {at.tags_id} AS of_ours FROM {at.tags}
+    WHERE {at.tags_owner} = ANY (CAST(:tenants AS text[])) AND {at.tags_id} = ANY (:tags)
+      AND {fixed}
+    ORDER BY {at.tags_id} FOR NO KEY UPDATE
+)
+UPDATE {at.tags} AS moved SET {column} = :now FROM held WHERE moved.{at.tags_id} = of_ours
+"""
+_MOVE_MAPPED = _MOVE + "RETURNING {at.tags_shown}"  # a trigger may write another time
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +54,7 @@ def _over(at: Layout, sql: str) -> TextClause:
     column = ""
     if at.updated:
         column = statements.quoted(at.tag_table.c[at.updated].name)
-    types = at.types | {"now": Moment()}
-    written = at.write(sql, fixed=at.tags_fixed or "true", column=column)
-    return typed(written, types)
+    return statements.over(at, sql, fixed=at.tags_fixed or "true", column=column)
 
 
 def match(connection: Connection, at: Layout, names: Iterable[Place]) -> Later[Matched]:
@@ -98,35 +93,13 @@ def _match_by_tenant(connection: Connection, wanted: list[Place]) -> Tags:
 
 
 def create(connection: Connection, at: Layout, names: Collection[Place]) -> Tags:
-    """Create the tags of these tenants and names where they are missing; return them.
-
-    Raises StoreBusy if one that was just created is gone again.
-    """
+    """Create the tags of these tenants and names where they are missing; return them."""
     missing: dict[str, dict[str, UUID]] = defaultdict(dict)
     for tenant, name in names:
         missing[str(tenant)][name] = uuid4()
     for tenant, ids in sorted(missing.items()):
         new_tags.create(connection, at, tenant, ids)
-    made = match(connection, at, names)().tags
-    if not made.keys() >= set(names):
-        raise StoreBusy("A tag that was just created is gone again.")
-    return made
-
-
-def hold(connection: Connection, at: Layout, tags: Mapping[UUID, str | None]) -> Later[None]:
-    """Keep these tags of the given tenants from being deleted until the commit.
-
-    Raises StoreBusy if one is gone. Of tags in our own table the foreign key of links sees to it.
-    """
-    if not (at.mapped and tags):
-        return lambda: None
-    rows = pipelines.send(connection, _over(at, _HOLD), _values(at, tags))
-
-    def check() -> None:
-        if len(rows()) < len(tags):
-            raise StoreBusy("A tag that was just found is gone again.")
-
-    return check
+    return match(connection, at, names)().tags
 
 
 def move(
