@@ -18,6 +18,7 @@ from tagsweep.worker.broker.delivery import Delivery
 from tagsweep.worker.chunks import batch_changes, batches, plain
 from tagsweep.worker.errors import StoreBusy
 from tagsweep.worker.jobs.batch_ends import NewJob
+from tagsweep.worker.mapping import file
 from tagsweep.worker.models.jobs import KINDS, DetachJob, Job, UndoJob
 from tagsweep.worker.tasks import accept, batch
 from tests.servers import Postgres, Redis
@@ -239,12 +240,26 @@ def test_tables_that_were_altered_are_read_anew(taggit: OwnTables) -> None:
     assert batch.do(first) == {one.task_id for one in first}
     taggit.execute("ALTER TABLE taggit_taggeditem ADD COLUMN more text DEFAULT 'more'")
     taggit.execute("UPDATE taggit_taggeditem SET more = 'less'")
+    taggit.execute("ALTER TABLE taggit_tag ALTER COLUMN name TYPE text")
     before = taggit.digest()
     second = _messages({"articles": [2]}, {"articles": [3]})
     assert batch.do(second) == {one.task_id for one in second}
     for one in second:
         assert _undo(UUID(one.task_id))["counts"] == attached(total=1, added=1)
     assert taggit.digest() == before
+
+
+def test_a_resource_whose_table_is_gone_stops_no_other(taggit: OwnTables, tmp_path: Path) -> None:
+    taggit.execute("CREATE TABLE gone (LIKE taggit_taggeditem INCLUDING ALL)")
+    more = TAGGIT_MAP + TAGGIT_MAP[TAGGIT_MAP.index("[resources.articles]") :].partition(
+        "[resources.authors]"
+    )[0].replace("articles", "gone").replace("public.taggit_taggeditem", "public.gone")
+    (tmp_path / "tags.toml").write_text(more)
+    file.load.cache_clear()
+    taggit.execute("DROP TABLE gone")
+    taggit.tag("a", OBJECTS)
+    wrong, *right = _messages({"gone": [1]}, {"articles": [1]}, {"articles": [2]})
+    assert batch.do([wrong, *right]) == {one.task_id for one in right}
 
 
 def test_what_the_owner_adds_after_acceptance_stays(own: OwnTables, clock: str) -> None:

@@ -83,12 +83,16 @@ class RoundTrip:
         begins = self._driver.pgconn.transaction_status == pq.TransactionStatus.IDLE
         try:
             self._make(begins=begins)
-        except errors.InvalidSqlStatementName:
-            # psycopg makes a session forget all that is prepared after some of its rollbacks
+        except (errors.InvalidSqlStatementName, errors.FeatureNotSupported):
+            # psycopg makes a session forget all that is prepared after some of its rollbacks; and
+            # what was prepared before a column got another type is refused
             self._prepared.clear()
             if not begins or None in self._steps[:-1]:  # there is more to be done again than this
                 raise errors.SerializationFailure(FORGOTTEN) from None
             self._driver.rollback()
+            for one in self._steps:
+                if one is not None:
+                    one.rows.clear()
             self._make(begins=True)
 
     def _make(self, *, begins: bool) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from tagsweep.worker.errors import StoreBusy
+from tagsweep.worker.errors import SettingsError, StoreBusy
 from tagsweep.worker.mapping import catalogue, checking, file, resolving
 from tagsweep.worker.mapping.file import Map
 from tagsweep.worker.models.jobs import Job
@@ -76,15 +76,21 @@ def _accepted_now(connection: Connection, some: list[str]) -> MappedResources:
 
 
 def known(connection: Connection, some: Iterable[str]) -> dict[str, Known]:
-    """Return the resources of these names, which the map has, as they were when last read."""
+    """Return the resources of these names, which the map has, as they were when last read.
+
+    Raises StoreBusy if one does not fit its tables: its jobs alone are to hear of it.
+    """
     mapping = file.load()
     if mapping is None:
         return {}
     kept = {name: _known.get(name) for name in some}
-    return {
-        name: one if one and one.mapping is mapping else _current(connection, mapping, name)
-        for name, one in kept.items()
-    }
+    try:
+        return {
+            name: one if one and one.mapping is mapping else _current(connection, mapping, name)
+            for name, one in kept.items()
+        }
+    except SettingsError as error:
+        raise StoreBusy(str(error)) from error
 
 
 def accepted(
