@@ -278,13 +278,14 @@ def test_what_the_owner_adds_after_acceptance_stays(own: OwnTables, clock: str) 
 def test_what_an_undo_puts_back_after_acceptance_stays(own: OwnTables, clock: str) -> None:
     owner = Owner(own, "old")
     owner.add(1)
+    owner.add(9)
     job = DetachJob.parse({"tenant": TENANT, "names": ["old"], "resources": {"things": [1]}})
     first = driving.run(job)
     second = _new(job)
     done = _apply([second], lambda: _undo(UUID(first["job_id"])))
     gone = 1 if clock == "no clock" else 0
     assert done.ended[second.job_id].event["data"]["counts"]["removed"] == gone
-    assert len(owner.there()) == 1 - gone
+    assert len(owner.there()) == 2 - gone
 
 
 def test_a_tag_that_goes_before_its_links_are_added_stops_the_batch(taggit: OwnTables) -> None:
