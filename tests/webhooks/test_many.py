@@ -20,7 +20,7 @@ from tests.webhooks.conftest import SETTINGS, make
 
 DELIVERIES = int(os.environ.get("TAGSWEEP_TEST_WEBHOOK_DELIVERIES", "1000"))
 ENDPOINTS = 50
-KILLS = 3
+KILLS = 2
 
 
 def _waiting(stack: ServerStack) -> int:
