@@ -39,6 +39,7 @@ class TagSweep(JobSender):
         In place of a list, "*" means every resource of that type that carries the tags.
         ``resources``: lists of the resources of a map, by name; their ids may be whole numbers.
         ``attached_before``, ``attached_after``, ``unless``: conditions on what may be removed.
+        ``drop``: tags that are left without links are deleted.
 
         ``job_id``: the same id again is the same job, never a second one. Raises InvalidJob, a
         ValueError, before anything is sent; BrokerUnavailable if the broker does not take it.

@@ -23,3 +23,4 @@ class DetachOptions(Options, total=False):
     attached_before: datetime | str | None  #: with a zone; exclusive
     attached_after: datetime | str | None  #: the same; inclusive
     unless: Iterable[str]  #: what carries one of these tags is left alone
+    drop: bool  #: delete the tags that are left without links

@@ -22,7 +22,7 @@ COMMANDS = {
     "delete": "Delete key/value tags from workspaces.",
     "set": "Set key/value tags of workspaces.",
     "jobs": "List, show, watch, control jobs; read their receipts.",
-    "tags": "List, create, rename tags.",
+    "tags": "List, create, rename, delete tags.",
     "events": "Print the completion events, one JSON a line.",
     "load": "Load tags and links in bulk from NDJSON; safe to repeat.",
     "migrate": "Create or upgrade the store's schema.",

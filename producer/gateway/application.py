@@ -29,6 +29,7 @@ from tagsweep.producer.gateway.routes import (
     query_parameters,
     receipts,
     resources,
+    tag_deletion,
     tag_errors,
     tag_resources,
     tags,
@@ -41,6 +42,7 @@ from tagsweep.worker.errors import InvalidJob, Retryable
 MODULES = {
     tags: "Tags",
     tag_resources: "Tags",
+    tag_deletion: "Tags",
     batch_delete: "Tags of workspaces",
     jobs: "Jobs",
     job_actions: "Jobs",

@@ -39,6 +39,21 @@ def test_tags_are_created_renamed_searched_and_listed(
     assert [line.split()[-1] for line in table[1:]] == ["0", "2"]
 
 
+def test_deleted_tags_are_gone_from_all_that_carried_them(
+    run: CommandLine, up_gateway: Gateway, tenant: str
+) -> None:
+    own = ("--tenant", tenant)
+    for name in ("a", "b", "c"):
+        up_gateway.store.tag(tenant, name, tables=ids(2))
+    done = run("tags", "delete", *own, "--name", "a", "--name", "b", "--json")
+    assert (done.status, done.json["counts"]["removed"]) == (0, 4), done.err
+    assert set(up_gateway.store.tags(tenant)) == {"c"}
+    some = run("detach", *own, "--name", "c", "--tables", ids(1)[0], "--drop", "--json")
+    assert (some.status, some.json["warnings"][0]["code"]) == (0, "has_links")
+    rest = run("detach", *own, "--name", "c", "--tables", "*", "--drop")
+    assert (rest.status, up_gateway.store.tags(tenant)) == (0, {})
+
+
 def test_wrong_use_is_one_line_and_changes_nothing(
     run: CommandLine, up_gateway: Gateway, tenant: str
 ) -> None:

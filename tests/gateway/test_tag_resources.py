@@ -9,7 +9,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from tests.support.gateway import Gateway
+from tests.support.gateway import Gateway, ended
 from tests.support.stores import new_ids, new_tenant
 
 TAGS = "/api/v1/tags/"
@@ -129,10 +129,41 @@ def test_a_query_that_cannot_be_is_refused_in_the_shape_of_the_path(
 def test_other_tenants_tags_are_not_there(client: httpx.Client, redis_gateway: Gateway) -> None:
     theirs = redis_gateway.store.tag(new_tenant(), "theirs")
     for path in (f"{TAGS}{theirs}/", f"{TAGS}{uuid4()}/"):
-        for answer in (client.get(path), client.patch(path, json={"name": "ours"})):
+        for answer in (
+            client.get(path),
+            client.patch(path, json={"name": "ours"}),
+            client.delete(path),
+        ):
             assert (answer.status_code, answer.json()) == (404, {"detail": "Not found."})
     assert client.get(f"{TAGS}no-id/").status_code == 404
     assert client.get(f"{TAGS}detach/").status_code == 405
+    assert client.get(TAGS).json()["count"] == 0
+
+
+def test_a_deleted_tag_is_gone_with_its_links_and_an_undo_brings_both_back(
+    gateway: Gateway, tenant: str
+) -> None:
+    ids = new_ids(3)
+    made = gateway.store.tag(tenant, "t", tables=ids, folders=ids)
+    links = gateway.store.links(tenant)
+    with gateway.client(tenant) as client:
+        done = client.delete(f"{TAGS}{made}/")
+        assert (done.status_code, done.content) == (204, b"")
+        assert client.get(f"{TAGS}{made}/").status_code == 404
+        assert client.delete(f"{TAGS}{made}/").status_code == 404
+        assert gateway.store.links(tenant) == set()
+        undone = client.post(f"{done.headers['Content-Location']}/undo")
+        assert ended(client, undone.headers["Location"])["status"] == "succeeded"
+        assert client.get(f"{TAGS}{made}/").json()["name"] == "t"
+    assert gateway.store.links(tenant) == links
+
+
+def test_a_tag_is_deleted_in_the_background_if_asked(client: httpx.Client) -> None:
+    made = client.post(TAGS, json={"name": "t"}).json()
+    headers = {"Prefer": "respond-async"}
+    taken = client.delete(f"{TAGS}{made['id']}", headers=headers)
+    assert (taken.status_code, taken.json()["request"]["drop"]) == (202, True)
+    assert ended(client, taken.headers["Location"])["status"] == "succeeded"
     assert client.get(TAGS).json()["count"] == 0
 
 
@@ -143,5 +174,6 @@ def test_reading_and_writing_tags_need_their_scopes(redis_gateway: Gateway, tena
         assert _named(reader.get(TAGS)) == ["t"]
         assert reader.post(TAGS, json={"name": "u"}).status_code == 403
         assert reader.patch(f"{TAGS}{made}/", json={"name": "u"}).status_code == 403
+        assert reader.delete(f"{TAGS}{made}/").status_code == 403
     with redis_gateway.client("", admin=True) as admin:
         assert admin.get(TAGS).status_code == 403

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from sqlalchemy import select
 
 from tagsweep.worker import database
 from tagsweep.worker.errors import NameTaken, NoSuchTag
+from tagsweep.worker.models.requester import UNKNOWN
+from tagsweep.worker.models.tables import audit_entry
 from tagsweep.worker.store.inventory import tag_list
 from tagsweep.worker.store.inventory.tag_list import TagFilter
 from tagsweep.worker.store.tags import naming
@@ -83,10 +86,10 @@ def test_links_are_counted_up_to_a_limit(
 
 def test_a_tag_is_created_once(store: Store, tenant: str) -> None:
     with database.transaction() as connection:
-        made = naming.create(connection, tenant, "new")
+        made = naming.create(connection, tenant, "new", UNKNOWN)
         with pytest.raises(NameTaken):
-            naming.create(connection, tenant, "new")
-        naming.create(connection, new_tenant(), "new")
+            naming.create(connection, tenant, "new", UNKNOWN)
+        naming.create(connection, new_tenant(), "new", UNKNOWN)
     assert str(store.tags(tenant)["new"].id) == made["id"]
 
 
@@ -95,12 +98,16 @@ def test_a_renamed_tag_keeps_its_id_its_links_and_its_age(store: Store, tenant: 
     tag_id = store.tag(tenant, "old", tables=ids)
     before = store.tags(tenant)["old"]
     with database.transaction() as connection:
-        renamed = naming.rename(connection, tenant, tag_id, "new")
+        renamed = naming.rename(connection, tenant, tag_id, "new", UNKNOWN)
     after = store.tags(tenant)["new"]
     assert (renamed["id"], renamed["name"]) == (str(tag_id), "new")
     assert (after.id, after.created_at) == (before.id, before.created_at)
     assert after.updated_at > before.updated_at
     assert store.links(tenant) == {("new", "tables", one) for one in ids}
+    with database.reading() as connection:
+        entry = connection.execute(select(audit_entry).where(audit_entry.c.tenant == tenant)).one()
+    assert (entry.action, entry.target) == ("tag.rename", str(tag_id))
+    assert entry.details == {"name": "new", "former": "old"}
 
 
 def test_what_stands_in_the_way_of_a_name_changes_nothing(store: Store, tenant: str) -> None:
@@ -109,8 +116,8 @@ def test_what_stands_in_the_way_of_a_name_changes_nothing(store: Store, tenant: 
     before = store.tags(tenant)
     with database.transaction() as connection:
         with pytest.raises(NameTaken):
-            naming.rename(connection, tenant, tag_id, "taken")
+            naming.rename(connection, tenant, tag_id, "taken", UNKNOWN)
         with pytest.raises(NoSuchTag):
-            naming.rename(connection, new_tenant(), tag_id, "free")
-        assert naming.rename(connection, tenant, tag_id, "old")["id"] == str(tag_id)
+            naming.rename(connection, new_tenant(), tag_id, "free", UNKNOWN)
+        assert naming.rename(connection, tenant, tag_id, "old", UNKNOWN)["id"] == str(tag_id)
     assert store.tags(tenant) == before

@@ -14,14 +14,15 @@ from tagsweep.worker.models.options import conditions
 from tagsweep.worker.models.records import Chunk
 
 #: options of jobs that are not plain
-_SPECIAL = {"dry_run", "max_affected", "callback_url", *conditions.FIELDS}
+_SPECIAL = {"dry_run", "max_affected", "drop", "callback_url", *conditions.FIELDS}
 
 
 def is_plain(job: Job, most_items: int) -> bool:
     """Tell whether ``job`` can be done in a batch, and has at most ``most_items`` items.
 
     Each of its lists has to fit into one chunk; it must have no guard, no condition and no
-    callback, be no dry run, select nothing by ``"*"``, and there must be no ceiling on the rate.
+    callback, drop no tag, be no dry run, select nothing by ``"*"``, and there must be no ceiling on
+    the rate.
     """
     if not isinstance(job, DetachJob | AttachJob | DeleteJob):
         return False
@@ -30,7 +31,7 @@ def is_plain(job: Job, most_items: int) -> bool:
         return False
     if _selects(job):
         return False
-    if job.callback_url or any(getattr(job, name, None) for name in conditions.FIELDS):
+    if any(getattr(job, name, None) for name in ("drop", "callback_url", *conditions.FIELDS)):
         return False
     if items_of(job) > (config.approval_items or most_items):
         return False

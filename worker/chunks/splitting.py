@@ -71,7 +71,7 @@ def split(
     selected = kind.cut(connection, replace(job, matched=matched), most_of_one)
     cut = _numbered(lists_cut, selected)
     first = list(islice(cut, 2))
-    if at_once and len(first) == 1:
+    if at_once and len(first) == 1 and not job.head.get("drop"):
         _forget_parts(connection, job)
         return replace(job, matched=matched), first[0]
     opened, total = _open(connection, job.id, chain(first, cut))

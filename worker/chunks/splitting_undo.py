@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import groupby, islice
 from operator import itemgetter
 from typing import Any
@@ -16,12 +17,12 @@ from uuid import UUID
 from sqlalchemy import Connection, func, insert, select
 
 from tagsweep.worker.database.statements import typed
-from tagsweep.worker.errors import Rejected
+from tagsweep.worker.errors import ItemError, Rejected
 from tagsweep.worker.jobs import lifecycle
 from tagsweep.worker.jobs.derived import undoable
 from tagsweep.worker.models import sorting
 from tagsweep.worker.models.mapped import MappedResources
-from tagsweep.worker.models.records import CHANGING, Chunk, JobRecord
+from tagsweep.worker.models.records import CHANGING, NAME_TAKEN, Chunk, JobRecord, is_dropped
 from tagsweep.worker.models.tables import Id, PackedIds, link_change, workspace_tag_change
 from tagsweep.worker.models.tables import chunk as chunk_table
 
@@ -106,7 +107,19 @@ def split(connection: Connection, job: JobRecord, most: int) -> JobRecord:
     adds = not (reverts or undone.kind == "attach" or undone.adds)
     noted = {"as_of": undone.finished_at, **_mapped(undone, adds=adds)}
     job = lifecycle.change(connection, job, adds=adds, reverts=reverts, **noted)
-    return lifecycle.begin(connection, job, matched, *_opened(connection, job.id))
+    opened = _opened(connection, job.id)
+    if not opened[0] and not job.dry_run:
+        matched = lifecycle.prepare(connection, replace(job, matched=matched)).targets
+        if taken := _taken(matched):
+            return lifecycle.end(connection, replace(job, matched=matched), "failed", taken)
+    return lifecycle.begin(connection, job, matched, *opened)
+
+
+def _taken(matched: list[dict[str, Any]]) -> list[ItemError]:
+    """Return an error for each tag that cannot be made again."""
+    names = (one["name"] for one in matched if is_dropped(one))
+    code = "name_taken"
+    return [{"path": "/job", "code": code, "reason": f"{name}: {NAME_TAKEN}"} for name in names]
 
 
 def _mapped(undone: JobRecord, *, adds: bool) -> dict[str, Any]:
@@ -132,7 +145,7 @@ def _split_links(
 ) -> list[dict[str, Any]]:
     query = select(link_change.c.tag_id).where(link_change.c.job_id == undone.id).distinct()
     changed = {str(one) for one in connection.execute(query).scalars()}
-    targets = [one for one in undone.targets if one["id"] in changed]
+    targets = [one for one in undone.targets if one["id"] in changed or is_dropped(one)]
     tags = [UUID(one["id"]) for one in targets]
     if connection.dialect.name == "sqlite":
         _open(connection, job.id, _links_sqlite(connection, undone.id, tags, most))

@@ -15,8 +15,7 @@ from uuid import UUID
 from sqlalchemy import Connection, Update, and_, bindparam, insert, select, update
 
 from tagsweep.worker.errors import ItemError
-from tagsweep.worker.jobs import failures, queries, report
-from tagsweep.worker.mapping import job_resources
+from tagsweep.worker.jobs import failures, finishing, queries, report
 from tagsweep.worker.models.records import Chunk, JobRecord, Outcome
 from tagsweep.worker.models.tables import chunk as chunks
 from tagsweep.worker.models.tables import clock
@@ -36,7 +35,8 @@ def begin(
 
     It ends with a warning then, or, if it is strict, ``rejected``.
     """
-    if not opened and not job.warnings:
+    is_empty = not opened and not _has_tags_alone(job, matched)
+    if is_empty and not job.warnings:
         job = replace(job, warnings=[report.NOTHING])
     counted: dict[str, Any] = {"matched": matched, "open": opened, "total": total}
     counted["warnings"] = job.warnings
@@ -45,9 +45,14 @@ def begin(
     running = change(connection, job, now=("started_at",), status="running", **counted)
     if opened:
         return running
-    if job.head.get("strict"):
+    if is_empty and job.head.get("strict"):
         return end(connection, running, "rejected", job.warnings, apart=job.tries > 0)
     return end(connection, running, apart=job.tries > 0)
+
+
+def _has_tags_alone(job: JobRecord, matched: list[dict[str, Any]]) -> bool:
+    """Tell whether the job is also about tags themselves, which may have no link at all."""
+    return bool(matched) and bool(job.head.get("drop") or job.kind == "undo")
 
 
 def complete(connection: Connection, job: JobRecord, chunk: Chunk, outcome: Outcome) -> JobRecord:
@@ -122,16 +127,17 @@ def end(  # noqa: PLR0913  # most are rarely given
 ) -> JobRecord:
     """End the job, and write its completion event in the same transaction.
 
-    Every job ends here, also if it is rejected, fails or is cancelled. ``begun``: more columns to
+    Every job ends here, also if it is rejected, fails or is cancelled; one that finds more to do
+    first (``finishing``) goes on instead. ``begun``: more columns to
     write, of a job that starts and ends at once. ``apart``: the store has refused something of the
     job before, so its report is made behind a savepoint (``jobs.report``).
     """
     at_once = begun is not None
-    if job.mapped and (job.adds or job.kind == "attach"):
-        begun = {
-            **(begun or {}),
-            "mapped": job_resources.marked(connection, job, "ended").written(),
-        }
+    if status is None:
+        job = _finished(connection, job, apart=apart)
+        if job.open:
+            return job
+    begun = {**(begun or {}), **report.grown(connection, job)}
     made = report.of(connection, job, apart=apart)
     if errors := [*(errors or []), *made.errors]:
         job = change(connection, job, **failures.noted(job, errors))
@@ -146,10 +152,18 @@ def end(  # noqa: PLR0913  # most are rarely given
         open=0,
         waiting=None,
         warnings=made.warnings,
-        **(begun or {}),
+        **begun,
     )
     report.write(connection, ended, made)
     return ended
+
+
+def _finished(connection: Connection, job: JobRecord, *, apart: bool) -> JobRecord:
+    """Return the job once nothing is left to do before it ends, or with further chunks open."""
+    made = finishing.finish(connection, job, apart=apart)
+    if not made.values:
+        return job
+    return change(connection, job, by=made.by, **made.values)
 
 
 def give_up(connection: Connection, job_id: UUID, reason: str) -> JobRecord:

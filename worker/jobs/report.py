@@ -6,12 +6,14 @@ Making it updates the tags' times. If the store refuses that, the report is lost
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Connection
 
 from tagsweep.worker import database
 from tagsweep.worker.errors import ItemError, StoreRefused
 from tagsweep.worker.events import outbox
+from tagsweep.worker.mapping import job_resources
 from tagsweep.worker.models import views
 from tagsweep.worker.models.events import MOST_ERRORS, Completion, JobCompleted
 from tagsweep.worker.models.records import JobRecord, Report
@@ -53,6 +55,16 @@ def of(connection: Connection, job: JobRecord, *, apart: bool) -> Made:
         reason = REFUSED.format(refused.said.rstrip("."))
         refusal: ItemError = {"path": "", "code": "report_refused", "reason": reason}
         return Made(known, None, [refusal], job.warnings)
+
+
+def grown(connection: Connection, job: JobRecord) -> dict[str, Any]:
+    """Return the columns that note how far the mapped resources have grown of a job that adds.
+
+    What grows later is not its undo's to remove.
+    """
+    if not job.mapped or not (job.adds or job.kind == "attach"):
+        return {}
+    return {"mapped": job_resources.marked(connection, job, "ended").written()}
 
 
 def write(connection: Connection, job: JobRecord, made: Made) -> None:

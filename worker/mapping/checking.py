@@ -39,6 +39,7 @@ def check(job: Job, listed: Collection[str] = ()) -> None:
         *_no_uuids(mapping, job, given),
         *_foreign(mapping, job, given),
         *_timeless(mapping, job, given),
+        *_dropping(mapping, job, given),
     ]
     if errors:
         raise InvalidJob(errors)
@@ -158,6 +159,17 @@ def _timeless(mapping: Map, job: Job, given: list[str]) -> Iterator[ItemError]:
                 "the map has no created_at for it."
             )
             yield _error(f"/{field}", "no_time", reason)
+
+
+def _dropping(mapping: Map, job: Job, given: list[str]) -> Iterator[ItemError]:
+    """Yield an error if the job is to drop tags in tables of the operator's own."""
+    known = [name for name in names(mapping, job, given) if name in mapping.resources]
+    if known and getattr(job, "drop", False):
+        reason = (
+            f"The tags of {known[0]} are in a table of your own: leave drop out, and delete them "
+            "where your application does."
+        )
+        yield _error("/drop", "mapped_tags", reason)
 
 
 def _mixed(name: str, others: str) -> ItemError:

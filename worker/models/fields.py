@@ -199,6 +199,8 @@ JobId = Annotated[str, PlainValidator(_job_id)]
 DryRun = Annotated[bool, PlainValidator(_yes_or_no)]
 #: change nothing at all if more items than this would be changed
 MaxAffected = Annotated[int | None, PlainValidator(_limit)]
+#: drop the tags that are left without links
+Drop = Annotated[bool, PlainValidator(_yes_or_no)]
 #: change nothing at all, and end ``rejected``, if any part of the job matches nothing
 Strict = Annotated[bool, PlainValidator(_yes_or_no)]
 #: why the job is wanted, for whoever reads of it later

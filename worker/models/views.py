@@ -14,6 +14,8 @@ _REMOVED, _ADDED = ("removed", "absent"), ("added", "present")
 _SET = ("set", "unchanged")
 #: those of kinds that do not remove
 _WORDS = {"attach": _ADDED, "set": _SET}
+#: the members of a tag that are shown
+_TAG = ("id", "name", "created_at", "updated_at")
 #: the lists that a job may have
 LISTS = (*RESOURCE_TYPES, "workspaces")
 #: every possible outcome of an item
@@ -120,7 +122,8 @@ def tags_of(job: JobRecord) -> list[dict[str, Any]]:
 
 def tag(target: dict[str, Any]) -> dict[str, Any]:
     """Return a matched tag as shown; one that does not exist, but would be created, has no id."""
-    return {**target, "id": None} if is_missing(target) else target
+    own = {name: target[name] for name in _TAG if name in target}
+    return {**own, "id": None} if is_missing(target) else own
 
 
 def _progress(job: JobRecord) -> dict[str, Any]:

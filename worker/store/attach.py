@@ -9,7 +9,15 @@ from uuid import UUID, uuid4
 from sqlalchemy import Connection
 
 from tagsweep.worker.models.ids import unpack
-from tagsweep.worker.models.records import Chunk, JobRecord, Outcome, Report, is_missing
+from tagsweep.worker.models.records import (
+    NAME_TAKEN,
+    Chunk,
+    JobRecord,
+    Outcome,
+    Report,
+    is_dropped,
+    is_missing,
+)
 from tagsweep.worker.store import layouts, links, new_tags
 from tagsweep.worker.store.kinds import Kind, Targets, Warnings
 from tagsweep.worker.store.layout import OWN, Layout
@@ -108,6 +116,10 @@ class Attach(Kind):
         created = links.tags(connection, job.tenant, missing, at)
         return [created.get(tag["name"], tag) for tag in job.targets]
 
+    def restore(self, connection: Connection, job: JobRecord) -> Targets:
+        """Make the tags again that were dropped; return the job's targets as they are then."""
+        return new_tags.restore(connection, job)
+
     def count(self, connection: Connection, job: JobRecord, chunk: Chunk) -> int:
         """Return how many links ``apply`` would add."""
         at = layouts.of(job, chunk.resource_type)
@@ -124,11 +136,13 @@ class Attach(Kind):
         added = links.change(connection, job, chunk, tags, adding) if tags else 0
         places = range(len(job.targets)) if chunk.targets is None else chunk.targets
         gone = [place for place in places if UUID(job.targets[place]["id"]) not in tags]
-        if not gone:
-            return Outcome(added)
-        lost = chunk.about(gone)
-        failures = lost.failures(list(unpack(chunk.ids)), "unknown_tag", GONE)
-        return Outcome(added, lost.items, failures)
+        outcome = Outcome(added)
+        for place in gone:
+            is_taken = is_dropped(job.targets[place])
+            why = ("name_taken", NAME_TAKEN) if is_taken else ("unknown_tag", GONE)
+            lost = chunk.about([place])
+            outcome += Outcome(0, lost.items, lost.failures(list(unpack(chunk.ids)), *why))
+        return outcome
 
     def report(self, connection: Connection, job: JobRecord) -> Report:
         """Return the job's tags; those that were put on a resource are updated now."""

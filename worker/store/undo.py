@@ -16,7 +16,7 @@ from tagsweep.worker.models.records import Chunk, JobRecord, Outcome, Report
 from tagsweep.worker.store.attach import Attach
 from tagsweep.worker.store.delete import Delete
 from tagsweep.worker.store.detach import Detach
-from tagsweep.worker.store.kinds import Kind
+from tagsweep.worker.store.kinds import Kind, Targets
 from tagsweep.worker.store.set import Set
 from tagsweep.worker.store.workspaces import former, single
 
@@ -49,6 +49,10 @@ class Undo(Kind):
     def count(self, connection: Connection, job: JobRecord, chunk: Chunk) -> int:
         """Return how many items ``apply`` would change."""
         return _step(job, chunk).count(connection, job, chunk)
+
+    def prepare(self, connection: Connection, job: JobRecord) -> Targets:
+        """Make the tags again that the undone job dropped; return the job's targets."""
+        return _ATTACH.restore(connection, job) if job.about_links else job.targets
 
     def report(self, connection: Connection, job: JobRecord) -> Report:
         """Return the tags concerned, as the kind that was undone reports its own."""

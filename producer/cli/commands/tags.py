@@ -11,17 +11,22 @@ from tagsweep.producer.cli.backends.tags import choosing
 from tagsweep.producer.cli.backends.tags.choosing import Tags
 from tagsweep.producer.cli.input import errors
 from tagsweep.producer.cli.input.errors import WrongUse
+from tagsweep.producer.cli.input.id_lists import Reader
+from tagsweep.producer.cli.input.job import build_job
+from tagsweep.producer.cli.input.options import DryRun, MaxAffected, Note, NoWait, Strict
 from tagsweep.producer.cli.output import forms, jobs
-from tagsweep.producer.cli.submission import suggestions
-from tagsweep.producer.cli.submission.suggestions import Tenant
+from tagsweep.producer.cli.submission import submitting, suggestions
+from tagsweep.producer.cli.submission.suggestions import Names, Tenant
 from tagsweep.worker.errors import InvalidJob
+from tagsweep.worker.mapping import whole_tags
 from tagsweep.worker.models.fields import NO_IDENTIFIER, identifies
+from tagsweep.worker.models.jobs import DetachJob
 from tagsweep.worker.models.tags import Naming
 
 app = typer.Typer(
     rich_markup_mode="rich",
     add_completion=False,
-    help="List, create, rename tags.",
+    help="List, create, rename, delete tags.",
 )
 
 Name = Annotated[str, typer.Option(help="The name of the tag.", autocompletion=suggestions.tags)]
@@ -61,6 +66,24 @@ def rename(
     new = _checked("--to", to)
     renamed = _of(tenant).rename(_checked("--name", name), new)
     forms.show(renamed, [f"Tag {renamed['id']} has the name {renamed['name']} now."])
+
+
+@app.command()
+def delete(  # noqa: PLR0913  # the options of the command
+    *,
+    tenant: Tenant,
+    name: Names,
+    no_wait: NoWait = False,
+    dry_run: DryRun = False,
+    max_affected: MaxAffected = None,
+    strict: Strict = False,
+    note: Note = None,
+) -> None:
+    """Delete tags: a job takes them off all resources; its undo brings back both."""
+    options = {"dry_run": dry_run, "max_affected": max_affected, "strict": strict, "note": note}
+    body = {"tenant": tenant, "names": name, "drop": True, **whole_tags.every(), **options}
+    job = build_job(DetachJob, body, Reader(), {"names": name})
+    submitting.submit(job, wait=not no_wait)
 
 
 def _of(tenant: str) -> Tags:

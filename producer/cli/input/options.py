@@ -18,6 +18,10 @@ Strict = Annotated[
     bool,
     typer.Option("--strict", help="Change nothing if any part of the job matches nothing."),
 ]
+Drop = Annotated[
+    bool,
+    typer.Option("--drop", help="Delete the tags that are left without links; others stay."),
+]
 Note = Annotated[
     str | None, typer.Option(metavar="TEXT", help="Why: shown with the job and in its event.")
 ]

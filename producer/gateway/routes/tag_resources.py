@@ -2,33 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote, unquote
 from uuid import UUID
 
 from fastapi import Request, Response
 
-from tagsweep.producer.gateway import errors, state
 from tagsweep.producer.gateway.errors import Refusal, document
 from tagsweep.producer.gateway.openapi import operations
-from tagsweep.producer.gateway.requests import pagination, parsing
-from tagsweep.producer.gateway.routes import query_parameters
-from tagsweep.worker import database
+from tagsweep.producer.gateway.requests import pagination
+from tagsweep.producer.gateway.routes import query_parameters, tag_requests
 from tagsweep.worker.database import Connection
-from tagsweep.worker.errors import InvalidJob, ItemError, NameTaken, NoSuchTag
-from tagsweep.worker.models.tags import Naming
 from tagsweep.worker.store.inventory import tag_list
 from tagsweep.worker.store.inventory.tag_list import TagFilter
 from tagsweep.worker.store.tags import naming
 
 TAGS = "/api/v1/tags/"
 EXPAND = ("expand[]", "expand")
-#: bytes of a body that has but a name
-MOST_BODY = 16 << 10
-#: the links of a page may be a billion
-PATIENCE_S = 30.0
-NOT_FOUND = "Not found."
 
 router = query_parameters.router()
 
@@ -63,12 +53,12 @@ async def show_all(request: Request) -> Response:
 
     ``expand[]=links`` adds on how many resources each of them is, counted to 1,000,000.
     """
-    tenant = await _tenant(request)
+    tenant = (await tag_requests.caller(request)).tenant
     page, expanded = pagination.read(request), _expanded(request)
     cursor = None if page.cursor.place is None else _cursor(page.cursor.place)
     wanted = TagFilter(tenant, _search(request), _names(request))
-    count, found = await state.of(request).store.patiently(
-        PATIENCE_S,
+    count, found = await tag_requests.read(
+        request,
         _page,
         wanted,
         cursor,
@@ -96,8 +86,9 @@ async def show_all(request: Request) -> Response:
 @router.post(TAGS.rstrip("/"), include_in_schema=False)
 async def create(request: Request) -> Response:
     """Create a tag, which nothing carries yet, and answer with it."""
-    tenant, wanted = await _tenant(request), await _naming(request)
-    created = await _done(request, naming.create, tenant, wanted.name)
+    caller, wanted = await tag_requests.caller(request), await tag_requests.naming(request)
+    by = caller.through("http")
+    created = await tag_requests.done(request, naming.create, caller.tenant, wanted.name, by)
     return document(created, 201, {"Location": f"{TAGS}{created['id']}/"})
 
 
@@ -117,8 +108,10 @@ async def create(request: Request) -> Response:
 @router.get(f"{TAGS}{{tag_id:uuid}}", include_in_schema=False)
 async def show(request: Request) -> Response:
     """Show one tag."""
-    tenant, expanded = await _tenant(request), _expanded(request)
-    return document(await _done(request, _one, tenant, tag_id(request), expanded))
+    tenant, expanded = (await tag_requests.caller(request)).tenant, _expanded(request)
+    return document(
+        await tag_requests.done(request, _one, tenant, tag_requests.tag_id(request), expanded)
+    )
 
 
 @router.patch(
@@ -137,50 +130,10 @@ async def show(request: Request) -> Response:
 @router.patch(f"{TAGS}{{tag_id:uuid}}", include_in_schema=False)
 async def rename(request: Request) -> Response:
     """Give a tag another name; what carries it goes on carrying it."""
-    tenant, wanted = await _tenant(request), await _naming(request)
-    renamed = await _done(request, naming.rename, tenant, tag_id(request), wanted.name)
+    caller, wanted = await tag_requests.caller(request), await tag_requests.naming(request)
+    asked = (tag_requests.tag_id(request), wanted.name, caller.through("http"))
+    renamed = await tag_requests.done(request, naming.rename, caller.tenant, *asked)
     return document(renamed)
-
-
-def tag_id(request: Request) -> UUID:
-    """Return the tag's id in the path."""
-    found: UUID = request.path_params["tag_id"]
-    return found
-
-
-async def _tenant(request: Request) -> str:
-    """Return the caller's tenant; raises Refusal, also if the request names another."""
-    caller = await state.of(request).caller_by_key(request)
-    if pagination.parameter(request, "tenant") not in (None, caller.tenant):
-        raise Refusal(403, "The key belongs to another tenant.")
-    return caller.tenant
-
-
-async def _naming(request: Request) -> Naming:
-    async with state.of(request).bodies.receive(request, MOST_BODY) as body:
-        content = body.in_memory()
-    try:
-        return Naming.parse(parsing.decode(content))
-    except parsing.NotJson as error:
-        raise Refusal(400, f"JSON parse error - {error}") from None
-    except InvalidJob as invalid:
-        raise errors.invalid(invalid) from None
-
-
-async def _done(request: Request, step: Callable[..., dict[str, Any]], *given: Any) -> Any:
-    """Return what ``step`` returns, in a transaction of its own; raises Refusal (400, 404)."""
-    try:
-        return await state.of(request).store.patiently(PATIENCE_S, _transaction, step, *given)
-    except NoSuchTag:
-        raise Refusal(404, NOT_FOUND) from None
-    except NameTaken as taken:
-        wrong: list[ItemError] = [{"path": "/name", "code": "unique", "reason": str(taken)}]
-        raise errors.invalid(InvalidJob(wrong)) from None
-
-
-def _transaction(step: Callable[..., dict[str, Any]], *given: Any) -> dict[str, Any]:
-    with database.transaction() as connection:
-        return step(connection, *given)
 
 
 def _one(connection: Connection, tenant: str, wanted: UUID, expanded: bool) -> dict[str, Any]:  # noqa: FBT001
@@ -189,6 +142,7 @@ def _one(connection: Connection, tenant: str, wanted: UUID, expanded: bool) -> d
 
 
 def _page(  # noqa: PLR0913  # a page has so many parts
+    connection: Connection,
     wanted: TagFilter,
     cursor: str | None,
     limit: int,
@@ -197,10 +151,9 @@ def _page(  # noqa: PLR0913  # a page has so many parts
     offset: int,
     expanded: bool,
 ) -> tuple[int, list[dict[str, Any]]]:
-    with database.reading() as connection:
-        found = tag_list.page(connection, wanted, cursor, limit, back=back, offset=offset)
-        count = tag_list.count(connection, wanted)
-        return count, tag_list.with_links(connection, found) if expanded else found
+    found = tag_list.page(connection, wanted, cursor, limit, back=back, offset=offset)
+    count = tag_list.count(connection, wanted)
+    return count, tag_list.with_links(connection, found) if expanded else found
 
 
 def _place(one: dict[str, Any]) -> str:

@@ -8,7 +8,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from tagsweep.worker.models import resources
-from tagsweep.worker.models.fields import EVERY, MOST_NAMES, Name, SelectedIds
+from tagsweep.worker.models.fields import EVERY, MOST_NAMES, Drop, Name, SelectedIds
 from tagsweep.worker.models.ids import RESOURCE_TYPES
 from tagsweep.worker.models.jobs.job import Job
 from tagsweep.worker.models.options.conditions import Conditional
@@ -47,10 +47,12 @@ class LinksJob(Job):
 
 
 class DetachJob(LinksJob, Conditional):
-    """Take the tags ``names`` off the listed resources; the tags themselves stay."""
+    """Take the tags ``names`` off the listed resources; the tags themselves stay, unless told."""
 
     kind = "detach"
     task = "tags.detach"
+
+    drop: Drop = False
 
 
 class AttachJob(LinksJob):

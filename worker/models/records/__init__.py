@@ -6,15 +6,18 @@ from tagsweep.worker.models.records.chunk import Chunk, Failure, Lists, Outcome,
 from tagsweep.worker.models.records.job import (
     CHANGING,
     ENDS,
+    NAME_TAKEN,
     OF_WORKSPACES,
     RETRYABLE,
     JobRecord,
+    is_dropped,
     is_missing,
 )
 
 __all__ = [
     "CHANGING",
     "ENDS",
+    "NAME_TAKEN",
     "OF_WORKSPACES",
     "RETRYABLE",
     "Chunk",
@@ -23,5 +26,6 @@ __all__ = [
     "Lists",
     "Outcome",
     "Report",
+    "is_dropped",
     "is_missing",
 ]

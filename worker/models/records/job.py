@@ -22,6 +22,8 @@ ENDS = frozenset({"succeeded", "partial", "failed", "cancelled", "rejected"})
 OF_WORKSPACES = frozenset({"delete", "set"})
 #: the kinds that change a thing rather than add or remove it: so does the undo of such a job
 CHANGING = frozenset({"set", "merge"})
+#: why an undo cannot make a tag again that was dropped
+NAME_TAKEN = "The tag cannot be made again: another one has its name by now."
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,3 +132,8 @@ class JobRecord:
 def is_missing(target: dict[str, Any]) -> bool:
     """Return whether a matched tag does not exist yet; a mapped one may have no times."""
     return "created_at" in target and target["created_at"] is None
+
+
+def is_dropped(target: dict[str, Any]) -> bool:
+    """Return whether the job has dropped a matched tag; of an undo: whether it is to make it."""
+    return bool(target.get("dropped"))

@@ -8,18 +8,22 @@ from uuid import UUID, uuid4
 from sqlalchemy import Connection, Row, select, update
 
 from tagsweep.worker import database
+from tagsweep.worker.audit import trail
 from tagsweep.worker.database.dialects import insert_missing
 from tagsweep.worker.errors import NameTaken, NoSuchTag, StoreRefused
+from tagsweep.worker.models.requester import Requester
 from tagsweep.worker.models.tables import clock, tag
 from tagsweep.worker.store.links import shown
 
 
-def create(connection: Connection, tenant: str, name: str) -> dict[str, Any]:
+def create(connection: Connection, tenant: str, name: str, by: Requester) -> dict[str, Any]:
     """Create a tag of the tenant's and return it; raises NameTaken if there is one of this name."""
     row = {"id": uuid4(), "tenant": tenant, "name": name}
     created = connection.execute(insert_missing(connection, tag).returning(tag), row).one_or_none()
     if created is None:
         raise NameTaken
+    target = str(created.id)
+    trail.append(connection, "tag.create", by, tenant=tenant, target=target, details={"name": name})
     return shown(created)
 
 
@@ -38,7 +42,9 @@ def named(connection: Connection, tenant: str, name: str) -> Row[Any] | None:
     return connection.execute(query).one_or_none()
 
 
-def rename(connection: Connection, tenant: str, tag_id: UUID, name: str) -> dict[str, Any]:
+def rename(
+    connection: Connection, tenant: str, tag_id: UUID, name: str, by: Requester
+) -> dict[str, Any]:
     """Give the tenant's tag another name and return it; what carries it stays as it is.
 
     Raises NoSuchTag, and NameTaken if another tag has the name.
@@ -59,4 +65,6 @@ def rename(connection: Connection, tenant: str, tag_id: UUID, name: str) -> dict
         raise NameTaken from None
     if renamed is None:  # it was deleted meanwhile
         raise NoSuchTag
+    details = {"name": name, "former": before["name"]}
+    trail.append(connection, "tag.rename", by, tenant=tenant, target=str(tag_id), details=details)
     return shown(renamed)

@@ -6,7 +6,7 @@ from typing import Any
 
 from tagsweep.producer.cli.backends import transactions
 from tagsweep.producer.cli.backends.transactions import CommitLost
-from tagsweep.producer.cli.input import errors
+from tagsweep.producer.cli.input import errors, user
 from tagsweep.producer.cli.input.errors import WrongUse
 from tagsweep.worker import database
 from tagsweep.worker.database import Connection
@@ -34,7 +34,8 @@ class StoredTags:
 
     def create(self, name: str) -> dict[str, Any]:
         """Create a tag, and return it."""
-        return _changed("--name", name, lambda at: naming.create(at, self._tenant, name))
+        by = user.requester()
+        return _changed("--name", name, lambda at: naming.create(at, self._tenant, name, by))
 
     def rename(self, name: str, new: str) -> dict[str, Any]:
         """Give a tag another name, and return it."""
@@ -43,7 +44,7 @@ class StoredTags:
             found = naming.named(connection, self._tenant, name)
             if found is None:
                 raise NoSuchTag
-            return naming.rename(connection, self._tenant, found.id, new)
+            return naming.rename(connection, self._tenant, found.id, new, user.requester())
 
         try:
             return _changed("--to", new, renamed)

@@ -10,6 +10,7 @@ from tagsweep.producer.cli.input.options import (
     AttachedBefore,
     CallbackUrl,
     Column,
+    Drop,
     DryRun,
     Mapped,
     MaxAffected,
@@ -26,7 +27,7 @@ from tagsweep.worker.models.jobs import DetachJob
 app = typer.Typer(rich_markup_mode="rich", add_completion=False)
 
 HELP = """
-Take tags off resources; the tags themselves stay.
+Take tags off resources; the tags themselves stay, unless --drop is given.
 
 All options may be repeated. Names that the tenant does not have are skipped. What is not there \
 counts as absent, which is a success; so does what does not meet the conditions.
@@ -58,6 +59,7 @@ def detach(  # noqa: PLR0913  # the options of the command
     attached_before: AttachedBefore = None,
     attached_after: AttachedAfter = None,
     unless: Unless = None,
+    drop: Drop = False,
     no_wait: NoWait = False,
     dry_run: DryRun = False,
     max_affected: MaxAffected = None,
@@ -71,6 +73,7 @@ def detach(  # noqa: PLR0913  # the options of the command
     options = {"dry_run": dry_run, "max_affected": max_affected, "strict": strict, "note": note}
     options["callback_url"] = callback_url
     conditions = {
+        "drop": drop,
         "attached_before": times.zoned("--attached-before", attached_before),
         "attached_after": times.zoned("--attached-after", attached_after),
         "unless": unless,
