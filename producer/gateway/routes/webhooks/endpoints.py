@@ -21,6 +21,15 @@ _REFUSED = (401, 404, 429, 500, 503)
 router = query_parameters.router()
 
 
+def _rotation(answer: str, *refused: int, **more: Any) -> dict[str, Any]:
+    """Return the schema of a rotation, whose body may be left out."""
+    wanted = operations.operation(
+        body="Rotation", answers={200: answer}, refused=(400, 413, 415, *refused), **more
+    )
+    wanted["openapi_extra"]["requestBody"]["required"] = False
+    return wanted
+
+
 @router.get(
     PATH,
     summary="List webhooks",
@@ -56,11 +65,7 @@ async def make(request: Request) -> Response:
     "/api/v1/webhooks/callbacks/rotate",
     summary="Make a new callback secret",
     operation_id="rotateCallbackSecret",
-    **operations.operation(
-        body="Rotation",
-        answers={200: "CallbackSecret"},
-        refused=(400, 401, 413, 415, 429, 500, 503),
-    ),
+    **_rotation("CallbackSecret", 401, 429, 500, 503),
 )
 @router.post("/api/v1/webhooks/callbacks/rotate/", include_in_schema=False)
 async def rotate_callbacks(request: Request) -> Response:
@@ -115,12 +120,7 @@ async def remove(request: Request) -> Response:
     ONE + "/rotate",
     summary="Make a new secret",
     operation_id="rotateWebhookSecret",
-    **operations.operation(
-        body="Rotation",
-        answers={200: "WebhookWithSecret"},
-        refused=(400, 413, 415, *_REFUSED),
-        path=_ID,
-    ),
+    **_rotation("WebhookWithSecret", *_REFUSED, path=_ID),
 )
 @router.post(ONE + "/rotate/", include_in_schema=False)
 async def rotate(request: Request) -> Response:
