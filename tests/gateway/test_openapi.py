@@ -20,13 +20,11 @@ CONFIGURATION = """
 positive_data_acceptance.expected-statuses = ["2xx", "401", "403", "404", "409", "422", "429"]
 
 [[operations]]
-include-path = "/api/v1/tags/"
-include-method = "POST"
+include-name = "POST /api/v1/tags/"
 checks.positive_data_acceptance.expected-statuses = ["2xx", "400", "401", "403", "429"]
 
 [[operations]]
-include-path = "/api/v1/jobs/"
-include-method = "POST"
+include-name = "POST /api/v1/jobs/"
 checks.positive_data_acceptance.expected-statuses = ["2xx", "4xx"]
 
 [[operations]]
