@@ -29,6 +29,7 @@ COMMANDS = {
     "map": "Map tag tables of your own: write a map, check it.",
     "webhooks": "Have events sent to URLs, signed; see and repeat what was sent.",
     "keys": "Create, list or revoke credentials for the gateway.",
+    "audit": "Show who did what, the newest first.",
     "config": "Show which store, broker and gateway commands use, and why.",
     "serve": "Serve HTTP in front of a broker.",
     "up": "Run gateway and worker in one process: HTTP with nothing to set up.",

@@ -20,6 +20,7 @@ from tagsweep.producer.gateway.console import pages
 from tagsweep.producer.gateway.errors import Refusal, document
 from tagsweep.producer.gateway.openapi import examples, operations
 from tagsweep.producer.gateway.routes import (
+    audit,
     batch_delete,
     documentation,
     events,
@@ -51,6 +52,7 @@ MODULES = {
     events: "Events",
     endpoints: "Webhooks",
     deliveries: "Webhooks",
+    audit: "Audit",
     health: "Operation",
     documentation: "Documentation",
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -23,12 +23,15 @@ from sqlalchemy import (
     union_all,
 )
 
+from tagsweep.worker import database
 from tagsweep.worker.audit import creations
 from tagsweep.worker.models.events import stamp
 from tagsweep.worker.models.tables import audit_entry
 
 #: where a list goes on: the time and the id of an entry
 Place = tuple[datetime, UUID]
+#: entries that are read at a time
+PAGE = 1_000
 _Columns = Mapping[str, ColumnElement[Any]]
 
 _ENTRIES: _Columns = {
@@ -92,6 +95,18 @@ class EntryFilter:
         if self.job is not None:
             conditions.append(columns["job_id"] == self.job)
         return and_(*conditions)
+
+
+def each(filter_: EntryFilter) -> Iterator[Entry]:
+    """Yield all matching entries, newest first, each page read in a transaction of its own."""
+    place: Place | None = None
+    while True:
+        with database.reading() as connection:
+            found = page(connection, filter_, place, PAGE)
+        yield from found
+        if len(found) < PAGE:
+            return
+        place = (found[-1].at, found[-1].id)
 
 
 def count(connection: Connection, filter_: EntryFilter) -> int:

@@ -38,14 +38,14 @@ _WRITE = Statement("""
 WITH item AS MATERIALIZED (
     SELECT * FROM json_to_recordset(CAST(:jobs AS json)) AS item (
         id uuid, tenant text, kind text, fingerprint text, head json, matched json, total bigint,
-        removed bigint, absent bigint, requested_by json, sizes json, warnings json,
-        mapped json, event text)
+        removed bigint, absent bigint, requested_by json, credential uuid, sizes json,
+        warnings json, mapped json, event text)
 ), recorded AS (
     INSERT INTO @job (id, tenant, kind, status, fingerprint, head, parts, matched, total, removed,
-                      absent, requested_by, sizes, warnings, mapped, ends, accepted_at,
-                      started_at, finished_at, served_at)
+                      absent, requested_by, credential, sizes, warnings, mapped, ends,
+                      accepted_at, started_at, finished_at, served_at)
     SELECT id, tenant, kind, 'succeeded', decode(fingerprint, 'hex'), head, 0, matched, total,
-           removed, absent, requested_by, sizes, warnings, mapped, 1, :accepted_at,
+           removed, absent, requested_by, credential, sizes, warnings, mapped, 1, :accepted_at,
            :accepted_at, :finished_at,
            CASE WHEN total > 0 THEN CAST(:finished_at AS timestamptz) END
     FROM item
@@ -66,7 +66,7 @@ INSERT INTO @outbox (job_id, "end", tenant, event) SELECT id, 1, tenant, event F
 _COLUMNS = (
     *("id", "tenant", "kind", "status", "fingerprint", "head", "parts", "matched", "total"),
     *("changed", "absent", "ends", "accepted_at", "started_at", "finished_at"),
-    *("requested_by", "sizes", "warnings"),
+    *("requested_by", "credential", "sizes", "warnings"),
 )
 
 
@@ -133,6 +133,7 @@ def _row(ended: Ended) -> dict[str, Any]:
         "removed": job.changed,
         "absent": job.absent,
         "requested_by": job.requested_by,
+        "credential": job.credential and str(job.credential),
         "sizes": job.sizes,
         "warnings": job.warnings,
         "mapped": job.mapped,

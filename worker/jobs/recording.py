@@ -110,7 +110,6 @@ def record_whole(  # noqa: PLR0913  # the same
             "fingerprint": fingerprint or job.fingerprint(),
             "sizes": requests.sizes(job),
             "nonce": nonce,
-            "credential": job.requested_by.credential,
             **_column(job_resources.of_job(connection, job)),
         },
     )

@@ -24,6 +24,7 @@ def columns(job: Job) -> dict[str, Any]:
         "kind": job.kind,
         "head": job.head(),
         "requested_by": job.requested_by.shown(),
+        "credential": job.requested_by.credential,
         "warnings": warnings(job) or None,
     }
 

@@ -26,6 +26,17 @@ class JobQuery:
     by: str | None = None  #: the name of who asked for them
 
 
+@dataclass(frozen=True, slots=True)
+class AuditQuery:
+    """Which entries of the audit trail are wanted."""
+
+    tenant: str | None = None
+    since: datetime | None = None
+    action: str | None = None
+    by: str | None = None  #: the name of who did it
+    job: UUID | None = None
+
+
 class Backend(Protocol):
     """What commands need. Every method raises TagsweepError if a server does not answer."""
 
@@ -64,10 +75,11 @@ class Backend(Protocol):
     def retry(self, job_id: UUID) -> Shown:
         """Run an ended job again on what is left; raises NoSuchJob, NothingToRetry."""
 
-    def run(self, preview: UUID) -> UUID:
+    def run(self, preview: UUID, note: str | None) -> UUID:
         """Record the job that does what the preview has shown, and return its id.
 
-        Raises NoSuchJob, CannotRun, Forgotten, NeedsApproval.
+        ``note``: in place of the preview's own. Raises NoSuchJob, CannotRun, Forgotten,
+        NeedsApproval.
         """
 
     def pause(self, job_id: UUID) -> Shown:
@@ -87,3 +99,6 @@ class Backend(Protocol):
 
         ``follow``: without end, and None whenever there is nothing new at the moment.
         """
+
+    def audit(self, query: AuditQuery, limit: int | None) -> Iterator[Shown]:
+        """Yield up to ``limit`` entries of the audit trail, or all, the newest first."""

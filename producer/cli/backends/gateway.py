@@ -6,15 +6,16 @@ import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from datetime import datetime
+from itertools import islice
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 from uuid import UUID, uuid4
 
 from tagsweep.producer.cli.backends import gateway_events, http_errors
-from tagsweep.producer.cli.backends.backend import JobQuery, Shown
+from tagsweep.producer.cli.backends.backend import AuditQuery, JobQuery, Shown
 from tagsweep.producer.cli.backends.http import Client, GatewayUnavailable, Refused
-from tagsweep.producer.cli.backends.request_body import Payload
-from tagsweep.producer.cli.output import terminal
+from tagsweep.producer.cli.backends.request_body import Document, Payload
+from tagsweep.producer.cli.output import forms, terminal
 from tagsweep.worker.errors import (
     CannotRun,
     Forgotten,
@@ -23,9 +24,11 @@ from tagsweep.worker.errors import (
     NotRunning,
     TagsweepError,
 )
+from tagsweep.worker.models import formats
 from tagsweep.worker.models.jobs import Job
 
 JOBS = "/api/v1/jobs/"
+AUDIT = "/api/v1/audit/"
 #: the id of no job: asking for it shows whether the gateway takes the key and has its store
 NOBODY = UUID(int=0)
 NOT_FOUND, CONFLICT, GONE = 404, 409, 410
@@ -152,10 +155,10 @@ class GatewayBackend:
         except NotRunning as error:
             raise NothingToRetry(str(error)) from None
 
-    def run(self, preview: UUID) -> UUID:
+    def run(self, preview: UUID, note: str | None) -> UUID:
         """Have the gateway run the preview."""
         try:
-            return UUID(self._act(preview, "run")["id"])
+            return UUID(self._act(preview, "run", {"note": note})["id"])
         except NotRunning as error:
             raise CannotRun(str(error)) from None
 
@@ -167,15 +170,27 @@ class GatewayBackend:
         """Continue a paused job."""
         return self._act(job_id, "resume")
 
+    def audit(self, query: AuditQuery, limit: int | None) -> Iterator[Shown]:
+        """Pass on the entries as the gateway streams them."""
+        since = query.since and query.since.isoformat()
+        job = str(query.job) if query.job else None
+        asked = {"tenant": query.tenant, "since": since, "action": query.action}
+        asked |= {"requested_by": query.by, "job": job}
+        parameters = urlencode({name: value for name, value in asked.items() if value})
+        with self._worded():
+            pieces = self._client.text(f"{AUDIT}?{parameters}", formats.NDJSON, READ_S)
+            yield from islice(forms.lines_of(pieces), limit)
+
     def receipt(self, job_id: UUID, outcomes: Sequence[str], form: str) -> Iterator[str]:
         """Pass on the receipt as the gateway streams it."""
         query = urlencode([("outcome", outcome) for outcome in outcomes])
         with self._worded(), _about(job_id):
             yield from self._client.text(f"{JOBS}{job_id}/receipt?{query}", form, READ_S)
 
-    def _act(self, job_id: UUID, action: str) -> Shown:
+    def _act(self, job_id: UUID, action: str, body: Shown | None = None) -> Shown:
         with self._worded(), _about(job_id):
-            shown: Shown = self._client.post(f"{JOBS}{job_id}/{action}")
+            sent = None if body is None else Document(body)
+            shown: Shown = self._client.post(f"{JOBS}{job_id}/{action}", sent)
             return shown
 
     def events(self, since: datetime | None, *, follow: bool) -> Iterator[str | None]:

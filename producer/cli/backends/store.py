@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import asdict
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -13,12 +14,14 @@ from uuid import UUID, uuid4
 from sqlalchemy import Connection
 
 from tagsweep.producer.cli.backends import store_events, store_reading, transactions
-from tagsweep.producer.cli.backends.backend import JobQuery, Shown
+from tagsweep.producer.cli.backends.backend import AuditQuery, JobQuery, Shown
 from tagsweep.producer.cli.backends.reconnecting import until_available
 from tagsweep.producer.cli.backends.transactions import CommitLost
 from tagsweep.producer.cli.input import user
 from tagsweep.producer.cli.output import terminal
 from tagsweep.worker import database, settings
+from tagsweep.worker.audit import entries
+from tagsweep.worker.audit.entries import EntryFilter
 from tagsweep.worker.broker import sending
 from tagsweep.worker.broker.app import app
 from tagsweep.worker.database import schema
@@ -136,10 +139,11 @@ class StoreBackend:
         """Open what is left of the job again, and wake workers."""
         return self._changed(job_id, control.retry)
 
-    def run(self, preview: UUID) -> UUID:
+    def run(self, preview: UUID, note: str | None) -> UUID:
         """Record the run of the preview in one transaction, and wake workers."""
         with transactions.of_job(preview) as connection:
             body = {"tenant": queries.get(connection, preview).tenant, "job": str(preview)}
+            body |= {"note": note}
             job, _ = runs.record(connection, RunRequest.parse(body).through("cli", user.name()))
         if not self._embedded:
             dispatch.after_commit(job)
@@ -160,6 +164,11 @@ class StoreBackend:
         if job.ended or not (self._embedded or job.cancelling):
             dispatch.after_commit(job)
         return until_available(job_id, partial(self.find, job_id))
+
+    def audit(self, query: AuditQuery, limit: int | None) -> Iterator[Shown]:
+        """Read the entries from the store, page by page."""
+        found = entries.each(EntryFilter(**asdict(query)))
+        return (one.shown() for one in itertools.islice(found, limit))
 
     def receipt(self, job_id: UUID, outcomes: Sequence[str], form: str) -> Iterator[str]:
         """Read the receipt from the store, chunk by chunk."""

@@ -218,10 +218,10 @@ def undo(  # noqa: PLR0913  # the options of the command
 
 
 @app.command()
-def run(job_id: JobId, *, no_wait: NoWait = False) -> None:
+def run(job_id: JobId, *, no_wait: NoWait = False, note: Note = None) -> None:
     """Do what a preview (--dry-run) has shown, as a new job; again, it is the same one."""
     wanted, backend = _id(job_id), choosing.chosen()
-    submitting.follow(backend, backend.run(wanted), wait=not no_wait)
+    submitting.follow(backend, backend.run(wanted, note), wait=not no_wait)
 
 
 def _print(job: Shown, line: str) -> None:

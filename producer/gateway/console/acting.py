@@ -46,17 +46,17 @@ async def question(
     return job, questions.about(action, job)
 
 
-async def act(request: Request, caller: Caller, action: str, token: str) -> str:
+async def act(request: Request, caller: Caller, action: str, token: str, note: str | None) -> str:
     """Do it, and return the id of the job that shows it: after an undo, or a run, the new one.
 
-    ``token``: of the question; answered twice, it is one undo.
+    ``token``: of the question; answered twice, it is one undo. ``note``: of a run.
     """
     job_id = str(job_actions.job_id(request))
     if action == "undo":
         undo = UndoJob.parse({"tenant": caller.tenant, "job": job_id})
         return str(await submit(request, caller, undo, f"undo {job_id} {token}"))
     if action == "run":
-        return str((await job_actions.run_preview(request, caller, "console")).job.id)
+        return str((await job_actions.run_preview(request, caller, "console", note)).job.id)
     gateway = state.of(request)
     step, patience_s = _ACTIONS[action]
     _, after = await job_actions.act(request, caller, step, patience_s, door="console")

@@ -88,6 +88,11 @@ _REQUESTER = {
     "door": {"type": "string", "enum": list(DOORS)},
     "proved": {"type": "boolean"},
 }
+_AUDIT_ENTRY: dict[str, Any] = {"id": UUID, "time": MOMENT, "action": TEXT}
+_AUDIT_ENTRY |= dict.fromkeys(("credential", "job"), nullable(UUID))
+_AUDIT_ENTRY |= dict.fromkeys(("tenant", "kind", "target"), nullable(TEXT))
+_AUDIT_ENTRY["requested_by"] = nullable(ref("Requester"))
+_AUDIT_ENTRY["details"] = nullable({"type": "object"})
 _ITEM_ERROR = {"path": TEXT, "code": TEXT, "reason": TEXT}
 _WOULD = dict.fromkeys(("would_remove", "would_add", "would_set", "would_move"), NUMBER)
 #: a member that is there only if it applies
@@ -154,6 +159,7 @@ SCHEMAS: dict[str, Any] = {
     "NewDelete": _new("delete", workspaces.DELETE, "workspaces", **some_of("tags", "sys_tags")),
     "NewSet": _new("set", workspaces.SET, "workspaces", **some_of("tags", "sys_tags")),
     "NewUndo": _new("undo", {"job": UUID}, "job"),
+    "NewRun": object_({"note": _OWN["note"]}, closed=True),
     "NewJob": {
         "oneOf": [ref(f"New{kind.capitalize()}") for kind in KINDS],
         "discriminator": {
@@ -173,6 +179,8 @@ SCHEMAS: dict[str, Any] = {
     "Request": object_({"lists": ref("Sizes")}, "lists"),
     "Job": object_(_JOB | _SOMETIMES, *_JOB),
     "Jobs": _page("Job"),
+    "AuditEntry": object_(_AUDIT_ENTRY, *_AUDIT_ENTRY),
+    "AuditEntries": _page("AuditEntry"),
     "Resource": object_(_RESOURCE, "id"),
     "Resources": _page("Resource"),
     "Requester": object_(_REQUESTER, *_REQUESTER),

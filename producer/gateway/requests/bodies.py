@@ -193,8 +193,8 @@ _CHARSETS = ("", "charset=utf-8", "charset=utf8")
 
 
 def _refusal(faulty: Faulty) -> Refusal:
-    if faulty.foreign_tenant:
-        return Refusal(403, "The credential belongs to another tenant.")
+    if faulty.forbidden is not None:
+        return Refusal(403, faulty.forbidden)
     if faulty.unreadable is not None:
         return Refusal(400, f"JSON parse error - {faulty.unreadable}")
     return errors.invalid(InvalidJob(faulty.errors))

@@ -28,6 +28,8 @@ from tagsweep.worker.models.jobs import (
 MAX_MEMBERS = 100
 #: limits of the batch delete contract
 MAX_TAGS, MAX_SYS_TAGS = 20, 1
+FOREIGN = "The credential belongs to another tenant."
+REQUESTED_BY = "The credential says who asks: leave out requested_by."
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,7 @@ class Faulty:
 
     unreadable: str | None
     errors: list[ItemError]
-    foreign_tenant: bool = False
+    forbidden: str | None = None  #: why it may not say what it says
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,9 @@ def parse(body: bytes | Path, form: Form) -> Job | Faulty:
     if form.door == "job" and isinstance(value, dict):
         theirs = value.get("tenant", form.tenant)
         if isinstance(theirs, str) and theirs != form.tenant:
-            return Faulty(None, [], foreign_tenant=True)
+            return Faulty(None, [], forbidden=FOREIGN)
+    if form.door == "job" and isinstance(value, dict) and "requested_by" in value:
+        return Faulty(None, [], forbidden=REQUESTED_BY)
     try:
         job = _DOORS[form.door](value, form)
         checking.check(job)
@@ -141,9 +145,6 @@ def _out_of_bounds(given: Mapping[str, Any], name: str, limit: int) -> list[Item
 def _job(value: Any, form: Form) -> Job:
     if not isinstance(value, dict):
         return DetachJob.parse(value)  # raises what is wrong with anything but an object
-    if "requested_by" in value:
-        reason = "The credential says who asks: leave this out."
-        raise InvalidJob([{"path": "/requested_by", "code": "unknown_field", "reason": reason}])
     return parse_job({**value, "tenant": value.get("tenant", form.tenant)})
 
 
@@ -156,10 +157,7 @@ def _build(model: type[Job], value: Any, known: Mapping[str, Any], fields: Colle
         return model.parse(value)
     # a field that jobs have, but not this contract, is unknown here like any other
     hidden = (set(model.model_fields) & value.keys()) - set(fields)
-    faults: list[ItemError] = [
-        {"path": f"/{name}", "code": "unknown_field", "reason": "Unknown field."}
-        for name in sorted(hidden)
-    ]
+    faults = [unknown_field(name) for name in sorted(hidden)]
     visible = {name: field for name, field in value.items() if name not in hidden}
     try:
         job = model.parse({**visible, **known})
@@ -168,6 +166,11 @@ def _build(model: type[Job], value: Any, known: Mapping[str, Any], fields: Colle
     if faults:
         raise InvalidJob(faults)
     return job
+
+
+def unknown_field(name: str) -> ItemError:
+    """Return the error of a field that is not one of the contract."""
+    return {"path": f"/{name}", "code": "unknown_field", "reason": "Unknown field."}
 
 
 def _within(job: Job, limit: int) -> None:

@@ -7,20 +7,26 @@ from uuid import UUID
 
 from fastapi import Request, Response
 
-from tagsweep.producer.gateway import state
+from tagsweep.producer.gateway import errors, state
 from tagsweep.producer.gateway.auth.callers import Caller
 from tagsweep.producer.gateway.errors import NO_JOB, Refusal
 from tagsweep.producer.gateway.openapi import operations
+from tagsweep.producer.gateway.requests import parsing
 from tagsweep.producer.gateway.routes import query_parameters
 from tagsweep.producer.gateway.state import Gateway
 from tagsweep.producer.gateway.submission import transactions
 from tagsweep.producer.gateway.submission.transactions import Action, View
+from tagsweep.worker.errors import InvalidJob
 from tagsweep.worker.jobs import control, dispatch
+from tagsweep.worker.models.run import RunRequest
 
 #: how long publishing or waking may take; recovery does what is not done by then
 AFTER_COMMIT_S = 30.0
 #: how long a retry may take: its old result is deleted first, unless the result backend is silent
 RETRY_S = 8.0
+
+#: bytes of a body that has but a note
+MOST_BODY = 64 << 10
 
 SYSTEM_TAGS = "The job has sys_tags: running it needs a credential with the operator right."
 
@@ -94,16 +100,21 @@ async def resume(request: Request) -> Response:
     return await _continue(request, control.resume)
 
 
+_RUN: dict[str, Any] = operations.operation(
+    body="NewRun",
+    answers={202: "Job"},
+    refused=(401, 403, 404, 409, 410, 413, 415, 429, 500, 503),
+    path={"job_id": operations.UUID_TEXT},
+)
+_RUN["openapi_extra"]["requestBody"]["required"] = False
+
+
 @router.post(
     "/api/v1/jobs/{job_id}/run",
     status_code=202,
     summary="Run a preview",
     operation_id="runJob",
-    **operations.operation(
-        answers={202: "Job"},
-        refused=(401, 403, 404, 409, 410, 429, 500, 503),
-        path={"job_id": operations.UUID_TEXT},
-    ),
+    **_RUN,
 )
 @router.post("/api/v1/jobs/{job_id}/run/", include_in_schema=False)
 async def run(request: Request) -> Response:
@@ -113,13 +124,33 @@ async def run(request: Request) -> Response:
     """
     gateway = state.of(request)
     caller = await gateway.caller_by_key(request, "write", "approve")
-    return operations.accepted(await run_preview(request, caller, "http"), {})
+    note = await _note(request)
+    return operations.accepted(await run_preview(request, caller, "http", note), {})
 
 
-async def run_preview(request: Request, caller: Caller, door: str) -> View:
+async def _note(request: Request) -> Any:
+    """Return the note in the body, which may be missing; raises Refusal (400, 403, 413, 415)."""
+    async with state.of(request).bodies.receive(request, MOST_BODY) as body:
+        content = body.in_memory()
+    try:
+        given = parsing.decode(content)
+    except parsing.NotJson as error:
+        raise Refusal(400, f"JSON parse error - {error}") from None
+    if not isinstance(given, dict):
+        raise Refusal(400, "The body must be an object.")
+    if "requested_by" in given:
+        raise Refusal(403, parsing.REQUESTED_BY)
+    if unknown := sorted(given.keys() - {"note"}):
+        wrong = [parsing.unknown_field(name) for name in unknown]
+        raise errors.invalid(InvalidJob(wrong))
+    return given.get("note")
+
+
+async def run_preview(request: Request, caller: Caller, door: str, note: Any = None) -> View:
     """Return the job that does what the preview in the path has shown.
 
-    Raises Refusal (403), and what stands in the way of a run.
+    ``note``: in place of the preview's own. Raises Refusal (400, 403), and what stands in the way
+    of a run.
     """
     gateway, preview = state.of(request), job_id(request)
     by = await gateway.store.run(transactions.asked_with, preview, caller.tenant)
@@ -128,7 +159,11 @@ async def run_preview(request: Request, caller: Caller, door: str) -> View:
         transactions.touches_system_tags, preview, caller.tenant
     ):
         raise Refusal(403, SYSTEM_TAGS)
-    view = await gateway.store.run(transactions.run, preview, caller.tenant, caller.through(door))
+    try:
+        wanted = RunRequest.parse({"tenant": caller.tenant, "job": str(preview), "note": note})
+    except InvalidJob as wrong:
+        raise errors.invalid(wrong) from None
+    view = await gateway.store.run(transactions.run, wanted, caller.through(door))
     request.state.account.job = view.job.id
     after_commit(gateway, view)
     return view

@@ -130,7 +130,7 @@ async def show_all(request: Request) -> Response:
     gateway = state.of(request)
     caller = await gateway.caller_by_key(request, spanning=True)
     wanted, page = _wanted(request, caller), pagination.read(request)
-    cursor = _place(page.cursor.place)
+    cursor = place(page.cursor.place)
     count, views = await gateway.store.run(
         _page, wanted, cursor, page.size + 1, back=page.cursor.back, offset=page.offset
     )
@@ -168,18 +168,23 @@ def _wanted(request: Request, caller: Caller) -> JobFilter:
         raise Refusal(400, f"kind must be one of {', '.join(KINDS)}.")
     if status is not None and status not in STATUSES:
         raise Refusal(400, f"status must be one of {', '.join(STATUSES)}.")
-    tenant = pagination.parameter(request, "tenant")
-    if not caller.admin:
-        if tenant not in (None, caller.tenant):
-            raise Refusal(403, "The key belongs to another tenant.")
-        tenant = caller.tenant
-    start = None if since is None else _time(since)
+    start = None if since is None else moment(since)
     by = pagination.parameter(request, "requested_by")
-    return JobFilter(tenant, kind, status, start, by)
+    return JobFilter(tenant_of(request, caller), kind, status, start, by)
 
 
-def _time(text: str) -> datetime:
-    """Return the time that ``text`` names, without an offset in UTC."""
+def tenant_of(request: Request, caller: Caller) -> str | None:
+    """Return whose rows are wanted; None, with an admin key: everybody's. Raises Refusal (403)."""
+    tenant = pagination.parameter(request, "tenant")
+    if caller.admin:
+        return tenant
+    if tenant not in (None, caller.tenant):
+        raise Refusal(403, "The key belongs to another tenant.")
+    return caller.tenant
+
+
+def moment(text: str) -> datetime:
+    """Return the time that ``text`` names, without an offset in UTC; raises Refusal (400)."""
     try:
         time = datetime.fromisoformat(text.replace(" ", "+"))  # a bare + in a query is a blank
         return (time if time.tzinfo else time.replace(tzinfo=UTC)).astimezone(UTC)
@@ -191,7 +196,8 @@ def _place_of(view: View) -> str:
     return f"{view.job.accepted_at.isoformat()}/{view.job.id}"
 
 
-def _place(text: str | None) -> tuple[datetime, UUID] | None:
+def place(text: str | None) -> tuple[datetime, UUID] | None:
+    """Return the time and the id that a cursor has; raises Refusal (404)."""
     if text is None:
         return None
     accepted_at, _, job_id = text.partition("/")

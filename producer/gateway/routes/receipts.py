@@ -53,8 +53,12 @@ async def streamed(
     request: Request, job_id: UUID, tenant: str, outcomes: set[str], form: str
 ) -> Response:
     """Return the items of the tenant's job that came to one of ``outcomes``, as ``form``."""
+    return await answered(request, _pieces(job_id, tenant, outcomes, form), form)
+
+
+async def answered(request: Request, pieces: Iterator[str], form: str) -> Response:
+    """Return ``pieces`` of a text of this media type, sent as they are read."""
     gateway = state.of(request)
-    pieces = _pieces(job_id, tenant, outcomes, form)
     with gateway.receipts.one():
         first = await _next(gateway, pieces)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no", "Vary": "Accept"}

@@ -161,9 +161,8 @@ def act(job_id: UUID, tenant: str, action: Action, by: Requester) -> tuple[View,
     return before, after
 
 
-def run(preview: UUID, tenant: str, by: Requester) -> View:
+def run(wanted: RunRequest, by: Requester) -> View:
     """Record the job that does what a preview has shown; raises what ``runs.record`` raises."""
-    wanted = RunRequest.parse({"tenant": tenant, "job": str(preview)})
     wanted = wanted.through(by.door, by.name, by.credential)
     with database.transaction() as connection:
         job, created = runs.record(connection, wanted)

@@ -64,6 +64,7 @@ class JobRecord:
     warnings: list[ItemError] | None
     mapped: list[dict[str, Any]] | None = None  #: its resources in tables of the operator's own
     sparing: list[str] | None = None  #: ids of the tags in ``unless``
+    credential: UUID | None = None  #: of whoever asked for it; None: through another door
     reverts: str | None = None  #: of an undo of a ``set`` or ``merge``: that kind
 
     @property

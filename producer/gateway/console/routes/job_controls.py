@@ -10,6 +10,7 @@ from tagsweep.producer.gateway.console import acting, rendering, routing
 from tagsweep.producer.gateway.console.presentation import questions
 from tagsweep.producer.gateway.console.visitors import access
 from tagsweep.producer.gateway.errors import Refusal
+from tagsweep.worker.models.fields import MOST_NOTE
 
 router = routing.router()
 
@@ -21,6 +22,7 @@ async def ask(request: Request) -> Response:
     who = await access.visitor(request, *questions.SCOPES[action])
     job, question = await acting.question(request, who.caller, action)
     values = {"job": job, "action": action, "question": question, "token": token_urlsafe()}
+    values["most_note"] = MOST_NOTE
     return rendering.page(request, "confirm", values)
 
 
@@ -32,7 +34,8 @@ async def act(request: Request) -> Response:
     _, question = await acting.question(request, who.caller, action)
     if not questions.is_confirmed(question, form.one("typed")):
         raise Refusal(400, questions.NOT_TYPED.format(typed=question.typed))
-    shown = await acting.act(request, who.caller, action, form.one("token"))
+    note = form.one("note") or None
+    shown = await acting.act(request, who.caller, action, form.one("token"), note)
     return rendering.redirect(request, f"/jobs/{shown}")
 
 

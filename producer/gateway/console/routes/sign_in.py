@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import secrets
-from uuid import UUID
 
 from fastapi import Request, Response
 
 from tagsweep.producer.gateway import state
-from tagsweep.producer.gateway.auth import sessions
+from tagsweep.producer.gateway.auth.callers import Caller
 from tagsweep.producer.gateway.console import rendering, routing
-from tagsweep.producer.gateway.console.visitors import access
+from tagsweep.producer.gateway.console.visitors import access, signing_in
 from tagsweep.producer.gateway.console.visitors.origin import Origin
 from tagsweep.producer.gateway.errors import Refusal
-from tagsweep.worker import database
 
 WRONG_KEY = "This key is not valid. `tagsweep keys create` makes one."
 USED_LINK = "This link has been used, or is older than ten minutes. Sign in with a key."
@@ -47,11 +45,13 @@ async def sign_in(request: Request) -> Response:
         try:
             caller = await gateway.callers.by_key(form.one("key"))
         except Refusal as expired:
+            await gateway.store.run(signing_in.note_failure, form.one("key"), _address(request))
             raise Refusal(403, expired.detail) from None
         if caller is None:
+            await gateway.store.run(signing_in.note_failure, form.one("key"), _address(request))
             raise Refusal(403, WRONG_KEY)
         attempt.succeeded = True
-    return await _begin(request, caller.credential, form.one("next"))
+    return await _begin(request, caller, form.one("next"))
 
 
 @router.post("/console/link")
@@ -60,11 +60,12 @@ async def follow_link(request: Request) -> Response:
     gateway = state.of(request)
     with gateway.sign_ins.attempt(_address(request)) as attempt:
         form = await access.checked(request, _anonymous(request))
-        credential = await gateway.store.run(_use_link, form.one("token"))
-        if credential is None or await gateway.callers.by_credential(credential) is None:
+        credential = await gateway.store.run(signing_in.use_link, form.one("token"))
+        caller = await gateway.callers.by_credential(credential) if credential else None
+        if caller is None:
             raise Refusal(403, USED_LINK)
         attempt.succeeded = True
-    return await _begin(request, credential, form.one("next"))
+    return await _begin(request, caller, form.one("next"))
 
 
 @router.post("/console/sign-out")
@@ -74,18 +75,19 @@ async def sign_out(request: Request) -> Response:
     await access.checked(request, who.csrf)
     origin = Origin(request)
     gateway = state.of(request)
-    await gateway.store.run(_end, request.cookies[origin.cookie])
+    await gateway.store.run(signing_in.end, request.cookies[origin.cookie], who.caller)
     gateway.sessions.forget()
     response = rendering.redirect(request, "/sign-in")
     response.delete_cookie(origin.cookie, path=_path(origin))
     return response
 
 
-async def _begin(request: Request, credential: UUID, target: str) -> Response:
+async def _begin(request: Request, caller: Caller, target: str) -> Response:
     """Begin a session under a new token: what the browser had before is worth nothing."""
     gateway = state.of(request)
     before = request.cookies.get(Origin(request).cookie, "")
-    token = await gateway.store.run(_replace, before, credential, gateway.sessions.lifetime)
+    asked = (before, caller, gateway.sessions.lifetime, _address(request))
+    token = await gateway.store.run(signing_in.begin, *asked)
     gateway.sessions.forget()
     response = rendering.redirect(request, _next(target))
     _set(request, response, token)
@@ -132,19 +134,3 @@ def _follows_foreign_link(request: Request) -> bool:
 
 def _address(request: Request) -> str:
     return request.client.host if request.client else ""
-
-
-def _use_link(token: str) -> UUID | None:
-    with database.transaction() as connection:
-        return sessions.use_link(connection, token)
-
-
-def _replace(before: str, credential: UUID, lifetime: sessions.Lifetime) -> str:
-    with database.transaction() as connection:
-        sessions.end(connection, before)
-        return sessions.begin(connection, credential, lifetime)
-
-
-def _end(token: str) -> None:
-    with database.transaction() as connection:
-        sessions.end(connection, token)
