@@ -162,6 +162,21 @@ def test_an_admin_s_act_at_the_console_stands_with_the_tenant(
     assert (entry["target"], entry["requested_by"]["name"]) == (str(made.id), "root")
 
 
+def test_making_and_renaming_a_tag_is_noted_with_its_names(
+    redis_gateway: Gateway, tenant: str
+) -> None:
+    with redis_gateway.client(tenant, name="ann") as client:
+        path = client.post("/api/v1/tags/", json={"name": "old"}).headers["location"]
+        for _ in range(2):  # the second time it has the name
+            assert client.patch(path, json={"name": "new"}).status_code == 200
+        found = client.get(AUDIT, params={"requested_by": "ann"}).json()["results"]
+    assert [(one["action"], one["details"]) for one in reversed(found)] == [
+        ("tag.create", {"name": "old"}),
+        ("tag.rename", {"name": "new", "former": "old"}),
+    ]
+    assert {one["target"] for one in found} == {path.strip("/").rpartition("/")[2]}
+
+
 def test_a_message_that_cancels_is_noted(redis_stack: ServerStack, tenant: str) -> None:
     store = redis_stack.store
     store.tag(tenant, "a", tables=new_ids(2))
@@ -195,10 +210,15 @@ def test_the_command_shows_who_did_what(
     preview = command("detach", *arguments, "--dry-run").json["job_id"]
     run = command("jobs", "run", preview, "--note", "as agreed", "--json").json
     assert run["note"] == "as agreed"
+    named = command("tags", "create", "--tenant", tenant, "--name", "b")
+    assert named.status == 0, named.err
     undo = command("jobs", "undo", run["job_id"], "--json").json["job_id"]
     shown = command("audit", "--tenant", tenant, "--json")
     assert shown.status == 0, shown.err
     jobs = [one for one in shown.json if one["job"]]
+    assert [one["details"] for one in shown.json if one["action"] == "tag.create"] == [
+        {"name": "b"}
+    ]
     assert [(one["action"], one["job"], one["target"]) for one in reversed(jobs)] == [
         ("job.preview", preview, None),
         ("job.run", run["job_id"], preview),
@@ -212,7 +232,11 @@ def test_the_command_shows_who_did_what(
     ]
     assert len(table.out.splitlines()) == 2
     rows = command("audit", "--tenant", tenant, "--limit", "2", "--output", "csv").out
-    assert [line.split(",")[1] for line in rows.splitlines()] == ["action", "job.undo", "job.run"]
+    assert [line.split(",")[1] for line in rows.splitlines()] == [
+        "action",
+        "job.undo",
+        "tag.create",
+    ]
     none = command("audit", "--tenant", tenant, "--job", str(uuid4()))
     assert (none.status, none.out) == (0, "")
 

@@ -1,8 +1,11 @@
-"""What people do, in words that programs can rely on."""
+"""What people do, in words that programs can rely on, and which of it is wanted."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal, get_args
+from uuid import UUID
 
 #: that a job was asked for: these stand in the job itself
 Creation = Literal["job.create", "job.preview", "job.run", "job.undo"]
@@ -31,3 +34,14 @@ Action = Literal[
     "webhook.redeliver",
 ]
 ACTIONS: tuple[str, ...] = get_args(Action)
+
+
+@dataclass(frozen=True, slots=True)
+class EntryFilter:
+    """A filter on entries, of one tenant or, for those who may see them, of all."""
+
+    tenant: str | None = None
+    since: datetime | None = None  #: done then or later
+    action: str | None = None
+    by: str | None = None  #: the name of who did it
+    job: UUID | None = None

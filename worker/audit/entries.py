@@ -25,8 +25,11 @@ from sqlalchemy import (
 
 from tagsweep.worker import database
 from tagsweep.worker.audit import creations
+from tagsweep.worker.audit.actions import EntryFilter
 from tagsweep.worker.models.events import stamp
 from tagsweep.worker.models.tables import audit_entry
+
+__all__ = ["Entry", "EntryFilter", "Place", "count", "each", "page"]
 
 #: where a list goes on: the time and the id of an entry
 Place = tuple[datetime, UUID]
@@ -71,30 +74,20 @@ class Entry:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class EntryFilter:
-    """A filter on entries, of one tenant or, for those who may see them, of all."""
-
-    tenant: str | None = None
-    since: datetime | None = None  #: done then or later
-    action: str | None = None
-    by: str | None = None  #: the name of who did it
-    job: UUID | None = None
-
-    def condition(self, columns: _Columns) -> ColumnElement[bool]:
-        """Return the filter as SQL."""
-        conditions: list[ColumnElement[bool]] = [true()]
-        if self.tenant is not None:
-            conditions.append(columns["tenant"] == self.tenant)
-        if self.since is not None:
-            conditions.append(columns["at"] >= self.since)
-        if self.action is not None:
-            conditions.append(columns["action"] == self.action)
-        if self.by is not None:
-            conditions.append(columns["requested_by"]["name"].as_string() == self.by)
-        if self.job is not None:
-            conditions.append(columns["job_id"] == self.job)
-        return and_(*conditions)
+def _condition(filter_: EntryFilter, columns: _Columns) -> ColumnElement[bool]:
+    """Return the filter as SQL."""
+    conditions: list[ColumnElement[bool]] = [true()]
+    if filter_.tenant is not None:
+        conditions.append(columns["tenant"] == filter_.tenant)
+    if filter_.since is not None:
+        conditions.append(columns["at"] >= filter_.since)
+    if filter_.action is not None:
+        conditions.append(columns["action"] == filter_.action)
+    if filter_.by is not None:
+        conditions.append(columns["requested_by"]["name"].as_string() == filter_.by)
+    if filter_.job is not None:
+        conditions.append(columns["job_id"] == filter_.job)
+    return and_(*conditions)
 
 
 def each(filter_: EntryFilter) -> Iterator[Entry]:
@@ -112,7 +105,7 @@ def each(filter_: EntryFilter) -> Iterator[Entry]:
 def count(connection: Connection, filter_: EntryFilter) -> int:
     """Return how many entries match the filter."""
     numbers = [
-        select(func.count()).where(filter_.condition(columns)).scalar_subquery()
+        select(func.count()).where(_condition(filter_, columns)).scalar_subquery()
         for columns in (_ENTRIES, creations.COLUMNS)
     ]
     return int(connection.execute(select(numbers[0] + numbers[1])).scalar_one())
@@ -163,7 +156,7 @@ def _part(  # noqa: PLR0913  # as of a page
         bound = at >= moment if back else at <= moment
         query = query.where(bound, or_(later[0], and_(at == moment, later[1])))
     order = (at, own) if back else (at.desc(), own.desc())
-    return query.where(filter_.condition(columns)).order_by(*order).limit(limit)
+    return query.where(_condition(filter_, columns)).order_by(*order).limit(limit)
 
 
 def _entry(row: dict[str, Any]) -> Entry:

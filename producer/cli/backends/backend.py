@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
 
+from tagsweep.worker.audit.actions import EntryFilter
 from tagsweep.worker.models.jobs import Job
 
 #: a job as JSON, as the gateway and the command line show it (``models.views``)
@@ -24,17 +25,6 @@ class JobQuery:
     status: str | None = None
     since: datetime | None = None
     by: str | None = None  #: the name of who asked for them
-
-
-@dataclass(frozen=True, slots=True)
-class AuditQuery:
-    """Which entries of the audit trail are wanted."""
-
-    tenant: str | None = None
-    since: datetime | None = None
-    action: str | None = None
-    by: str | None = None  #: the name of who did it
-    job: UUID | None = None
 
 
 class Backend(Protocol):
@@ -100,5 +90,5 @@ class Backend(Protocol):
         ``follow``: without end, and None whenever there is nothing new at the moment.
         """
 
-    def audit(self, query: AuditQuery, limit: int | None) -> Iterator[Shown]:
+    def audit(self, query: EntryFilter, limit: int | None) -> Iterator[Shown]:
         """Yield up to ``limit`` entries of the audit trail, or all, the newest first."""

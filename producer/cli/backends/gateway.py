@@ -12,10 +12,11 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 from uuid import UUID, uuid4
 
 from tagsweep.producer.cli.backends import gateway_events, http_errors
-from tagsweep.producer.cli.backends.backend import AuditQuery, JobQuery, Shown
+from tagsweep.producer.cli.backends.backend import JobQuery, Shown
 from tagsweep.producer.cli.backends.http import Client, GatewayUnavailable, Refused
 from tagsweep.producer.cli.backends.request_body import Document, Payload
 from tagsweep.producer.cli.output import forms, terminal
+from tagsweep.worker.audit.actions import EntryFilter
 from tagsweep.worker.errors import (
     CannotRun,
     Forgotten,
@@ -170,7 +171,7 @@ class GatewayBackend:
         """Continue a paused job."""
         return self._act(job_id, "resume")
 
-    def audit(self, query: AuditQuery, limit: int | None) -> Iterator[Shown]:
+    def audit(self, query: EntryFilter, limit: int | None) -> Iterator[Shown]:
         """Pass on the entries as the gateway streams them."""
         since = query.since and query.since.isoformat()
         job = str(query.job) if query.job else None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -14,7 +13,7 @@ from uuid import UUID, uuid4
 from sqlalchemy import Connection
 
 from tagsweep.producer.cli.backends import store_events, store_reading, transactions
-from tagsweep.producer.cli.backends.backend import AuditQuery, JobQuery, Shown
+from tagsweep.producer.cli.backends.backend import JobQuery, Shown
 from tagsweep.producer.cli.backends.reconnecting import until_available
 from tagsweep.producer.cli.backends.transactions import CommitLost
 from tagsweep.producer.cli.input import user
@@ -165,9 +164,9 @@ class StoreBackend:
             dispatch.after_commit(job)
         return until_available(job_id, partial(self.find, job_id))
 
-    def audit(self, query: AuditQuery, limit: int | None) -> Iterator[Shown]:
+    def audit(self, query: EntryFilter, limit: int | None) -> Iterator[Shown]:
         """Read the entries from the store, page by page."""
-        found = entries.each(EntryFilter(**asdict(query)))
+        found = entries.each(query)
         return (one.shown() for one in itertools.islice(found, limit))
 
     def receipt(self, job_id: UUID, outcomes: Sequence[str], form: str) -> Iterator[str]:

@@ -9,13 +9,12 @@ from uuid import UUID
 import typer
 
 from tagsweep.producer.cli.backends import choosing
-from tagsweep.producer.cli.backends.backend import AuditQuery
 from tagsweep.producer.cli.input import errors, times
 from tagsweep.producer.cli.input.errors import WrongUse
 from tagsweep.producer.cli.input.options import Since
 from tagsweep.producer.cli.output import forms, terminal
 from tagsweep.producer.cli.submission import suggestions
-from tagsweep.worker.audit.actions import ACTIONS
+from tagsweep.worker.audit.actions import ACTIONS, EntryFilter
 
 app = typer.Typer(rich_markup_mode="rich", add_completion=False)
 
@@ -65,7 +64,7 @@ def audit(  # noqa: PLR0913  # the options of the command
     if action is not None and action not in ACTIONS:
         raise WrongUse(f"--action {errors.shown(action)}: must be one of {', '.join(ACTIONS)}.")
     start = None if since is None else times.moment("--since", since)
-    query = AuditQuery(tenant, start, action, by, _id(job))
+    query = EntryFilter(tenant, start, action, by, _id(job))
     form = forms.chosen()
     if limit is None and form == forms.TABLE:
         limit = SHOWN

@@ -8,14 +8,13 @@ from fastapi import Request
 
 from tagsweep.producer.gateway import state
 from tagsweep.producer.gateway.auth.callers import Caller
+from tagsweep.producer.gateway.console import submission
 from tagsweep.producer.gateway.console.presentation import questions
 from tagsweep.producer.gateway.console.presentation.questions import Question
 from tagsweep.producer.gateway.console.reading import job as jobs
-from tagsweep.producer.gateway.console.submission import submit
 from tagsweep.producer.gateway.errors import Refusal
 from tagsweep.producer.gateway.routes import job_actions
 from tagsweep.worker.jobs import control
-from tagsweep.worker.models.jobs import UndoJob
 
 #: by action: what is done, and how long that may take
 _ACTIONS: dict[str, tuple[Any, float | None]] = {
@@ -53,8 +52,7 @@ async def act(request: Request, caller: Caller, action: str, token: str, note: s
     """
     job_id = str(job_actions.job_id(request))
     if action == "undo":
-        undo = UndoJob.parse({"tenant": caller.tenant, "job": job_id})
-        return str(await submit(request, caller, undo, f"undo {job_id} {token}"))
+        return str(await submission.undo(request, caller, job_id, token))
     if action == "run":
         return str((await job_actions.run_preview(request, caller, "console", note)).job.id)
     gateway = state.of(request)

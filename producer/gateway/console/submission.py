@@ -14,7 +14,7 @@ from tagsweep.producer.gateway.requests.parsing import Form
 from tagsweep.producer.gateway.routes import jobs
 from tagsweep.producer.gateway.submission import job_request
 from tagsweep.producer.gateway.submission.transactions import Taken
-from tagsweep.worker.models.jobs import Job
+from tagsweep.worker.models.jobs import Job, UndoJob
 
 SENT_BEFORE = "This form was sent before, with something else in it. Load the page anew."
 
@@ -24,6 +24,12 @@ async def build(request: Request, caller: Caller, body: dict[str, Any]) -> Job:
     gateway = state.of(request)
     form = Form("job", caller.tenant, gateway.settings.request_ids)
     return await gateway.bodies.job_of(body, form)
+
+
+async def undo(request: Request, caller: Caller, job_id: str, token: str) -> UUID:
+    """Record the undo of a job and return its id, as ``submit`` does."""
+    job = UndoJob.parse({"tenant": caller.tenant, "job": job_id})
+    return await submit(request, caller, job, f"undo {job_id} {token}")
 
 
 async def submit(request: Request, caller: Caller, job: Job, token: str, wait_s: float = 0) -> UUID:
