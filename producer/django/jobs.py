@@ -11,7 +11,6 @@ from django.db import connections, transaction
 from tagsweep.producer import transactional
 from tagsweep.producer.django import configuration
 from tagsweep.worker import database
-from tagsweep.worker.errors import NoSuchJob
 from tagsweep.worker.events import outbox
 from tagsweep.worker.jobs import control, queries
 from tagsweep.worker.jobs.queries import JobFilter
@@ -39,9 +38,7 @@ def latest(tenant: str) -> list[dict[str, Any]]:
 def shown(job_id: UUID, tenant: str) -> dict[str, Any]:
     """Return the tenant's job as it is now; raises NoSuchJob."""
     with database.reading() as connection:
-        job = queries.find(connection, job_id)
-        if job is None or job.tenant != tenant:
-            raise NoSuchJob(f"There is no job {job_id}.")
+        job = queries.of_tenant(connection, job_id, tenant)
         return views.of(job, outbox.latest(connection, job.id) if job.ended else None)
 
 

@@ -45,6 +45,12 @@ def get(connection: Connection, job_id: UUID) -> JobRecord:
     return _existing(find(connection, job_id), job_id)
 
 
+def of_tenant(connection: Connection, job_id: UUID, tenant: str) -> JobRecord:
+    """Return the tenant's job as it is now; raises NoSuchJob, also if it is another tenant's."""
+    job = find(connection, job_id)
+    return _existing(job if job and job.tenant == tenant else None, job_id)
+
+
 def lock(connection: Connection, job_id: UUID) -> JobRecord:
     """Return the job, its row locked until the end of the transaction; raises NoSuchJob."""
     row = connection.execute(_THIS_LOCKED, {"this": job_id}).one_or_none()
