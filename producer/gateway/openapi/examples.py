@@ -62,6 +62,7 @@ REQUESTS: dict[str, dict[str, dict[str, Any]]] = {
             "tags": [{"key": "env", "value": "dev"}, {"key": "owner"}],
         },
     },
+    "runJob": {"Run the preview, with a note of its own": {"note": "as agreed with Ann"}},
     "makeJob": {
         "Preview: count what would go, and change nothing": {
             "kind": "detach",

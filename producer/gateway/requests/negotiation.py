@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from fastapi import Request
+
+from tagsweep.producer.gateway.errors import Refusal
 
 
 def preferred(request: Request, media_types: Iterable[str]) -> str | None:
@@ -17,6 +19,17 @@ def preferred(request: Request, media_types: Iterable[str]) -> str | None:
     quality = {media_type: _quality(media_type, ranges) for media_type in media_types}
     best = max(quality, key=lambda media_type: quality[media_type])
     return best if quality[best] else None
+
+
+def required(request: Request, media_types: Collection[str], what: str) -> str:
+    """Return the one that the client prefers; raises Refusal (406) if it accepts none of them.
+
+    ``what``: what is answered, in the words of the refusal.
+    """
+    found = preferred(request, media_types)
+    if found is None:
+        raise Refusal(406, f"{what} is available as {' or '.join(media_types)}.")
+    return found
 
 
 def _range(text: str) -> tuple[str, float]:

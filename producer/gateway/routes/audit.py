@@ -48,9 +48,7 @@ async def show(request: Request) -> Response:
     """
     gateway = state.of(request)
     caller = await gateway.caller_by_key(request, spanning=True)
-    form = negotiation.preferred(request, (JSON, formats.NDJSON))
-    if form is None:
-        raise Refusal(406, f"The audit trail is available as {JSON} or {formats.NDJSON}.")
+    form = negotiation.required(request, (JSON, formats.NDJSON), "The audit trail")
     wanted = _wanted(request, caller)
     if form == formats.NDJSON:
         return await receipts.answered(request, _lines(request, wanted), form)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
@@ -57,3 +57,12 @@ def _advice(name: str, known: frozenset[str]) -> str:
     if near:
         return f'Did you mean "{near[0]}"?'
     return f"Known here: {', '.join(sorted(known))}."
+
+
+def among(request: Request, name: str, known: Collection[str]) -> set[str]:
+    """Return which of ``known`` a parameter lists, by default all; raises Refusal (400)."""
+    given = request.query_params.getlist(name)
+    wanted = {one for text in given for one in text.split(",")}
+    if wanted - {*known}:
+        raise Refusal(400, f"{name} must be one or more of {', '.join(known)}.")
+    return wanted or {*known}

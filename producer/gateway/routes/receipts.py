@@ -11,7 +11,6 @@ from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from tagsweep.producer.gateway import state
-from tagsweep.producer.gateway.errors import Refusal
 from tagsweep.producer.gateway.openapi import operations
 from tagsweep.producer.gateway.requests import negotiation
 from tagsweep.producer.gateway.routes import job_actions, query_parameters
@@ -44,7 +43,8 @@ async def read(request: Request) -> Response:
     caller = await gateway.caller_by_key(request, spanning=True)
     job_id = job_actions.job_id(request)
     request.state.account.job = job_id
-    form, outcomes = _form(request), _outcomes(request)
+    form = negotiation.required(request, formats.FORMS, "A receipt")
+    outcomes = query_parameters.among(request, "outcome", OUTCOMES)
     tenant = await job_actions.owner(gateway, caller, job_id)
     return await streamed(request, job_id, tenant, outcomes, form)
 
@@ -96,20 +96,3 @@ async def _stream(gateway: Gateway, piece: str | None, pieces: Iterator[str]) ->
     while piece is not None:
         yield piece
         piece = await _next(gateway, pieces)
-
-
-def _outcomes(request: Request) -> set[str]:
-    """Return the requested outcomes, by default all; raises Refusal (400)."""
-    given = request.query_params.getlist("outcome")
-    wanted = {outcome for text in given for outcome in text.split(",")}
-    if wanted - set(OUTCOMES):
-        raise Refusal(400, f"outcome must be one or more of {', '.join(OUTCOMES)}.")
-    return wanted or set(OUTCOMES)
-
-
-def _form(request: Request) -> str:
-    """Return the media type that the client prefers; raises Refusal (406)."""
-    form = negotiation.preferred(request, formats.FORMS)
-    if form is None:
-        raise Refusal(406, f"A receipt is available as {' or '.join(formats.FORMS)}.")
-    return form
