@@ -346,13 +346,24 @@ def test_axe_finds_nothing_serious_on_any_page(
     found = _serious(window, "/sign-in")
     page = window.sign_in(tenant)
     own = f"/jobs/{done['id']}"
-    for path in ("/", "/jobs", own, f"{own}?chunks=0-0", f"{own}/undo", "/tags", "/new"):
+    of_job = (own, f"{own}?chunks=0-0", f"{own}/undo")
+    found += _serious_on(window, page, "/", "/jobs", *of_job, "/tags", "/new", "/audit")
+    window = windows.open(redis_gateway, dark=dark, width=width)
+    page = window.sign_in("", admin=True)
+    found += _serious_on(window, page, "/", "/keys", "/audit")
+    assert found == []
+
+
+def _serious_on(window: Window, page: Page, *paths: str) -> list[str]:
+    """Return what is serious on pages with all that can be opened there."""
+    found = []
+    for path in paths:
         page.goto(f"{window.console}{path}")
         for summary in page.locator("details:not([open]) > summary").all():
             if summary.is_visible():
                 summary.click()
         found += _serious(window, path)
-    assert found == []
+    return found
 
 
 def _serious(window: Window, path: str) -> list[str]:
