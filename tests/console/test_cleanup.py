@@ -91,6 +91,7 @@ def test_a_guard_refuses_a_preview_of_more(person: Person, tenant: str) -> None:
         ({"kind": "detach", "names": "legacy"}, "tables", "2 of 3 items would be removed"),
         ({"kind": "delete", "tags": "env=dev"}, "workspaces", "1 of 2 items would be removed"),
         ({"kind": "delete", "tags": "env"}, "workspaces", "2 of 2 items would be removed"),
+        ({"kind": "set", "tags": "env=prod"}, "workspaces", "1 of 2 items would be set"),
     ],
 )
 def test_every_kind_can_be_asked_for(

@@ -14,7 +14,10 @@ KINDS = {
     "detach": "Detach: take tags off resources",
     "attach": "Attach: put tags on resources",
     "delete": "Delete: take key/value tags off workspaces",
+    "set": "Set: give workspaces key/value tags",
 }
+#: those that are about workspaces
+OF_WORKSPACES = frozenset({"delete", "set"})
 #: what stands for all of a list
 ALL, LISTED = "all", "listed"
 NO_NUMBER = "max_affected must be a whole number."
@@ -38,7 +41,7 @@ def body(sent: Fields, mapped: list[str]) -> dict[str, Any]:
     if kind not in KINDS:
         raise Refusal(400, f"kind must be one of {', '.join(KINDS)}.")
     job: dict[str, Any] = {"kind": kind, **_options(sent)}
-    if kind == "delete":
+    if kind in OF_WORKSPACES:
         job["workspaces"] = _list(sent, "workspaces") or []
         job |= {
             name: [_wanted(line) for line in _lines(sent.one(name))]
