@@ -31,11 +31,11 @@ def _text(person: Person) -> str:
     return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", page.text)).split())
 
 
-def test_the_items_of_the_last_hour_are_those_of_the_tenant(gateway: Gateway) -> None:
+def test_the_items_of_the_last_hour_are_those_of_the_tenant(redis_gateway: Gateway) -> None:
     own, other, none = new_tenant(), new_tenant(), new_tenant()
-    _attach(gateway, own, 37)
-    _attach(gateway, other, 41)
-    with signed_in(gateway, own) as person:
+    _attach(redis_gateway, own, 37)
+    _attach(redis_gateway, other, 41)
+    with signed_in(redis_gateway, own) as person:
         eventually(lambda: "Items done 37 " in _text(person), seconds=30)
         text = _text(person)
         assert "Items a second, by minute" in text
@@ -43,7 +43,7 @@ def test_the_items_of_the_last_hour_are_those_of_the_tenant(gateway: Gateway) ->
         assert "Workers" not in text
         assert "What to see to" not in text
         assert "Chunks waiting" not in text
-    with signed_in(gateway, none) as person:
+    with signed_in(redis_gateway, none) as person:
         assert "Nothing was done." in _text(person)
 
 
