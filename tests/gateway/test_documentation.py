@@ -147,6 +147,17 @@ def test_every_operation_that_takes_a_body_has_an_example_of_it(redis_gateway: G
         }
 
 
+@pytest.mark.parametrize("name", examples.REQUESTS)
+def test_each_example_of_a_request_is_one_that_the_schema_allows(
+    redis_gateway: Gateway, name: str
+) -> None:
+    schema = httpx.get(f"{redis_gateway.url}/openapi.json").json()
+    _, _, operation = _operations(redis_gateway)[name]
+    wanted = operation["requestBody"]["content"]["application/json"]["schema"]
+    for value in examples.REQUESTS[name].values():
+        jsonschema_rs.validate({**wanted, "components": schema["components"]}, value)
+
+
 #: the operations whose examples are done as they are, and are jobs
 WITH_A_JOB = ("detachTags", "attachTags", "batchDeleteResourceTags", "makeJob")
 

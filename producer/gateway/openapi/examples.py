@@ -63,6 +63,16 @@ REQUESTS: dict[str, dict[str, dict[str, Any]]] = {
         },
     },
     "runJob": {"Run the preview, with a note of its own": {"note": "as agreed with Ann"}},
+    "makeWebhook": {
+        "Tell a service of each job that did not succeed": {
+            "url": "https://hooks.example.com/tags",
+            "statuses": ["partial", "failed"],
+        },
+    },
+    "changeWebhook": {"Tell of jobs of one kind alone": {"kinds": ["detach"]}},
+    "rotateWebhookSecret": {"Make a new secret": {}},
+    "rotateCallbackSecret": {"Make a new secret": {}},
+    "redeliverSince": {"Send again what is not older than this": {"since": MOMENT}},
     "makeJob": {
         "Preview: count what would go, and change nothing": {
             "kind": "detach",
