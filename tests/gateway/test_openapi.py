@@ -24,6 +24,10 @@ include-name = "POST /api/v1/tags/"
 checks.positive_data_acceptance.expected-statuses = ["2xx", "400", "401", "403", "429"]
 
 [[operations]]
+include-name = "PATCH /api/v1/tags/{tag_id}/"
+checks.positive_data_acceptance.expected-statuses = ["2xx", "400", "401", "403", "404", "429"]
+
+[[operations]]
 include-name = "POST /api/v1/jobs/"
 checks.positive_data_acceptance.expected-statuses = ["2xx", "4xx"]
 
