@@ -8,10 +8,10 @@ from uuid import UUID
 
 from tagsweep.producer import lists
 from tagsweep.producer.handle import JobHandle
-from tagsweep.producer.lists import NO_RESOURCES, NOT_GIVEN, Ids, MappedIds
+from tagsweep.producer.lists import EVERY, NO_RESOURCES, NOT_GIVEN, Ids, MappedIds
 from tagsweep.producer.options import DetachOptions, Options
 from tagsweep.producer.sender import JobSender
-from tagsweep.worker.models.jobs import AttachJob, DeleteJob, DetachJob, SetJob
+from tagsweep.worker.models.jobs import AttachJob, DeleteJob, DetachJob, MergeJob, SetJob
 
 
 class TagSweep(JobSender):
@@ -92,6 +92,45 @@ class TagSweep(JobSender):
         }
         body = {"tenant": tenant, "names": lists.plain(names, "names"), **options}
         return self._send_links(AttachJob, body, given, resources, job_id)
+
+    def merge(  # noqa: PLR0913  # the eight lists of the contract, and the options of any job
+        self,
+        *,
+        tenant: str,
+        names: Iterable[str],
+        into: str,
+        sources: Ids = NOT_GIVEN,
+        transformations: Ids = NOT_GIVEN,
+        destinations: Ids = NOT_GIVEN,
+        visualizations: Ids = NOT_GIVEN,
+        layers: Ids = NOT_GIVEN,
+        folders: Ids = NOT_GIVEN,
+        tables: Ids = NOT_GIVEN,
+        volumes: Ids = NOT_GIVEN,
+        resources: Mapping[str, MappedIds] = NO_RESOURCES,
+        job_id: str | UUID | None = None,
+        **options: Unpack[DetachOptions],
+    ) -> JobHandle:
+        """Make links to the tags ``names`` links to ``into``, which is created if it is missing.
+
+        Without any list, on resources of every type; the rest is as for ``detach``.
+        """
+        given = {
+            "sources": sources,
+            "transformations": transformations,
+            "destinations": destinations,
+            "visualizations": visualizations,
+            "layers": layers,
+            "folders": folders,
+            "tables": tables,
+            "volumes": volumes,
+        }
+        body = {"tenant": tenant, "names": lists.plain(names, "names"), "into": into, **options}
+        if "unless" in options:
+            body["unless"] = lists.plain(options["unless"], "unless")
+        if not resources and all(ids is NOT_GIVEN for ids in given.values()):
+            given = dict.fromkeys(given, EVERY)
+        return self._send_links(MergeJob, body, given, resources, job_id)
 
     def set(
         self,

@@ -14,7 +14,7 @@ from tests.support.stack import ROOT
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(300)]
 
-PARTS = ["one-tag", "small", "kinds", "sqlite", "own-tables"]
+PARTS = ["one-tag", "small", "kinds", "sqlite", "own-tables", "merge"]
 TINY = ["--runs", "1", "--links", "50000", "--ids", "20000", "--jobs", "50"]
 
 

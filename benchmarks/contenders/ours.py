@@ -86,3 +86,19 @@ class Undo(Run):
             done = self._followed(attach)
         self._jobs.append(done["job"])
         return done
+
+
+class Merge(Run):
+    """A merge of the tags into a new one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._warm = False
+
+    def __call__(self, work: Work) -> dict[str, Any]:
+        """Warm up with a detach of nothing that is there; then merge."""
+        self._warm, was_warm = True, self._warm
+        if not was_warm:
+            return super().__call__(work)
+        job = self._sender.merge(tenant=work.tenant, names=work.names, into="merged")
+        return self._followed(job)

@@ -13,6 +13,7 @@ from benchmarks.parts import (
     growth,
     idle,
     kinds,
+    merging,
     own_tables,
     removal,
     small,
@@ -35,5 +36,6 @@ ALL: Mapping[str, Callable[[Bench], Part]] = {
     "console": console.measure,
     "undo": undoing.undo,
     "keep": undoing.keep,
+    "merge": merging.measure,
     "own-tables": own_tables.measure,
 }

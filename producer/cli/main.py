@@ -19,6 +19,7 @@ from tagsweep.worker import extras, redaction, settings
 COMMANDS = {
     "detach": "Take tags off resources; the tags themselves stay.",
     "attach": "Put tags, which are created if missing, on resources.",
+    "merge": "Merge tags into another, which is created if missing.",
     "delete": "Delete key/value tags from workspaces.",
     "set": "Set key/value tags of workspaces.",
     "jobs": "List, show, watch, control jobs; read their receipts.",
@@ -39,7 +40,7 @@ COMMANDS = {
 }
 
 #: the commands that submit a job
-SUBMITTING = frozenset({"detach", "attach", "delete", "set"})
+SUBMITTING = frozenset({"detach", "attach", "merge", "delete", "set"})
 #: the extra of a command that needs more than the first module that it lacks comes with
 EXTRAS = {"serve": "gateway", "up": "gateway"}
 
@@ -49,7 +50,7 @@ Removes tags from very many resources as background jobs, and reports when it is
 With nothing set, everything is embedded: the store is tagsweep.db in the current folder, and the \
 command itself does the work. TAGSWEEP_DATABASE_URL (postgresql://...) and TAGSWEEP_BROKER_URL \
 (redis://..., amqp://...) name servers; then `tagsweep worker` does it. With TAGSWEEP_API_KEY, \
-detach, attach, delete, set, jobs, tags, events and webhooks go through the gateway at \
+detach, attach, merge, delete, set, jobs, tags, events and webhooks go through the gateway at \
 TAGSWEEP_URL instead. `tagsweep config` shows what is used, and why.
 
 \b
@@ -59,6 +60,7 @@ Examples:
   tagsweep detach --tenant acme --name legacy --tables @ids.txt
   tagsweep detach --tenant acme --name pii --sources ID,ID --no-wait
   tagsweep attach --tenant acme --name reviewed --tables @ids.txt
+  tagsweep merge --tenant acme --name PII --into pii --drop
   tagsweep delete --tenant p-1 --workspace w-1,w-2 --tag env=dev --tag owner
   tagsweep set --tenant p-1 --workspace w-1,w-2 --tag env=prod
   tagsweep jobs list --status running

@@ -82,7 +82,6 @@ def test_pages_lead_through_all_tags_and_back(
         ({"name": "n" * 256}, {"name": ["Ensure this field has no more than 255 characters."]}),
         ({"name": "n\0"}, {"name": ["Null characters are not allowed."]}),
         ({"name": "n", "nmae": 1}, {"nmae": ["Unknown field. Did you mean name?"]}),
-        ({"name": "taken"}, {"name": ["tag with this name already exists."]}),
     ],
 )
 def test_a_name_that_cannot_be_is_400_by_field_and_changes_nothing(
@@ -95,6 +94,16 @@ def test_a_name_that_cannot_be_is_400_by_field_and_changes_nothing(
     for answer in (client.post(TAGS, json=body), client.patch(f"{TAGS}{other['id']}/", json=body)):
         assert (answer.status_code, answer.json()) == (400, fields)
     assert client.get(TAGS).json() == before
+
+
+def test_a_name_that_is_taken_is_400_and_a_rename_points_to_merge(client: httpx.Client) -> None:
+    made = [client.post(TAGS, json={"name": name}).json() for name in ("taken", "other")]
+    created = client.post(TAGS, json={"name": "taken"})
+    assert created.json() == {"name": ["tag with this name already exists."]}
+    renamed = client.patch(f"{TAGS}{made[1]['id']}/", json={"name": "taken"})
+    assert (created.status_code, renamed.status_code) == (400, 400)
+    assert "merge" in renamed.json()["name"][0]
+    assert [one["name"] for one in client.get(TAGS).json()["results"]] == ["other", "taken"]
 
 
 @pytest.mark.parametrize("content", ["[]", "{", "nonsense", '{"name": "a", "name": "b"}'])

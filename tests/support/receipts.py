@@ -88,8 +88,10 @@ def agrees(store: Store, job_id: UUID) -> list[Entry]:
     assert len(items) == len(set(items))
     job = store.job(job_id)
     changed, unchanged = words(job.reverts or job.kind, adds=job.adds)
-    told = {changed: job.removed, unchanged: job.absent, "failed": job.failed}
-    told["unprocessed"] = job.total - sum(told.values())
+    told = {changed: job.removed - job.present, unchanged: job.absent, "failed": job.failed}
+    told["unprocessed"] = job.total - job.present - sum(told.values())
+    if job.present:
+        told["present"] = job.present
     counted: Counter[str] = Counter()
     for entry in found:
         counted[entry["outcome"]] += entry.get("count", 1)

@@ -126,5 +126,6 @@ def _halves(connection: Connection, job: JobRecord, chunk: Chunk) -> Iterator[Ch
 
 def _known(job: JobRecord, prepared: JobRecord) -> dict[UUID, UUID]:
     """Return the id under which the job knows each tag: one created here may get another."""
-    pairs = zip(prepared.targets, job.targets, strict=True)
+    pairs = list(zip(prepared.targets, job.targets, strict=True))
+    pairs += [(made["into"], known["into"]) for made, known in pairs if "into" in known]
     return {UUID(made["id"]): UUID(known["id"]) for made, known in pairs if "id" in known}

@@ -10,12 +10,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import count, islice
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import Connection, insert, select
 
 from tagsweep.worker.jobs import lifecycle
 from tagsweep.worker.jobs.derived import runs
-from tagsweep.worker.models import sorting
+from tagsweep.worker.models.ids import slices
 from tagsweep.worker.models.records import CHANGING, Chunk, JobRecord
 from tagsweep.worker.models.tables import chunk as chunks
 from tagsweep.worker.models.tables import link_change, workspace_tag_change
@@ -65,16 +66,29 @@ def _recorded(connection: Connection, preview: JobRecord, one: Chunk) -> Iterato
     )
     parts = [one.number, *connection.execute(again).scalars()]
     if one.about_links:
-        rows = _rows(connection, link_change, preview, parts)
-        runs_of_ids = [sorting.reader(row.ids) for row in rows]
-        for ids in sorting.split(runs_of_ids, max(1, one.items)):
-            yield one.listing(ids=ids)
+        for targets, ids in _links(preview, _rows(connection, link_change, preview, parts)):
+            yield one.listing(ids=ids).about(targets)
         return
     names: dict[int, list[str]] = {}
     for row in _rows(connection, workspace_tag_change, preview, parts):
         names.setdefault(delete.first_match(preview, row), []).append(row.workspace_id)
     for target, some in sorted(names.items()):
         yield one.listing(names=sorted(some), target=target)
+
+
+def _links(preview: JobRecord, rows: list[Any]) -> Iterator[tuple[list[int], bytes]]:
+    """Yield the links of a range: resources, packed, that carry the same of the job's tags."""
+    places = {UUID(one["id"]): place for place, one in enumerate(preview.targets)}
+    carried: dict[bytes, set[int]] = {}
+    for row in rows:
+        if row.tag_id in places:  # else it is the tag that a merge moves them to
+            for one in slices(row.ids):
+                carried.setdefault(one, set()).add(places[row.tag_id])
+    alike: dict[tuple[int, ...], list[bytes]] = {}
+    for one, targets in sorted(carried.items()):
+        alike.setdefault(tuple(sorted(targets)), []).append(one)
+    for some, ids in sorted(alike.items()):
+        yield [*some], b"".join(ids)
 
 
 def _rows(connection: Connection, table: Any, preview: JobRecord, parts: list[int]) -> list[Any]:

@@ -104,7 +104,7 @@ def split(connection: Connection, job: JobRecord, most: int) -> JobRecord:
     cut = _split_links if undone.about_links else _split_workspace_tags
     matched = cut(connection, job, undone, most)
     reverts = undone.acts_as if undone.acts_as in CHANGING else None
-    adds = not (reverts or undone.kind == "attach" or undone.adds)
+    adds = not (reverts == "set" or undone.kind == "attach" or undone.adds)
     noted = {"as_of": undone.finished_at, **_mapped(undone, adds=adds)}
     job = lifecycle.change(connection, job, adds=adds, reverts=reverts, **noted)
     opened = _opened(connection, job.id)

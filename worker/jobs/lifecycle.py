@@ -68,6 +68,7 @@ def complete(connection: Connection, job: JobRecord, chunk: Chunk, outcome: Outc
         "changed": outcome.changed,
         "absent": absent,
         "failed": outcome.failed,
+        "present": outcome.present,
     }
     if outcome.failures:
         done |= failures.add(connection, job, chunk, outcome.failures)
@@ -100,7 +101,7 @@ def close(
     absent, more = KINDS[job.kind].untouched(connection, job, chunk, outcome)
     _close_chunk(connection, job, chunk, "done", more)
     by = {"open": -1, "changed": outcome.changed, "failed": outcome.failed}
-    by |= {"absent": absent, "total": more}
+    by |= {"absent": absent, "total": more, "present": outcome.present}
     noted = _not_waiting(connection, job) if job.tries or chunk.tries else {}
     counted = change(connection, job, by=by, now=("served_at",), **noted)
     if outcome.failures:

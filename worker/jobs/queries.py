@@ -140,7 +140,7 @@ def totals(connection: Connection) -> list[Row[Any]]:
     Reads every job. A dry run has changed nothing.
     """
     columns = (jobs.c.kind, jobs.c.status, jobs.c.adds, jobs.c.reverts)
-    changed = case((jobs.c.head["dry_run"].as_boolean(), 0), else_=jobs.c.changed)
+    changed = case((jobs.c.head["dry_run"].as_boolean(), 0), else_=jobs.c.changed - jobs.c.present)
     numbers = (func.count().label("jobs"), func.sum(changed).label("changed"))
     return list(connection.execute(select(*columns, *numbers).group_by(*columns)).all())
 

@@ -39,7 +39,7 @@ class Completion(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     job_id: UUID  #: the job's id
-    kind: str  #: the kind of the job: `detach`, `delete`, `attach`, `set`, `undo`
+    kind: str  #: the kind of the job: `detach`, `delete`, `attach`, `merge`, `set`, `undo`
     tenant: str | None  #: whose job it is; null if the request named no usable tenant
     status: str  #: how it ended: `succeeded`, `partial`, `failed`, `cancelled`, `rejected`
     tags: list[dict[str, Any]]  #: the matched tags; of a delete, those removed; of a set, those set

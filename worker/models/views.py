@@ -8,18 +8,18 @@ from typing import Any
 from tagsweep.worker.models.events import stamp
 from tagsweep.worker.models.fields import EVERY
 from tagsweep.worker.models.ids import RESOURCE_TYPES
-from tagsweep.worker.models.records import JobRecord, is_missing
+from tagsweep.worker.models.records import CHANGING, JobRecord, is_missing
 
 _REMOVED, _ADDED = ("removed", "absent"), ("added", "present")
-_SET = ("set", "unchanged")
+_SET, _MOVED = ("set", "unchanged"), ("moved", "absent")
 #: those of kinds that do not remove
-_WORDS = {"attach": _ADDED, "set": _SET}
+_WORDS = {"attach": _ADDED, "set": _SET, "merge": _MOVED}
 #: the members of a tag that are shown
 _TAG = ("id", "name", "created_at", "updated_at")
 #: the lists that a job may have
 LISTS = (*RESOURCE_TYPES, "workspaces")
 #: every possible outcome of an item
-OUTCOMES = (*_REMOVED, *_ADDED, *_SET, "failed", "unprocessed")
+OUTCOMES = (*_REMOVED, *_ADDED, *_SET, "moved", "failed", "unprocessed")
 
 
 def words(kind: str, *, adds: bool = False) -> tuple[str, str]:
@@ -27,7 +27,7 @@ def words(kind: str, *, adds: bool = False) -> tuple[str, str]:
 
     ``adds``: of an undo that puts back; any other removes.
     """
-    return _ADDED if adds else _WORDS.get(kind, _REMOVED)
+    return _ADDED if adds and kind not in CHANGING else _WORDS.get(kind, _REMOVED)
 
 
 def counts(job: JobRecord) -> dict[str, int]:
@@ -35,7 +35,8 @@ def counts(job: JobRecord) -> dict[str, int]:
     changed, unchanged = words(job.acts_as, adds=job.adds)
     return {
         "total": job.total,
-        changed: job.changed,
+        changed: job.changed - job.present,
+        **({"present": job.present} if job.acts_as == "merge" else {}),
         unchanged: job.absent,
         "failed": job.failed,
         "unprocessed": job.unprocessed,

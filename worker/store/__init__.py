@@ -6,6 +6,7 @@ from tagsweep.worker.store.attach import Attach
 from tagsweep.worker.store.delete import Delete
 from tagsweep.worker.store.detach import Detach
 from tagsweep.worker.store.kinds import Kind, Place
+from tagsweep.worker.store.merge.kind import Merge
 from tagsweep.worker.store.set import Set
 from tagsweep.worker.store.undo import Undo
 
@@ -16,6 +17,7 @@ KINDS: dict[str, Kind] = {
     "detach": Detach(),
     "delete": Delete(),
     "attach": Attach(),
+    "merge": Merge(),
     "set": Set(),
     "undo": Undo(),
 }

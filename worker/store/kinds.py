@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from sqlalchemy import Connection
@@ -68,6 +68,10 @@ class Kind(ABC):
         explains it.
         """
         return {}
+
+    def present(self, job: JobRecord, rows: Sequence[Any]) -> set[tuple[int, Place]]:
+        """Return the items among those recorded that were there already, as keys of ``spared``."""
+        return set()
 
     def cut(self, connection: Connection, job: JobRecord, limit: int) -> Iterator[Chunk]:
         """Yield what ``"*"`` selects as unnumbered ranges of up to ``limit`` resources each."""

@@ -114,6 +114,7 @@ OWN = Layout(
         "jobs": PackedIds(),
         "now": Moment(),
         "tag": Id(),
+        "into": Id(),
         "low": Id(),
         "high": Id(),
         "tags": PackedIds(),

@@ -54,7 +54,7 @@ def of_resource(one: Resource | None) -> Layout:
 
 def values(job: JobRecord, number: int) -> dict[str, Any]:
     """Return the bind parameters of statements on these links that are not the same for all."""
-    asked = conditions.values(job)
+    asked = {"split_at": job.started_at, **conditions.values(job)}
     if not job.mapped or number < FIRST:
         return asked
     return asked | values_of(job.resources[number], job.tenant)

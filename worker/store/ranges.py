@@ -7,6 +7,7 @@ those of its links that existed when the job was accepted; links created later s
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cache
 from itertools import zip_longest
 from typing import Any
@@ -97,21 +98,27 @@ def cut(connection: Connection, job: JobRecord, limit: int) -> Iterator[Chunk]:
     """
     for place, target in enumerate(job.targets):
         for resource_type in job.selected:
-            at = layouts.of(job, resource_type)
-            values = {"tag": UUID(target["id"]), "resource_type": resource_type, "limit": limit}
-            values |= layouts.values(job, resource_type)
-            firsts = list(connection.execute(_step(at), values).scalars())
-            for first, following in zip_longest(firsts, firsts[1:]):
+            starts = firsts(connection, job, resource_type, target, limit)
+            for first, following in zip_longest(starts, starts[1:]):
                 last = UUID(int=following.int - 1) if following else _HIGHEST
-                items = limit if following else _count_from(connection, at, values, first)
                 span = (str(first), str(last))
-                yield Chunk(0, resource_type, items, targets=[place], span=span)
+                one = Chunk(0, resource_type, limit, targets=[place], span=span)
+                yield one if following else replace(one, items=_count_all(connection, job, one))
 
 
-def _count_from(connection: Connection, at: Layout, values: dict[str, Any], first: UUID) -> int:
-    counting = _counting(at, "true")
-    ends = {"low": first, "high": _HIGHEST}
-    return int(connection.execute(counting, values | ends).scalar_one())
+def firsts(
+    connection: Connection, job: JobRecord, resource_type: int, target: dict[str, Any], limit: int
+) -> list[UUID]:
+    """Return the resource of the first of every ``limit`` links of a tag that the job selects."""
+    values = {"tag": UUID(target["id"]), "resource_type": resource_type, "limit": limit}
+    values |= layouts.values(job, resource_type)
+    step = _step(layouts.of(job, resource_type))
+    return list(connection.execute(step, values).scalars())
+
+
+def _count_all(connection: Connection, job: JobRecord, chunk: Chunk) -> int:
+    counting = _counting(layouts.of(job, chunk.resource_type), "true")
+    return int(connection.execute(counting, _values(job, chunk)).scalar_one())
 
 
 def count(connection: Connection, job: JobRecord, chunk: Chunk) -> int:

@@ -17,6 +17,7 @@ from tagsweep.worker.store.attach import Attach
 from tagsweep.worker.store.delete import Delete
 from tagsweep.worker.store.detach import Detach
 from tagsweep.worker.store.kinds import Kind, Targets
+from tagsweep.worker.store.merge import reverting
 from tagsweep.worker.store.set import Set
 from tagsweep.worker.store.workspaces import former, single
 
@@ -44,6 +45,8 @@ class Undo(Kind):
 
     def apply(self, connection: Connection, job: JobRecord, chunk: Chunk) -> Outcome:
         """Put back, or remove, what the chunk lists and record it; raises StoreRefused."""
+        if job.reverts == "merge":
+            return reverting.apply(connection, job, chunk)
         return _step(job, chunk).apply(connection, job, chunk)
 
     def count(self, connection: Connection, job: JobRecord, chunk: Chunk) -> int:

@@ -46,10 +46,9 @@ _CONDITIONS = {
         **_NAMES["names"],
         "description": "What carries one of these tags is left alone.",
     },
+    "drop": nullable({"type": "boolean", "description": "Delete the tags left without links."}),
 }
-_DROP = {
-    "drop": nullable({"type": "boolean", "description": "Delete the tags left without links."})
-}
+_MERGE = _DETACH | _CONDITIONS | {"names": {**_NAMES["names"], "minItems": 1}, "into": NAME}
 _OWN = {
     "tenant": {"type": "string", "pattern": "^[A-Za-z0-9-]{1,36}$"},
     "dry_run": nullable({"type": "boolean", "description": "Only find out what would change."}),
@@ -154,10 +153,11 @@ SCHEMAS: dict[str, Any] = {
         description="`detail`, or the invalid fields, the items of a list by their index.",
     ),
     "BatchDeleteError": object_(_ERROR, "error_code", "error_msg"),
-    "NewDetach": _new("detach", _DETACH | _CONDITIONS | _DROP, "names"),
+    "NewDetach": _new("detach", _DETACH | _CONDITIONS, "names"),
     "NewAttach": _new("attach", _ATTACH, "names", **some_of(*RESOURCE_TYPES)),
     "NewDelete": _new("delete", workspaces.DELETE, "workspaces", **some_of("tags", "sys_tags")),
     "NewSet": _new("set", workspaces.SET, "workspaces", **some_of("tags", "sys_tags")),
+    "NewMerge": _new("merge", _MERGE, "names", "into"),
     "NewUndo": _new("undo", {"job": UUID}, "job"),
     "NewRun": object_({"note": _OWN["note"]}, closed=True),
     "NewJob": {

@@ -86,6 +86,12 @@ REQUESTS: dict[str, dict[str, dict[str, Any]]] = {
             "sources": "*",
             "max_affected": 1_000,
         },
+        "Merge two tags into a third, and delete them": {
+            "kind": "merge",
+            "names": ["PII", "pii-old"],
+            "into": "pii",
+            "drop": True,
+        },
         "Delete tags from several workspaces": {
             "kind": "delete",
             "workspaces": [WORKSPACE, "w-2"],

@@ -21,6 +21,7 @@ MOST_BODY = 16 << 10
 #: the links of a page may be a billion
 PATIENCE_S = 30.0
 NOT_FOUND = "Not found."
+MERGE = 'To join the two, POST /api/v1/jobs/ with {"kind": "merge"}.'
 
 
 def tag_id(request: Request) -> UUID:
@@ -56,7 +57,8 @@ async def done(request: Request, step: Callable[..., dict[str, Any]], *given: An
     except NoSuchTag:
         raise Refusal(404, NOT_FOUND) from None
     except NameTaken as taken:
-        wrong: list[ItemError] = [{"path": "/name", "code": "unique", "reason": str(taken)}]
+        reason = f"{taken} {MERGE}" if request.method == "PATCH" else str(taken)
+        wrong: list[ItemError] = [{"path": "/name", "code": "unique", "reason": reason}]
         raise errors.invalid(InvalidJob(wrong)) from None
 
 

@@ -64,7 +64,7 @@ def _entry(job: JobRecord, slip: Slip, target: int, place: Place) -> Entry:
     changed, unchanged = words(job.acts_as, adds=job.adds)
     gone, reason = slip.changed.get(target, {}), None
     if place in gone:
-        outcome = changed
+        outcome = "present" if (target, place) in slip.present else changed
     elif (reason := slips.failed(slip, target, place)) is not None:
         outcome = "failed"
     else:
@@ -80,7 +80,7 @@ def _entry(job: JobRecord, slip: Slip, target: int, place: Place) -> Entry:
 def _link(job: JobRecord, wanted: Entry, chunk: Chunk, place: Place | None, _: Any) -> Entry:
     resources, number = job.resources, chunk.resource_type
     return {
-        "tag": wanted["name"],
+        "tag": wanted.get("name"),
         "resource_type": resources.name_of(number),
         "resource": resources.shown(number, place) if isinstance(place, bytes) else place,
     }

@@ -31,6 +31,8 @@ class Slip:
     values: dict[Place, str] = field(default_factory=dict)  #: of an undo: of each workspace
     #: why items that exist are ``absent`` all the same
     spared: dict[tuple[int, Place], str] = field(default_factory=dict)
+    #: of a merge: items among the changed ones that were on the other tag already
+    present: set[tuple[int, Place]] = field(default_factory=set)
 
 
 def slip_after(connection: Connection, job: JobRecord, number: int) -> Slip | None:
@@ -89,11 +91,12 @@ def _read_failures(connection: Connection, job: JobRecord, slip: Slip, numbers: 
 
 def _read_links(connection: Connection, job: JobRecord, slip: Slip, numbers: list[int]) -> None:
     of_tag = {UUID(one["id"]): place for place, one in enumerate(job.targets)}
-    query = select(link_change.c.tag_id, link_change.c.ids)
     this = and_(link_change.c.job_id == job.id, link_change.c.chunk.in_(numbers))
-    for tag_id, ids in connection.execute(query.where(this)):
-        if tag_id in of_tag:
-            slip.changed[of_tag[tag_id]] |= dict.fromkeys(slices(ids))
+    rows = connection.execute(select(link_change).where(this)).all()
+    for row in rows:
+        if row.tag_id in of_tag:
+            slip.changed[of_tag[row.tag_id]] |= dict.fromkeys(slices(row.ids))
+    slip.present.update(KINDS[job.kind].present(job, rows))
 
 
 def _read_workspace_tags(

@@ -11,6 +11,7 @@ from typing import Any
 from tagsweep.worker.errors import InvalidJob
 from tagsweep.worker.models.jobs.job import Job, fingerprint_of
 from tagsweep.worker.models.jobs.links import AttachJob, DetachJob
+from tagsweep.worker.models.jobs.merge import MergeJob
 from tagsweep.worker.models.jobs.undo import UndoJob
 from tagsweep.worker.models.jobs.workspaces import DeleteJob, SetJob, WorkspacesJob
 
@@ -21,6 +22,7 @@ __all__ = [
     "DeleteJob",
     "DetachJob",
     "Job",
+    "MergeJob",
     "SetJob",
     "UndoJob",
     "WorkspacesJob",
@@ -34,6 +36,7 @@ KINDS: dict[str, type[Job]] = {
         DetachJob,
         DeleteJob,
         AttachJob,
+        MergeJob,
         SetJob,
         UndoJob,
     )

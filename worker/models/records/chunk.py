@@ -125,11 +125,13 @@ class Outcome:
     changed: int = 0
     failed: int = 0
     failures: list[Failure] = field(default_factory=list)
+    present: int = 0  #: of a merge: how many of the changed ones went where another one was
 
     def __add__(self, other: Outcome) -> Outcome:
         """Return the outcome of both."""
         failures = [*self.failures, *other.failures]
-        return Outcome(self.changed + other.changed, self.failed + other.failed, failures)
+        changed, present = self.changed + other.changed, self.present + other.present
+        return Outcome(changed, self.failed + other.failed, failures, present)
 
 
 @dataclass(frozen=True, slots=True)

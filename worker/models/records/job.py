@@ -65,6 +65,7 @@ class JobRecord:
     mapped: list[dict[str, Any]] | None = None  #: its resources in tables of the operator's own
     sparing: list[str] | None = None  #: ids of the tags in ``unless``
     credential: UUID | None = None  #: of whoever asked for it; None: through another door
+    present: int = 0  #: of a merge: how many of the changed items were on the other tag already
     reverts: str | None = None  #: of an undo of a ``set`` or ``merge``: that kind
 
     @property

@@ -52,6 +52,8 @@ job = Table(
     # the items that were removed; of an attach, and of an undo that puts back, added
     Column("removed", BigInteger, key="changed", nullable=False, server_default="0"),
     Column("absent", BigInteger, nullable=False, server_default="0"),
+    # of a merge: those of the changed items whose resource had the other tag already
+    Column("present", BigInteger, nullable=False, server_default="0"),
     Column("failed", BigInteger, nullable=False, server_default="0"),
     Column("remaining", BigInteger),  # how many selected items still matched at its end
     Column("errors", Document, nullable=False, server_default="[]"),

@@ -1,0 +1,1 @@
+"""Merge tags: links to some become links to another, and back again."""
