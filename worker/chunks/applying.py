@@ -55,7 +55,7 @@ def fail(connection: Connection, job: JobRecord, chunk: Chunk, reason: str) -> O
 def _plan(connection: Connection, job: JobRecord, chunk: Chunk) -> None:
     """Let the server plan for this chunk, unless it is the whole of a small job."""
     if job.open or chunk.items > MOST_PLANNED_ONCE:
-        database.plan_for_many(connection)
+        database.plan_for_many(connection, adds=job.kind == "attach" or job.adds)
 
 
 def _apply(connection: Connection, job: JobRecord, chunk: Chunk, *, careful: bool) -> Outcome:

@@ -149,18 +149,23 @@ def transaction() -> Iterator[Connection]:
         yield connection
 
 
-def plan_for_many(connection: Connection) -> None:
+def plan_for_many(connection: Connection, *, adds: bool = False) -> None:
     """Make the server plan the statements of this transaction for a chunk of many ids.
 
     It plans them with their values: the generic plan, for any number of ids, is the slow one. And
-    it visits rows page by page, not one by one in the order of an index. The statements of a small
-    job take less time than planning them again.
+    it visits rows page by page, not one by one in the order of an index, unless the chunk ``adds``
+    them. The statements of a small job take less time than planning them again.
+
+    What the server executes for each row, to check a foreign key or in a trigger, keeps its plan:
+    so they are not prepared, where ``force_custom_plan`` would be about all plans.
     """
-    if connection.dialect.name == "postgresql":
-        connection.exec_driver_sql(
-            "SELECT set_config('plan_cache_mode', 'force_custom_plan', true), "
-            "set_config('enable_indexscan', 'off', true)"
-        )
+    if connection.dialect.name != "postgresql":
+        return
+    from tagsweep.worker.database import sessions
+
+    sessions.prepare_nothing(connection)
+    scans = "" if adds else ", set_config('enable_indexscan', 'off', true)"
+    connection.exec_driver_sql(f"SELECT set_config('plan_cache_mode', 'auto', true){scans}")
 
 
 def wait_briefly(connection: Connection) -> None:

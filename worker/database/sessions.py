@@ -29,6 +29,8 @@ _NEW = ("transaction_timeout",)
 #: errors of a statement that was prepared in another session: missing, or already there
 _LOST = ("26000", "42P05")
 _POOLED, _DETECTED = "pooled", "detected"
+#: how often a statement is executed before it is prepared, while none is
+_THRESHOLD = "prepare_threshold"
 
 NO_OPTIONS = (
     "TAGSWEEP_DATABASE_URL has options ({names}), which a pooler does not keep: connect to the "
@@ -71,6 +73,14 @@ def chosen(config: Settings) -> dict[str, str]:
         "intervalstyle": "postgres",
         "extra_float_digits": "1",
     }
+
+
+def prepare_nothing(connection: Connection) -> None:
+    """Let the server parse and plan each statement of this transaction by itself."""
+    driver: Any = connection.connection.driver_connection
+    if driver.prepare_threshold is not None:
+        connection.info[_THRESHOLD] = driver.prepare_threshold
+        driver.prepare_threshold = None
 
 
 def is_pooled(connection: Connection) -> bool:
@@ -133,6 +143,9 @@ class Sessions:
         return row is not None and row[0] != pid
 
     def _begun(self, connection: Connection) -> None:
+        if (threshold := connection.info.pop(_THRESHOLD, None)) is not None:
+            driver: Any = connection.connection.driver_connection
+            driver.prepare_threshold = threshold
         if is_pooled(connection):
             connection.exec_driver_sql(*self._each_transaction)
 
