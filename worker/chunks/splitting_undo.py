@@ -29,32 +29,45 @@ from tagsweep.worker.models.tables import chunk as chunk_table
 #: rows of chunks sent at once
 _BATCH = 8
 
+# A row of the record that would fill a chunk by half is one as it is; the others are joined, or
+# divided.
 _CUT = """
+WITH changed AS (
+    SELECT known.place - 1 AS target, removal.resource_type, removal.ids{of_removal},
+           cardinality(removal.ids) <= :most AND cardinality(removal.ids) * 2 > :most AS whole
+    FROM @removal
+    JOIN unnest(:tags) WITH ORDINALITY AS known (id, place) ON known.id = removal.tag_id
+    WHERE removal.job_id = :undone
+), placed AS (
+    SELECT target, resource_type, listed.id{listed_kept},
+           (row_number() OVER (PARTITION BY target, resource_type ORDER BY listed.id) - 1) / :most
+               AS place
+    FROM changed CROSS JOIN unnest(changed.ids{of_changed}) AS listed (id{kept})
+    WHERE NOT whole
+), cut AS (
+    SELECT target, resource_type, ids{kept} FROM changed WHERE whole
+    UNION ALL
+    SELECT target, resource_type, array_agg(id ORDER BY id){all_kept}
+    FROM placed GROUP BY target, resource_type, place
+)
 INSERT INTO @chunk (job_id, number, state, resource_type, ids, targets, items{column})
-SELECT :job_id, row_number() OVER (ORDER BY target, resource_type, place) - 1, 'open',
-       resource_type, array_agg(id ORDER BY id), json_build_array(target), count(*){all_kept}
-FROM (
-    SELECT target, resource_type, id{kept},
-           (row_number() OVER (PARTITION BY target, resource_type ORDER BY id) - 1) / :most AS place
-    FROM (
-        SELECT known.place - 1 AS target, removal.resource_type, listed.id{one_kept}
-        FROM @removal
-        JOIN unnest(:tags) WITH ORDINALITY AS known (id, place) ON known.id = removal.tag_id
-        CROSS JOIN unnest(removal.ids{with_kept}) AS listed (id{kept})
-        WHERE removal.job_id = :undone
-    ) AS each
-) AS placed
-GROUP BY target, resource_type, place
+SELECT :job_id, row_number() OVER (ORDER BY target, resource_type, ids[1]) - 1, 'open',
+       resource_type, ids, json_build_array(target), cardinality(ids){kept}
+FROM cut
 """
 _TYPES = {"job_id": Id(), "undone": Id(), "tags": PackedIds()}
-_CUT_LINKS = typed(_CUT.format(column="", kept="", one_kept="", with_kept="", all_kept=""), _TYPES)
+_NOTHING = dict.fromkeys(
+    ("column", "kept", "of_removal", "of_changed", "listed_kept", "all_kept"), ""
+)
+_CUT_LINKS = typed(_CUT.format(**_NOTHING), _TYPES)
 #: with the rest of the rows that were removed
 _CUT_KEPT = typed(
     _CUT.format(
         column=", own_values",
         kept=", kept",
-        one_kept=", listed.kept",
-        with_kept=", removal.kept",
+        of_removal=", removal.kept",
+        of_changed=", changed.kept",
+        listed_kept=", listed.kept",
         all_kept=", array_agg(kept ORDER BY id)",
     ),
     _TYPES,
