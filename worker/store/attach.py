@@ -21,7 +21,7 @@ from tagsweep.worker.models.records import (
 from tagsweep.worker.store import layouts, links, new_tags
 from tagsweep.worker.store.kinds import Kind, Targets, Warnings
 from tagsweep.worker.store.layout import OWN, Layout
-from tagsweep.worker.store.statements import PerDialect, over, recorded
+from tagsweep.worker.store.statements import PerDialect, over, recorded, returning
 
 GONE = "The tag no longer exists."
 
@@ -30,23 +30,34 @@ _ADD_POSTGRESQL = """
     INSERT INTO {at.links} ({at.inserted})
     SELECT tag.id, {at.inserting}
     FROM unnest(:tags) AS tag (id) CROSS JOIN unnest(:ids) AS listed (id)
-    {at.missing}
+    {at.missing_between}
     ORDER BY tag.id, listed.id
     {at.conflict}
-    RETURNING {at.returned}
+    {returning}
 """
-# each row with all that it had; ``kept``: of each id, its rows, one a line
+# Each row with all that it had. OFFSET 0: a text is parsed once, and not for each of its columns.
 _RESTORE = """
     INSERT INTO {at.links} ({at.restored}) OVERRIDING SYSTEM VALUE
     SELECT tag.id, {at.restoring}
     FROM (SELECT CAST(:tag AS {at.tag_type})) AS tag (id)
-    CROSS JOIN unnest(:ids, CAST(:kept AS text[])) AS listed (id, lines)
-    CROSS JOIN LATERAL unnest(string_to_array(listed.lines, chr(10))) AS line (kept)
-    CROSS JOIN LATERAL (SELECT CAST(line.kept AS json)) AS old (kept)
-    {at.missing}
+    CROSS JOIN unnest(:ids, CAST(:kept AS text[])) AS listed (id, kept)
+    {lines}
+    CROSS JOIN LATERAL (SELECT {columns} AS kept OFFSET 0) AS old
+    {at.missing_between}
     ORDER BY listed.id
-    RETURNING {at.returned}
+    {returning}
 """
+_JSON = "ARRAY(SELECT json_array_elements_text(CAST({text} AS json)))"
+# as JSON until version 0.7, and the rows of a resource that may have several, one a line
+_ONE_ROW = {
+    "lines": "",
+    "columns": "CASE WHEN left(listed.kept, 1) = '[' "
+    f"THEN {_JSON.format(text='listed.kept')} ELSE CAST(listed.kept AS text[]) END",
+}
+_SEVERAL_ROWS = {
+    "lines": "CROSS JOIN LATERAL unnest(string_to_array(listed.kept, chr(10))) AS line (kept)",
+    "columns": _JSON.format(text="line.kept"),
+}
 _ADD_SQLITE = """
     INSERT INTO {at.links} ({at.inserted})
     SELECT :tag, {at.inserting} FROM {listed} AS listed WHERE true
@@ -67,14 +78,16 @@ _PRESENT_SQLITE = """
 @cache
 def _add(at: Layout) -> PerDialect:
     return PerDialect(
-        recorded(at, _ADD_POSTGRESQL, how="added"),
+        recorded(at, _ADD_POSTGRESQL, how="added", returning=returning(at)),
         over(at, _ADD_SQLITE),
     )
 
 
 @cache
 def _restore(at: Layout) -> PerDialect:
-    sql = recorded(at, _RESTORE, how="restored")
+    parts = _ONE_ROW if at.single else _SEVERAL_ROWS
+    end = returning(at, one_tag=True)
+    sql = recorded(at, _RESTORE, how="restored", one_tag=True, returning=end, **parts)
     return PerDialect(sql, sql)  # SQLite has no tables but our own
 
 

@@ -18,7 +18,7 @@ from tagsweep.worker.models.tables import Id
 from tagsweep.worker.store import layouts, links, ranges
 from tagsweep.worker.store.kinds import Kind, Place, Targets, Warnings
 from tagsweep.worker.store.layout import OWN, Layout
-from tagsweep.worker.store.statements import PerDialect, over, recorded
+from tagsweep.worker.store.statements import PerDialect, over, recorded, returning
 
 #: why an item is absent although the link is there
 SPARED = {
@@ -57,12 +57,12 @@ _IDS = {"tag_id": Id(), "resource_id": Id()}
 def _delete(at: Layout, *, one_tag: bool) -> PerDialect:
     tags = "= :tag" if one_tag else "= ANY (:tags)"
     parts = {"verb": "DELETE", "when": f"{at.then} AND {at.asked}"}
-    returning = f"RETURNING {at.removed}"
+    end = returning(at, one_tag=one_tag, removed=True)
     few = one_tag and not at.mapped  # which keys a table of the operator's has, is not known
     return PerDialect(
-        recorded(at, _POSTGRESQL, one_tag=one_tag, tags=tags, returning=returning, **parts),
+        recorded(at, _POSTGRESQL, one_tag=one_tag, tags=tags, returning=end, **parts),
         over(at, _SQLITE, returning=f"RETURNING {at.returned_resource}", **parts),
-        recorded(at, _FEW, one_tag=True, returning=returning, **parts) if few else None,
+        recorded(at, _FEW, one_tag=True, returning=end, **parts) if few else None,
     )
 
 

@@ -36,7 +36,6 @@ class Layout:
     between: str  #: those that were created later, but before the job was split
     returned: str  #: the link as the record has it: ``tag_id, resource_id``, both UUIDs
     returned_resource: str  #: ``resource_id`` alone
-    removed: str  #: a removed link as the record has it
     inserted: str  #: the columns of a new link
     inserting: str  #: their values but the tag's, for each pair of ``tag.id`` and ``listed.id``
     types: dict[str, Any]  #: of the bind parameters
@@ -53,6 +52,9 @@ class Layout:
     found: str = "id"  #: a resource named ``id``, as a UUID
     counted: str = "count(*)"  #: how many links there are, a resource once for each tag
     distinct: str = ""  #: what makes a resource come once for a tag
+    single: bool = True  #: whether a tag and a resource have one link at most
+    kept: str = ""  #: what else is recorded of a removed link, as one text
+    this_tag: str = ":tag"  #: the one tag of a statement, as the record has it
     tags: str = "@tag"  #: the table of tags as SQL
     tags_id: str = "id"  #: its key, and the type of that
     tag_type: str = "uuid"
@@ -70,6 +72,19 @@ class Layout:
     counter: str | None = None  #: the column of tags that counts their links
     creates: bool = True  #: whether tags that are missing may be created
     mapped: bool = False  #: whether the tables are the operator's own
+
+    @property
+    def removed(self) -> str:
+        """A removed link as the record has it."""
+        return f"{self.returned}, {self.kept} AS kept" if self.kept else self.returned
+
+    @property
+    def missing_between(self) -> str:
+        """The condition ``missing`` of resources from ``:low`` to ``:high``: reads no others."""
+        if not self.missing:
+            return ""
+        rest = self.missing.removesuffix(")")
+        return f"{rest} AND there.{self.resource} BETWEEN :low AND :high)"
 
     def write(self, sql: str, **parts: str) -> str:
         """Return ``sql`` with this layout's names in place of ``{at.…}``; ``parts``: other ones."""
@@ -106,7 +121,6 @@ OWN = Layout(
     ),
     returned="tag_id, resource_id",
     returned_resource="resource_id",
-    removed="tag_id, resource_id",
     inserted="tag_id, resource_type, resource_id",
     inserting=":resource_type, listed.id",
     types={

@@ -19,14 +19,13 @@ from tagsweep.worker.store.statements import as_text, quoted
 _NAMESPACE = UUID("2f0b4f60-7a0e-4f43-9d55-6d1b0d4e7f10")
 _HIGHEST = 2**63 - 1
 
-# What an undo has put back since that moment has its old key and time. The first
-# condition is examined once for a statement, and almost always holds.
+# What an undo has put back since that moment has its old key and time. The first condition is
+# examined once, and almost always holds; else what came back is read once, not for each link.
 _NOT_RESTORED = """(
     NOT EXISTS (SELECT 1 FROM @removal WHERE restored = :place AND restored_at > :{moment})
-    OR NOT EXISTS (
-        SELECT 1 FROM @removal AS back
+    OR ({tag_id}, {resource_id}) NOT IN (
+        SELECT back.tag_id, one.id FROM @removal AS back CROSS JOIN unnest(back.ids) AS one (id)
         WHERE back.restored = :place AND back.restored_at > :{moment}
-          AND back.tag_id = {tag_id} AND {resource_id} = ANY (back.ids)
     )
 )"""
 _MISSING = """WHERE NOT EXISTS (
@@ -81,7 +80,6 @@ def _mapped(one: Resource) -> Layout:
     tag, resource = quoted(one.tag), quoted(one.object)
     links = quoted(one.schema_name, one.table)
     found = f"{mapped_tags.read(resource, one.kind)} AS resource_id"
-    returned = f"{mapped_tags.read(tag, one.tags.kind)} AS tag_id, {found}"
     then = _then(one)
     new = [quoted(name) for name, _ in _new(one)]
     made = [one.created_at] if one.created_at else []
@@ -102,9 +100,10 @@ def _mapped(one: Resource) -> Layout:
             outer=quoted(one.table, one.object),
         ),
         between=_between(one),
-        returned=returned,
+        returned=f"{mapped_tags.read(tag, one.tags.kind)} AS tag_id, {found}",
         returned_resource=found,
-        removed=f"{returned}, {_kept(one)} AS kept",
+        single=one.unique,
+        kept=_kept(one),
         inserted=", ".join([*new, *(quoted(name) for name in made)]),
         inserting=", ".join([*given, *("clock_timestamp()" for _ in made)]),
         conflict="",
@@ -165,11 +164,13 @@ def _own(one: Resource, table: str = "") -> str:
 def _kept(one: Resource) -> str:
     """Return the SQL of the columns that the map does not explain, as one text."""
     texts = ", ".join(as_text(quoted(name), type_) for name, type_ in one.kept)
-    return f"CAST(json_build_array({texts}) AS text)"
+    # of several rows each is a line: JSON has no other line breaks
+    columns = f"CAST(ARRAY[{texts}] AS text[])" if one.unique else f"json_build_array({texts})"
+    return f"CAST({columns} AS text)"
 
 
 def _restored(one: Resource) -> list[str]:
-    return [f"CAST(old.kept ->> {at} AS {type_})" for at, (_, type_) in enumerate(one.kept)]
+    return [f"CAST(old.kept[{at}] AS {type_})" for at, (_, type_) in enumerate(one.kept, 1)]
 
 
 def _types(one: Resource) -> dict[str, Any]:

@@ -34,6 +34,7 @@ def of(tags: TagTable) -> dict[str, Any]:
         "tags_owner": owner,
         "tags_shown": _shown(tags, owner),
         "tag_type": tags.kind,
+        "this_tag": read(":tag", tags.kind),
         "tenant": tags.tenant_fixed,
         "tenant_type": tags.tenant_type,
         "updated": "updated_at" if tags.updated_at else None,

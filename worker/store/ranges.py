@@ -21,7 +21,7 @@ from tagsweep.worker.models.records import Chunk, JobRecord
 from tagsweep.worker.models.tables import Id, clock
 from tagsweep.worker.store import layouts, links
 from tagsweep.worker.store.layout import Layout
-from tagsweep.worker.store.statements import PerDialect, over, recorded
+from tagsweep.worker.store.statements import PerDialect, over, recorded, returning
 
 # Steps from the first link of a range to that of the next: the index alone is read. The time at
 # which a link was created is in the table, where its neighbours are not: to look at it takes longer
@@ -61,7 +61,7 @@ def _step(at: Layout) -> TextualSelect:
 
 @cache
 def _delete(at: Layout) -> PerDialect:
-    end = f"RETURNING {at.removed}"
+    end = returning(at, one_tag=True, removed=True)
     resources = f"RETURNING {at.returned_resource}"
     parts = {"verb": "DELETE", "when": at.then}
     return PerDialect(

@@ -19,16 +19,22 @@ MOST_PLANNED_ONCE = 100
 # The server itself writes down which links were changed: the ids never travel back.
 _RECORDED = """
 WITH changed AS ({changing})
-INSERT INTO @removal (job_id, chunk, run, tag_id, resource_type, ids)
-SELECT :job_id, :chunk, :run, {tag}, :resource_type, array_agg(resource_id ORDER BY resource_id)
-FROM changed {each}
-RETURNING cardinality(ids)
+INSERT INTO @removal (job_id, chunk, run, tag_id, resource_type, ids{columns})
+SELECT :job_id, :chunk, :run, {tag}, :resource_type, {ids}{values}
+FROM {source} {each}
+RETURNING cardinality(ids) AS items{moved}
 """
-_EACH_TAG = {"tag": "tag_id", "each": "GROUP BY tag_id"}
-_ONE_TAG = {"tag": ":tag", "each": "HAVING count(*) > 0"}  # nothing to sort by tag
+_MOVED = ", tag_id, cardinality(ids) AS lines"
+_UNSORTED = {"ids": "array_agg(resource_id ORDER BY resource_id)", "source": "changed"}
+# of two aggregates each would sort the rows itself
+_SORTED = {
+    "ids": "array_agg(resource_id)",
+    "values": ", array_agg(kept)",
+    "source": "(SELECT * FROM changed ORDER BY {order}) AS sorted",
+}
 
-# Of a mapped table there may be several rows for a tag and a resource, and more to record.
-_RECORDED_MAPPED = """
+# Of a mapped table there may be several rows for a tag and a resource.
+_RECORDED_ROWS = """
 WITH changed AS ({changing}), single AS (
     SELECT tag_id, resource_id, count(*) AS lines{gathered} FROM changed GROUP BY 1, 2
 ), noted AS (
@@ -92,17 +98,34 @@ def over(at: Layout, sql: str, **parts: str) -> TextClause:
 def recorded(
     at: Layout, changing: str, *, how: str = "removed", one_tag: bool = False, **parts: str
 ) -> TextClause:
-    """Return the statement ``changing``, which returns tag_id and resource_id, with its record.
+    """Return the statement ``changing``, which ends with ``returning``, with its record.
 
-    It returns how many links of each tag were changed, or of the ``one_tag`` that it names; of
-    mapped tables also the tag and how many rows. ``how``: removed, added or restored. PostgreSQL
+    It returns how many links of each tag were changed, or of the ``one_tag`` that it names; if tags
+    have counters also the tag and how many rows. ``how``: removed, added or restored. PostgreSQL
     only.
     """
-    written = at.write(changing, **parts)
-    if at.mapped:
-        return over(at, _RECORDED_MAPPED, changing=written, **NOTED[how])
-    grouping = _ONE_TAG if one_tag else _EACH_TAG
-    return over(at, _RECORDED, changing=written, **grouping)
+    how = how if at.mapped else "added"  # of a link of ours its ids are all
+    more = {"changing": at.write(changing, **parts), **NOTED[how]}
+    if not at.single:
+        return over(at, _RECORDED_ROWS, **more)
+    more |= _SORTED if how == "removed" else _UNSORTED
+    if one_tag:
+        more |= {"tag": at.this_tag, "order": "resource_id", "each": "HAVING count(*) > 0"}
+    else:
+        more |= {"tag": "tag_id", "order": "tag_id, resource_id", "each": "GROUP BY tag_id"}
+    more["source"] = more["source"].format(**more)
+    return over(at, _RECORDED, moved=_MOVED if at.counter else "", **more)
+
+
+def returning(at: Layout, *, one_tag: bool = False, removed: bool = False) -> str:
+    """Return the end of a statement that changes links: what is recorded of them.
+
+    ``one_tag``: the only one that it is about need not be told of each.
+    """
+    if not (one_tag and at.single):
+        return f"RETURNING {at.removed if removed else at.returned}"
+    kept = f", {at.kept} AS kept" if removed and at.kept else ""
+    return f"RETURNING {at.returned_resource}{kept}"
 
 
 def quoted(*names: str) -> str:
