@@ -11,7 +11,7 @@ from sqlalchemy import Connection, text
 
 from tagsweep.worker import database
 from tagsweep.worker.errors import InvalidJob, SettingsError
-from tagsweep.worker.mapping import checking, file, findings, presets, readiness, resolving
+from tagsweep.worker.mapping import checking, file, findings, presets, readiness, resolving, rights
 from tagsweep.worker.models.jobs import AttachJob, DetachJob
 from tests.servers import Postgres
 from tests.support import driving
@@ -422,6 +422,58 @@ def _told(connection: Connection, what: str) -> list[str | None]:
     found = list(findings.of_resource(connection, one))
     connection.execute(text("RESET ROLE"))
     return [each.mend for each in found if what in each.what]
+
+
+@pytest.mark.parametrize(
+    "revoked, granted, what, mend",
+    [
+        ("DELETE ON taggit_taggeditem", None, "may not DELETE on", "GRANT DELETE ON {links}"),
+        ("INSERT ON taggit_taggeditem", None, "may not INSERT on", "GRANT INSERT ON {links}"),
+        ("SELECT ON taggit_tag", None, "may not SELECT on", "GRANT SELECT ON {tags}"),
+        ("UPDATE ON taggit_tag", None, "may not UPDATE on", "GRANT UPDATE ON {tags}"),
+        ("UPDATE ON taggit_tag", "UPDATE (links)", "may not UPDATE", None),
+        (
+            "UPDATE ON taggit_tag",
+            "UPDATE (name)",
+            'may not UPDATE "links" of',
+            'GRANT UPDATE ("links") ON {tags}',
+        ),
+        (
+            "SELECT ON taggit_tag",
+            "SELECT (id, links)",
+            'may not SELECT "name" of',
+            'GRANT SELECT ("name") ON {tags}',
+        ),
+        ("SELECT ON taggit_tag", "SELECT (id, name, links)", "may not SELECT", None),
+    ],
+)
+def test_each_right_that_the_role_lacks_is_told_with_its_grant(
+    as_role: Connection, revoked: str, granted: str | None, what: str, mend: str | None
+) -> None:
+    """Columns alone are enough where a job needs no others."""
+    assert _told(as_role, "this role may not") == []
+    as_role.execute(text(f"REVOKE {revoked} FROM app_of_a_test"))
+    if granted:
+        as_role.execute(text(f"GRANT {granted} ON taggit_tag TO app_of_a_test"))
+    names = {"links": '"public"."taggit_taggeditem"', "tags": '"public"."taggit_tag"'}
+    grants = [f"{mend.format(**names)} TO app_of_a_test;"] if mend else []
+    assert _told(as_role, what) == grants
+    for grant in grants:
+        as_role.execute(text(grant))
+    assert _told(as_role, "this role may not") == []
+
+
+def test_a_schema_that_the_role_may_not_use_is_told_with_its_grant(as_role: Connection) -> None:
+    as_role.execute(text("REVOKE USAGE ON SCHEMA public FROM PUBLIC, app_of_a_test"))
+    as_role.execute(text("SET LOCAL ROLE app_of_a_test"))
+    (found,) = rights.of_schemas(as_role, _map(), "articles")
+    assert found.what == 'this role may not use the schema "public".'
+    assert found.mend == 'GRANT USAGE ON SCHEMA "public" TO app_of_a_test;'
+    as_role.execute(text("RESET ROLE"))
+    as_role.execute(text(found.mend))
+    as_role.execute(text("SET LOCAL ROLE app_of_a_test"))
+    assert list(rights.of_schemas(as_role, _map(), "articles")) == []
+    as_role.execute(text("RESET ROLE"))
 
 
 def test_row_security_that_hides_links_from_the_role_is_told(as_role: Connection) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from sqlalchemy import Connection, text
 
 from tagsweep.worker import database
-from tagsweep.worker.mapping import catalogue, resolving, side_effects
+from tagsweep.worker.mapping import catalogue, resolving, rights, side_effects
 from tagsweep.worker.mapping.catalogue import quoted
 from tagsweep.worker.mapping.file import Map
 from tagsweep.worker.mapping.finding import Finding
@@ -23,21 +23,6 @@ _INDEXES = text("""
       AND index.indexprs IS NULL
     GROUP BY index.indexrelid
 """)
-_RIGHT = text("""
-    SELECT has_table_privilege(CAST(to_regclass(:table) AS oid), :right) AS has,
-           quote_ident(current_user) AS role
-""")
-# those that a default reads; an identity's needs no right
-_SEQUENCES = text("""
-    SELECT CAST(CAST(relation.oid AS regclass) AS text) AS name, quote_ident(current_user) AS role
-    FROM pg_attrdef AS given
-    JOIN pg_depend AS needs ON needs.classid = CAST('pg_attrdef' AS regclass)
-        AND needs.objid = given.oid AND needs.refclassid = CAST('pg_class' AS regclass)
-    JOIN pg_class AS relation ON relation.oid = needs.refobjid
-    WHERE given.adrelid = to_regclass(:table)
-      AND CASE relation.relkind WHEN 'S' THEN NOT has_sequence_privilege(relation.oid, 'USAGE') END
-    ORDER BY 1
-""")
 _CACHE = text("""
     SELECT seqcache FROM pg_sequence WHERE seqrelid = CAST(
         pg_get_serial_sequence(:table, :column) AS regclass)
@@ -48,6 +33,9 @@ def of_map(mapping: Map) -> Iterator[Finding]:
     """Yield what there is to say about the map; raises SettingsError if it does not fit at all."""
     with database.reading() as connection:
         for name in mapping.resources:
+            if hidden := list(rights.of_schemas(connection, mapping, name)):
+                yield from hidden
+                continue
             one = resolving.resource(connection, mapping, name)
             yield from of_resource(connection, one)
 
@@ -56,30 +44,16 @@ def of_resource(connection: Connection, one: Resource) -> Iterator[Finding]:
     """Yield what there is to say about the tables of some resources."""
     links, tags = quoted(one.schema_name, one.table), quoted(one.tags.schema_name, one.tags.table)
     yield Finding(one.name, f"links in {links}, tags in {tags}; ids are {one.kind}.")
-    yield from _rights(connection, one, links, tags)
+    lacking = list(rights.of_tables(connection, one, links, tags))
+    yield from lacking
+    if rights.hide_rows(lacking):
+        return
     yield from _keys(connection, one, links)
     yield from _names(connection, one, tags)
     yield from _negative(connection, one, links, tags)
     yield from _clock(connection, one, links)
     yield from side_effects.of_tables(connection, one, links, tags)
     yield from _required(connection, one)
-
-
-def _rights(connection: Connection, one: Resource, links: str, tags: str) -> Iterator[Finding]:
-    wanted = [(links, right) for right in ("SELECT", "INSERT", "DELETE")]
-    wanted += [(tags, right) for right in ("SELECT", "UPDATE")]
-    if one.tags.create:
-        wanted.append((tags, "INSERT"))
-    for table, right in wanted:
-        row = connection.execute(_RIGHT, {"table": table, "right": right}).one()
-        if not row.has:
-            grant = f"GRANT {right} ON {table} TO {row.role};"
-            yield Finding(one.name, f"this role may not {right} on {table}.", grant, is_wrong=True)
-    for table in (links, tags) if one.tags.create else (links,):
-        for row in connection.execute(_SEQUENCES, {"table": table}):
-            grant = f"GRANT USAGE ON SEQUENCE {row.name} TO {row.role};"
-            what = f"this role may not use {row.name}, which gives new rows of {table} their keys."
-            yield Finding(one.name, what, grant, is_wrong=True)
 
 
 def _keys(connection: Connection, one: Resource, links: str) -> Iterator[Finding]:
