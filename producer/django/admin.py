@@ -55,9 +55,14 @@ class JobAdmin(admin.ModelAdmin):
         ]
 
     def show_all(self, request: Any) -> Any:
-        """List the latest jobs."""
-        found = jobs.latest(self._tenant(request))
-        return self._page(request, "tagsweep/jobs.html", title="Jobs", jobs=found)
+        """List jobs a page at a time, the newest first: ``?before=`` and ``?after=`` a job."""
+        tenant, newer = self._tenant(request), "after" in request.GET
+        beside = request.GET.get("after" if newer else "before")
+        try:
+            found = jobs.page(tenant, UUID(beside) if beside else None, newer=newer)
+        except (NoSuchJob, ValueError):
+            raise Http404(f"There is no job {beside}.") from None
+        return self._page(request, "tagsweep/jobs.html", title="Jobs", **found._asdict())
 
     def show(self, request: Any, job_id: UUID) -> Any:
         """Show a job; the page is loaded again until the job has ended."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db import connections, transaction
@@ -17,8 +17,16 @@ from tagsweep.worker.jobs.queries import JobFilter
 from tagsweep.worker.models import views
 from tagsweep.worker.models.requester import Requester
 
-#: jobs that the list shows
+#: jobs on a page of the list
 SHOWN = 100
+
+
+class Page(NamedTuple):
+    """Some of a tenant's jobs, the newest first, and whether there are others."""
+
+    jobs: list[dict[str, Any]]
+    has_newer: bool
+    has_older: bool
 
 
 def record(body: Mapping[str, Any]) -> UUID:
@@ -28,11 +36,19 @@ def record(body: Mapping[str, Any]) -> UUID:
         return transactional.record(connections[alias], body)
 
 
-def latest(tenant: str) -> list[dict[str, Any]]:
-    """Return the tenant's latest jobs, the newest first."""
+def page(tenant: str, beside: UUID | None, *, newer: bool = False) -> Page:
+    """Return the tenant's latest jobs, or those next to one of its jobs; raises NoSuchJob.
+
+    ``newer``: those accepted after it, and not those before.
+    """
     with database.reading() as connection:
-        found = queries.page(connection, JobFilter(tenant=tenant), None, SHOWN)
-    return [views.of(job, None) for job in found]
+        job = queries.of_tenant(connection, beside, tenant) if beside else None
+        after = (job.accepted_at, job.id) if job else None
+        of_tenant = JobFilter(tenant=tenant)
+        found = queries.page(connection, of_tenant, after, SHOWN + 1, back=newer)
+    more, rest = len(found) > SHOWN, beside is not None
+    jobs = [views.of(each, None) for each in found[:SHOWN]]
+    return Page(jobs[::-1], more, rest) if newer else Page(jobs, rest, more)
 
 
 def shown(job_id: UUID, tenant: str) -> dict[str, Any]:

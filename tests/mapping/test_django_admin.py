@@ -192,6 +192,29 @@ def test_the_pages_of_jobs_are_for_who_may_see_them_and_of_their_tenant(
     starter.close()
 
 
+def test_the_list_of_jobs_goes_back_to_the_first_a_page_at_a_time(site: str) -> None:
+    def record(tenant: str) -> str:
+        body = {"tenant": tenant, "names": ["a"], "tables": "*"}
+        return str(driving.record(DetachJob.parse(body)))
+
+    jobs = [record("paged") for _ in range(205)]
+    somebody = Visitor(site, "paged")
+    pages, links = [somebody.get(JOBS).text], ("Older", "Older", "Newer", "Newest")
+    for link in links:
+        found = re.search(rf'<a href="([^"]*)">{link}</a>', pages[-1])
+        assert found, link
+        pages.append(somebody.get(JOBS + found[1]).text)
+    shown = [re.findall(r'<a href="/admin/tagsweep/job/([0-9a-f-]{36})/">', one) for one in pages]
+    newest = jobs[::-1]
+    parts = [newest[:100], newest[100:200], newest[200:]]
+    assert shown == [*parts, parts[1], parts[0]]
+    assert [">Newer<" in one for one in pages] == [False, True, True, True, False]
+    assert [">Older<" in one for one in pages] == [True, True, False, True, True]
+    for wrong in (uuid4(), "first", record("other")):
+        assert somebody.get(f"{JOBS}?before={wrong}").status_code == 404
+    somebody.close()
+
+
 def test_links_are_counted_in_whichever_table_a_model_has_them(blog: Project) -> None:
     lines = blog.run("count").splitlines()
     assert lines == ["2 4", "['none']"] * 2

@@ -115,6 +115,7 @@ def users() -> None:
         "edits": ("change_article",),
         "views": ("view_job",),
         "elsewhere": ("view_job",),
+        "paged": ("view_job",),
         "starts_only": ("view_article", "start_job"),
     }
     for name, permissions in may.items():
