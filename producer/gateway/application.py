@@ -21,7 +21,6 @@ from tagsweep.producer.gateway.errors import Refusal, document
 from tagsweep.producer.gateway.openapi import examples, operations
 from tagsweep.producer.gateway.routes import (
     audit,
-    batch_delete,
     documentation,
     events,
     health,
@@ -36,6 +35,7 @@ from tagsweep.producer.gateway.routes import (
     tags,
 )
 from tagsweep.producer.gateway.routes.webhooks import deliveries, endpoints
+from tagsweep.producer.gateway.routes.workspaces import changes, contract, finding, lists
 from tagsweep.producer.gateway.state import Gateway
 from tagsweep.worker.errors import InvalidJob, Retryable
 
@@ -44,7 +44,9 @@ MODULES = {
     tags: "Tags",
     tag_resources: "Tags",
     tag_deletion: "Tags",
-    batch_delete: "Tags of workspaces",
+    changes: "Tags of workspaces",
+    lists: "Tags of workspaces",
+    finding: "Tags of workspaces",
     jobs: "Jobs",
     job_actions: "Jobs",
     receipts: "Jobs",
@@ -57,7 +59,7 @@ MODULES = {
     documentation: "Documentation",
 }
 #: the shape of errors, by the beginning of the path
-SHAPES = ((tag_errors.PREFIX, tag_errors.refuse), (batch_delete.PREFIX, batch_delete.refuse))
+SHAPES = ((tag_errors.PREFIX, tag_errors.refuse), (contract.PREFIX, contract.refuse))
 
 
 _ROUTES = [route for module in MODULES for route in module.router.routes]

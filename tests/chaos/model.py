@@ -77,7 +77,7 @@ class World:
         makers = [self.detach, self.detach, self.attach, self.select, self.preview]
         if self.draw.random() < 0.7:
             return self.draw.choice(makers)(tenant, size)
-        return self.delete(tenant, max(1, size // 10))
+        return self.draw.choice([self.delete, self.set])(tenant, max(1, size // 10))
 
     def detach(self, tenant: str, size: int) -> Errand:
         """Prepare a detach of two tags, of which half and a quarter of the resources carry one."""
@@ -140,6 +140,20 @@ class World:
         body = {"tenant": tenant, "workspaces": [*names, "nowhere"], "tags": [ENV, OWNER]}
         told = counts(total=2 * size + 2, removed=size, absent=size, failed=2)
         return self._added(Errand(job_id, "delete", body, told, "partial"))
+
+    def set(self, tenant: str, size: int) -> Errand:
+        """Prepare a set of two keys: half of the workspaces have one value, one is unknown."""
+        job_id = self.id()
+        names = [f"s-{job_id[:20]}-{number}" for number in range(size)]
+        left = self.tags.setdefault(tenant, set())
+        for number, name in enumerate(names):
+            self.store.workspace(tenant, name, {"env": "prod" if number % 2 else "dev"})
+            left |= {(name, "env", "prod", False), (name, "team", "b", False)}
+        tags = [{"key": "env", "value": "prod"}, {"key": "team", "value": "b"}]
+        body = {"tenant": tenant, "workspaces": [*names, "nowhere"], "tags": tags}
+        there = size // 2
+        told = counts(total=2 * size + 2, removed=2 * size - there, absent=there, failed=2)
+        return self._added(Errand(job_id, "set", body, told, "partial"))
 
     def send(self, stack: ServerStack, errand: Errand) -> None:
         """Send a job as any service does."""

@@ -70,7 +70,7 @@ def _recover() -> None:
 
 @pytest.mark.mapped_core
 @pytest.mark.parametrize("size", [2, 10], ids=["one chunk", "three chunks"])
-@pytest.mark.parametrize("kind", ["detach", "delete", "attach", "select", "preview"])
+@pytest.mark.parametrize("kind", ["detach", "delete", "attach", "set", "select", "preview"])
 def test_a_crash_at_any_boundary_loses_and_doubles_nothing(
     world: tuple[World, RedisEvents], kind: str, size: int
 ) -> None:

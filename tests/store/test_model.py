@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tagsweep.worker.models.jobs import DeleteJob
+from tagsweep.worker.models.jobs import DeleteJob, SetJob
 from tagsweep.worker.models.records import Lists
 from tests.support import driving, worlds
 from tests.support.stores import Store, counts, new_tenant
@@ -22,6 +22,7 @@ from tests.support.worlds import (
     WORKSPACES,
     ids,
     links,
+    new_tag,
     wanted,
     workspace_tags,
 )
@@ -168,6 +169,62 @@ def test_a_delete_does_what_sets_do(
     assert done["counts"] == told
     assert done["status"] == ("partial" if told["failed"] else "succeeded")
     assert sum(tag["workspaces"] for tag in done["tags"]) == told["removed"]
+    assert store.workspace_tags(tenant) == _rows(left)
+    assert store.workspace_tags(other) == _rows(case.tags)
+
+
+@dataclass
+class Set:
+    """A store and a set job; what must come of it."""
+
+    tags: dict[tuple[str, str, bool], str]
+    workspaces: list[str]
+    user: list[dict[str, str]]
+    system: list[dict[str, str]]
+
+    def end(self) -> tuple[dict[str, int], dict[tuple[str, str, bool], str]]:
+        """Return the counts and the tags left."""
+        both = ((self.user, False), (self.system, True))
+        wanted = {(one["key"], system): one["value"] for some, system in both for one in some}
+        known = set(WORKSPACES[:3]) & set(self.workspaces)
+        new = {(name, *key): value for name in known for key, value in wanted.items()}
+        unchanged = len(new.items() & self.tags.items())
+        failed = len(wanted) * len(set(self.workspaces) - known)
+        told = {"total": len(new) + failed, "set": len(new) - unchanged, "unchanged": unchanged}
+        return {**told, "failed": failed, "unprocessed": 0}, self.tags | new
+
+
+new_tags = st.lists(new_tag, max_size=3, unique_by=lambda tag: tag["key"])
+sets = st.builds(
+    Set,
+    tags=workspace_tags,
+    workspaces=st.lists(st.sampled_from(WORKSPACES), max_size=10),
+    user=new_tags,
+    system=new_tags,
+).filter(lambda case: bool(case.user or case.system))
+
+
+@pytest.mark.slow
+@worlds.examples
+@given(case=sets, most=st.integers(1, 50), at=cuts, stored=st.booleans())
+def test_a_set_does_what_dicts_do(
+    store: Store, case: Set, most: int, at: list[tuple[int, int]], *, stored: bool
+) -> None:
+    tenant, other = new_tenant(), new_tenant()
+    for owner in (tenant, other):
+        _fill(store, owner, case.tags)
+    driving.chunk_size(most)
+    body: dict[str, Any] = {"tenant": tenant, "tags": case.user, "sys_tags": case.system}
+    if stored:
+        head = SetJob.parse({**body, "workspaces": []})
+        parts = (driving.lists(*piece) for piece in _pieces(case.workspaces, at))
+        done = driving.run_recorded(driving.record_parts(head, parts))
+    else:
+        done = driving.run(SetJob.parse({**body, "workspaces": case.workspaces}))
+    told, left = case.end()
+    assert done["counts"] == told
+    assert done["status"] == ("partial" if told["failed"] else "succeeded")
+    assert sum(tag["workspaces"] for tag in done["tags"]) == told["set"]
     assert store.workspace_tags(tenant) == _rows(left)
     assert store.workspace_tags(other) == _rows(case.tags)
 

@@ -99,15 +99,17 @@ class Store:
     def workspace(
         self,
         tenant: str,
-        name: str,
+        workspace_id: str,
         tags: Mapping[str, str] | None = None,
         sys_tags: Mapping[str, str] | None = None,
+        *,
+        name: str | None = None,
     ) -> None:
         """Create the workspace where it is missing, and give it tags."""
         values = {(key, False): value for key, value in (tags or {}).items()}
         values |= {(key, True): value for key, value in (sys_tags or {}).items()}
         with self.transaction() as connection:
-            bulk_load.set_workspace_tags(connection, tenant, name, values)
+            bulk_load.set_workspace_tags(connection, tenant, workspace_id, values, name)
 
     def links(self, tenant: str) -> set[Link]:
         """Return every link of the tenant: name of the tag, type and id of the resource."""

@@ -82,6 +82,7 @@ class WorkspaceTags(BaseModel):
 
     tenant: Tenant
     workspace: Tenant
+    workspace_name: Name | None = None
     tags: KeyValues = []
     sys_tags: KeyValues = []
 

@@ -64,17 +64,26 @@ def link(connection: Connection, tag_id: UUID, resource_type: int, ids: bytes) -
 
 
 def set_workspace_tags(
-    connection: Connection, tenant: str, name: str, values: Mapping[tuple[str, bool], str]
+    connection: Connection,
+    tenant: str,
+    workspace_id: str,
+    values: Mapping[tuple[str, bool], str],
+    name: str | None = None,
 ) -> None:
     """Set tags of a workspace, which is created if it is missing: (key, system or not) to value.
 
-    A key has one value: a different value replaces it, and the tag counts as set now.
+    A key has one value: a different value replaces it, and the tag counts as set now. ``name``:
+    the workspace's, if it is to have another than now.
     """
-    connection.execute(insert_missing(connection, workspace), {"tenant": tenant, "id": name})
+    adding = insert_missing(connection, workspace)
+    if name is not None:
+        adding = upsert(connection, workspace, {"name": proposed(workspace).name})
+    connection.execute(adding, {"tenant": tenant, "id": workspace_id, "name": name})
     if not values:
         return
+    place = {"tenant": tenant, "workspace_id": workspace_id}
     rows = [
-        {"tenant": tenant, "workspace_id": name, "key": key, "system": system, "value": value}
+        {**place, "key": key, "system": system, "value": value}
         for (key, system), value in sorted(values.items())
     ]
     new = proposed(workspace_tag)

@@ -20,7 +20,6 @@ from tagsweep.worker.models.tables import workspace, workspace_tag_change
 from tagsweep.worker.store import delete
 from tagsweep.worker.store.kinds import Kind, Place, Targets
 from tagsweep.worker.store.layout import OWN, Layout, as_of
-from tagsweep.worker.store.unmatched import workspace_tags
 from tagsweep.worker.store.workspaces import single
 
 YOUNGER = "The key was set later: it keeps the value that it has now."
@@ -153,8 +152,7 @@ class Set(Kind):
         unknown = sorted({*chunk.names} - {*known})
         changed = _set(connection, job, replace(chunk, names=known)) if known else 0
         failed = len(unknown) * len(job.targets_of(chunk))
-        failures = chunk.failures(unknown, "unknown_workspace", workspace_tags.GONE)
-        return Outcome(changed, failed, failures)
+        return Outcome(changed, failed, single.failures(chunk, unknown))
 
     def report(self, connection: Connection, job: JobRecord) -> Report:
         """Return the tags that were set, those of the most workspaces first."""

@@ -36,6 +36,8 @@ tags and workspaces are created. Lines look like these, with any of the eight li
 \b
   {"tenant": "acme", "name": "legacy", "tables": ["ID", ...], "folders": ["ID", ...]}
   {"tenant": "acme", "workspace": "w-1", "tags": [{"key": "env", "value": "dev"}], "sys_tags": []}
+
+A workspace may also have a "workspace_name".
 """
 
 Source = Annotated[str, typer.Argument(metavar="FILE|-", help="An NDJSON file, or - for stdin.")]
@@ -120,7 +122,9 @@ def _put(connection: Connection, batch: list[Links | Workspace]) -> None:
     tags: dict[tuple[str, str], UUID] = {}
     for entry in batch:
         if isinstance(entry, Workspace):
-            bulk_load.set_workspace_tags(connection, entry.tenant, entry.name, entry.values)
+            bulk_load.set_workspace_tags(
+                connection, entry.tenant, entry.name, entry.values, entry.shown_as
+            )
             continue
         key = (entry.tenant, entry.name)
         if key not in tags:

@@ -38,6 +38,7 @@ class Workspace:
     tenant: str
     name: str
     values: dict[tuple[str, bool], str]
+    shown_as: str | None = None  #: its name, for people
 
 
 class Spool:
@@ -55,7 +56,7 @@ class Spool:
         if isinstance(entry, WorkspaceTags):
             values = [[key, system, value] for (key, system), value in entry.values().items()]
             self.workspace_tags += len(values)
-            self._write([entry.tenant, entry.workspace, values])
+            self._write([entry.tenant, entry.workspace, [entry.workspace_name, values]])
             return
         lists = {number: _distinct(packed) for number, packed in entry.packed().items()}
         self.links += sum(ids.count(packed) for packed in lists.values())
@@ -70,8 +71,9 @@ class Spool:
         while line := self._file.readline():
             tenant, name, rest = json.loads(line)
             if isinstance(rest, list):
-                values = {(key, system): value for key, system, value in rest}
-                yield Workspace(tenant, name, values)
+                shown_as, tags = rest
+                values = {(key, system): value for key, system, value in tags}
+                yield Workspace(tenant, name, values, shown_as)
                 continue
             yield Links(tenant, name)
             for number, length in rest.items():

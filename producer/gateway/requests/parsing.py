@@ -8,19 +8,23 @@ from __future__ import annotations
 
 import codecs
 import json
-from collections.abc import Collection, Mapping
+import unicodedata
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from tagsweep.worker.errors import InvalidJob, ItemError
 from tagsweep.worker.mapping import checking
+from tagsweep.worker.models.fields import NO_IDENTIFIER, NewTag, identifies
 from tagsweep.worker.models.ids import RESOURCE_TYPES, count
 from tagsweep.worker.models.jobs import (
     KINDS,
     DeleteJob,
     DetachJob,
     Job,
+    SetJob,
     parse_job,
 )
 
@@ -28,6 +32,11 @@ from tagsweep.worker.models.jobs import (
 MAX_MEMBERS = 100
 #: limits of the batch delete contract
 MAX_TAGS, MAX_SYS_TAGS = 20, 1
+MAX_KEY, MAX_VALUE = 128, 255
+#: what a key and a value that are created may consist of, beside letters and digits
+_SIGNS = " \t_.:/=+-@"
+CHARACTERS = "Only letters, digits, spaces and _ . : / = + - @ are allowed."
+SYSTEM_KEY = "_sys_enterprise_project_id"
 FOREIGN = "The credential belongs to another tenant."
 REQUESTED_BY = "The credential says who asks: leave out requested_by."
 
@@ -45,7 +54,7 @@ class Faulty:
 class Form:
     """What a body must look like, and what is already known of its job."""
 
-    door: str  #: ``detach``, ``attach``, ``batch_delete`` or ``job``
+    door: str  #: ``detach``, ``attach``, ``batch_delete``, ``batch_create``, ``job``
     tenant: str
     max_ids: int
     workspace: str | None = None
@@ -119,9 +128,9 @@ def _tagging(value: Any, form: Form) -> Job:
     )
 
 
-def _batch_delete(value: Any, form: Form) -> Job:
+def _of_workspace(model: type[Job], value: Any, form: Form) -> Job:
     if not isinstance(value, dict):
-        return DeleteJob.parse(value)
+        return model.parse(value)
     # null is the same as absent for these two; a field that is not in the contract is still refused
     lists = ("tags", "sys_tags")
     given = {name: field for name, field in value.items() if field is not None or name not in lists}
@@ -130,7 +139,39 @@ def _batch_delete(value: Any, form: Form) -> Job:
     if faults:
         raise InvalidJob(faults)
     known = {"tenant": form.tenant, "workspaces": [form.workspace]}
-    return _build(DeleteJob, given, known, {"tags", "sys_tags"})
+    return _build(model, given, known, {"tags", "sys_tags"})
+
+
+def _batch_create(value: Any, form: Form) -> Job:
+    job = _of_workspace(SetJob, value, form)
+    faults = [
+        {"path": f"/{name}/{at}/{part}", "code": code, "reason": reason}
+        for name in ("tags", "sys_tags")
+        for at, tag in enumerate(getattr(job, name))
+        for part, code, reason in _unfit(tag, system=name == "sys_tags")
+    ]
+    keys = [tag["key"] for tag in value.get("tags") or []]
+    faults += [
+        {"path": f"/tags/{at}/key", "code": "duplicate_key", "reason": "This key is given twice."}
+        for at, key in enumerate(keys)
+        if key in keys[:at]
+    ]
+    if faults:
+        raise InvalidJob(faults)  # type: ignore[arg-type]  # each has the three members
+    return job
+
+
+def _unfit(tag: NewTag, *, system: bool) -> Iterator[tuple[str, str, str]]:
+    """Yield what the contract does not take of a tag to create: the part, a code, the reason."""
+    for part, text, most in (("key", tag.key, MAX_KEY), ("value", tag.value, MAX_VALUE)):
+        if len(text) > most:
+            yield part, "max_length", f"Ensure this field has no more than {most} characters."
+        if not all(each in _SIGNS or unicodedata.category(each)[0] in "LMN" for each in text):
+            yield part, "invalid_characters", CHARACTERS
+    if system and tag.key != SYSTEM_KEY:
+        yield "key", "invalid_choice", f"Must be {SYSTEM_KEY}."
+    if system and not identifies(tag.value):
+        yield "value", "invalid_id", NO_IDENTIFIER
 
 
 def _out_of_bounds(given: Mapping[str, Any], name: str, limit: int) -> list[ItemError]:
@@ -148,7 +189,13 @@ def _job(value: Any, form: Form) -> Job:
     return parse_job({**value, "tenant": value.get("tenant", form.tenant)})
 
 
-_DOORS = {"detach": _tagging, "attach": _tagging, "batch_delete": _batch_delete, "job": _job}
+_DOORS: dict[str, Callable[[Any, Form], Job]] = {
+    "detach": _tagging,
+    "attach": _tagging,
+    "batch_delete": partial(_of_workspace, DeleteJob),
+    "batch_create": _batch_create,
+    "job": _job,
+}
 
 
 def _build(model: type[Job], value: Any, known: Mapping[str, Any], fields: Collection[str]) -> Job:

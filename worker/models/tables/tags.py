@@ -55,6 +55,7 @@ workspace = Table(
     metadata,
     Column("tenant", String(36), primary_key=True),
     Column("id", String(36), primary_key=True),
+    Column("name", String(255)),  # for people; null: its id stands for it
     **CLUSTERED,
 )
 

@@ -16,7 +16,6 @@ from tagsweep.worker.database.statements import typed
 from tagsweep.worker.models.records import Chunk, JobRecord, Outcome
 from tagsweep.worker.models.tables import Id, Moment, workspace_tag_change
 from tagsweep.worker.store.layout import as_of
-from tagsweep.worker.store.unmatched import workspace_tags
 from tagsweep.worker.store.workspaces import single
 
 _TYPES: dict[str, Any] = {"job_id": Id(), "accepted_at": Moment()}
@@ -87,8 +86,7 @@ def give_back(connection: Connection, job: JobRecord, chunk: Chunk) -> Outcome:
         if name not in known and is_now is None and before is not None
     ]
     changed = _change(connection, job, chunk, known) if known else 0
-    failures = chunk.failures(gone, "unknown_workspace", workspace_tags.GONE)
-    return Outcome(changed, len(gone), failures)
+    return Outcome(changed, len(gone), single.failures(chunk, gone))
 
 
 def count(connection: Connection, job: JobRecord, chunk: Chunk) -> int:

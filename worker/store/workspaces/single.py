@@ -14,7 +14,7 @@ from sqlalchemy import Connection, TextClause, bindparam, select
 
 from tagsweep.worker.database.dialects import among, is_sqlite
 from tagsweep.worker.database.statements import Statement
-from tagsweep.worker.models.records import Chunk, JobRecord, Outcome
+from tagsweep.worker.models.records import Chunk, Failure, JobRecord, Outcome
 from tagsweep.worker.models.tables import Id, Moment, workspace, workspace_tag_change
 from tagsweep.worker.store.layout import as_of
 from tagsweep.worker.store.unmatched import workspace_tags
@@ -65,7 +65,7 @@ def put(connection: Connection, job: JobRecord, chunk: Chunk) -> Outcome:
     there = known(connection, job, chunk)
     gone = [name for name in chunk.names if name not in there]
     added = _change(connection, job, chunk, _PUT, there) if there else 0
-    return Outcome(added, len(gone), chunk.failures(gone, "unknown_workspace", workspace_tags.GONE))
+    return Outcome(added, len(gone), failures(chunk, gone))
 
 
 def take(connection: Connection, job: JobRecord, chunk: Chunk) -> Outcome:
@@ -82,6 +82,11 @@ def count_put(connection: Connection, job: JobRecord, chunk: Chunk) -> int:
 def count_take(connection: Connection, job: JobRecord, chunk: Chunk) -> int:
     """Return how many tags ``take`` would remove."""
     return _count(connection, job, chunk, _COUNT_UNCHANGED, set(chunk.names))
+
+
+def failures(chunk: Chunk, unknown: list[str]) -> list[Failure]:
+    """Return the failure of all items of a chunk's workspaces that do not exist."""
+    return chunk.failures(unknown, "unknown_workspace", workspace_tags.GONE)
 
 
 def known(connection: Connection, job: JobRecord, chunk: Chunk) -> set[str]:

@@ -1,4 +1,4 @@
-"""The contract *Batch Deleting Resource Tags* of a workspace, with its documented errors."""
+"""What the calls on tags of workspaces have in common: who calls, what is refused and how."""
 
 from __future__ import annotations
 
@@ -16,18 +16,19 @@ from tagsweep.producer.gateway.errors import Refusal, document, unavailable
 from tagsweep.producer.gateway.openapi import operations
 from tagsweep.producer.gateway.requests import preferences
 from tagsweep.producer.gateway.requests.parsing import Form
-from tagsweep.producer.gateway.routes import query_parameters
 from tagsweep.producer.gateway.state import Gateway
 from tagsweep.producer.gateway.submission import job_request
 from tagsweep.producer.gateway.submission.transactions import Taken, UnknownWorkspace, View
 from tagsweep.worker.errors import SettingsError
 from tagsweep.worker.models.fields import identifies
-from tagsweep.worker.models.jobs import DeleteJob
+from tagsweep.worker.models.jobs import WorkspacesJob
 
 PREFIX = "/v1/"
 #: 20 tags need no more
 MAX_BODY = 1 << 20
 
+NO_WORKSPACE = "There is no such workspace."
+NO_OPERATOR = "sys_tags need a credential with the operator right."
 FORBIDDEN = "X-Auth-Token is invalid in the request"
 UNAUTHORIZED = "Incorrect token or token resolution failed"
 INVALID = "failed to read http request, please check your input, code: 400, reason: {reason}"
@@ -48,8 +49,6 @@ DOCUMENTED = {
 #: our codes for what the page calls a type mismatch
 _MISMATCHES = frozenset({"invalid", "not_a_list", "not_an_object", "null"})
 
-router = query_parameters.router()
-
 
 @dataclass(frozen=True, slots=True)
 class Proof:
@@ -60,33 +59,15 @@ class Proof:
     credential: Credential | None = None
 
 
-@router.post(
-    "/v1/{project_id}/fabric-workspace/{workspace_id}/tags/delete",
-    status_code=204,
-    summary="Batch deleting resource tags",
-    operation_id="batchDeleteResourceTags",
-    **operations.operation(
-        body="BatchDelete",
-        answers={202: "Job", 204: None},
-        refused=(400, 401, 403, 404, 408, 409, 413, 415, 429, 500, 503),
-        shape="BatchDeleteError",
-        headers=operations.ASYNCHRONOUS,
-        path={"project_id": operations.IDENTIFIER, "workspace_id": operations.IDENTIFIER},
-        security="authToken",
-    ),
-)
-@router.post(
-    "/v1/{project_id}/fabric-workspace/{workspace_id}/tags/delete/", include_in_schema=False
-)
-async def batch_delete(request: Request) -> Response:
-    """Delete tags from one workspace; a tag that is not there is a success."""
+async def submitted(request: Request, door: str) -> Response:
+    """Do the job in the body of a call on one workspace; ``door``: what the body must look like."""
     gateway = state.of(request)
     proof = await _prove(gateway, request)
     preference = preferences.read(request.headers, gateway.settings.wait_s)
     limit = min(MAX_BODY, gateway.settings.body_bytes)
     async with gateway.bodies.receive(request, limit) as body:
         caller = proof.caller or _signer(gateway, request, proof, body.in_memory())
-        form = _form(gateway, request, caller)
+        form = _form(gateway, request, caller, door)
         job = await gateway.bodies.job(body, form)
     _may(caller, job)
     signature = proof.signature.value if proof.signature else None
@@ -96,12 +77,33 @@ async def batch_delete(request: Request) -> Response:
     try:
         view = await gateway.submission.submit(request, wanted)
     except UnknownWorkspace:
-        raise Refusal(404, "There is no such workspace.") from None
+        raise Refusal(404, NO_WORKSPACE) from None
     except Taken:
         raise Refusal(409, "This Idempotency-Key was used for another request.") from None
     if preference.accepted(ended=view.job.ended):
         return operations.accepted(view, preference.headers)
     return _answer(view, {**preference.headers, **operations.identified(view)})
+
+
+async def reader(request: Request) -> tuple[Caller, bytes]:
+    """Return who may read the project's tags, and the body of the request; raises Refusal."""
+    gateway = state.of(request)
+    proof = await _prove(gateway, request)
+    limit = min(MAX_BODY, gateway.settings.body_bytes)
+    async with gateway.bodies.receive(request, limit) as body:
+        content = body.in_memory()
+        caller = proof.caller or _signer(gateway, request, proof, content)
+        gateway.admit(request, caller, "read")
+        _of_project(request, caller)
+    return caller, content
+
+
+def workspace_of(request: Request) -> str:
+    """Return the workspace that the path names; raises Refusal (400)."""
+    workspace = str(request.path_params["workspace_id"])
+    if not identifies(workspace):
+        raise Refusal(400, "workspace_id must be 1 to 36 letters, digits or hyphens.")
+    return workspace
 
 
 async def _prove(gateway: Gateway, request: Request) -> Proof:
@@ -142,20 +144,22 @@ def _signer(gateway: Gateway, request: Request, proof: Proof, body: bytes) -> Ca
     return gateway.callers.used(credential)
 
 
-def _form(gateway: Gateway, request: Request, caller: Caller) -> Form:
+def _form(gateway: Gateway, request: Request, caller: Caller, door: str) -> Form:
     """Return what the body must be, once the caller may act for this project."""
     gateway.admit(request, caller)
-    project, workspace = (request.path_params[name] for name in ("project_id", "workspace_id"))
-    if project != caller.tenant:
+    _of_project(request, caller)
+    workspace = workspace_of(request)
+    return Form(door, caller.tenant, gateway.settings.request_ids, workspace)
+
+
+def _of_project(request: Request, caller: Caller) -> None:
+    if request.path_params["project_id"] != caller.tenant:
         raise Refusal(403, "The credential belongs to another project.")
-    if not identifies(workspace):
-        raise Refusal(400, "workspace_id must be 1 to 36 letters, digits or hyphens.")
-    return Form("batch_delete", caller.tenant, gateway.settings.request_ids, workspace)
 
 
 def _may(caller: Caller, job: Any) -> None:
-    if isinstance(job, DeleteJob) and job.sys_tags and not caller.operator:
-        raise Refusal(403, "sys_tags need a credential with the operator right.")
+    if isinstance(job, WorkspacesJob) and job.sys_tags and not caller.operator:
+        raise Refusal(403, NO_OPERATOR)
 
 
 def _answer(view: View, headers: dict[str, str]) -> Response:
@@ -170,7 +174,7 @@ def _answer(view: View, headers: dict[str, str]) -> Response:
         return Response(status_code=204, headers=headers)
     errors.check_approval(job.errors, headers)
     if any(error["code"] == "unknown_workspace" for error in job.errors):
-        raise Refusal(404, "There is no such workspace.", headers=headers)
+        raise Refusal(404, NO_WORKSPACE, headers=headers)
     raise Refusal(500, f"Job {job.id} failed.", headers=headers)
 
 
