@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,8 @@ def test_a_name_that_leads_to_any_private_address_is_refused(names: Answers, add
 def test_a_public_address_is_allowed(names: Answers, address: str) -> None:
     names([address])
     with configured():
-        assert addresses.resolved("https://hooks.example.com/a?b=c").addresses == (address,)
+        (found,) = addresses.resolved("https://hooks.example.com/a?b=c").addresses
+    assert ip_address(found) == ip_address(address)
 
 
 @pytest.mark.parametrize(
