@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import UUID
@@ -9,6 +10,7 @@ from uuid import UUID
 import psycopg
 import pytest
 from psycopg.rows import dict_row
+from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 
 from tagsweep.producer import transactional
 from tagsweep.worker.errors import Rejected
@@ -77,6 +79,20 @@ def test_a_connection_of_psycopg_decides_by_its_own_transaction(blog: Project) -
             assert connection.execute("SELECT 1 AS one").fetchall() == [{"one": 1}]
     assert blog.own.store.job(gone) is None
     assert driving.run_recorded(kept)["counts"]["removed"] == MANY
+
+
+def test_an_asynchronous_session_decides_by_its_own_transaction(blog: Project) -> None:
+    job = {"kind": "detach", "tenant": TENANT, "names": ["old"], "resources": {"articles": "*"}}
+    url = blog.own.store.url.replace("postgresql:", "postgresql+psycopg:")
+
+    async def recorded() -> UUID:
+        engine = create_async_engine(url)
+        async with AsyncSession(engine) as session, session.begin():
+            job_id = await session.run_sync(lambda own: transactional.record(own.connection(), job))
+        await engine.dispose()
+        return job_id
+
+    assert driving.run_recorded(asyncio.run(recorded()))["counts"]["removed"] == MANY
 
 
 def test_any_other_connection_is_refused(blog: Project) -> None:

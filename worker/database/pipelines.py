@@ -72,8 +72,13 @@ def is_pipelined(connection: Connection) -> bool:
 
 def send(connection: Connection, statement: TextClause, values: Mapping[str, Any]) -> Rows:
     """Execute ``statement`` on PostgreSQL; the rows have its columns' names."""
+    import psycopg
     from psycopg.rows import namedtuple_row
 
+    if not isinstance(_driver(connection), psycopg.Connection):  # a caller's own
+        done = connection.execute(statement, dict(values))
+        own = done.all() if done.returns_rows else ()
+        return lambda: own
     compiled = _of(connection.dialect, statement)
     processed = {name: process(values[name]) for name, process in compiled.processors.items()}
     given = {**values, **processed}
