@@ -153,6 +153,7 @@ class _Run:
         # jobs show the name of the credential; without one it is an id, another in each run
         made = [self._gateway.credential(t, name="us", operator=True) for t in self._tenants]
         keys = [one.key for one in made]
+        self._credentials = [one.id for one in made]
 
         async def send() -> None:
             async with httpx.AsyncClient(base_url=self._gateway.url, timeout=60) as client:
@@ -197,7 +198,9 @@ class _Run:
         answer = self.answers[at]
         if answer.status_code >= 300:  # nothing was done; ids of ours are not in what is said
             return [answer.status_code, answer.json() if answer.status_code == 400 else None]
-        return [answer.status_code, self._names(at), outcomes.of(self._store, self.job_id(at))]
+        own = self.job_id(at)
+        assert self._store.job(own).credential == self._credentials[self._calls[at].tenant]
+        return [answer.status_code, self._names(at), outcomes.of(self._store, own)]
 
     def _names(self, at: int) -> list[str]:
         answer = self.answers[at]

@@ -57,7 +57,7 @@ def _plain(document: Any, names: dict[str, str]) -> dict[str, Any]:
     """Return a row or a document without what is of this run alone."""
     shown: dict[str, Any] = {}
     for name, value in document.items():
-        if name in TIMES:
+        if name in TIMES or name == "credential":
             shown[name] = value is not None
         elif name == "warnings" and value:  # a near name is looked up among what is left
             shown[name] = [(one["path"], one["code"]) for one in value]
