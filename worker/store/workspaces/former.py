@@ -15,7 +15,6 @@ from tagsweep.worker.database.dialects import is_sqlite
 from tagsweep.worker.database.statements import typed
 from tagsweep.worker.models.records import Chunk, JobRecord, Outcome
 from tagsweep.worker.models.tables import Id, Moment, workspace_tag_change
-from tagsweep.worker.store.layout import as_of
 from tagsweep.worker.store.workspaces import single
 
 _TYPES: dict[str, Any] = {"job_id": Id(), "accepted_at": Moment()}
@@ -121,18 +120,7 @@ def _execute(connection: Connection, sql: str, values: dict[str, Any]) -> Any:
 def _values(
     connection: Connection, job: JobRecord, chunk: Chunk, known: set[str]
 ) -> dict[str, Any]:
-    (target,) = job.targets_of(chunk)
-    both = zip(chunk.names, chunk.values, strict=True)
-    pairs = [(name, pair) for name, pair in both if name in known]
-    values = {
-        "tenant": job.tenant,
-        "key": target["key"],
-        "system": target["system"],
-        "accepted_at": as_of(job),
-        "job_id": job.id,
-        "chunk": chunk.number,
-        "run": job.ends,
-    }
+    values, pairs = single.of_chunk(job, chunk, known)
     if is_sqlite(connection):
         return {**values, "pairs": json.dumps([[name, *json.loads(pair)] for name, pair in pairs])}
     return {**values, "names": [name for name, _ in pairs], "pairs": [pair for _, pair in pairs]}

@@ -125,9 +125,17 @@ def _count(
 def _values(
     connection: Connection, job: JobRecord, chunk: Chunk, names: set[str]
 ) -> dict[str, Any]:
+    values, pairs = of_chunk(job, chunk, names)
+    if is_sqlite(connection):
+        return {**values, "pairs": json.dumps(pairs)}
+    return {**values, "names": [name for name, _ in pairs], "values": [value for _, value in pairs]}
+
+
+def of_chunk(
+    job: JobRecord, chunk: Chunk, known: set[str]
+) -> tuple[dict[str, Any], list[tuple[str, Any]]]:
+    """Return what statements are told of a chunk, and its known workspaces with their values."""
     (target,) = job.targets_of(chunk)
-    both = zip(chunk.names, chunk.values, strict=True)
-    pairs = [(name, value) for name, value in both if name in names]
     values = {
         "tenant": job.tenant,
         "key": target["key"],
@@ -137,9 +145,8 @@ def _values(
         "chunk": chunk.number,
         "run": job.ends,
     }
-    if is_sqlite(connection):
-        return {**values, "pairs": json.dumps(pairs)}
-    return {**values, "names": [name for name, _ in pairs], "values": [value for _, value in pairs]}
+    both = zip(chunk.names, chunk.values, strict=True)
+    return values, [(name, value) for name, value in both if name in known]
 
 
 def _typed(sql: str) -> TextClause:
