@@ -73,7 +73,6 @@ def test_over_http_a_merge_is_previewed_run_and_refused_in_clear_words(
             ({"names": []}, 400, "/names"),
             ({"into": "a"}, 422, "/into"),
             ({"into": ""}, 400, "/into"),
-            ({"requested_by": {"name": "me"}}, 400, "/requested_by"),
         ):
             refused = client.post(JOBS, json={**body, **wrong})
             assert (refused.status_code, refused.json()["errors"][0]["path"]) == (status, path)
