@@ -21,7 +21,10 @@ pytestmark = [pytest.mark.default_configuration, pytest.mark.slow]
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 #: commands that clients of a gateway can use with the extra ``cli`` alone
-CLIENTS = {"detach", "attach", "delete", "jobs", "events", "config", "doctor"}
+CLIENTS = {
+    *("detach", "attach", "merge", "delete", "set", "jobs", "tags"),
+    *("webhooks", "audit", "events", "config", "doctor"),
+}
 SERVERS = {"serve", "up"}
 STORE = {*COMMANDS} - CLIENTS - SERVERS
 GATEWAY = {"url": "http://127.0.0.1:1", "api_key": "ts_x"}
@@ -98,7 +101,20 @@ def test_what_a_command_needs_only_when_it_runs_is_named_too(
     assert _names(done.stderr, needed)
 
 
-@pytest.mark.parametrize("command", [DETACH, ["jobs", "list"], ["events"], ["doctor"]])
+@pytest.mark.parametrize(
+    "command",
+    [
+        DETACH,
+        ["merge", "--tenant", "acme", "--name", "legacy", "--into", "old"],
+        ["set", "--tenant", "acme", "--workspace", "w-1", "--tag", "env=dev"],
+        ["jobs", "list"],
+        ["tags", "list", "--tenant", "acme"],
+        ["webhooks", "list", "--tenant", "acme"],
+        ["audit"],
+        ["events"],
+        ["doctor"],
+    ],
+)
 def test_a_client_of_a_gateway_needs_the_extra_cli_alone(
     venv: Callable[[str], Venv], command: list[str]
 ) -> None:
