@@ -64,7 +64,7 @@ def test_wrong_use_is_one_line_and_changes_nothing(
     wrong = {
         "--name 'a': tag with this name already exists.": ("create", *own, "--name", "a"),
         "--name ' ': This field may not be blank.": ("create", *own, "--name", " "),
-        "--to 'b': tag with this name already exists.": (
+        "--to 'b': tag with this name already exists. To join the two: tagsweep merge.": (
             *("rename", *own, "--name", "a", "--to", "b"),
         ),
         "--name 'c': the tenant has no such tag.": ("rename", *own, "--name", "c", "--to", "d"),

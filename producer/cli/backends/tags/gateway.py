@@ -10,6 +10,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 from tagsweep.producer.cli.backends import http_errors
 from tagsweep.producer.cli.backends.http import Client, Refused
 from tagsweep.producer.cli.backends.request_body import Document
+from tagsweep.producer.cli.backends.tags import TAKEN, TAKEN_BY_ANOTHER
 from tagsweep.producer.cli.input import errors
 from tagsweep.producer.cli.input.errors import WrongUse
 
@@ -68,5 +69,7 @@ class GatewayTags:
         except Refused as refused:
             reasons = (refused.body or {}).get("name")
             if refused.status == BAD and isinstance(reasons, list):
-                raise WrongUse(*(f"{what}: {reason}" for reason in reasons)) from None
+                # of a new name the gateway tells also which call joins the two
+                own = [TAKEN_BY_ANOTHER if one.startswith(f"{TAKEN} ") else one for one in reasons]
+                raise WrongUse(*(f"{what}: {reason}" for reason in own)) from None
             raise http_errors.worded(refused, self._client.url) from None

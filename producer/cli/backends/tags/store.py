@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tagsweep.producer.cli.backends import transactions
+from tagsweep.producer.cli.backends.tags import TAKEN, TAKEN_BY_ANOTHER
 from tagsweep.producer.cli.backends.transactions import CommitLost
 from tagsweep.producer.cli.input import errors, user
 from tagsweep.producer.cli.input.errors import WrongUse
@@ -35,7 +36,10 @@ class StoredTags:
     def create(self, name: str) -> dict[str, Any]:
         """Create a tag, and return it."""
         by = user.requester()
-        return _changed("--name", name, lambda at: naming.create(at, self._tenant, name, by))
+        return _changed(
+            f"--name {errors.shown(name)}: {TAKEN}",
+            lambda at: naming.create(at, self._tenant, name, by),
+        )
 
     def rename(self, name: str, new: str) -> dict[str, Any]:
         """Give a tag another name, and return it."""
@@ -47,17 +51,17 @@ class StoredTags:
             return naming.rename(connection, self._tenant, found.id, new, user.requester())
 
         try:
-            return _changed("--to", new, renamed)
+            return _changed(f"--to {errors.shown(new)}: {TAKEN_BY_ANOTHER}", renamed)
         except NoSuchTag:
             raise WrongUse(f"--name {errors.shown(name)}: the tenant has no such tag.") from None
 
 
-def _changed(option: str, name: str, step: Any) -> dict[str, Any]:
+def _changed(taken: str, step: Any) -> dict[str, Any]:
     try:
         with transactions.opened() as connection:
             shown: dict[str, Any] = step(connection)
     except CommitLost as lost:
         raise TagsweepError(f"{lost} {UNKNOWN}") from lost
-    except NameTaken as taken:
-        raise WrongUse(f"{option} {errors.shown(name)}: {taken}") from None
+    except NameTaken:
+        raise WrongUse(taken) from None
     return shown
