@@ -199,8 +199,8 @@ def test_whatever_else_belongs_to_a_tenant_is_not_an_admin_s(
     world: World, admin: httpx.Client
 ) -> None:
     for method, path, is_secured in world.routes():
-        about_jobs = path.startswith("/api/v1/jobs/") and not path.endswith("/undo")
-        if is_secured and (not about_jobs or (method, path) == ("post", "/api/v1/jobs/")):
+        spans = path.startswith(("/api/v1/jobs/", "/api/v1/audit/")) and not path.endswith("/undo")
+        if is_secured and (not spans or (method, path) == ("post", "/api/v1/jobs/")):
             assert _status(admin, method, path) in (401, 403), (method, path)
 
 
