@@ -9,10 +9,12 @@ from typing import Any
 import httpx
 import psycopg
 import pytest
+from sqlalchemy import func, select
 
 from tagsweep.worker.database import schema
 from tagsweep.worker.doctor import checks, readiness
 from tagsweep.worker.errors import StoreUnavailable
+from tagsweep.worker.models.tables import job
 from tests.conftest import running
 from tests.servers import PgBouncer, Postgres
 from tests.servers.standby import Standby
@@ -67,6 +69,12 @@ def _wrong() -> list[str]:
     found = [one for one in checks.findings() if one.about == "database" and one.is_wrong]
     assert all(one.advice for one in found)
     return [one.what for one in found]
+
+
+def test_a_store_that_is_looked_at_keeps_nothing_of_it(store: Store) -> None:
+    assert readiness.problem() is None
+    with store.transaction() as connection:
+        assert connection.execute(select(func.count()).select_from(job)).scalar_one() == 0
 
 
 def test_a_store_that_takes_jobs_is_ready_and_no_try_stays(store: Store) -> None:

@@ -59,6 +59,7 @@ def problem() -> str | None:
             if mode := _mode(connection):
                 return mode
             connection.execute(insert(job).values(**_tried()))
+            connection.rollback()
     except StoreRefused as error:
         return error.said
     except StoreBusy:
