@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from tagsweep.worker.errors import NameTaken
+
+#: what is wrong with a name that another tag has, and with the new name of a tag
+TAKEN = str(NameTaken())
+TAKEN_BY_ANOTHER = f"{TAKEN} To join the two: tagsweep merge."
 #: characters that are shown of a wrong value
 MAX_SHOWN = 60
 #: errors that are shown of one list or file: nobody reads a million of them

@@ -10,9 +10,8 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 from tagsweep.producer.cli.backends import http_errors
 from tagsweep.producer.cli.backends.http import Client, Refused
 from tagsweep.producer.cli.backends.request_body import Document
-from tagsweep.producer.cli.backends.tags import TAKEN, TAKEN_BY_ANOTHER
 from tagsweep.producer.cli.input import errors
-from tagsweep.producer.cli.input.errors import WrongUse
+from tagsweep.producer.cli.input.errors import TAKEN, TAKEN_BY_ANOTHER, WrongUse
 
 TAGS = "/api/v1/tags/"
 MAX_PAGE, BAD = 1_000, 400

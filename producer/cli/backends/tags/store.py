@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from tagsweep.producer.cli.backends import transactions
-from tagsweep.producer.cli.backends.tags import TAKEN, TAKEN_BY_ANOTHER
 from tagsweep.producer.cli.backends.transactions import CommitLost
 from tagsweep.producer.cli.input import errors, user
-from tagsweep.producer.cli.input.errors import WrongUse
+from tagsweep.producer.cli.input.errors import TAKEN, TAKEN_BY_ANOTHER, WrongUse
 from tagsweep.worker import database
 from tagsweep.worker.database import Connection
 from tagsweep.worker.errors import NameTaken, NoSuchTag, TagsweepError
