@@ -7,6 +7,7 @@ import json
 import shlex
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 from uuid import UUID
@@ -173,6 +174,36 @@ def test_what_cannot_be_printed_or_listed_is_refused_in_one_line(
     refused = run(*arguments)
     assert (refused.status, refused.out, len(refused.err.splitlines())) == (2, "", 1)
     assert fault in refused.err
+
+
+INTERRUPTED = """
+import signal
+from tagsweep.producer.cli.output import stdout, terminal
+printing = False
+def interrupt(*_):
+    global printing
+    if printing:
+        printing = False
+        raise KeyboardInterrupt
+stdout.guard()
+signal.signal(signal.SIGALRM, interrupt)
+signal.setitimer(signal.ITIMER_REAL, 0.0005, 0.0005)
+for number in range(20_000):
+    try:
+        printing = True
+        terminal.write(str(number))
+        printing = False
+    except KeyboardInterrupt:
+        pass
+"""
+
+
+def test_what_was_printed_when_ctrl_c_came_is_not_printed_again() -> None:
+    command = [sys.executable, "-c", INTERRUPTED]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    printed = [int(line) for line in done.stdout.split()]
+    assert len(printed) > 10_000, done.stderr
+    assert printed == sorted(set(printed))
 
 
 @pytest.mark.slow

@@ -66,8 +66,7 @@ def test_following_goes_on_where_a_gateway_that_was_killed_left_off(
         assert subjects(following.stdout.readline()) == [second]
         following.send_signal(signal.SIGINT)
         out, err = following.communicate(timeout=10)
-    assert following.returncode == 0
-    assert {*subjects(out)} <= {second}  # delivered at least once, and never another one
+    assert (following.returncode, out) == (0, "")
     assert all("Trying again." in line for line in err.splitlines())
 
 

@@ -17,8 +17,12 @@ class OutputLost(Exception):
         super().__init__(error.strerror or str(error))
 
 
-class _Raw(io.FileIO):
-    """The file behind standard output."""
+class _Buffer(io.BufferedWriter):
+    """The buffer of standard output.
+
+    Errors are caught here, not in a file of ours beneath: Ctrl-C could come between what that has
+    written and its return, and the buffer would write the same again.
+    """
 
     is_optional = False  #: whether what cannot be written is dropped
 
@@ -26,15 +30,24 @@ class _Raw(io.FileIO):
         try:
             return super().write(data)
         except OSError as error:
-            if self.is_optional:
-                return len(data)
+            self._lose(error)
+            return len(data)
+
+    def flush(self) -> None:
+        try:
+            super().flush()
+        except OSError as error:
+            self._lose(error)
+
+    def _lose(self, error: OSError) -> None:
+        if not self.is_optional:
             raise OutputLost(error) from error
 
 
 class _Stdout:
     """This process's standard output, once it is guarded."""
 
-    raw: _Raw | None = None
+    buffer: _Buffer | None = None
 
 
 def guard() -> None:
@@ -47,13 +60,12 @@ def guard() -> None:
         sys.stdin = open(os.devnull, encoding="utf-8")  # noqa: SIM115, PTH123  # as long as we live
     given = sys.stdout
     if given is None:
-        _Stdout.raw = raw = _Raw(os.open(os.devnull, os.O_RDONLY), "w")
+        raw = io.FileIO(os.open(os.devnull, os.O_RDONLY), "w")
     else:
-        _Stdout.raw = raw = _Raw(given.fileno(), "w", closefd=False)
+        raw = io.FileIO(given.fileno(), "w", closefd=False)
+    _Stdout.buffer = _Buffer(raw)
     encoding, mistakes = (given.encoding, given.errors) if given else ("utf-8", "replace")
-    stream = io.TextIOWrapper(
-        io.BufferedWriter(raw), encoding, mistakes, line_buffering=raw.isatty()
-    )
+    stream = io.TextIOWrapper(_Stdout.buffer, encoding, mistakes, line_buffering=raw.isatty())
     for name in ("stdout", "__stdout__"):  # Celery prints on the latter
         setattr(sys, name, stream)
     if sys.stderr is None:
@@ -62,5 +74,5 @@ def guard() -> None:
 
 def drop_what_cannot_be_written() -> None:
     """Do without stdout: of a server, which is to run whatever becomes of its output."""
-    if _Stdout.raw is not None:
-        _Stdout.raw.is_optional = True
+    if _Stdout.buffer is not None:
+        _Stdout.buffer.is_optional = True
