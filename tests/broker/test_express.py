@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ import pytest
 from tagsweep.worker.chunks import express
 from tagsweep.worker.doctor import checks
 from tagsweep.worker.jobs import control
+from tests.chaos import faulty
 from tests.servers import Postgres
 from tests.servers.processes import is_alive, spawn
 from tests.support.fixtures import configured
@@ -220,6 +222,29 @@ def test_a_paused_job_waits_and_small_ones_go_on(stack: ServerStack) -> None:
     with stack.store.transaction() as connection:
         control.resume(connection, UUID(pending.id))
     assert _removed(pending) == MEDIUM
+
+
+def test_a_small_job_that_kills_is_given_up_and_the_express_worker_goes_on(
+    stack: ServerStack,
+) -> None:
+    tenant = new_tenant()
+    tag = stack.store.tag(tenant, "t3", tables=IDS[:3])
+    fault = {"statement": "DELETE FROM tagsweep.tag_link", "values": {"tag": str(tag)}}
+    stack.settings[faulty.NAME] = json.dumps({**fault, "whole": False})
+    worker = Command(stack, "celery", "-A", "tests.chaos.faulty", "worker", "-Q", QUEUE)
+    worker.wait_for(1)
+    del stack.settings[faulty.NAME]
+    _others(stack)
+    deadly = _send(stack, tenant, 3)
+    behind = [_send(stack, new_tenant(), 3) for _ in range(3)]
+    # each crash takes seconds, until the process is replaced
+    assert {one.get(timeout=90)["status"] for one in behind} == {"succeeded"}
+    job = eventually(lambda: (one := stack.store.job(UUID(deadly.id))) and one.ends and one)
+    assert job.status == "failed"
+    assert "Workers crashed" in job.errors[0]["reason"]
+    _do_small(stack)
+    assert not worker.ended
+    assert len(stack.store.links(tenant)) == 3
 
 
 @pytest.mark.parametrize("signals", [("SIGTERM",), ("SIGINT",), ("SIGQUIT",), ("SIGINT",) * 2])
