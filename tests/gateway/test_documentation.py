@@ -161,7 +161,13 @@ def test_each_example_of_a_request_is_one_that_the_schema_allows(
 #: what the items of a job come to that changes all of them
 CHANGED = ("removed", "added", "moved", "set")
 #: the operations whose examples are done as they are, and are jobs
-WITH_A_JOB = ("detachTags", "attachTags", "batchDeleteResourceTags", "makeJob")
+WITH_A_JOB = (
+    "detachTags",
+    "attachTags",
+    "batchDeleteResourceTags",
+    "batchCreateResourceTags",
+    "makeJob",
+)
 
 
 @pytest.mark.parametrize(

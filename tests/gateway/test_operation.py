@@ -246,7 +246,7 @@ def test_the_schema_names_every_path(redis_gateway: Gateway) -> None:
     schema = httpx.get(f"{redis_gateway.url}/openapi.json").json()
     assert schema["openapi"].startswith("3.")
     assert DETACH in schema["paths"]
-    assert len(schema["paths"]) == 35
+    assert len(schema["paths"]) == 40
 
 
 @pytest.mark.parametrize("path", ["/api/v1/jobs/", "/healthz", "/metrics", "/api/v1/tables/"])

@@ -15,6 +15,7 @@ TAG = "8f3a2f62-70f3-4a52-9d55-0d8c1c1a7f4e"
 MOMENT = "2026-11-21T20:15:00.123456+00:00"
 
 _TAG = {"id": TAG, "name": "legacy", "created_at": MOMENT, "updated_at": MOMENT}
+_DEV = {"key": "env", "value": "dev"}
 _COUNTS = {"total": 1, "removed": 1, "absent": 0, "failed": 0, "unprocessed": 0}
 _JOB = {
     "id": JOB,
@@ -61,6 +62,21 @@ REQUESTS: dict[str, dict[str, dict[str, Any]]] = {
         "Delete a tag with this value, and another whatever its value": {
             "tags": [{"key": "env", "value": "dev"}, {"key": "owner"}],
         },
+    },
+    "batchCreateResourceTags": {
+        "Give one key a new value, and set another": {
+            "tags": [{"key": "env", "value": "prod"}, {"key": "cost center", "value": "42"}],
+        },
+    },
+    "listTagWorkspaces": {
+        "Find what has one of two values, by a part of its name": {
+            "tags": [{"key": "env", "values": ["dev", "test"]}],
+            "matches": [{"key": "resource_name", "value": "report"}],
+        },
+        "Find what has no tag": {"without_any_tag": True},
+    },
+    "countTagWorkspaces": {
+        "Count what has a key, whatever its value": {"tags": [{"key": "owner", "values": []}]},
     },
     "runJob": {"Run the preview, with a note of its own": {"note": "as agreed with Ann"}},
     "makeWebhook": {
@@ -109,6 +125,23 @@ ANSWERS: dict[tuple[str, int, str], Any] = {
         "previous": None,
         "results": [_TAG],
     },
+    ("listWorkspaceTags", 200, "application/json"): {"tags": [_DEV], "sys_tags": []},
+    ("listProjectTags", 200, "application/json"): {
+        "tags": [{"key": "env", "values": ["dev", "prod"]}],
+    },
+    ("listTagWorkspaces", 200, "application/json"): {
+        "resources": [
+            {
+                "resource_id": WORKSPACE,
+                "resource_detail": {},
+                "resource_name": "Sales reports",
+                "tags": [_DEV],
+                "sys_tags": [],
+            },
+        ],
+        "total_count": 1,
+    },
+    ("countTagWorkspaces", 200, "application/json"): {"total_count": 1},
     ("showJob", 200, "application/json"): _JOB,
     ("listJobs", 200, "application/json"): {
         "count": 1,

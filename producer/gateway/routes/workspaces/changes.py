@@ -45,7 +45,6 @@ async def batch_delete(request: Request) -> Response:
     status_code=204,
     summary="Batch creating resource tags",
     operation_id="batchCreateResourceTags",
-    include_in_schema=False,
     **_operation("BatchCreate"),
 )
 @router.post(f"{PATH}/create/", include_in_schema=False)

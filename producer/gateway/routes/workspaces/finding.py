@@ -25,7 +25,7 @@ router = query_parameters.router()
 
 
 def _operation(answer: str, query: dict[str, Any]) -> dict[str, Any]:
-    return operations.operation(
+    operation = operations.operation(
         body="WorkspaceFilter",
         answers={200: answer},
         refused=lists.REFUSED,
@@ -34,13 +34,15 @@ def _operation(answer: str, query: dict[str, Any]) -> dict[str, Any]:
         query=query,
         security="authToken",
     )
+    # none is the same as {}: all workspaces are found
+    operation["openapi_extra"]["requestBody"]["required"] = False
+    return operation
 
 
 @router.post(
     f"{PREFIX}/filter",
     summary="Querying resources by tag",
     operation_id="listTagWorkspaces",
-    include_in_schema=False,
     **_operation("FoundWorkspaces", offsets.query(MOST, SOME)),
 )
 @router.post(f"{PREFIX}/filter/", include_in_schema=False)
@@ -57,7 +59,6 @@ async def find(request: Request) -> Response:
     f"{PREFIX}/count",
     summary="Querying the number of resources by tag",
     operation_id="countTagWorkspaces",
-    include_in_schema=False,
     **_operation("WorkspaceCount", {}),
 )
 @router.post(f"{PREFIX}/count/", include_in_schema=False)

@@ -29,7 +29,6 @@ router = query_parameters.router()
     PREFIX + "/{workspace_id}/tags",
     summary="Querying tags of a resource",
     operation_id="listWorkspaceTags",
-    include_in_schema=False,
     **operations.operation(
         answers={200: "WorkspaceTags"},
         refused=REFUSED,
@@ -56,7 +55,6 @@ async def of_workspace(request: Request) -> Response:
     PREFIX + "/tags",
     summary="Querying tags of a project",
     operation_id="listProjectTags",
-    include_in_schema=False,
     **operations.operation(
         answers={200: "ProjectTags"},
         refused=REFUSED,
