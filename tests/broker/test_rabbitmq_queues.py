@@ -25,6 +25,7 @@ from tests.support.stack import (
     ROOT,
     ServerStack,
     close,
+    eventually,
     send,
 )
 from tests.support.stores import new_ids, new_tenant
@@ -234,6 +235,32 @@ def test_workers_that_end_with_messages_in_hand_lose_none(
     own_postgres.start()
     stack.start_worker(concurrency=2).wait_until_ready()
     assert _done(*pending)
+
+
+def test_an_idle_worker_waits_for_messages_instead_of_asking(
+    make_stack: MakeStack, server: RabbitMQ
+) -> None:
+    url = server.create_vhost()
+    stack = make_stack(url)
+    stack.start_worker(concurrency=2).wait_until_ready()
+    assert _done(_detaches(stack))
+    # all of it is Celery's heartbeat event, one in two seconds: a look of any of its processes at
+    # a queue each second would be twice as much as is allowed here
+    eventually(lambda: _packets_a_second(server, url, seconds=4) <= 1)
+
+
+def _packets_a_second(server: RabbitMQ, url: str, *, seconds: float) -> float:
+    """Return how much the clients of a virtual host send in a while, whatever they ask for."""
+    vhost = url.rpartition("/")[2]
+
+    def sent() -> int:
+        told = server.control("list_connections", "--quiet", "vhost", "recv_cnt")
+        rows = [line.split("\t") for line in told.splitlines()]
+        return sum(int(count) for of, count in rows if of == vhost)
+
+    before, start = sent(), time.monotonic()
+    time.sleep(seconds)
+    return (sent() - before) / (time.monotonic() - start)
 
 
 def test_an_exchange_of_the_same_name_may_be_of_any_type(
