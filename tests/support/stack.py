@@ -7,13 +7,14 @@ import subprocess
 import sys
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Protocol
 from uuid import uuid4
 
 import redis
 from celery import Celery
+from kombu import pools
 
 from tagsweep import TagSweep
 from tagsweep.producer.handle import JobHandle
@@ -214,9 +215,15 @@ def close(app: Celery, *, connections: bool = False) -> None:
 
 
 def drop_connections(app: Celery) -> None:
-    """Close all connections to the app's broker: for good, and for every app of this process."""
+    """Close all connections to the app's broker, for every app of this process.
+
+    kombu keeps its pools by address, closed ones too, and a later server may well get this port.
+    """
     pool: Any = app.pool  # the stubs take it for a pool of producers
     pool.force_close_all()
+    for group in (pools.connections, pools.producers):
+        with suppress(KeyError):
+            del group[app.connection_for_write()]
 
 
 def messages_waiting(redis_url: str, *queues: str) -> int:
