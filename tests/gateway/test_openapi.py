@@ -29,7 +29,9 @@ checks.positive_data_acceptance.expected-statuses = ["2xx", "400", "401", "403",
 
 [[operations]]
 include-name = "POST /api/v1/jobs/"
-checks.positive_data_acceptance.expected-statuses = ["2xx", "400", "401", "403", "404", "409", "422", "429"]
+checks.positive_data_acceptance.expected-statuses = [
+    "2xx", "400", "401", "403", "404", "409", "422", "429",
+]
 
 [[operations]]
 include-path = "/v1/{project_id}/fabric-workspace/{workspace_id}/tags/delete"
