@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from tests.support.gateway import Gateway, ended
+from tests.support.stack import ServerStack
 from tests.support.stores import new_ids, new_tenant
 
 TAGS = "/api/v1/tags/"
@@ -174,6 +175,40 @@ def test_a_tag_is_deleted_in_the_background_if_asked(client: httpx.Client) -> No
     assert (taken.status_code, taken.json()["request"]["drop"]) == (202, True)
     assert ended(client, taken.headers["Location"])["status"] == "succeeded"
     assert client.get(TAGS).json()["count"] == 0
+
+
+def test_a_deletion_is_of_the_tag_that_was_named_whatever_its_name_is_by_then(
+    idle_gateway: Gateway, idle_stack: ServerStack, tenant: str
+) -> None:
+    store, ids = idle_gateway.store, new_ids(3)
+    made = store.tag(tenant, "t", tables=ids)
+    with idle_gateway.client(tenant) as client:
+        path = f"{TAGS}{made}/"
+        taken = [client.delete(path, headers={"Prefer": "respond-async"}) for _ in range(2)]
+        assert client.patch(path, json={"name": "renamed"}).status_code == 200
+        another = store.tag(tenant, "t", tables=ids[:2])
+        idle_stack.start_worker()
+        done = [ended(client, each.headers["Location"]) for each in taken]
+        by_removed = sorted(done, key=lambda job: int(job["counts"]["removed"]))
+        assert [job["counts"]["removed"] for job in by_removed] == [0, 3]
+        assert by_removed[1]["tags"][0]["name"] == "renamed"
+        assert client.get(path).status_code == 404
+        assert client.get(TAGS).json()["results"][0]["id"] == str(another)
+    assert len(store.links(tenant)) == 2
+
+
+def test_a_deletion_that_is_repeated_under_its_key_is_the_same_though_the_tag_is_gone(
+    client: httpx.Client,
+) -> None:
+    one, other = (client.post(TAGS, json={"name": name}).json()["id"] for name in ("t", "u"))
+    key = {"Idempotency-Key": "once"}
+    first, again = (client.delete(f"{TAGS}{one}/", headers=key) for _ in range(2))
+    assert (first.status_code, again.status_code) == (204, 204)
+    assert again.headers["Idempotent-Replayed"] == "true"
+    assert again.headers["Content-Location"] == first.headers["Content-Location"]
+    assert client.delete(f"{TAGS}{other}/", headers=key).status_code == 422
+    assert client.delete(f"{TAGS}{one}/").status_code == 404
+    assert [tag["id"] for tag in client.get(TAGS).json()["results"]] == [other]
 
 
 def test_reading_and_writing_tags_need_their_scopes(redis_gateway: Gateway, tenant: str) -> None:

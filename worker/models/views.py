@@ -89,7 +89,7 @@ def request_of(job: JobRecord) -> dict[str, Any]:
     selected = {**job.head, **mapped}.items()
     every = {name: size for name, size in selected if size == EVERY and name in {*LISTS, *mapped}}
     # a callback's URL may hold a secret, and events go to everybody who reads the stream
-    apart = {*every, "note", "tenant", "resources", "previewed", "callback_url"}
+    apart = {*every, "note", "tenant", "resources", "previewed", "callback_url", "tag"}
     asked = {name: value for name, value in job.head.items() if name not in apart}
     lists = {**(job.sizes or {}), **every}
     return {**asked, "lists": {name: lists[name] for name in (*LISTS, *mapped) if name in lists}}

@@ -11,7 +11,7 @@ from functools import cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, TextClause
+from sqlalchemy import Connection, TextClause, select
 
 from tagsweep.worker.models.records import Chunk, JobRecord, Outcome, Report
 from tagsweep.worker.models.tables import Id
@@ -96,7 +96,14 @@ class Detach(Kind):
     def match(
         self, connection: Connection, tenant: str, head: dict[str, Any], at: Layout = OWN
     ) -> Targets:
-        """Return the tenant's tags that are named, each once, in the order of ``names``."""
+        """Return the tenant's tags that are named, each once, in the order of ``names``.
+
+        Or the one whose id is given, which may have another name by now.
+        """
+        if "tag" in head:
+            known = at.tag_table
+            query = select(known).where(at.of_tenant(tenant), known.c.id == UUID(head["tag"]))
+            return [links.shown(row) for row in connection.execute(query)]
         names = list(dict.fromkeys(head["names"]))
         existing = links.tags(connection, tenant, names, at)
         return [existing[name] for name in names if name in existing]

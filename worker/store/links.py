@@ -161,9 +161,9 @@ def unmatched(
     connection: Connection, job: JobRecord, matched: list[dict[str, Any]]
 ) -> list[ItemError]:
     """Return a warning for each name of the job that is none of the tags ``matched``."""
-    known = {tag["name"] for tag in matched}
-    missing = MissingNames(connection, layouts.of(job))
-    return missing.warnings(job.tenant, job.head["names"], known)
+    renamed = job.head["names"] if "tag" in job.head and matched else []
+    known = {*renamed, *(tag["name"] for tag in matched)}
+    return MissingNames(connection, layouts.of(job)).warnings(job.tenant, job.head["names"], known)
 
 
 def names(connection: Connection, tenant: str, start: str, limit: int) -> list[str]:

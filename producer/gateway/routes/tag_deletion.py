@@ -11,9 +11,10 @@ from tagsweep.producer.gateway.requests import preferences
 from tagsweep.producer.gateway.routes import query_parameters, tag_requests
 from tagsweep.producer.gateway.submission import job_request
 from tagsweep.producer.gateway.submission.transactions import Taken, View
+from tagsweep.worker.errors import NoSuchTag
 from tagsweep.worker.mapping import whole_tags
-from tagsweep.worker.models.jobs import DetachJob
-from tagsweep.worker.store.tags import naming
+from tagsweep.worker.models.jobs import TagDeletion
+from tagsweep.worker.models.records import is_dropped
 
 TAG = "/api/v1/tags/{tag_id:uuid}"
 
@@ -43,14 +44,17 @@ async def delete(request: Request) -> Response:
     gateway = state.of(request)
     caller = await tag_requests.caller(request)
     preference = preferences.read(request.headers, gateway.settings.wait_s)
-    tag_id = tag_requests.tag_id(request)
-    name = (await tag_requests.done(request, naming.find, caller.tenant, tag_id))["name"]
-    body = {"tenant": caller.tenant, "names": [name], "drop": True, **whole_tags.every()}
-    wanted = job_request.of(request, caller, DetachJob.parse(body), preference)
+    body = {"tenant": caller.tenant, "tag": tag_requests.tag_id(request), "drop": True}
+    # the name is looked up where the job is recorded: a request that is repeated finds its job,
+    # though the tag is gone
+    job = TagDeletion.parse({**body, "names": [], **whole_tags.every()})
+    wanted = job_request.of(request, caller, job, preference)
     try:
         view = await gateway.submission.submit(request, wanted)
     except Taken:
         raise Refusal(422, "This Idempotency-Key was used for another request.") from None
+    except NoSuchTag:
+        raise Refusal(404, tag_requests.NOT_FOUND) from None
     if preference.accepted(ended=view.job.ended) or not _is_gone(view):
         errors.check_approval(view.job.errors, preference.headers)
         return operations.accepted(view, preference.headers)
@@ -58,4 +62,5 @@ async def delete(request: Request) -> Response:
 
 
 def _is_gone(view: View) -> bool:
-    return view.job.status == "succeeded" and not view.job.warnings
+    # without a target it went by another hand
+    return view.job.status == "succeeded" and all(map(is_dropped, view.job.targets))

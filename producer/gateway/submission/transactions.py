@@ -17,10 +17,12 @@ from tagsweep.worker.events import outbox
 from tagsweep.worker.jobs import control, parts, queries, recording
 from tagsweep.worker.jobs.derived import approval, runs
 from tagsweep.worker.models import views
+from tagsweep.worker.models.jobs import Job, TagDeletion
 from tagsweep.worker.models.records import JobRecord
 from tagsweep.worker.models.requester import Requester
 from tagsweep.worker.models.run import RunRequest
 from tagsweep.worker.store import bulk_load
+from tagsweep.worker.store.tags import naming
 
 #: what changes a job within a transaction: control.cancel, retry, pause, resume
 Action = Callable[[Connection, UUID, Requester], JobRecord]
@@ -58,17 +60,13 @@ class Recorded:
 def record(gate: Gate, wanted: JobRequest) -> Recorded:
     """Record the job, unless it was recorded before.
 
-    Raises Taken, UnknownWorkspace, Abandoned, and for an undo what ``recording`` raises; then
-    nothing is recorded.
+    Raises Taken, UnknownWorkspace, NoSuchTag, Abandoned, and for an undo what ``recording`` raises;
+    then nothing is recorded.
     """
-    job = wanted.job
     with database.transaction() as connection:
         before = _same(connection, wanted)
         if before is None:
-            name = wanted.workspace
-            if name is not None and not bulk_load.has_workspace(connection, job.tenant, name):
-                raise UnknownWorkspace
-            created = _insert(connection, wanted)
+            created = _insert(connection, wanted, _existing(connection, wanted))
             view = _same(connection, wanted)
             recorded = Recorded(created, view) if view else None
         else:
@@ -86,12 +84,23 @@ def settle(wanted: JobRequest) -> Recorded | None:
     return Recorded(created=True, view=view) if view else None
 
 
-def _insert(connection: Connection, wanted: JobRequest) -> bool:
+def _existing(connection: Connection, wanted: JobRequest) -> Job:
+    """Return the job, whose workspace there has to be; or its tag, by its present name."""
+    job, workspace = wanted.job, wanted.workspace
+    if workspace is not None and not bulk_load.has_workspace(connection, job.tenant, workspace):
+        raise UnknownWorkspace
+    if not isinstance(job, TagDeletion):
+        return job
+    found = naming.find(connection, job.tenant, job.tag)
+    return job.model_copy(update={"names": [found["name"]]})
+
+
+def _insert(connection: Connection, wanted: JobRequest, job: Job) -> bool:
     return recording.record_with_lists(
         connection,
         wanted.job_id,
-        wanted.job,
-        parts.parts_of(wanted.job),
+        job,
+        parts.parts_of(job),
         fingerprint=wanted.fingerprint,
         nonce=wanted.nonce,
     )

@@ -10,7 +10,7 @@ from typing import Any
 
 from tagsweep.worker.errors import InvalidJob
 from tagsweep.worker.models.jobs.job import Job, fingerprint_of
-from tagsweep.worker.models.jobs.links import AttachJob, DetachJob
+from tagsweep.worker.models.jobs.links import AttachJob, DetachJob, TagDeletion
 from tagsweep.worker.models.jobs.merge import MergeJob
 from tagsweep.worker.models.jobs.undo import UndoJob
 from tagsweep.worker.models.jobs.workspaces import DeleteJob, SetJob, WorkspacesJob
@@ -24,6 +24,7 @@ __all__ = [
     "Job",
     "MergeJob",
     "SetJob",
+    "TagDeletion",
     "UndoJob",
     "WorkspacesJob",
     "fingerprint_of",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated, Any, Self
+from uuid import UUID
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
@@ -53,6 +54,15 @@ class DetachJob(LinksJob, Conditional):
     task = "tags.detach"
 
     drop: Drop = False
+
+
+class TagDeletion(DetachJob):
+    """Take one tag off all that carries it, and drop it: the tag of this id, whatever its name.
+
+    ``names`` is given when the job is recorded: the name that the tag has then.
+    """
+
+    tag: UUID
 
 
 class AttachJob(LinksJob):
