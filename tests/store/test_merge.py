@@ -238,6 +238,27 @@ def test_a_run_moves_exactly_what_its_preview_has_shown(store: Store, tenant: st
     }
 
 
+def test_a_run_that_would_move_more_than_its_preview_has_shown_is_rejected(
+    store: Store, tenant: str
+) -> None:
+    ids = new_ids(4)
+    store.tag(tenant, "old", tables=ids)
+    store.tag(tenant, "hold", tables=ids[:1])
+    asked = {"names": ["old"], "into": "new", "tables": ids, "unless": ["hold"]}
+    body = driving.body({"tenant": tenant, **asked, "dry_run": True})
+    preview = _run(MergeJob.parse(body))
+    assert preview["counts"]["moved"] == 3
+    _run(driving.detach_job(tenant, ["hold"], tables=ids[:1]))
+    with database.transaction() as connection:
+        wanted = RunRequest.parse({"tenant": tenant, "job": preview["job_id"]})
+        job_id = runs.record(connection, wanted)[0].id
+    refused = driving.run_recorded(job_id)
+    (error,) = refused["errors"]
+    assert (refused["status"], error["code"]) == ("rejected", "max_affected")
+    assert error["would_move"] == 4
+    assert "new" not in store.tags(tenant)
+
+
 def test_a_tag_that_is_deleted_while_it_is_merged_into_fails_what_is_left(
     store: Store, tenant: str
 ) -> None:

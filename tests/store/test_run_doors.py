@@ -186,6 +186,37 @@ def test_somebody_else_runs_what_was_previewed(four_eyes: Gateway, tenant: str) 
 
 
 @pytest.mark.slow
+@pytest.mark.not_mapped("on tags as resources and merges, which are about tagsweep's own tables")
+def test_each_call_tells_in_its_own_shape_that_a_preview_is_needed(
+    four_eyes: Gateway, tenant: str
+) -> None:
+    store, ids = four_eyes.store, new_ids(8)
+    made = store.tag(tenant, "a", tables=ids)
+    store.workspace(tenant, "w-1", {"env": "dev"})
+    before = store.links(tenant), store.workspace_tags(tenant)
+    tags = [{"key": f"k{number}", "value": "x"} for number in range(6)]
+    with four_eyes.client(tenant) as client:
+        for done in (
+            client.post("/api/v1/tags/attach/", json={"names": ["b"], "tables": ids}),
+            client.delete(f"/api/v1/tags/{made}/"),
+        ):
+            assert (done.status_code, list(done.json())) == (403, ["detail"])
+            assert "preview the job" in done.json()["detail"]
+        path = f"/v1/{tenant}/fabric-workspace/w-1/tags/create"
+        created = client.post(path, json={"tags": tags})
+        assert (created.status_code, created.json()["error_code"]) == (403, 403)
+        assert "preview the job" in created.json()["solution_msg"]
+        for body in (
+            {"kind": "merge", "names": ["a"], "into": "c"},
+            {"kind": "set", "workspaces": ["w-1"], "tags": tags},
+        ):
+            job = ended(client, client.post(JOBS, json=body).headers["location"])
+            assert (job["status"], job["errors"][0]["code"]) == ("rejected", "needs_approval")
+    assert (store.links(tenant), store.workspace_tags(tenant)) == before
+    assert set(store.tags(tenant)) == {"a"}
+
+
+@pytest.mark.slow
 def test_more_items_than_allowed_need_a_preview_through_every_door(
     four_eyes: Gateway, tenant: str, tmp_path: Path
 ) -> None:

@@ -141,6 +141,23 @@ def test_a_run_leaves_what_was_set_since_its_preview(store: Store, tenant: str) 
     assert ("w-3", "env", "prod", False) not in store.workspace_tags(tenant)
 
 
+def test_a_run_that_would_set_more_than_its_preview_has_shown_is_rejected(
+    store: Store, tenant: str
+) -> None:
+    store.workspace(tenant, "w-1", {"env": "dev"})
+    store.workspace(tenant, "w-2", {"env": "prod"})
+    preview = do(tenant, "*", ENV, dry_run=True)
+    assert preview["counts"] == was_set(total=2, set=1, unchanged=1)
+    driving.run(driving.delete_job(tenant, ["w-2"], "env"))
+    wanted = RunRequest.parse({"tenant": tenant, "job": preview["job_id"]})
+    with database.transaction() as connection:
+        job_id = runs.record(connection, wanted)[0].id
+    refused = driving.run_recorded(job_id)
+    (error,) = refused["errors"]
+    assert (refused["status"], error["code"], error["would_set"]) == ("rejected", "max_affected", 2)
+    assert store.workspace_tags(tenant) == {("w-1", "env", "dev", False)}
+
+
 @pytest.mark.parametrize(
     "body, path, code",
     [
