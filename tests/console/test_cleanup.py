@@ -6,11 +6,14 @@ import html
 import re
 from collections.abc import Iterator
 from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest
 
 from tagsweep.producer.gateway.console.presentation import questions
+from tagsweep.worker.models.tables import ago
+from tagsweep.worker.models.tables import job as jobs
 from tagsweep.worker.store.inventory import tag_names
 from tests.support.console import Person, signed_in
 from tests.support.gateway import Gateway, ended, serving
@@ -89,6 +92,12 @@ def test_a_guard_refuses_a_preview_of_more(person: Person, tenant: str) -> None:
     [
         ({"kind": "attach", "names": "new one"}, "tables", "3 of 3 items would be added"),
         ({"kind": "detach", "names": "legacy"}, "tables", "2 of 3 items would be removed"),
+        pytest.param(
+            {"kind": "merge", "names": "legacy", "into": "new"},
+            "tables",
+            "2 of 3 items would be merged",
+            marks=pytest.mark.not_mapped("the tags of a map cannot be merged"),
+        ),
         ({"kind": "delete", "tags": "env=dev"}, "workspaces", "1 of 2 items would be removed"),
         ({"kind": "delete", "tags": "env"}, "workspaces", "2 of 2 items would be removed"),
         ({"kind": "set", "tags": "env=prod"}, "workspaces", "1 of 2 items would be set"),
@@ -107,6 +116,113 @@ def test_every_kind_can_be_asked_for(
     assert changed in page.text
     done = _job(person, tenant, _run(person, page))
     assert done["status"] == "succeeded"
+
+
+@pytest.mark.default_configuration
+def test_a_merge_is_previewed_run_and_undone(person: Person, tenant: str) -> None:
+    ids, store = new_ids(3), person.gateway.store
+    store.tag(tenant, "old", tables=ids)
+    store.tag(tenant, "older", tables=ids[:1])
+    store.tag(tenant, "new", tables=ids[2:])
+    before = store.links(tenant)
+    page = _preview(person, kind="merge", names="old\nolder", into="new", drop="1")
+    shown = html.unescape(page.text)
+    assert "4 of 4 items would be merged into new" in shown
+    assert "2 moved, 2 present, 0 absent" in shown
+    for item in ("moved", "present"):
+        assert f'<td class="mono">{item}</td>' in shown
+    command = f"tagsweep merge --tenant {tenant} --name old --name older"
+    assert command in shown
+    assert "--into new --max-affected 4 --drop" in shown
+    assert '"into": "new"' in shown
+    assert "/api/v1/jobs/" in shown
+    assert store.links(tenant) == before
+    done = _job(person, tenant, _run(person, page))
+    assert store.links(tenant) == {("new", "tables", one) for one in ids}
+    assert set(store.tags(tenant)) == {"new"}
+    own = f"/console/jobs/{done['id']}"
+    text = html.unescape(person.get(own).text)
+    assert "merge old, older into new" in text
+    assert "2 moved" in text
+    assert "2 present" in text
+    assert "reverts the 4 changes" in person.get(f"{own}/undo").text
+    undo = person.submit(f"{own}/undo", token="t")
+    _job(person, tenant, undo)
+    assert person.get(undo.headers["location"]).status_code == 200
+    assert store.links(tenant) == before
+
+
+def test_a_command_that_is_copied_changes_no_more_than_was_shown(
+    person: Person, tenant: str
+) -> None:
+    person.gateway.store.tag(tenant, "legacy", tables=new_ids(3))
+    assert "--max-affected 3" in _preview(person, **FORM).text
+    assert "--max-affected 7" in _preview(person, **FORM, max_affected="7").text
+
+
+def test_the_page_of_a_preview_tells_of_its_run(person: Person, tenant: str) -> None:
+    person.gateway.store.tag(tenant, "legacy", tables=new_ids(2))
+    preview = _preview_id(_preview(person, **FORM))
+    own, button = f"/console/jobs/{preview}", "Run exactly this…"
+    assert button in person.get(own).text
+    done = _job(person, tenant, person.submit(f"{own}/run"))
+    page = person.get(own).text
+    assert button not in page
+    assert f"job {done['id']}</a>" in page
+
+
+def test_the_page_of_a_preview_tells_that_it_has_expired(person: Person, tenant: str) -> None:
+    store = person.gateway.store
+    store.tag(tenant, "legacy", tables=new_ids(2))
+    preview = _preview_id(_preview(person, **FORM))
+    with store.transaction() as connection:
+        old = {"finished_at": ago(25 * 3_600)}
+        connection.execute(jobs.update().where(jobs.c.id == UUID(preview)).values(old))
+    page = person.get(f"/console/jobs/{preview}").text
+    assert "This preview has expired" in page
+    assert "Run exactly this…" not in page
+    assert person.submit(f"/console/jobs/{preview}/run").status_code == 410
+
+
+@pytest.mark.default_configuration
+def test_a_tag_is_created_and_renamed(person: Person, tenant: str) -> None:
+    store = person.gateway.store
+    store.tag(tenant, "taken", tables=new_ids(1))
+    created = person.submit("/console/tags/new", name="fresh")
+    assert created.headers["location"] == "/console/tags?name=fresh"
+    page = person.get("/console/tags?name=fresh").text
+    (rename,) = set(re.findall(r'hx-get="(/console/tags/[^"]+/rename)"', page))
+    assert 'value="fresh"' in person.get(rename).text
+    for name, words in (("taken", "already exists"), ("", "name"), ("x" * 300, "name")):
+        for path in (rename, "/console/tags/new"):
+            answer = person.submit(path, name=name)
+            assert answer.status_code == 400
+            assert words in answer.text
+    assert person.submit(rename, name="stale").status_code == 303
+    assert set(store.tags(tenant)) == {"stale", "taken"}
+    with signed_in(person.gateway, new_tenant()) as stranger:
+        assert stranger.get(rename).status_code == 404
+        assert stranger.submit(rename, name="theirs").status_code == 404
+    with signed_in(person.gateway, tenant, scopes=("read",)) as reader:
+        assert "rename…" not in reader.get("/console/tags").text
+        assert reader.submit(rename, name="theirs").status_code == 403
+
+
+@pytest.mark.default_configuration
+@pytest.mark.parametrize("links", [0, 3])
+def test_a_tag_is_deleted_as_previewed(person: Person, tenant: str, links: int) -> None:
+    store = person.gateway.store
+    store.tag(tenant, "stale", tables=new_ids(links))
+    listed = html.unescape(person.get("/console/tags").text)
+    (path,) = re.findall(r'href="(/console/new\?kind=detach[^"]+)"', listed)
+    form = person.get(path).text
+    assert re.search(r'value="detach" checked', form)
+    assert re.search(r'name="drop" value="1" checked', form)
+    every = dict.fromkeys(re.findall(r'name="(which-\w+)" value="all" checked', form), "all")
+    page = _preview(person, kind="detach", names="stale", drop="1", **every)
+    assert ", delete the tags" in page.text
+    _job(person, tenant, _run(person, page))
+    assert store.tags(tenant) == {}
 
 
 def test_conditions_are_part_of_a_detach(person: Person, tenant: str) -> None:
@@ -139,6 +255,9 @@ def test_a_file_of_100000_ids_is_taken(redis_gateway: Gateway, tenant: str) -> N
         ({"kind": "detach", "names": "x", "ids-tables": "nonsense"}, "Must be a valid UUID."),
         ({"kind": "attach", "names": "x"}, "Give at least one id"),
         ({"kind": "delete", "ids-workspaces": "w-1"}, "Give at least one tag"),
+        ({"kind": "merge", "names": "x", "into": "x"}, "cannot be merged into itself"),
+        ({"kind": "merge", "names": "x"}, "into: "),
+        ({"kind": "merge", "into": "x"}, "Give at least one tag to merge"),
         ({**FORM, "max_affected": "many"}, "max_affected must be a whole number."),
         ({**FORM, "attached_before": "soon"}, "attached_before"),
         ({**FORM, "names": "x" * 5_000}, "names"),
@@ -183,6 +302,8 @@ def test_somebody_else_runs_what_was_previewed_if_that_is_the_rule(
         gateway.store.tag(tenant, "legacy", tables=new_ids(5))
         with signed_in(gateway, tenant) as one, signed_in(gateway, tenant) as other:
             page = _preview(one, **FORM)
+            own = one.get(f"/console/jobs/{_preview_id(page)}").text
+            assert "A credential other than that which asked for this preview" in own
             answer = _run(one, page)
             assert answer.status_code in (403, 409)
             assert "A credential other than that" in answer.text

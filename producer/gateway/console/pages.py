@@ -18,6 +18,7 @@ from tagsweep.producer.gateway.console.routes import (
     receipt_files,
     sign_in,
     stream,
+    tag_names,
     tags,
 )
 from tagsweep.producer.gateway.console.visitors import access
@@ -38,6 +39,7 @@ _MODULES = (
     audit,
     many_jobs,
     cleanup,
+    tag_names,
     tags,
     assets,
     sign_in,

@@ -38,14 +38,20 @@ async def caller(request: Request) -> Caller:
     return who
 
 
-async def naming(request: Request) -> Naming:
+async def naming(request: Request) -> str:
     """Return the name in the body; raises Refusal (400, 413, 415)."""
     async with state.of(request).bodies.receive(request, MOST_BODY) as body:
         content = body.in_memory()
     try:
-        return Naming.parse(parsing.decode(content))
+        return name(parsing.decode(content))
     except parsing.NotJson as error:
         raise Refusal(400, f"JSON parse error - {error}") from None
+
+
+def name(body: object) -> str:
+    """Return the name that ``body`` gives; raises Refusal (400)."""
+    try:
+        return Naming.parse(body).name
     except InvalidJob as invalid:
         raise errors.invalid(invalid) from None
 

@@ -88,7 +88,7 @@ async def create(request: Request) -> Response:
     """Create a tag, which nothing carries yet, and answer with it."""
     caller, wanted = await tag_requests.caller(request), await tag_requests.naming(request)
     by = caller.through("http")
-    created = await tag_requests.done(request, naming.create, caller.tenant, wanted.name, by)
+    created = await tag_requests.done(request, naming.create, caller.tenant, wanted, by)
     return document(created, 201, {"Location": f"{TAGS}{created['id']}/"})
 
 
@@ -131,7 +131,7 @@ async def show(request: Request) -> Response:
 async def rename(request: Request) -> Response:
     """Give a tag another name; what carries it goes on carrying it."""
     caller, wanted = await tag_requests.caller(request), await tag_requests.naming(request)
-    asked = (tag_requests.tag_id(request), wanted.name, caller.through("http"))
+    asked = (tag_requests.tag_id(request), wanted, caller.through("http"))
     renamed = await tag_requests.done(request, naming.rename, caller.tenant, *asked)
     return document(renamed)
 

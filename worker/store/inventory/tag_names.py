@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID
 
 from sqlalchemy import Connection, func, literal, select
 
@@ -17,6 +18,7 @@ COUNTED = 10_000
 class Named:
     """A tag, and how many links it has; one more than COUNTED stands for more."""
 
+    id: UUID
     name: str
     links: int
     updated_at: datetime
@@ -32,7 +34,6 @@ def page(connection: Connection, tenant: str, start: str, after: str, limit: int
     first = select(literal(1).label("one")).where(tag_link.c.tag_id == named.c.id)
     some = first.limit(COUNTED + 1).correlate(named).subquery()
     links = select(func.count()).select_from(some).scalar_subquery()
-    rows = connection.execute(
-        select(named.c.name, links, named.c.updated_at).order_by(named.c.name)
-    )
+    columns = (named.c.id, named.c.name, links, named.c.updated_at)
+    rows = connection.execute(select(*columns).order_by(named.c.name))
     return [Named(*row) for row in rows]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 from tagsweep.producer.gateway.errors import Refusal
+from tagsweep.worker.mapping import whole_tags
 from tagsweep.worker.models.fields import EVERY
 from tagsweep.worker.models.ids import RESOURCE_TYPES
 
@@ -13,11 +15,14 @@ from tagsweep.worker.models.ids import RESOURCE_TYPES
 KINDS = {
     "detach": "Detach: take tags off resources",
     "attach": "Attach: put tags on resources",
+    "merge": "Merge: make links to tags links to another tag",
     "delete": "Delete: take key/value tags off workspaces",
     "set": "Set: give workspaces key/value tags",
 }
 #: those that are about workspaces
 OF_WORKSPACES = frozenset({"delete", "set"})
+#: those that take tags off, of which conditions can spare some, and which can drop the tags
+REMOVING = frozenset({"detach", "merge"})
 #: what stands for all of a list
 ALL, LISTED = "all", "listed"
 NO_NUMBER = "max_affected must be a whole number."
@@ -30,6 +35,20 @@ class Fields(Protocol):
 
     def one(self, name: str) -> str:
         """Return the value of a field; empty if it is missing."""
+
+
+def prefilled(given: Mapping[str, str], mapped: list[str]) -> dict[str, Any]:
+    """Return what the form shows at first, as a link to it asks."""
+    kind, drop = given.get("kind", ""), bool(given.get("drop"))
+    return {
+        "kinds": KINDS,
+        "chosen": kind if kind in KINDS else next(iter(KINDS)),
+        "drop": drop,
+        # a tag goes once nothing carries it
+        "every": whole_tags.every() if drop and kind == "detach" else (),
+        "lists": [*RESOURCE_TYPES, *mapped],
+        "name": given.get("name", ""),
+    }
 
 
 def body(sent: Fields, mapped: list[str]) -> dict[str, Any]:
@@ -54,7 +73,9 @@ def body(sent: Fields, mapped: list[str]) -> dict[str, Any]:
     resources = {name: listed for name in mapped if (listed := _list(sent, name))}
     if resources:
         job["resources"] = resources
-    return job | (_conditions(sent) if kind == "detach" else {})
+    if kind == "merge":
+        job["into"] = sent.one("into")
+    return job | (_removal(sent) if kind in REMOVING else {})
 
 
 def _options(sent: Fields) -> dict[str, Any]:
@@ -69,12 +90,14 @@ def _options(sent: Fields) -> dict[str, Any]:
     return options
 
 
-def _conditions(sent: Fields) -> dict[str, Any]:
-    """Return which links are spared; a browser's times have no zone, and are UTC."""
+def _removal(sent: Fields) -> dict[str, Any]:
+    """Return which links are spared, and whether tags go; a browser's times are UTC."""
     times = {name: sent.one(name) for name in ("attached_before", "attached_after")}
     given: dict[str, Any] = {name: f"{time}Z" for name, time in times.items() if time}
     spared = _lines(sent.one("unless"))
-    return given | ({"unless": spared} if spared else {})
+    if spared:
+        given["unless"] = spared
+    return given | ({"drop": True} if sent.one("drop") else {})
 
 
 def _list(sent: Fields, name: str) -> list[str] | str | None:

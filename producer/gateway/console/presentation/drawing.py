@@ -14,6 +14,8 @@ MOST_CELLS, COLUMNS, MOST_ROWS = 2_000, 100, 20
 SIZE, PAINTED = 10, 9
 #: what a segment stands for, in the order of a job's counts after the total
 _CLASSES = ("changed", "unchanged", "failed", "unprocessed")
+#: the same of a merge: what has the other tag already loses the old one alone
+_OF_MERGES = ("changed", "joined", "unchanged", "failed", "unprocessed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,8 @@ def segments(counts: dict[str, int]) -> list[Segment]:
     """Return a job's counts as parts of a bar; together they are all of it."""
     total, start, found = counts["total"], 0.0, []
     words = [(word, number) for word, number in counts.items() if word != "total"]
-    for kind, (word, number) in zip(_CLASSES, words, strict=True):
+    classes = _OF_MERGES if "moved" in counts else _CLASSES
+    for kind, (word, number) in zip(classes, words, strict=True):
         width = 100 * number / total if total else 0.0
         found.append(Segment(word, kind, number, round(start, 3), round(width, 3)))
         start += width

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from tagsweep.producer.gateway.console.presentation.wording import changed as changed_items
 from tagsweep.producer.gateway.console.presentation.wording import counted, number
 
 #: the scopes of which each action takes one
@@ -37,7 +38,7 @@ def about(action: str, job: dict[str, Any]) -> Question:
     """Return what is asked before ``action`` is done to a job."""
     done, total = job["progress"]["done"], job["progress"]["total"]
     left, failed = total - done, job["counts"]["failed"]
-    changed = next(value for name, value in job["counts"].items() if name != "total")
+    changed = changed_items(job["counts"])
     stays = f"{number(done)} of {counted(total, 'item')} are done and stay done"
     if action == "cancel":
         text = f"{stays}; {number(left)} will be left alone. Retry does the rest later."

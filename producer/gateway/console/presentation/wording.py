@@ -13,7 +13,7 @@ Shown = dict[str, Any]
 #: names that a sentence has in full
 MOST_NAMES = 3
 #: between what is done and what it is done to
-_PREPOSITIONS = {"attach": "to", "set": "on"}
+_PREPOSITIONS = {"attach": "to", "merge": "on", "set": "on"}
 #: what somebody did, by the name of the action; others are told by that name
 _DEEDS = {
     "job.create": "asked for a job",
@@ -120,6 +120,12 @@ def job(shown: Shown) -> str:
     if where:
         parts += [_PREPOSITIONS.get(kind, "from"), _some(where)]
     return " ".join(part for part in parts if part) + _suffix(shown)
+
+
+def changed(counts: dict[str, int]) -> int:
+    """Return how many items a job has changed; of a merge, all that have lost an old link."""
+    first = next(value for name, value in counts.items() if name != "total")
+    return first + (counts["present"] if "moved" in counts else 0)
 
 
 def who(shown: Shown) -> str:

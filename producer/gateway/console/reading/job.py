@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tagsweep.producer.gateway.console.presentation import drawing
+from tagsweep.producer.gateway.console.reading import runs
 from tagsweep.producer.gateway.console.reading.lists import shown
 from tagsweep.worker import database
 from tagsweep.worker.jobs.inspection import whole
@@ -20,6 +21,7 @@ def page(job_id: str, tenant: str | None, stretch: tuple[int, int] | None) -> Va
     with database.snapshot() as connection:  # or a chunk may be newer than its job
         job = whole.find(connection, job_id, tenant)
         found = whole.read(connection, job, stretch, drawing.MOST_CELLS)
+        run = runs.of(connection, job)
     first, last = stretch or (0, found.chunks - 1)
     return {
         "job": shown(job, found.event),
@@ -32,6 +34,7 @@ def page(job_id: str, tenant: str | None, stretch: tuple[int, int] | None) -> Va
         "lists": found.lists,
         "segments": drawing.segments(shown(job)["counts"]),
         "can": whole.possible(job),
+        "run": run,
         "is_kept": job.forgotten_at is None,
     }
 

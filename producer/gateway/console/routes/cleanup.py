@@ -11,22 +11,17 @@ from fastapi import Request, Response
 from tagsweep.producer.gateway.console import previewing, rendering, routing
 from tagsweep.producer.gateway.console.presentation import cleanup, commands, questions
 from tagsweep.producer.gateway.console.visitors import access
-from tagsweep.worker.models.ids import RESOURCE_TYPES
 
 router = routing.router()
 
 
-@router.get("/console/new", **routing.query("name"))
+@router.get("/console/new", **routing.query("name", "kind", "drop"))
 async def show(request: Request) -> Response:
     """Show the form."""
     who = await access.visitor(request, "preview", "write")
     previewing.check_tenant(who.caller)
-    values: dict[str, Any] = {
-        "kinds": cleanup.KINDS,
-        "lists": [*RESOURCE_TYPES, *previewing.mapped()],
-        "operator": who.caller.operator,
-        "name": request.query_params.get("name", ""),
-    }
+    values = cleanup.prefilled(request.query_params, previewing.mapped())
+    values["operator"] = who.caller.operator
     return rendering.page(request, "new", values)
 
 
@@ -37,10 +32,14 @@ async def preview(request: Request) -> Response:
     body = await asyncio.to_thread(cleanup.body, form, previewing.mapped())
     job = await previewing.built(request, who.caller, body)
     found = await previewing.preview(request, who.caller, job, secrets.token_urlsafe(16))
-    short = commands.shortened(body)
+    # whoever copies what was previewed changes no more than was shown
+    guard = {"max_affected": found.changed} if found.job["status"] == "succeeded" else {}
+    short = commands.shortened({**guard, **body})
     values: dict[str, Any] = {
         "preview": found,
         "command": commands.as_command(short, who.caller.tenant),
+        "curl": commands.as_curl(short, str(request.base_url).rstrip("/")),
+        "body": commands.as_json(short),
         "large": found.changed >= questions.LARGE,
         "may_run": who.may(*questions.SCOPES["run"]),
     }

@@ -1,0 +1,37 @@
+"""Whether a preview can be run, and by whom, as its page tells it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from tagsweep.worker import settings
+from tagsweep.worker.jobs import queries
+from tagsweep.worker.models.records import JobRecord
+from tagsweep.worker.models.run import RunRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """The one run of a preview; of any other job, none."""
+
+    job: UUID | None  #: the job that is it, once somebody has asked for it
+    expired: bool  #: it is too late to ask for it
+    by_another: bool  #: a credential other than the preview's has to ask for it
+    hours: int  #: how long it can be asked for after the preview's end
+
+
+def of(connection: Connection, job: JobRecord) -> Run:
+    """Return what is to be told of the run of a job."""
+    config = settings.load()
+    hours, by_another = config.preview_hours, config.approval == "other"
+    if not job.dry_run or job.tenant is None:
+        return Run(None, expired=False, by_another=False, hours=hours)
+    wanted = RunRequest(tenant=job.tenant, job=str(job.id))
+    found = queries.find(connection, wanted.job_id)
+    end = job.finished_at
+    expired = end is not None and datetime.now(UTC) - end > timedelta(hours=hours)
+    return Run(found.id if found else None, expired, by_another, hours)
