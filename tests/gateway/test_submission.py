@@ -216,5 +216,13 @@ def test_who_asks_is_said_by_the_credential_alone(redis_gateway: Gateway, tenant
         refused = client.post(JOBS, json=said)
         assert refused.status_code == 403
         assert refused.json()["detail"] == "The credential says who asks: leave out requested_by."
-        detach = client.post(DETACH, json={"names": ["a"], "note": "x", "requested_by": {}})
-        assert set(detach.json()) == {"note", "requested_by"}
+        for path in (DETACH, "/api/v1/tags/attach/"):
+            own = {"names": ["a"], "tables": new_ids(1), "note": "x", "requested_by": {}}
+            told = client.post(path, json=own)
+            assert (told.status_code, set(told.json())) == (400, {"note", "requested_by"})
+        for call in ("delete", "create"):
+            path = f"/v1/{tenant}/fabric-workspace/w-1/tags/{call}"
+            tags = [{"key": "a", "value": "b"}]
+            told = client.post(path, json={"tags": tags, "requested_by": {}})
+            assert (told.status_code, told.json()["error_code"]) == (400, "common.01000001")
+            assert "requested_by" in told.json()["error_msg"]

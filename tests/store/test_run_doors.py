@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from sqlalchemy import update
 
 from tagsweep import TagSweep
 from tagsweep.worker.errors import InvalidJob, JobRejected
 from tagsweep.worker.models.run import RunRequest
+from tagsweep.worker.models.tables import job as jobs
 from tests.support.cli import CommandLine
+from tests.support.console import signed_in
 from tests.support.gateway import Gateway, ended, serving
 from tests.support.stack import ServerStack, Stack, producing
 from tests.support.stores import counts, new_ids, new_tenant
@@ -115,6 +120,34 @@ def test_a_key_runs_its_own_previews_or_those_of_others(
                 assert key.post(f"{paths[0]}/run").status_code == 403
         assert writer.post(f"{paths[0]}/run").status_code == 202
         assert approver.post(f"{paths[1]}/run").status_code == 202
+
+
+@pytest.mark.slow
+def test_a_preview_that_has_expired_is_run_through_no_door(
+    redis_gateway: Gateway, redis_stack: ServerStack, tenant: str, tmp_path: Path
+) -> None:
+    store, words = redis_stack.store, r"is older than 24 h \(TAGSWEEP_PREVIEW_HOURS\)"
+    store.tag(tenant, "a", tables=new_ids(3))
+    preview = redis_stack.detach(tenant, ["a"], tables="*", dry_run=True)["job_id"]
+    ended_at = store.job(preview).finished_at
+    with store.transaction() as connection:
+        this = update(jobs).where(jobs.c.id == UUID(preview))
+        connection.execute(this.values(finished_at=ended_at - timedelta(hours=25)))
+    with redis_gateway.client(tenant) as client:
+        refused = client.post(f"{JOBS}{preview}/run")
+        assert (refused.status_code, refused.json()["title"]) == (410, "Gone")
+        assert re.search(words, refused.json()["detail"])
+    with signed_in(redis_gateway, tenant) as person:
+        assert person.submit(f"/console/jobs/{preview}/run").status_code == 410
+    with pytest.raises(JobRejected, match=words):
+        redis_stack.send("tags.run", {"tenant": tenant, "job": preview}).get(timeout=30)
+    with producing(redis_stack) as sender, pytest.raises(JobRejected, match=words):
+        sender.run(tenant=tenant, job=preview).result(timeout=30)
+    given = {name: str(own) for name, own in redis_stack.settings.items()}
+    typed = CommandLine(tmp_path, **given)("jobs", "run", preview)
+    assert (typed.status, typed.out) == (2, "")
+    assert re.search(words, typed.err)
+    assert len(store.links(tenant)) == 3
 
 
 @pytest.fixture(params=["remote", "direct"])
