@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
 
 from tagsweep.worker.errors import Retryable, StoreUnavailable
 
@@ -89,20 +89,19 @@ class Threads:
     ) -> T:
         """Return what ``step`` returns; after ``seconds``, raises that its server is too slow."""
         await self._take_turn()
-        future = asyncio.wrap_future(self._pool.submit(step, *args, **kwargs))
+        loop = asyncio.get_running_loop()
+        in_time: asyncio.Future[bool] = loop.create_future()
+        future = self._pool.submit(step, *args, **kwargs)
+        # asyncio's own future for it would take more turns of the event loop
+        future.add_done_callback(lambda _: _call_soon(loop, self._end, in_time))
+        timer = loop.call_later(seconds, self._give_up, in_time)
         try:
-            done, _ = await asyncio.wait({future}, timeout=seconds)
-        except asyncio.CancelledError:
-            future.add_done_callback(self._end)
-            raise
-        if done:
-            self._free.release()
-            return future.result()
-        self._hanging += 1
-        if self._hanging == self._size:
-            self._stuck.set()
-        future.add_done_callback(self._come_back)
-        raise self._too_slow()
+            ended = await in_time
+        finally:
+            timer.cancel()
+        if not ended:
+            raise self._too_slow()
+        return future.result()
 
     def close(self) -> None:
         """Start no further step; those that hang are not waited for."""
@@ -132,12 +131,30 @@ class Threads:
     def _too_slow(self) -> Retryable:
         return self._slow(SLOW if self._slow is StoreUnavailable else None)
 
-    def _come_back(self, future: asyncio.Future[Any]) -> None:
-        self._hanging -= 1
-        self._stuck.clear()
-        self._end(future)
+    def _give_up(self, in_time: asyncio.Future[bool]) -> None:
+        """Let the caller of a step that hangs go on."""
+        if in_time.done():
+            return
+        in_time.set_result(False)
+        self._hanging += 1
+        if self._hanging == self._size:
+            self._stuck.set()
 
-    def _end(self, future: asyncio.Future[Any]) -> None:
+    def _end(self, in_time: asyncio.Future[bool]) -> None:
+        """Give back the thread of a step, and let its caller go on, if it still waits."""
         self._free.release()
-        if not future.cancelled():
-            future.exception()  # nobody waits for it any more
+        if not in_time.done():
+            in_time.set_result(True)
+        elif not in_time.cancelled():  # it was given up
+            self._hanging -= 1
+            self._stuck.clear()
+
+
+def _call_soon(
+    loop: asyncio.AbstractEventLoop,
+    call: Callable[[asyncio.Future[bool]], None],
+    in_time: asyncio.Future[bool],
+) -> None:
+    """Have the event loop call; it is closed where a step ends after its gateway."""
+    if not loop.is_closed():
+        loop.call_soon_threadsafe(call, in_time)
