@@ -40,12 +40,16 @@ class Errand:
     body: dict[str, Any]
     counts: dict[str, int]
     status: str = "succeeded"
+    present: int = 0  #: of what a merge removed: where the other tag was already
 
     @property
     def told(self) -> dict[str, int]:
         """The counts, under the names that its kind has for them."""
         own = dict(zip(("removed", "absent"), words(self.kind), strict=True))
-        return {own.get(name, name): number for name, number in self.counts.items()}
+        told = {own.get(name, name): number for name, number in self.counts.items()}
+        if self.kind == "merge":
+            told |= {"moved": told["moved"] - self.present, "present": self.present}
+        return told
 
     def job(self) -> Job:
         """Return it as a worker reads it."""
@@ -129,6 +133,21 @@ class World:
         told = counts(total=size, removed=would, absent=size - would)
         return self._added(Errand(job_id, "detach", body, told))
 
+    def merge(self, tenant: str, size: int) -> Errand:
+        """Prepare a merge of all links to two tags, a half and a quarter, into a new one."""
+        ids = self.ids(size)
+        job_id = self.id()
+        first, second, into = (f"{name}-{job_id}" for name in ("first", "second", "into"))
+        self.store.tag(tenant, first, tables=ids[::2])
+        self.store.tag(tenant, second, tables=ids[::4], folders=ids[::2])
+        moved = {(into, kind, one) for kind in ("tables", "folders") for one in ids[::2]}
+        self.links.setdefault(tenant, set()).update(moved)
+        present = len(ids[::4])
+        total = len(moved) + present
+        body = {"tenant": tenant, "names": [second, first], "into": into}
+        told = counts(total=total, removed=total)
+        return self._added(Errand(job_id, "merge", body, told, present=present))
+
     def delete(self, tenant: str, size: int) -> Errand:
         """Prepare a delete on workspaces of which each has one wanted tag, and one is unknown."""
         job_id = self.id()
@@ -205,7 +224,8 @@ class World:
             told = {**found, "unprocessed": left}
             about = f"{errand.kind} {errand.id}: {row.status} {row.errors} {told}"
             assert (row.status, row.ends, told) == (errand.status, 1, errand.counts), about
-            assert removed_by(self.store, errand.id) == row.removed
+            # a merge writes down too where it has put the other tag
+            assert removed_by(self.store, errand.id) == row.removed + errand.told.get("moved", 0)
         for tenant in self.tenants:
             assert self.store.links(tenant) == self.links.get(tenant, set())
             assert self.store.workspace_tags(tenant) == self.tags.get(tenant, set())

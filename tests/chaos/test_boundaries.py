@@ -28,6 +28,7 @@ from tests.support.stores import Store
 
 pytestmark = pytest.mark.mapped
 
+MERGE = pytest.param("merge", marks=pytest.mark.not_mapped("the tags of a map cannot be merged"))
 #: every so many boundaries
 STRIDE = scale.pick(short=5, long=1)
 MOST_BOUNDARIES = 400
@@ -70,7 +71,7 @@ def _recover() -> None:
 
 @pytest.mark.mapped_core
 @pytest.mark.parametrize("size", [2, 10], ids=["one chunk", "three chunks"])
-@pytest.mark.parametrize("kind", ["detach", "delete", "attach", "set", "select", "preview"])
+@pytest.mark.parametrize("kind", ["detach", "delete", "attach", "set", "select", "preview", MERGE])
 def test_a_crash_at_any_boundary_loses_and_doubles_nothing(
     world: tuple[World, RedisEvents], kind: str, size: int
 ) -> None:

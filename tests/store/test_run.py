@@ -44,7 +44,7 @@ def take_off(tenant: str, name: str, ids: list[str]) -> None:
 @pytest.mark.slow
 @examples
 @given(
-    world=worlds("detach", "delete", "set", every=True) | worlds("attach"),
+    world=worlds("detach", "delete", "set", "merge", every=True) | worlds("attach"),
     stored=st.booleans(),
     most=st.integers(1, 20),
 )

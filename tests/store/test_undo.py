@@ -51,19 +51,26 @@ def _lived(store: Store, job_id: UUID, happens: list[str]) -> dict[str, Any]:
 
 
 #: of the undo of some kinds
-WORDS = {"attach": ("removed", "absent"), "set": ("set", "unchanged")}
+WORDS = {
+    "attach": ("removed", "absent"),
+    "set": ("set", "unchanged"),
+    "merge": ("moved", "absent", "present"),
+}
 
 
 def _changed(done: dict[str, Any]) -> int:
     """Return how many items a job has changed, whatever its kind."""
-    return int(
-        next(done["counts"][word] for word in ("removed", "added", "set") if word in done["counts"])
-    )
+    told = done["counts"]
+    changed = next(told[word] for word in ("removed", "added", "set", "moved") if word in told)
+    return int(changed + (told["present"] if "moved" in told else 0))
+
+
+KINDS = ("detach", "attach", "delete", "set", "merge")
 
 
 @pytest.mark.mapped_core
 @examples
-@given(world=worlds("detach", "attach", "delete", "set"), happens=lives.steps, again=lives.steps)
+@given(world=worlds(*KINDS), happens=lives.steps, again=lives.steps)
 @pytest.mark.slow
 def test_undone_it_is_as_it_was_before_and_done_again_as_after(
     refusing: Store, world: World, happens: list[str], again: list[str]
@@ -97,7 +104,7 @@ def test_undone_it_is_as_it_was_before_and_done_again_as_after(
 
 @pytest.mark.slow
 @examples
-@given(world=worlds("detach", "attach", "delete", "set"), kept=st.integers(0, 5))
+@given(world=worlds(*KINDS), kept=st.integers(0, 5))
 def test_a_preview_and_a_guard_of_an_undo_change_nothing(
     store: Store, world: World, kept: int
 ) -> None:

@@ -14,7 +14,8 @@ from sqlalchemy import select
 from tagsweep.worker.models.ids import unpack
 from tagsweep.worker.models.jobs import KINDS, Job
 from tagsweep.worker.models.tables import link_change, workspace_tag_change
-from tests.support import driving
+from tests.support import configurations, driving
+from tests.support.link_tables import MappedTables
 from tests.support.stores import Link, Store, id_of, new_tenant
 
 NAMES = ["a", "b", "c"]
@@ -115,11 +116,22 @@ def _bodies(some_ids: st.SearchStrategy[Any], *, some_workspaces: st.SearchStrat
     sets = st.fixed_dictionaries(
         {"workspaces": some_workspaces, "tags": new_tags, "sys_tags": new_tags}
     ).filter(lambda body: bool(body["tags"] or body["sys_tags"]))
+    merges = st.fixed_dictionaries(
+        {
+            "names": st.lists(
+                st.sampled_from([*NAMES[:2], "unknown", " a "]), min_size=1, max_size=5
+            ),
+            "into": st.sampled_from([NAMES[2], "new"]),
+            "drop": st.booleans(),
+            **dict.fromkeys(TYPES, some_ids),
+        }
+    )
     return {
         "detach": lists,
         "attach": lists.filter(_has_ids),
         "delete": deletes,
         "set": sets,
+        "merge": merges,
     }
 
 
@@ -138,7 +150,12 @@ def worlds(*kinds: str, every: bool = False) -> st.SearchStrategy[World]:
     some = st.lists(st.sampled_from(WORKSPACES), max_size=10)
     star = st.just("*")
     bodies = _bodies(ids | star if every else ids, some_workspaces=some | star if every else some)
-    return st.one_of([_worlds(kind, bodies[kind]) for kind in kinds])
+    return st.one_of([_worlds(kind, bodies[kind]) for kind in kinds]).filter(_can_be)
+
+
+def _can_be(world: World) -> bool:
+    """Tell whether there are such jobs: the tags of a map cannot be merged."""
+    return world.kind != "merge" or not isinstance(configurations.active().tables, MappedTables)
 
 
 def _worlds(kind: str, bodies: st.SearchStrategy[dict[str, Any]]) -> st.SearchStrategy[World]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
+from itertools import groupby
 from typing import Any
 from uuid import UUID
 
@@ -16,8 +17,11 @@ from tagsweep.worker.models.records import Chunk, Failure, JobRecord
 from tagsweep.worker.models.tables import chunk as chunks
 from tagsweep.worker.models.tables import failure
 
-#: most resources of a chunk that is opened for a retry
+#: most failures from which a chunk is opened for a retry
 MOST_IN_CHUNK = 1_000
+
+#: the original chunk, the number of the resource type, and the targets; None: all
+_Alike = tuple[int, int, tuple[int | None, ...]]
 
 
 def add(
@@ -57,28 +61,36 @@ def reopen(connection: Connection, job: JobRecord) -> int:
 
 
 def _chunks(connection: Connection, job: JobRecord, number: int) -> Iterator[tuple[int, Chunk]]:
-    """Cut what failed by target and original chunk, because all items of a chunk have one target.
+    """Cut what failed by original chunk, and by the targets with which each place failed.
 
+    All that failed at a place stays in one chunk: where several targets meet, the first one counts.
     Yield the number of the original chunk too: receipts list an item with it.
     """
-    groups: dict[tuple[int, int, int | None], list[str]] = defaultdict(list)
-    tried = and_(chunks.c.job_id == failure.c.job_id, chunks.c.number == failure.c.chunk)
-    first = func.coalesce(chunks.c.origin, chunks.c.number)
-    query = select(first, failure.c.resource_type, failure.c.target, failure.c.place)
-    query = query.join(chunks, tried).where(failure.c.job_id == job.id)
-    for origin, kind, target, place in connection.execute(query):
-        groups[origin, kind, target].append(place)
-    for (origin, kind, target), places in groups.items():
-        targets = None if target is None else [target]
-        width = 1 if targets else len(job.targets)
+    for (origin, kind, targets), places in _failed(connection, job).items():
+        about = None if None in targets else [target for target in targets if target is not None]
+        width = len(about or job.targets)
         values = _values(connection, job, origin)
-        for start in range(0, len(places), MOST_IN_CHUNK):
-            some = sorted(places[start : start + MOST_IN_CHUNK])
+        step = max(1, MOST_IN_CHUNK // len(targets))
+        for start in range(0, len(places), step):
+            some = sorted(places[start : start + step])
             ids = b"".join(UUID(place).bytes for place in some) if kind else b""
             names = [] if kind else some
             own = [values[place] for place in some] if values else []
-            yield origin, Chunk(number, kind, len(some) * width, ids, names, targets, values=own)
+            yield origin, Chunk(number, kind, len(some) * width, ids, names, about, values=own)
             number += 1
+
+
+def _failed(connection: Connection, job: JobRecord) -> dict[_Alike, list[str]]:
+    """Return the places that failed with the same targets, by original chunk."""
+    tried = and_(chunks.c.job_id == failure.c.job_id, chunks.c.number == failure.c.chunk)
+    first = func.coalesce(chunks.c.origin, chunks.c.number)
+    query = select(first, failure.c.resource_type, failure.c.place, failure.c.target)
+    query = query.join(chunks, tried).where(failure.c.job_id == job.id)
+    found: dict[_Alike, list[str]] = defaultdict(list)
+    rows = connection.execute(query.order_by(*query.selected_columns))
+    for (origin, kind, place), same in groupby(rows, key=lambda row: tuple(row)[:3]):
+        found[origin, kind, tuple(row.target for row in same)].append(place)
+    return found
 
 
 def _values(connection: Connection, job: JobRecord, number: int) -> dict[str, str]:
