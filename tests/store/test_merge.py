@@ -308,6 +308,15 @@ def test_a_tag_that_is_deleted_while_it_is_merged_into_fails_what_is_left(
     assert store.links(tenant) == {("old", "tables", one) for one in ids}
 
 
+def test_a_name_that_is_no_tag_is_told_where_the_other_one_is_created(
+    store: Store, tenant: str
+) -> None:
+    store.tag(tenant, "old", tables=new_ids(1))
+    done = _run(MergeJob.parse({"tenant": tenant, "names": ["old", "none"], "into": "new"}))
+    assert done["counts"]["moved"] == 1
+    assert [warning["code"] for warning in done["warnings"]] == ["unknown_tag"]
+
+
 def test_without_a_tag_to_merge_none_is_created(store: Store, tenant: str) -> None:
     store.tag(tenant, "other")
     done = _run(MergeJob.parse({"tenant": tenant, "names": ["none"], "into": "new"}))

@@ -55,7 +55,10 @@ def run(tmp_path: Path) -> CommandLine:
 
 @pytest.mark.slow
 @examples
-@given(world=worlds("detach", "delete", "set", every=True) | worlds("attach"), stored=st.booleans())
+@given(
+    world=worlds("detach", "delete", "set", "merge", every=True) | worlds("attach"),
+    stored=st.booleans(),
+)
 def test_a_preview_tells_what_the_job_then_does(
     store: Store, world: World, *, stored: bool
 ) -> None:

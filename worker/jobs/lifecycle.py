@@ -81,7 +81,8 @@ def prepare(connection: Connection, job: JobRecord) -> JobRecord:
     prepared = KINDS[job.kind].prepare(connection, job)
     if prepared == job.targets:
         return job
-    return change(connection, job, matched=prepared)
+    # of a job that is done at once, the warnings are not written yet
+    return change(connection, job, matched=prepared, warnings=job.warnings)
 
 
 def refuse(connection: Connection, job: JobRecord, errors: list[ItemError]) -> JobRecord:
