@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 from itertools import groupby
+from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
@@ -88,7 +89,7 @@ def _failed(connection: Connection, job: JobRecord) -> dict[_Alike, list[str]]:
     query = query.join(chunks, tried).where(failure.c.job_id == job.id)
     found: dict[_Alike, list[str]] = defaultdict(list)
     rows = connection.execute(query.order_by(*query.selected_columns))
-    for (origin, kind, place), same in groupby(rows, key=lambda row: tuple(row)[:3]):
+    for (origin, kind, place), same in groupby(rows, key=itemgetter(0, 1, 2)):
         found[origin, kind, tuple(row.target for row in same)].append(place)
     return found
 
