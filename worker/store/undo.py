@@ -37,7 +37,10 @@ _STEPS = {
     (False, False): _Step(single.take, single.count_take),
 }
 #: by the kind that is undone, where it changes things
-_CHANGING = {"set": _Step(former.give_back, former.count)}
+_CHANGING = {
+    "set": _Step(former.give_back, former.count),
+    "merge": _Step(reverting.apply, reverting.count),
+}
 
 
 class Undo(Kind):
@@ -45,8 +48,6 @@ class Undo(Kind):
 
     def apply(self, connection: Connection, job: JobRecord, chunk: Chunk) -> Outcome:
         """Put back, or remove, what the chunk lists and record it; raises StoreRefused."""
-        if job.reverts == "merge":
-            return reverting.apply(connection, job, chunk)
         return _step(job, chunk).apply(connection, job, chunk)
 
     def count(self, connection: Connection, job: JobRecord, chunk: Chunk) -> int:

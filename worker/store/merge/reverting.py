@@ -52,6 +52,11 @@ def apply(connection: Connection, job: JobRecord, chunk: Chunk) -> Outcome:
     return _DETACH.apply(connection, job, chunk)
 
 
+def count(connection: Connection, job: JobRecord, chunk: Chunk) -> int:
+    """Return how many of the names' links ``apply`` would put back, or take off."""
+    return (_ATTACH if job.adds else _DETACH).count(connection, job, chunk)
+
+
 def _target(job: JobRecord, chunk: Chunk) -> dict[str, dict[str, str]]:
     return job.targets_of(chunk)[0]
 
