@@ -37,7 +37,8 @@ def record(connection: Any, job: Job | Mapping[str, Any], job_id: UUID | None = 
     again is the same job, never a second one. Raises InvalidJob or Rejected, both a ValueError, and
     changes nothing then. Links that the caller's own transaction attaches before this call are
     removed too if the job names them. ``requested_by`` in the job may name
-    who asks: ``{"name": "nightly"}``.
+    who asks: ``{"name": "nightly"}``. The name in a ``callback_url`` is not resolved here, where
+    the caller's transaction would wait for it: where it leads is checked when the event is sent.
     """
     given = job if isinstance(job, Job) else parse_job(job)
     checking.check(given)

@@ -37,6 +37,8 @@ BROKER_THREADS = 4
 #: for receipts alone, which may be long: no other request waits for them
 READER_THREADS = 2
 MOST_RECEIPTS = 20
+#: for what is done with webhooks, which may wait for a name to be resolved: no other request does
+WEBHOOK_THREADS = 4
 
 NO_KEY = "Authentication credentials were not provided."
 WRONG_KEY = "Invalid API key."
@@ -53,6 +55,7 @@ class Gateway:
         self.store = Threads("store", STORE_THREADS, _patience_s(settings))
         self.broker = Threads("broker", BROKER_THREADS, slow=BrokerUnavailable)
         self.readers = Threads("readers", READER_THREADS)
+        self.webhooks = Threads("webhooks", WEBHOOK_THREADS, _patience_s(settings))
         self.receipts = Places(MOST_RECEIPTS, "Too many receipts are read at once.")
         self.bodies = Bodies()
         self.rates = Rates(settings.requests_per_s)
@@ -126,6 +129,7 @@ class Gateway:
         self.bodies.close()
         self.store.close()
         self.readers.close()
+        self.webhooks.close()
         self.broker.close()
 
     async def caller_by_key(self, request: Request, *scopes: str, spanning: bool = False) -> Caller:

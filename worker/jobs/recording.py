@@ -85,11 +85,26 @@ def _check(connection: Connection, job: Job) -> None:
 
 
 def check_callback(job_id: UUID, job: Job) -> None:
-    """Raise InvalidJob if a job that is not recorded yet cannot be called back where it asks."""
-    if job.callback_url is not None:
-        with database.reading() as connection:
-            if queries.find(connection, job_id) is None:
-                callbacks.check(connection, job)
+    """Raise InvalidJob if a job that is not recorded yet cannot be called back where it asks.
+
+    Whoever records it asks this before its transaction: while a name is resolved, nothing is held.
+    """
+    if (url := callback_to_check(job_id, job)) is not None:
+        callbacks.check_address(url)
+
+
+def callback_to_check(job_id: UUID, job: Job) -> str | None:
+    """Return the URL whose name is to be resolved before the job is recorded, if any.
+
+    Raises InvalidJob if it cannot be called back whatever the name is.
+    """
+    if job.callback_url is None:
+        return None
+    with database.reading() as connection:
+        if queries.find(connection, job_id) is not None:
+            return None
+        callbacks.check(connection, job)
+    return job.callback_url
 
 
 def record_whole(  # noqa: PLR0913  # the same

@@ -6,10 +6,11 @@ name that is resolved again could have changed meanwhile.
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
-import queue
 import socket
 import threading
+from concurrent.futures import Future
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 
@@ -48,6 +49,10 @@ class AddressRefused(Exception):
     """Nothing is sent there; the message says why."""
 
 
+class NoSuchHost(AddressRefused):
+    """The name cannot be resolved."""
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """Where a request goes: which of the addresses is connected to does not matter."""
@@ -65,13 +70,17 @@ def resolved(url: str) -> Target:
 
     Raises AddressRefused.
     """
+    return _resolved(url)
+
+
+def _resolved(url: str, flags: int = 0) -> Target:
     try:
         parts = callback.parsed(url)
     except ValueError as error:
         raise AddressRefused(str(error)) from None
     is_encrypted, host = parts.scheme == "https", (parts.hostname or "").rstrip(".")
     port = parts.port or (443 if is_encrypted else 80)
-    found = _lookup(host, port)
+    found = _lookup(host, port, flags)
     _check(host, found, is_encrypted=is_encrypted)
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     addresses = tuple(str(address) for address in found)
@@ -80,24 +89,52 @@ def resolved(url: str) -> Target:
 
 def check(url: str) -> None:
     """Raise AddressRefused if nothing may be sent to ``url``, or its name is not resolved soon."""
-    outcome: queue.SimpleQueue[AddressRefused | None] = queue.SimpleQueue()
+    try:
+        _looking_up(url).result(LOOKUP_S)
+    except TimeoutError:
+        raise _slow(url) from None
+
+
+async def check_async(url: str) -> None:
+    """Do the same without blocking the event loop."""
+    try:
+        async with asyncio.timeout(LOOKUP_S):
+            await asyncio.wrap_future(_looking_up(url))
+    except TimeoutError:
+        raise _slow(url) from None
+
+
+def check_as_written(url: str) -> None:
+    """Raise AddressRefused if nothing may be sent to ``url`` whatever its name leads to.
+
+    It resolves no name: that it refuses nothing does not yet say that something may be sent there.
+    """
+    try:
+        _resolved(url, socket.AI_NUMERICHOST)
+    except NoSuchHost:
+        return
+
+
+def _looking_up(url: str) -> Future[None]:
+    """Resolve and check ``url`` in a thread of its own, which does not keep the process alive."""
+    outcome: Future[None] = Future()
+    outcome.set_running_or_notify_cancel()  # whoever gives up waiting does not cancel it
 
     def look() -> None:
         try:
             resolved(url)
-        except AddressRefused as refused:
-            outcome.put(refused)
+        except BaseException as error:  # noqa: BLE001  # it is told to whoever waits
+            outcome.set_exception(error)
         else:
-            outcome.put(None)
+            outcome.set_result(None)
 
     threading.Thread(target=look, name="tagsweep-lookup", daemon=True).start()
-    try:
-        refused = outcome.get(timeout=LOOKUP_S)
-    except queue.Empty:
-        host = callback.parsed(url).hostname
-        raise AddressRefused(SLOW_NAME.format(host=host, seconds=LOOKUP_S)) from None
-    if refused is not None:
-        raise refused
+    return outcome
+
+
+def _slow(url: str) -> AddressRefused:
+    host = callback.parsed(url).hostname
+    return AddressRefused(SLOW_NAME.format(host=host, seconds=LOOKUP_S))
 
 
 def is_public(address: Address) -> bool:
@@ -117,12 +154,12 @@ def _inner(address: Address) -> Address:
     return address.ipv4_mapped or address.sixtofour or address
 
 
-def _lookup(host: str, port: int) -> list[Address]:
+def _lookup(host: str, port: int, flags: int) -> list[Address]:
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=flags)
     except (OSError, UnicodeError) as error:
         why = getattr(error, "strerror", None) or "it is no name of a host"
-        raise AddressRefused(NO_NAME.format(host=host, why=why)) from None
+        raise NoSuchHost(NO_NAME.format(host=host, why=why)) from None
     return [ipaddress.ip_address(text) for text in dict.fromkeys(str(one[4][0]) for one in found)]
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from sqlalchemy import Connection, select
 
 from tagsweep.worker.errors import InvalidJob
@@ -20,17 +23,38 @@ UNSIGNED = (
 
 
 def check(connection: Connection, job: Job) -> None:
-    """Raise InvalidJob if the job is to be called back where that is not possible.
+    """Raise InvalidJob if the job cannot be called back, wherever the name in its URL leads.
 
-    It takes as long as resolving the name does, a few seconds at most.
+    No name is resolved, since a transaction is open: ``check_address`` does that before it.
     """
     if job.callback_url is None:
         return
     own = (webhook.c.tenant == job.tenant) & (webhook.c.origin == CALLBACKS)
     if connection.execute(select(webhook.c.id).where(own)).first() is None:
         raise _invalid("no_callback_secret", UNSIGNED)
+    with _refusing():
+        addresses.check_as_written(job.callback_url)
+
+
+def check_address(url: str) -> None:
+    """Raise InvalidJob if nothing may be sent to ``url``; never call it within a transaction.
+
+    It waits until the name is resolved, for ``addresses.LOOKUP_S`` at most.
+    """
+    with _refusing():
+        addresses.check(url)
+
+
+async def check_address_async(url: str) -> None:
+    """Do the same without blocking the event loop."""
+    with _refusing():
+        await addresses.check_async(url)
+
+
+@contextmanager
+def _refusing() -> Iterator[None]:
     try:
-        addresses.check(job.callback_url)
+        yield
     except AddressRefused as refused:
         raise _invalid("address_refused", str(refused)) from None
 

@@ -62,6 +62,7 @@ class StoreBackend:
         if not self._embedded:
             sending.check(app())
         job_id, job = uuid4(), job.through("cli", user.name())
+        recording.check_callback(job_id, job)
         try:
             with transactions.opened() as connection:
                 recording.record_with_lists(connection, job_id, job, parts.parts_of(job))

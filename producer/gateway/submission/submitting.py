@@ -30,7 +30,8 @@ from tagsweep.producer.gateway.threadpool import (
     Threads,
 )
 from tagsweep.worker.errors import BrokerUnavailable, Retryable
-from tagsweep.worker.jobs import dispatch
+from tagsweep.worker.jobs import dispatch, recording
+from tagsweep.worker.webhooks import callbacks
 
 #: how long the broker may take to accept that a job is to start
 START_S = 1.0
@@ -84,6 +85,7 @@ class Submission:
 
     async def _begin(self, request: Request, wanted: JobRequest) -> Recorded:
         """Record the job and ask a worker to start it; withdraw it if no worker can be asked."""
+        await self._check_callback(wanted)
         recorded = await self._record(wanted)
         request.state.account.job = wanted.job_id
         if not recorded.created:
@@ -98,6 +100,17 @@ class Submission:
         if withdrawn:
             raise errors.unavailable(problem)
         return recorded
+
+    async def _check_callback(self, wanted: JobRequest) -> None:
+        """Refuse a job that cannot be called back; while its name is resolved, nothing is held."""
+        if wanted.job.callback_url is None:
+            return
+        try:
+            url = await self._store.run(recording.callback_to_check, wanted.job_id, wanted.job)
+        except Retryable as error:
+            raise errors.down(error) from error
+        if url is not None:
+            await callbacks.check_address_async(url)
 
     async def _record(self, wanted: JobRequest) -> Recorded:
         start = time.monotonic()

@@ -52,8 +52,8 @@ async def _actor(request: Request) -> Actor:
 
 async def _done(gateway: Gateway, operation: Callable[..., Any], *arguments: Any) -> Any:
     try:
-        patience = gateway.store.patience_s + LOOKUP_S
-        return await gateway.store.patiently(patience, operation, *arguments)
+        patience = gateway.webhooks.patience_s + LOOKUP_S
+        return await gateway.webhooks.patiently(patience, operation, *arguments)
     except NoSuchWebhook:
         raise Refusal(404, NO_WEBHOOK) from None
     except NoSuchDelivery:
