@@ -18,9 +18,9 @@ def _hang(name: str, released: Path, asked: Path) -> None:
     """Let the look-up of ``name`` take until ``released`` is there, and fail then."""
     look_up = socket.getaddrinfo
 
-    def hanging(host: Any, *args: Any, flags: int = 0, **options: Any) -> Any:
-        if host != name or flags & socket.AI_NUMERICHOST:
-            return look_up(host, *args, flags=flags, **options)
+    def hanging(host: Any, *args: Any, **options: Any) -> Any:
+        if host != name or options.get("flags", 0) & socket.AI_NUMERICHOST:
+            return look_up(host, *args, **options)
         with asked.open("ab") as file:
             file.write(b".")
         while not released.exists():

@@ -43,9 +43,9 @@ def held(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     over = threading.Event()
     look_up = socket.getaddrinfo
 
-    def hang(host: Any, *args: Any, flags: int = 0, **options: Any) -> Any:
-        if host != SLOW or flags & socket.AI_NUMERICHOST:
-            return look_up(host, *args, flags=flags, **options)
+    def hang(host: Any, *args: Any, **options: Any) -> Any:
+        if host != SLOW or options.get("flags", 0) & socket.AI_NUMERICHOST:
+            return look_up(host, *args, **options)
         held.append(database.engine().pool.checkedout())  # type: ignore[attr-defined]  # a QueuePool's
         over.wait(30)
         raise socket.gaierror(socket.EAI_AGAIN, "The resolver hung")
