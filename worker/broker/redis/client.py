@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from tagsweep.worker import settings
@@ -31,9 +32,23 @@ def tls(url: str) -> dict[str, Any]:
 
 
 def of_sentinels(url: str, config: Settings) -> dict[str, Any]:
-    """Return the options for connecting to the sentinels of a URL: password and TLS."""
+    """Return the options for connecting to the sentinels of a URL: password, TLS, and one try."""
     tls_options = tls(url)
-    return {**config.sentinel_login, **({"ssl": True, **tls_options} if tls_options else {})}
+    options = {"ssl": True, **tls_options} if tls_options else {}
+    return {**config.sentinel_login, **options, "retry": _once()}
+
+
+@cache
+def _once() -> Any:
+    """Return the policy of one try: there are other sentinels, and the next one may know better.
+
+    By default each is tried eleven times, for seconds, one that refuses a password too. It is one
+    object, because kombu takes connections with equal options alone for the same.
+    """
+    from redis.backoff import NoBackoff
+    from redis.retry import Retry
+
+    return Retry(NoBackoff(), 0)
 
 
 def sentinels(url: str, **options: Any) -> dict[str, redis.Redis]:
