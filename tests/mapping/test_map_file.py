@@ -81,6 +81,7 @@ def test_a_fault_of_the_file_is_told_with_its_line_and_key(fault: str, tmp_path:
         assert first.startswith(f"{path}:{line}: ")
 
 
+NO_TEXT = "of which different texts are equal: it has to be text or varchar"
 #: what the map says that the database has not, and what is told
 MISMATCHES = {
     "a missing table": ("public.taggit_tag", "public.nothing", "tags.table: there is no table"),
@@ -92,6 +93,14 @@ MISMATCHES = {
     "a SELECT that fails": ("= 7", '= { select = "SELECT nothing" }', "refuses its SELECT"),
     "a counter that is text": ('counter = "links"', 'counter = "slug"', "has to be smallint"),
     "a name that is a number": ('name = "name"', 'name = "links"', "is bigint: it has to be text"),
+    "a name that is padded": ('name = "name"', 'name = "padded"', NO_TEXT),
+    "a name of a domain that is padded": ('name = "name"', 'name = "code"', NO_TEXT),
+    "a tenant that is padded": ('tenant_fixed = "main"', 'tenant = "padded"', NO_TEXT),
+    "a tenant of links that is padded": (
+        'grows = "id"',
+        'grows = "id"\ntenant = "padded"',
+        NO_TEXT,
+    ),
     "a time that is none": ('grows = "id"', 'created_at = "added_by"', "has to be timestamptz"),
     "a day for a time": ('grows = "id"', 'created_at = "day"', "is date: it has to be timestamptz"),
     "a tenant that is a time": (
@@ -132,6 +141,10 @@ def test_what_the_database_has_not_stops_the_start(
     own.execute(
         "ALTER TABLE taggit_tag ADD COLUMN length integer GENERATED ALWAYS AS (length(name)) STORED"
     )
+    own.execute("CREATE DOMAIN code AS char(4)")
+    own.execute("CREATE DOMAIN shorter AS code")
+    own.execute("ALTER TABLE taggit_tag ADD padded char(9), ADD code shorter")
+    own.execute("ALTER TABLE taggit_taggeditem ADD padded char(9)")
     own.execute("CREATE VIEW seen AS SELECT * FROM taggit_taggeditem")
     before, after, told = MISMATCHES[mismatch]
     text = TAGGIT_MAP.partition("[resources.authors]")[0]
@@ -372,6 +385,17 @@ DEFECTS = {
         "ALTER SEQUENCE taggit_taggeditem_id_seq CACHE 10",
         "hands out ids in blocks",
         "",
+    ),
+    "links without a key": (
+        (
+            "ALTER TABLE taggit_taggeditem DROP CONSTRAINT taggit_taggeditem_pkey; "
+            "ALTER TABLE taggit_taggeditem ALTER id DROP IDENTITY, ALTER id DROP NOT NULL; "
+            "INSERT INTO taggit_tag (name, slug) VALUES ('old', 'old'); "
+            "INSERT INTO taggit_taggeditem (id, object_id, content_type_id, tag_id) "
+            "SELECT NULL, 1, 7, id FROM taggit_tag"
+        ),
+        "there are links whose id is NULL",
+        'WHERE "id" IS NULL',
     ),
 }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cache
 
 from sqlalchemy import Connection, TextClause, text
@@ -25,6 +25,13 @@ _COLUMNS = text("""
                 THEN format_type(attribute.atttypid, attribute.atttypmod)
                 ELSE CAST(type.typnamespace AS regnamespace) || '.' || quote_ident(type.typname)
            END AS type, CAST(type.typcategory AS text) AS category,
+           (WITH RECURSIVE base (oid) AS (
+                SELECT type.oid UNION ALL
+                SELECT domain.typbasetype
+                FROM base JOIN pg_type AS domain ON domain.oid = base.oid AND domain.typtype = 'd'
+            ) SELECT bool_or(base.oid IN (
+                CAST('text' AS regtype), CAST('varchar' AS regtype), CAST('name' AS regtype)
+            )) FROM base) AS is_text,
            attribute.attnotnull OR type.typnotnull AS required,
            attribute.attgenerated <> '' AS generated,
            attribute.atthasdef OR attribute.attidentity <> '' OR type.typdefault IS NOT NULL
@@ -68,6 +75,7 @@ class Column:
     name: str
     type: str  #: as SQL has it, whatever the search path is
     category: str  #: of the type: S (text), N (number), D (time) and others
+    is_text: bool  #: text, varchar or a domain over one: what is equal is the same text
     required: bool  #: NOT NULL
     generated: bool  #: from other columns
     given: bool  #: by the server, if an INSERT leaves it out
@@ -108,7 +116,7 @@ def read(connection: Connection, schema: str, name: str) -> Table | None:
     if not rows:
         return None
     columns = {
-        row.name: Column(row.name, row.type, row.category, row.required, row.generated, row.given)
+        row.name: Column(**{field.name: getattr(row, field.name) for field in fields(Column)})
         for row in rows
     }
     keys = connection.execute(_UNIQUE, {"table": table}).all()

@@ -14,6 +14,11 @@ _CATEGORIES = {
     "counter": ("N", "smallint, integer or bigint"),
 }
 _NO_MOMENTS = ("date", "time")
+#: such as citext and char: a job's name would be found, and its tag not known by that name
+NO_TEXT = (
+    "column {column} is {type}, of which different texts are equal: it has to be text or varchar "
+    "(a column generated from it can be named instead, where jobs do not write it)"
+)
 
 
 def check(table: Table, columns: dict[str, str | None], place: list[str]) -> None:
@@ -38,13 +43,23 @@ def _check_category(column: Column, category: str, wanted: str, place: list[str]
     bare = column.type.split(" ")[0].split("(")[0]
     if column.category != category or bare in _NO_MOMENTS:
         file.fail(place, f"column {column.name} is {column.type}: it has to be {wanted}")
+    if category == "S":
+        _check_text(column, place)
+
+
+def _check_text(column: Column, place: list[str]) -> None:
+    if not column.is_text:
+        file.fail(place, NO_TEXT.format(column=column.name, type=column.type))
 
 
 def tenant_type(table: Table, column: str | None, only: str | None, place: list[str]) -> str | None:
     """Return the type of the tenant's column if it is not text; ``only``: the one tenant."""
-    if column is None or table.columns[column].category == "S":
+    if column is None:
         return None
     found = table.columns[column]
+    if found.category == "S":
+        _check_text(found, [*place, "tenant"])
+        return None
     if found.kind is None:
         problem = "a tenant is text, uuid, smallint, integer or bigint"
         file.fail([*place, "tenant"], f"column {column} is {found.type}: {problem}")

@@ -166,6 +166,14 @@ def _clock(connection: Connection, one: Resource, links: str) -> Iterator[Findin
             "runs, and undoing an attach those that somebody added again.",
             "name a serial key (grows) or a time (created_at) in the map",
         )
+    clock = one.grows or one.created_at
+    if clock and _count(connection, links, f"{quoted(clock)} IS NULL", one.fixed, "LIMIT 1"):
+        yield Finding(
+            one.name,
+            f"there are links whose {clock} is NULL: jobs leave them alone, and count them as "
+            "absent.",
+            f"UPDATE {links} SET {quoted(clock)} = … WHERE {quoted(clock)} IS NULL;",  # noqa: S608  # quoted
+        )
 
 
 def _required(connection: Connection, one: Resource) -> Iterator[Finding]:
