@@ -267,7 +267,7 @@ def test_what_is_in_hand_is_finished_before_both_end(stack: ServerStack) -> None
         pending = _send(stack, tenant, 500)
         wait_for_waiting(stack.store)
         worker.process.terminate()
-    assert worker.process.wait(30) == 0
+    assert worker.process.wait(30) == 0, worker.log
     assert stack.store.job(UUID(pending.id)).ends == 1
 
 
