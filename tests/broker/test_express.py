@@ -21,7 +21,7 @@ from tests.chaos import faulty
 from tests.servers import Postgres
 from tests.servers.processes import is_alive, spawn
 from tests.support.fixtures import configured
-from tests.support.locks import held_link, wait_for_waiting
+from tests.support.locks import held_link, slow_removals, wait_for_slow, wait_for_waiting
 from tests.support.stack import Pending, ServerStack, Worker, environment, eventually
 from tests.support.stores import new_ids, new_tenant
 from tests.support.wire import PARTS, QUEUE, SWEEPS
@@ -263,11 +263,11 @@ def test_both_end_by_one_signal_with_one_status(
 def test_what_is_in_hand_is_finished_before_both_end(stack: ServerStack) -> None:
     worker = _both(stack)
     tenant = _tag(stack, 500)
-    with held_link(stack.store, IDS[0]):
+    with slow_removals(stack.store):
         pending = _send(stack, tenant, 500)
-        wait_for_waiting(stack.store)
+        wait_for_slow(stack.store)
         worker.process.terminate()
-    assert worker.process.wait(30) == 0, worker.log
+        assert worker.process.wait(30) == 0, worker.log
     assert stack.store.job(UUID(pending.id)).ends == 1
 
 

@@ -35,6 +35,37 @@ def held_table(store: Store, table: str) -> Iterator[None]:
         yield
 
 
+_SLEEPING = _WAITING.text.replace("wait_event_type = 'Lock'", "wait_event = 'PgSleep'")
+_SLEEP = """
+CREATE FUNCTION tagsweep.sleep() RETURNS trigger LANGUAGE plpgsql AS
+'BEGIN PERFORM pg_sleep(1); RETURN NULL; END'
+"""
+
+
+@contextmanager
+def slow_removals(store: Store) -> Iterator[None]:
+    """Let each statement that removes links take another second, without waiting for a lock."""
+    table = str(store.tables.link_table)
+    with store.transaction() as connection:
+        connection.execute(text(_SLEEP))
+        on = f"CREATE TRIGGER slow BEFORE DELETE ON {table} FOR EACH STATEMENT"
+        connection.execute(text(f"{on} EXECUTE FUNCTION tagsweep.sleep()"))
+    yield
+    with store.transaction() as connection:
+        connection.execute(text(f"DROP TRIGGER slow ON {table}"))
+        connection.execute(text("DROP FUNCTION tagsweep.sleep"))
+
+
+def wait_for_slow(store: Store) -> None:
+    """Return once a removal that is slow goes on."""
+
+    def sleeping() -> bool:
+        with store.transaction() as connection:
+            return bool(connection.execute(text(_SLEEPING)).scalar_one())
+
+    eventually(sleeping)
+
+
 def wait_for_waiting(store: Store, how_many: int = 1) -> None:
     """Return once so many transactions wait for a lock."""
 
