@@ -174,6 +174,7 @@ def test_an_attach_leaves_the_owners_rows_and_its_undo_spares_what_came_later(  
     _write(owner, sections[0])
     driving.split(job_id)
     attached: dict[int, Row] = {}
+    ended: dict[int, Row] = {}  # what is there when the last chunk, and the job with it, has ended
 
     def check(one: Applied) -> None:
         there = {row.object for row in one.before.values()}
@@ -182,11 +183,12 @@ def test_an_attach_leaves_the_owners_rows_and_its_undo_spares_what_came_later(  
         }
         assert one.gone == {}
         attached.update(one.new)
+        ended.clear()
+        ended.update(owner.there())
 
     done = _interleave(owner, job_id, sections[1], check)
     assert done["counts"]["added"] == len(attached)
     assert _told(owner, job_id, "added") == _objects(attached.values())
-    ended = owner.there()
     _write(owner, between)
     undo = _undo(job_id)
 
