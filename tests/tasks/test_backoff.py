@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -26,6 +27,9 @@ from tests.support.stores import (
 
 pytestmark = pytest.mark.mapped
 
+#: longer than any machine takes for a test
+AN_HOUR_AHEAD = -3600
+
 
 def _refuse(store: Store, table: str, when: str, code: str, condition: str = "true") -> None:
     """Let a trigger on PostgreSQL refuse, with this SQLSTATE, what fits the condition."""
@@ -44,12 +48,12 @@ def _relent(store: Store, table: str) -> None:
         connection.execute(text("DROP FUNCTION refuse()"))
 
 
-def _due(store: Store) -> None:
-    """Let the time pass till which anything is put off."""
+def _due(store: Store, seconds_ago: float = 1) -> None:
+    """Let the time pass till which anything is put off, or let it last (a negative number)."""
     with store.transaction() as connection:
         for table in (job, chunk):
             connection.execute(
-                update(table).where(table.c.retry_at.is_not(None)).values(retry_at=ago(1))
+                update(table).where(table.c.retry_at.is_not(None)).values(retry_at=ago(seconds_ago))
             )
 
 
@@ -73,6 +77,7 @@ def test_a_chunk_that_is_refused_holds_up_neither_its_job_nor_others(
     first = f"OLD.{tables.resource} = '{ids[0]}'"
     _refuse(postgres_store, tables.links, "DELETE", "53100", first)
     driving.step()
+    _due(postgres_store, AN_HOUR_AHEAD)
     refused = postgres_store.chunks(job_id)[0]
     assert (refused.state, refused.tries) == ("open", 1)
     assert "not now (SQLSTATE 53100)" in _shown(job_id)["waiting"]
@@ -95,20 +100,27 @@ def test_a_chunk_that_is_refused_holds_up_neither_its_job_nor_others(
     assert "waiting" not in _shown(job_id)
 
 
+def _clock(store: Store) -> datetime:
+    with store.transaction() as connection:
+        now: datetime = connection.execute(text("SELECT clock_timestamp()")).scalar_one()
+        return now
+
+
 def test_pauses_grow_up_to_a_minute(postgres_store: Store, tenant: str) -> None:
     job_id = _opened(postgres_store, tenant, new_ids(2))
     _refuse(postgres_store, postgres_store.tables.links, "DELETE", "XX000")
     pauses = []
     for _ in range(8):
         _due(postgres_store)
+        before = _clock(postgres_store)
         driving.step()
-        row = postgres_store.chunks(job_id)[0]
-        with postgres_store.transaction() as connection:
-            now = connection.execute(text("SELECT clock_timestamp()")).scalar_one()
-        pauses.append((row.retry_at - now).total_seconds())
-    assert 0.5 < pauses[0] <= 1
-    assert pauses[3] > 4 * pauses[0]
-    assert 40 < pauses[-1] <= backoff.MOST_S
+        retry_at = postgres_store.chunks(job_id)[0].retry_at
+        # However long the step took, the pause lies between the two.
+        since_end, since_start = retry_at - _clock(postgres_store), retry_at - before
+        pauses.append((since_end.total_seconds(), since_start.total_seconds()))
+    assert pauses[0][0] <= backoff.FIRST_S < pauses[0][1] / 0.8
+    assert pauses[3][1] > 4 * pauses[0][0]
+    assert pauses[-1][0] <= backoff.MOST_S < pauses[-1][1] / 0.8
 
 
 def test_a_statement_that_takes_too_long_is_cut_into_more_and_more(
@@ -160,6 +172,7 @@ def test_when_one_gets_on_all_that_wait_for_the_same_are_tried_at_once(
     _refuse(postgres_store, postgres_store.tables.links, "DELETE", "53200")
     for _ in jobs:
         driving.step()
+    _due(postgres_store, AN_HOUR_AHEAD)
     assert sweep.apply_next() is None
     _relent(postgres_store, postgres_store.tables.links)
     with postgres_store.transaction() as connection:
