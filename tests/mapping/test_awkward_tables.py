@@ -7,11 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import update
 
 from tagsweep.worker.mapping import file, findings
 from tagsweep.worker.models.jobs import AttachJob, DetachJob, UndoJob
-from tagsweep.worker.models.tables import chunk, job
 from tests.servers import Postgres
 from tests.support import driving
 from tests.support.own_tables import ARTICLES, TAGGIT, TAGGIT_MAP, TENANT, OwnTables, mapped
@@ -187,9 +185,7 @@ def test_an_undo_waits_for_a_column_that_is_gone_and_says_which(own: OwnTables) 
     assert 'column "weight" of relation "taggit_taggeditem" does not exist' in waiting
     assert own.links() == set()
     own.execute("ALTER TABLE taggit_taggeditem ADD COLUMN weight double precision")
-    for table in (job, chunk):
-        with own.store.transaction() as connection:
-            connection.execute(update(table).values(retry_at=None))
+    driving.due_in(-1)
     assert driving.finish(undo)["counts"] == attached(total=3, added=3)
     assert own.execute(rows) == before
 

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from typing import Any
 from uuid import UUID, uuid4
 
+from sqlalchemy import update
+
 from tagsweep.worker import database, settings
 from tagsweep.worker.events import outbox
 from tagsweep.worker.jobs import control, parts, queries, recording
@@ -17,6 +19,9 @@ from tagsweep.worker.models.jobs import (
     Job,
 )
 from tagsweep.worker.models.records import Lists
+from tagsweep.worker.models.tables import ago
+from tagsweep.worker.models.tables import chunk as chunks
+from tagsweep.worker.models.tables import job as jobs
 from tagsweep.worker.tasks import recorded, recover, start, sweep
 from tests.support import configurations
 
@@ -121,6 +126,14 @@ def run_recorded(job_id: UUID) -> dict[str, Any]:
 def step() -> None:
     """Apply the chunk whose turn it is."""
     assert sweep.apply_next(), "no chunk is open"
+
+
+def due_in(seconds: float) -> None:
+    """Move the next try of all that is put off: so that no test rests on how fast it runs."""
+    with database.transaction() as connection:
+        for table in (jobs, chunks):
+            put_off = table.c.retry_at.is_not(None)
+            connection.execute(update(table).where(put_off).values(retry_at=ago(-seconds)))
 
 
 def cancel(job_id: UUID) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from tagsweep.worker import database
 from tagsweep.worker.doctor import checks
 from tagsweep.worker.jobs import backoff, queries, scheduling
 from tagsweep.worker.models import views
-from tagsweep.worker.models.tables import ago, chunk, job
+from tagsweep.worker.models.tables import chunk, job
 from tagsweep.worker.store.detach import Detach
 from tagsweep.worker.tasks import recorded, start, sweep
 from tests.support import driving
@@ -28,7 +28,7 @@ from tests.support.stores import (
 pytestmark = pytest.mark.mapped
 
 #: longer than any machine takes for a test
-AN_HOUR_AHEAD = -3600
+AN_HOUR = 3600
 
 
 def _refuse(store: Store, table: str, when: str, code: str, condition: str = "true") -> None:
@@ -46,15 +46,6 @@ def _relent(store: Store, table: str) -> None:
     with store.transaction() as connection:
         connection.execute(text(f"DROP TRIGGER refuse ON {table}"))
         connection.execute(text("DROP FUNCTION refuse()"))
-
-
-def _due(store: Store, seconds_ago: float = 1) -> None:
-    """Let the time pass till which anything is put off, or let it last (a negative number)."""
-    with store.transaction() as connection:
-        for table in (job, chunk):
-            connection.execute(
-                update(table).where(table.c.retry_at.is_not(None)).values(retry_at=ago(seconds_ago))
-            )
 
 
 def _opened(store: Store, tenant: str, ids: list[str]) -> UUID:
@@ -77,7 +68,7 @@ def test_a_chunk_that_is_refused_holds_up_neither_its_job_nor_others(
     first = f"OLD.{tables.resource} = '{ids[0]}'"
     _refuse(postgres_store, tables.links, "DELETE", "53100", first)
     driving.step()
-    _due(postgres_store, AN_HOUR_AHEAD)
+    driving.due_in(AN_HOUR)
     refused = postgres_store.chunks(job_id)[0]
     assert (refused.state, refused.tries) == ("open", 1)
     assert "not now (SQLSTATE 53100)" in _shown(job_id)["waiting"]
@@ -94,7 +85,7 @@ def test_a_chunk_that_is_refused_holds_up_neither_its_job_nor_others(
         assert not scheduling.any_open(connection)
     assert "waiting" in _shown(job_id)
     _relent(postgres_store, postgres_store.tables.links)
-    _due(postgres_store)
+    driving.due_in(-1)
     data = driving.finish(job_id)
     assert (data["status"], data["counts"]) == ("succeeded", counts(total=8, removed=8))
     assert "waiting" not in _shown(job_id)
@@ -111,7 +102,7 @@ def test_pauses_grow_up_to_a_minute(postgres_store: Store, tenant: str) -> None:
     _refuse(postgres_store, postgres_store.tables.links, "DELETE", "XX000")
     pauses = []
     for _ in range(8):
-        _due(postgres_store)
+        driving.due_in(-1)
         before = _clock(postgres_store)
         driving.step()
         retry_at = postgres_store.chunks(job_id)[0].retry_at
@@ -140,7 +131,7 @@ def test_a_statement_that_takes_too_long_is_cut_into_more_and_more(
     monkeypatch.setattr(Detach, "apply", too_long)
     for _ in range(2):
         driving.step()
-        _due(postgres_store)
+        driving.due_in(-1)
     assert postgres_store.chunks(job_id)[0].pieces == 4
     data = driving.finish(job_id)
     assert (data["status"], data["counts"]) == ("succeeded", counts(total=16, removed=16))
@@ -154,12 +145,13 @@ def test_a_start_that_is_refused_is_tried_again(postgres_store: Store, tenant: s
     start.start_recorded(job_id)
     row = postgres_store.job(job_id)
     assert (row.status, row.tries) == ("queued", 1)
+    driving.due_in(AN_HOUR)
     with database.reading() as connection:
         assert scheduling.next_to_split(connection) is None
     wrong = [one for one in checks._jobs() if one.is_wrong]
     assert [str(job_id) in one.what and "not now" in one.what for one in wrong] == [True]
     _relent(postgres_store, "job")
-    _due(postgres_store)
+    driving.due_in(-1)
     assert recorded.split_next()
     assert driving.finish(job_id)["counts"] == counts(total=3, removed=3)
 
@@ -172,7 +164,7 @@ def test_when_one_gets_on_all_that_wait_for_the_same_are_tried_at_once(
     _refuse(postgres_store, postgres_store.tables.links, "DELETE", "53200")
     for _ in jobs:
         driving.step()
-    _due(postgres_store, AN_HOUR_AHEAD)
+    driving.due_in(AN_HOUR)
     assert sweep.apply_next() is None
     _relent(postgres_store, postgres_store.tables.links)
     with postgres_store.transaction() as connection:
@@ -230,7 +222,7 @@ def test_an_error_of_our_own_is_given_up_at_the_fifth_time(
     monkeypatch.setattr(Detach, "apply", broken)
     for _ in range(sweep.MOST_FAULTS):
         driving.step()
-        _due(store)
+        driving.due_in(-1)
     data = driving.finish(job_id)
     assert (data["status"], data["counts"]) == ("partial", counts(total=2, failed=2))
     assert {one["code"] for one in data["errors"]} == {"gave_up"}
@@ -246,8 +238,9 @@ def test_on_sqlite_too_a_table_that_is_missing_fails_nothing(
         connection.execute(text("ALTER TABLE removal RENAME TO away"))
     driving.step()
     assert "no such table" in _shown(job_id)["waiting"]
+    driving.due_in(AN_HOUR)
     assert sweep.apply_next() is None
     with sqlite_store.transaction() as connection:
         connection.execute(text("ALTER TABLE away RENAME TO removal"))
-    _due(sqlite_store)
+    driving.due_in(-1)
     assert driving.finish(job_id)["counts"] == counts(total=2, removed=2)
