@@ -1,4 +1,4 @@
-"""Hold a job in the middle: a lock stops the very transaction that wants to remove a link."""
+"""Hold a job in the middle: by a lock that its transaction waits for, or by a slow statement."""
 
 from __future__ import annotations
 
@@ -10,10 +10,13 @@ from sqlalchemy import select, text
 from tests.support.stack import eventually
 from tests.support.stores import Store
 
-_WAITING = text("""
-SELECT count(*) FROM pg_stat_activity
-WHERE datname = current_database() AND wait_event_type = 'Lock'
-""")
+_WAITING = """
+SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND
+"""
+_SLEEP = """
+CREATE FUNCTION tagsweep.sleep() RETURNS trigger LANGUAGE plpgsql AS
+'BEGIN PERFORM pg_sleep(1); RETURN NULL; END'
+"""
 
 
 @contextmanager
@@ -35,13 +38,6 @@ def held_table(store: Store, table: str) -> Iterator[None]:
         yield
 
 
-_SLEEPING = _WAITING.text.replace("wait_event_type = 'Lock'", "wait_event = 'PgSleep'")
-_SLEEP = """
-CREATE FUNCTION tagsweep.sleep() RETURNS trigger LANGUAGE plpgsql AS
-'BEGIN PERFORM pg_sleep(1); RETURN NULL; END'
-"""
-
-
 @contextmanager
 def slow_removals(store: Store) -> Iterator[None]:
     """Let each statement that removes links take another second, without waiting for a lock."""
@@ -58,19 +54,18 @@ def slow_removals(store: Store) -> Iterator[None]:
 
 def wait_for_slow(store: Store) -> None:
     """Return once a removal that is slow goes on."""
-
-    def sleeping() -> bool:
-        with store.transaction() as connection:
-            return bool(connection.execute(text(_SLEEPING)).scalar_one())
-
-    eventually(sleeping)
+    _wait(store, "wait_event = 'PgSleep'", 1)
 
 
 def wait_for_waiting(store: Store, how_many: int = 1) -> None:
     """Return once so many transactions wait for a lock."""
+    _wait(store, "wait_event_type = 'Lock'", how_many)
 
-    def waiting() -> bool:
+
+def _wait(store: Store, condition: str, how_many: int) -> None:
+    def there_are() -> bool:
         with store.transaction() as connection:
-            return int(connection.execute(_WAITING).scalar_one()) >= how_many
+            found = connection.execute(text(_WAITING + condition))
+            return int(found.scalar_one()) >= how_many
 
-    eventually(waiting)
+    eventually(there_are)

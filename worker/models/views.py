@@ -30,6 +30,13 @@ def words(kind: str, *, adds: bool = False) -> tuple[str, str]:
     return _ADDED if adds and kind not in CHANGING else _WORDS.get(kind, _REMOVED)
 
 
+def changing(job: JobRecord) -> set[str]:
+    """Return the outcomes of the items that the job changes; of a preview, those it would."""
+    changed, _ = words(job.acts_as, adds=job.adds)
+    # where a merge finds the new tag too, the old one still goes
+    return {changed, "present"} if job.acts_as == "merge" else {changed}
+
+
 def counts(job: JobRecord) -> dict[str, int]:
     """Return the job's items by outcome so far; the last four always add up to ``total``."""
     changed, unchanged = words(job.acts_as, adds=job.adds)

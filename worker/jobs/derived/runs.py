@@ -63,11 +63,15 @@ def _check(connection: Connection, preview: JobRecord) -> None:
         raise CannotRun(NOT_ENDED.format(id=preview.id))
     if preview.status not in ("succeeded", "partial"):
         raise CannotRun(NOT_SHOWN.format(id=preview.id, status=preview.status))
-    hours = settings.load().preview_hours
-    young = jobs.c.finished_at > ago(hours * HOUR_S)
-    query = select(jobs.c.id).where(jobs.c.id == preview.id, young, jobs.c.forgotten_at.is_(None))
-    if connection.execute(query).first() is None:
-        raise Forgotten(EXPIRED.format(id=preview.id, hours=hours))
+    if has_expired(connection, preview.id):
+        raise Forgotten(EXPIRED.format(id=preview.id, hours=settings.load().preview_hours))
+
+
+def has_expired(connection: Connection, preview_id: UUID) -> bool:
+    """Tell whether it is too late to run a preview that has ended."""
+    young = jobs.c.finished_at > ago(settings.load().preview_hours * HOUR_S)
+    query = select(jobs.c.id).where(jobs.c.id == preview_id, young, jobs.c.forgotten_at.is_(None))
+    return connection.execute(query).first() is None
 
 
 def _row(preview: JobRecord, wanted: RunRequest) -> dict[str, Any]:

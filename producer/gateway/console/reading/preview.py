@@ -32,10 +32,7 @@ def read(job_id: str, tenant: str) -> Preview:
         job = whole.find(connection, job_id, tenant)
     entries: Iterator[dict[str, Any]] = iter(())
     if job.changed:
-        outcomes = {views.words(job.acts_as, adds=job.adds)[0]}
-        if job.acts_as == "merge":
-            outcomes.add("present")  # it loses the old tag too
-        entries = receipt.entries(job.id, tenant, outcomes)
+        entries = receipt.entries(job.id, tenant, views.changing(job))
     try:
         sample = list(islice(entries, SAMPLE))
     except Forgotten:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import Connection
 
 from tagsweep.worker import settings
 from tagsweep.worker.jobs import queries
+from tagsweep.worker.jobs.derived import runs
 from tagsweep.worker.models.records import JobRecord
 from tagsweep.worker.models.run import RunRequest
 
@@ -32,6 +32,5 @@ def of(connection: Connection, job: JobRecord) -> Run:
         return Run(None, expired=False, by_another=False, hours=hours)
     wanted = RunRequest(tenant=job.tenant, job=str(job.id))
     found = queries.find(connection, wanted.job_id)
-    end = job.finished_at
-    expired = end is not None and datetime.now(UTC) - end > timedelta(hours=hours)
+    expired = job.ended and runs.has_expired(connection, job.id)
     return Run(found.id if found else None, expired, by_another, hours)

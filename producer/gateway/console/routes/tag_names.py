@@ -11,6 +11,7 @@ from tagsweep.producer.gateway.console import previewing, rendering, routing
 from tagsweep.producer.gateway.console.visitors import access
 from tagsweep.producer.gateway.errors import Refusal
 from tagsweep.producer.gateway.routes import tag_requests
+from tagsweep.worker.models.requester import Requester
 from tagsweep.worker.store.tags import naming
 
 NO_TAG = "There is no such tag."
@@ -30,10 +31,8 @@ async def ask_new(request: Request) -> Response:
 @router.post(NEW)
 async def create(request: Request) -> Response:
     """Create a tag, and lead to it in the list."""
-    who, form = await access.form(request, "write")
-    previewing.check_tenant(who.caller)
-    name, by = tag_requests.name({"name": form.one("name")}), who.caller.through("console")
-    await tag_requests.done(request, naming.create, who.caller.tenant, name, by)
+    tenant, name, by = await _sent(request)
+    await tag_requests.done(request, naming.create, tenant, name, by)
     return _to_list(request, name)
 
 
@@ -51,12 +50,17 @@ async def ask_rename(request: Request) -> Response:
 @router.post(RENAME)
 async def rename(request: Request) -> Response:
     """Give a tag another name, and lead to it in the list."""
+    tenant, name, by = await _sent(request)
+    await tag_requests.done(request, naming.rename, tenant, _tag_id(request), name, by)
+    return _to_list(request, name)
+
+
+async def _sent(request: Request) -> tuple[str, str, Requester]:
+    """Return the visitor's tenant, the name in the form, and who has sent it."""
     who, form = await access.form(request, "write")
     previewing.check_tenant(who.caller)
-    name, by = tag_requests.name({"name": form.one("name")}), who.caller.through("console")
-    asked = (who.caller.tenant, _tag_id(request), name, by)
-    await tag_requests.done(request, naming.rename, *asked)
-    return _to_list(request, name)
+    name = tag_requests.name({"name": form.one("name")})
+    return who.caller.tenant, name, who.caller.through("console")
 
 
 def _to_list(request: Request, name: str) -> Response:
