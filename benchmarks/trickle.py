@@ -22,7 +22,7 @@ from tagsweep import TagSweep
 
 #: ids of one small job
 FEW = 10
-#: what an attach attaches, and the key that a delete deletes
+#: what an attach attaches; the key that a delete deletes, and its value that a set sets
 NEW_TAG = "new"
 
 
@@ -58,14 +58,20 @@ class Trickle:
         ids = self._next_ids()
         self._ours.delete(tenant=self._work.tenant, workspaces=ids, tags=[{"key": NEW_TAG}])
 
+    def set(self) -> None:
+        """Give a key of workspaces, whose ids are the next ones, its value."""
+        tags = [{"key": NEW_TAG, "value": NEW_TAG}]
+        self._ours.set(tenant=self._work.tenant, workspaces=self._next_ids(), tags=tags)
+
     def noop(self) -> None:
         """Send a task that does nothing."""
         self._plain.send_task("noop_forgotten", ignore_result=True)
 
     def enqueue(self, what: str, times: int) -> dict[str, Any]:
         """Send that often as fast as can be."""
-        ways = {"job": self.job, "task": self.task, "attach": self.attach, "delete": self.delete}
-        send: Callable[[], None] = (ways | {"noop": self.noop})[what]
+        ways = {"job": self.job, "task": self.task, "noop": self.noop}
+        kinds = {"attach": self.attach, "delete": self.delete, "set": self.set}
+        send: Callable[[], None] = (ways | kinds)[what]
         start = time.perf_counter()
         for _ in range(times):
             send()

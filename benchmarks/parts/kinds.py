@@ -1,4 +1,4 @@
-"""Small jobs of each kind: attach and delete next to detach."""
+"""Small jobs of each kind: attach, delete and set next to detach."""
 
 from __future__ import annotations
 
@@ -18,16 +18,17 @@ from benchmarks.work import Work
 METHOD = (
     "Drained as small jobs are: the workers are warmed up, stopped while all jobs of one kind are "
     "sent, and timed from when they go on to the last event. A detach takes a tag off ten "
-    "resources, an attach puts one on ten, a delete takes a key off ten workspaces. All that was "
-    "to change is counted in the tables."
+    "resources, an attach puts one on ten, a delete takes a key off ten workspaces, a set gives a "
+    "key of ten workspaces another value. All that was to change is counted in the tables."
 )
 #: the names of the kinds, as the sender knows them
-WAYS = {"detach": "job", "attach": "attach", "delete": "delete"}
+WAYS = {"detach": "job", "attach": "attach", "delete": "delete", "set": "set"}
 #: how many items are left to do, or were done
 COUNTS = {
     "attach": "SELECT count(*) FROM tagsweep.tag_link l JOIN tagsweep.tag t ON t.id = l.tag_id"
     " WHERE t.name = %s",
     "delete": "SELECT count(*) FROM tagsweep.workspace_tag WHERE key = %s",
+    "set": "SELECT count(*) FROM tagsweep.workspace_tag WHERE value = %s",
 }
 
 _WORKSPACES = """
@@ -63,7 +64,7 @@ def measure(bench: Bench) -> Part:
         ),
         figures=[
             Figure(f"{kind} drained, of detach", ratios[kind], ">=", 0.8)
-            for kind in ("attach", "delete")
+            for kind in ("attach", "delete", "set")
         ],
         raw=raw,
         machine=machine.describe(bench.servers),
@@ -74,7 +75,7 @@ def _drained(bench: Bench, template: Ground, work: Work, kind: str) -> float:
     """Return how many jobs of a kind were done in a second."""
     jobs, warm, what = bench.options.jobs, bench.options.warm, WAYS[kind]
     with staged(bench, template, OURS, work) as stage:
-        if kind == "delete":
+        if kind in ("delete", "set"):
             _tag_workspaces(stage, work, (warm + jobs) * FEW)
         stage.sender.ask("enqueue", what=what, times=warm)
         wait(lambda: published(stage) == warm)
@@ -101,7 +102,7 @@ def _check(stage: Stage, template: Ground, kind: str, jobs: int) -> None:
         changed, expected = links, template.layout.links - jobs * FEW
     else:
         counted = stage.connection.execute(COUNTS[kind], (NEW_TAG,)).fetchone() or (None,)
-        changed, expected = counted[0], jobs * FEW if kind == "attach" else 0
+        changed, expected = counted[0], 0 if kind == "delete" else jobs * FEW
     events = {event["id"] for event in stage.events()}
     if (*row, changed, len(events)) != (jobs, jobs * FEW, expected, jobs):
         raise Wrong(f"Small jobs of kind {kind} did not do what they should: {row}, {changed}.")

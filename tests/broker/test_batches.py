@@ -96,6 +96,21 @@ def test_messages_that_wait_together_are_done_together(stack: ServerStack, tenan
 
 @pytest.mark.integration
 @pytest.mark.slow
+def test_sets_that_wait_together_are_done_together(stack: ServerStack, tenant: str) -> None:
+    names = [f"w-{at}" for at in range(30)]
+    for name in names:
+        stack.store.workspace(tenant, name, {"env": "dev"})
+    body = {"tenant": tenant, "tags": [{"key": "env", "value": "prod"}]}
+    sent = [stack.send("tags.set", {**body, "workspaces": [name, "w-0"]}) for name in names]
+    stack.start_worker()
+    done = [pending.get(timeout=60)["counts"] for pending in sent]
+    assert sum(counts["set"] for counts in done) == len(names)
+    assert {value for _, _, value, _ in stack.store.workspace_tags(tenant)} == {"prod"}
+    assert len(_moments(stack, sent)) <= len(sent) // 2
+
+
+@pytest.mark.integration
+@pytest.mark.slow
 def test_what_is_not_plain_goes_its_own_way_among_others(stack: ServerStack, tenant: str) -> None:
     (one,) = IDS[100:101]
     stack.store.tag(tenant, "own", tables=[one], layers=[one])

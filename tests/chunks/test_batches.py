@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID, uuid4
@@ -10,21 +10,24 @@ from uuid import UUID, uuid4
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sqlalchemy import Connection
 
 from tagsweep.worker import database
 from tagsweep.worker.broker.delivery import Delivery
-from tagsweep.worker.chunks import batches, plain
+from tagsweep.worker.chunks import batch_changes, batches, plain
+from tagsweep.worker.chunks.batch_changes import Applied
+from tagsweep.worker.chunks.batch_matching import Cut
 from tagsweep.worker.chunks.batches import Done
 from tagsweep.worker.jobs.batch_ends import NewJob
-from tagsweep.worker.models.jobs import KINDS, Job
+from tagsweep.worker.models.jobs import KINDS, Job, SetJob, UndoJob
 from tagsweep.worker.tasks import accept, batch
-from tests.support import driving, outcomes, worlds
+from tests.support import driving, outcomes, receipts, worlds
 from tests.support.stores import Store, attached, counts, new_ids
 
 pytestmark = pytest.mark.mapped
 
 #: in which jobs of a batch are done
-ORDER = ("detach", "attach", "delete")
+ORDER = ("detach", "attach", "delete", "set")
 
 
 def _order(job: Job) -> NewJob:
@@ -113,6 +116,86 @@ def _told(jobs: Iterable[Job]) -> list[dict[str, int]]:
     orders = [_order(job) for job in jobs]
     done = _apply(orders)
     return [done.ended[order.job_id].event["data"]["counts"] for order in orders]
+
+
+ENV, OTHER = {"key": "env", "value": "prod"}, {"key": "env", "value": "x"}
+
+
+def _set_job(tenant: str, workspaces: list[str], *tags: dict[str, str]) -> Job:
+    return SetJob.parse({"tenant": tenant, "workspaces": workspaces, "tags": [*tags]})
+
+
+def _env(store: Store, tenant: str) -> dict[str, str]:
+    return {name: value for name, key, value, _ in store.workspace_tags(tenant) if key == "env"}
+
+
+def test_sets_come_after_deletes_and_each_is_undone_by_itself(store: Store, tenant: str) -> None:
+    store.workspace(tenant, "w-1", {"env": "dev", "team": "a"})
+    store.workspace(tenant, "w-2", {"env": "prod", "team": "a"})
+    store.workspace(tenant, "w-3")
+    orders = [
+        _order(_set_job(tenant, ["w-1", "w-2"], ENV, {"key": "team", "value": "b"})),
+        _order(_set_job(tenant, ["w-1", "w-3"], ENV)),
+        _order(driving.delete_job(tenant, ["w-2", "w-3"], "team")),
+    ]
+    ended = _apply(orders).ended
+    told = [ended[order.job_id].event["data"] for order in orders]
+    assert [one["counts"] for one in told[:2]] == [
+        {"total": 4, "set": 3, "unchanged": 1, "failed": 0, "unprocessed": 0},
+        {"total": 2, "set": 1, "unchanged": 1, "failed": 0, "unprocessed": 0},
+    ]
+    assert told[0]["tags"] == [
+        {"key": "team", "value": "b", "workspaces": 2},
+        {"key": "env", "value": "prod", "workspaces": 1},
+    ]
+    rows = receipts.agrees(store, orders[0].job_id)
+    assert {(r["workspace"], r["key"]): (r["outcome"], r["previous"]) for r in rows} == {
+        ("w-1", "env"): ("set", "dev"),
+        ("w-1", "team"): ("set", "a"),
+        ("w-2", "env"): ("unchanged", None),
+        ("w-2", "team"): ("set", None),
+    }
+    undone = [driving.run(UndoJob.parse({"tenant": tenant, "job": one["job_id"]})) for one in told]
+    assert [one["counts"].get("set", one["counts"].get("added")) for one in undone] == [3, 1, 1]
+    assert store.workspace_tags(tenant) == {
+        ("w-1", "env", "dev", False),
+        ("w-1", "team", "a", False),
+        ("w-2", "env", "prod", False),
+        ("w-2", "team", "a", False),
+    }
+
+
+def test_a_set_that_gives_a_key_another_value_waits_for_the_one_before_it(
+    store: Store, tenant: str
+) -> None:
+    store.workspace(tenant, "w-1")
+    store.workspace(tenant, "w-2")
+    first, second, third = (
+        _order(_set_job(tenant, ["w-1"], ENV)),
+        _order(_set_job(tenant, ["w-2", "w-1"], OTHER)),
+        _order(_set_job(tenant, ["w-2"], ENV)),
+    )
+    assert _apply([first, second, third]).ended.keys() == {first.job_id, third.job_id}
+    assert _env(store, tenant) == {"w-1": "prod", "w-2": "prod"}
+
+
+def test_a_key_set_while_a_batch_is_under_way_keeps_its_value(
+    postgres_store: Store, tenant: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("w-1", "w-2", "w-3"):
+        postgres_store.workspace(tenant, name, {"env": "dev"} if name != "w-2" else {})
+    do = batch_changes.apply
+
+    def late(connection: Connection, jobs: Sequence[Cut]) -> Applied:
+        for name in ("w-1", "w-2"):
+            postgres_store.workspace(tenant, name, {"env": "later"})
+        return do(connection, jobs)
+
+    monkeypatch.setattr(batch_changes, "apply", late)
+    order = _order(_set_job(tenant, ["w-1", "w-2", "w-3"], ENV))
+    done = _apply([order]).ended[order.job_id]
+    assert (done.job.changed, done.job.absent) == (1, 2)
+    assert _env(postgres_store, tenant) == {"w-1": "later", "w-2": "later", "w-3": "prod"}
 
 
 def test_an_id_that_is_taken_leaves_the_batch(store: Store, tenant: str) -> None:

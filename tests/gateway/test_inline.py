@@ -89,6 +89,33 @@ def test_calls_in_flight_together_are_done_in_few_transactions(alone: Gateway) -
 
 
 @pytest.mark.slow
+def test_calls_that_set_one_key_to_many_values_are_all_done_here(
+    alone: Gateway, tenant: str
+) -> None:
+    values = [f"v-{at}" for at in range(12)]
+    alone.store.workspace(tenant, "w-1", {"env": "dev"})
+    path = f"/v1/{tenant}/fabric-workspace/w-1/tags/create"
+    bodies = [{"tags": [{"key": "env", "value": value}]} for value in values]
+    answers = _all_at_once(alone, [(tenant, path, body, SHORT) for body in bodies])
+    assert [answer.status_code for answer in answers] == [204] * len(values)
+    chain = {row["previous"]: row["value"] for row in _values_set(alone.store, tenant)}
+    order = ["dev"]
+    while order[-1] in chain:  # each has replaced the one before it
+        order.append(chain[order[-1]])
+    assert sorted(order[1:]) == sorted(values)
+    assert alone.store.workspace_tags(tenant) == {("w-1", "env", order[-1], False)}
+
+
+def _values_set(store: Store, tenant: str) -> list[Any]:
+    query = text(
+        "SELECT value, previous FROM tagsweep.workspace_removal"
+        " JOIN tagsweep.job ON job.id = job_id WHERE tenant = :tenant"
+    )
+    with store.transaction() as connection:
+        return list(connection.execute(query, {"tenant": tenant}).mappings())
+
+
+@pytest.mark.slow
 def test_one_that_cannot_be_done_is_in_nobody_elses_way(alone: Gateway, tenant: str) -> None:
     ids = new_ids(3)
     alone.store.tag(tenant, "old", tables=ids)

@@ -22,7 +22,10 @@ from tests.support.gateway import Gateway
 from tests.support.stores import Store, new_tenant
 
 TAGGING = {"detach": "/api/v1/tags/detach/", "attach": "/api/v1/tags/attach/"}
-DELETE = "/v1/{}/fabric-workspace/{}/tags/delete"
+WORKSPACES = {
+    "delete": "/v1/{}/fabric-workspace/{}/tags/delete",
+    "set": "/v1/{}/fabric-workspace/{}/tags/create",
+}
 TYPES = {number: name for name, number in (("folders", 6), ("tables", 7))}
 
 #: what a job changed: links as name, type, id; tags of workspaces as workspace, key, value, system
@@ -42,7 +45,7 @@ class Call:
 
     def path(self, tenant: str) -> str:
         """Return where it goes."""
-        return TAGGING.get(self.kind) or DELETE.format(tenant, self.workspace)
+        return TAGGING.get(self.kind) or WORKSPACES[self.kind].format(tenant, self.workspace)
 
 
 @dataclass
@@ -57,6 +60,8 @@ class Has:
         """Do the job; return what it changes, and the tags that it matches."""
         if call.kind == "delete":
             return self._delete(call), frozenset()
+        if call.kind == "set":
+            return self._set(call), frozenset()
         names = {name.strip() for name in call.body["names"]}
         asked = {(n, t, i) for n in names for t in TYPES.values() for i in call.body[t]}
         if call.kind == "attach":
@@ -82,7 +87,19 @@ class Has:
             del self.tags[place, key, system]
         return frozenset(gone)
 
+    def _set(self, call: Call) -> Changed:
+        own = [(one, False) for one in call.body["tags"]]
+        own += [(one, True) for one in call.body.get("sys_tags", [])]
+        given = {(str(call.workspace), one["key"], of): one["value"] for one, of in own}
+        new = {place: value for place, value in given.items() if self.tags.get(place) != value}
+        self.tags |= new
+        return frozenset((place, key, value, of) for (place, key, of), value in new.items())
 
+
+#: the one key of system tags that the contract on workspaces knows
+_system_tag = st.fixed_dictionaries(
+    {"key": st.just("_sys_enterprise_project_id"), "value": st.sampled_from(["x", "y"])}
+)
 _faulty = st.sampled_from([{"names": 7}, {"names": ["a"], "tables": ["no id"]}, {"nam": ["a"]}])
 _calls = st.one_of(
     st.builds(
@@ -97,6 +114,20 @@ _calls = st.one_of(
         st.fixed_dictionaries(
             {"tags": st.lists(worlds.wanted, min_size=1, max_size=3)},
             optional={"sys_tags": st.lists(worlds.wanted, min_size=1, max_size=1)},
+        ),
+        st.sampled_from(worlds.WORKSPACES),
+    ),
+    st.builds(
+        Call,
+        st.integers(0, 1),
+        st.just("set"),
+        st.fixed_dictionaries(
+            {
+                "tags": st.lists(
+                    worlds.new_tag, min_size=1, max_size=3, unique_by=lambda tag: tag["key"]
+                )
+            },
+            optional={"sys_tags": st.lists(_system_tag, min_size=1, max_size=1)},
         ),
         st.sampled_from(worlds.WORKSPACES),
     ),

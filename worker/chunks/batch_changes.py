@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import reduce
+from operator import or_
 from typing import Any
 from uuid import UUID
 
@@ -21,6 +23,8 @@ from tagsweep.worker.store.batches import links, tags, workspaces
 from tagsweep.worker.store.batches.work import Changes
 from tagsweep.worker.store.layout import Layout
 
+#: kinds of jobs on tags of workspaces, in the order in which they are done
+ON_WORKSPACES = ("delete", "set")
 #: what jobs on links have changed, by the table of their tags
 ByTable = dict[str, tuple[Layout, Changes]]
 
@@ -47,19 +51,22 @@ class Applied:
     """What all jobs of a batch have changed."""
 
     links: ByTable
-    deletes: Changes
+    workspaces: Changes
     grown: Mapping[str, int | None]  #: how far the resources of attaches have grown, by name
 
     @property
     def done_at(self) -> datetime | None:
         """When all of it was done, by the database's clock; None if nothing was."""
-        moments = [self.deletes.done_at, *(changes.done_at for _, changes in self.links.values())]
+        moments = [
+            self.workspaces.done_at,
+            *(changes.done_at for _, changes in self.links.values()),
+        ]
         return max((one for one in moments if one), default=None)
 
     def of(self, cut: Cut) -> Changes:
         """Return the changes among which those of a job are."""
-        if cut.job.kind == "delete":
-            return self.deletes
+        if cut.job.kind in ON_WORKSPACES:
+            return self.workspaces
         return self.links[cut.table][1] if cut.table in self.links else Changes()
 
     def changed(self, cut: Cut) -> int:
@@ -78,12 +85,11 @@ class Applied:
 
 
 def apply(connection: Connection, jobs: Sequence[Cut]) -> Applied:
-    """Apply all chunks: first those of detaches, then of attaches, then of deletes."""
+    """Apply all chunks: those of detaches, then of attaches, then of deletes, then of sets."""
     groups = [group for kind in ("detach", "attach") for group in _groups(jobs, kind)]
-    deletes = [(one.job, chunk) for one in jobs if one.job.kind == "delete" for chunk in one.chunks]
     with pipelines.pipelined(connection):
         sent = [(group, _hold(connection, group), _change(connection, group)) for group in groups]
-        deleted = workspaces.change(connection, deletes)
+        told = [_change_workspaces(connection, jobs, kind) for kind in ON_WORKSPACES]
         grown = {
             name: job_resources.grown(connection, one.resource)
             for name, one in _attached(jobs).items()
@@ -94,7 +100,8 @@ def apply(connection: Connection, jobs: Sequence[Cut]) -> Applied:
         table = table_of(group.named)
         at, before = found.get(table, (group.at, Changes()))
         found[table] = at, before | changed()
-    return Applied(found, deleted(), {name: highest() for name, highest in grown.items()})
+    changes = reduce(or_, (changed() for changed in told))
+    return Applied(found, changes, {name: highest() for name, highest in grown.items()})
 
 
 def _groups(jobs: Sequence[Cut], kind: str) -> Iterator[_Group]:
@@ -120,6 +127,13 @@ def _change(connection: Connection, group: _Group) -> Callable[[], Changes]:
     tenant = group.work[0][0].tenant
     own = layouts.values_of(group.resource, tenant) if group.resource else {}
     return links.change(connection, group.at, group.kind, group.work, own)
+
+
+def _change_workspaces(
+    connection: Connection, jobs: Sequence[Cut], kind: str
+) -> Callable[[], Changes]:
+    work = [(one.job, chunk) for one in jobs if one.job.kind == kind for chunk in one.chunks]
+    return workspaces.change(connection, kind, work)
 
 
 def _attached(jobs: Sequence[Cut]) -> dict[str, MappedResource]:

@@ -10,13 +10,14 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from tagsweep.worker.chunks import plain
+from tagsweep.worker.chunks.given_values import Given
 from tagsweep.worker.database import pipelines
 from tagsweep.worker.errors import ItemError, StoreBusy
 from tagsweep.worker.jobs import batch_ends, batch_rows, report
 from tagsweep.worker.jobs.batch_ends import NewJob
 from tagsweep.worker.jobs.batch_rows import Begun
 from tagsweep.worker.mapping import job_resources
-from tagsweep.worker.models.jobs import AttachJob, DeleteJob, DetachJob
+from tagsweep.worker.models.jobs import AttachJob, DetachJob, WorkspacesJob
 from tagsweep.worker.models.mapped import FIRST, MappedResource, MappedResources, Resource
 from tagsweep.worker.models.records import Chunk, JobRecord
 from tagsweep.worker.store import KINDS, layouts
@@ -56,22 +57,25 @@ class _Linked:
 def accepted(connection: Connection, new_jobs: Sequence[NewJob]) -> tuple[list[Cut], Begun]:
     """Return the jobs that can be done, those on links first, in each kind in their order.
 
-    Left out: an id that is taken; a delete of which a workspace is unknown; and what the tables of
-    a map do not allow, as a name that several tags have.
+    Left out: an id that is taken; a delete or set of which a workspace is unknown; a set that gives
+    a key another value than one before it; and what the tables of a map do not allow, as a name
+    that several tags have.
     """
     names = {new.job_id: tuple(job_resources.names(new.job)) for new in new_jobs}
     known = job_resources.known(connection, {name for some in names.values() for name in some})
     linked = list(_by_table(new_jobs, names, known))
-    deletes = {
+    on_workspaces = {
         new.job_id: [(new.job.tenant, name) for name in new.job.workspace_ids()]
         for new in new_jobs
-        if isinstance(new.job, DeleteJob)
+        if isinstance(new.job, WorkspacesJob)
     }
     with pipelines.pipelined(connection):
         begin = batch_rows.begin(connection, [new.job_id for new in new_jobs])
         accept = job_resources.accepted(connection, known)
         match = [tags.match(connection, one.at, one.places) for one in linked]
-        know = workspaces.known(connection, (one for some in deletes.values() for one in some))
+        know = workspaces.known(
+            connection, (one for some in on_workspaces.values() for one in some)
+        )
     begun, there = begin(), know()
     resources = _of_jobs(names, accept())
     cuts = [
@@ -79,12 +83,14 @@ def accepted(connection: Connection, new_jobs: Sequence[NewJob]) -> tuple[list[C
         for one, matched in zip(linked, match, strict=True)
         for cut in _linked(connection, one, matched(), resources, begun)
     ]
+    given = Given()
     cuts += (
-        _cut(new, KINDS["delete"].match(connection, new.job.tenant, new.job.head()), begun)
+        _cut(new, KINDS[new.job.kind].match(connection, new.job.tenant, new.job.head()), begun)
         for new in new_jobs
-        if new.job_id in deletes
+        if new.job_id in on_workspaces
         and new.job_id not in begun.known
-        and there.issuperset(deletes[new.job_id])
+        and there.issuperset(on_workspaces[new.job_id])
+        and given.admits(new.job)
     )
     return cuts, begun
 

@@ -2,8 +2,8 @@
 
 Recorded, matched, applied, counted and ended, their events in the outbox, by statements over all of
 them: the round trips, most of what a small job costs alone, are shared. Detaches come first, then
-attaches and deletes, in each kind the jobs in their order: it is as if they had been done one by
-one in that order.
+attaches, deletes and sets, in each kind the jobs in their order: it is as if they had been done one
+by one in that order.
 
 What is not plain goes its own way (``plain``; and what ``apply`` leaves out).
 """

@@ -8,11 +8,13 @@ from tagsweep.worker import settings
 from tagsweep.worker.models import sorting
 from tagsweep.worker.models.fields import EVERY
 from tagsweep.worker.models.ids import WIDTH
-from tagsweep.worker.models.jobs import AttachJob, DeleteJob, DetachJob, Job
+from tagsweep.worker.models.jobs import AttachJob, DeleteJob, DetachJob, Job, SetJob, WorkspacesJob
 from tagsweep.worker.models.mapped import MappedResources
 from tagsweep.worker.models.options import conditions
 from tagsweep.worker.models.records import Chunk
 
+#: kinds that can be plain
+KINDS = (DetachJob, AttachJob, DeleteJob, SetJob)
 #: options of jobs that are not plain
 _SPECIAL = {"dry_run", "max_affected", "drop", "callback_url", *conditions.FIELDS}
 
@@ -24,7 +26,7 @@ def is_plain(job: Job, most_items: int) -> bool:
     callback, drop no tag, be no dry run, select nothing by ``"*"``, and there must be no ceiling on
     the rate.
     """
-    if not isinstance(job, DetachJob | AttachJob | DeleteJob):
+    if not isinstance(job, KINDS):
         return False
     config = settings.load()
     if job.dry_run or job.strict or job.max_affected is not None or config.max_rate is not None:
@@ -65,7 +67,7 @@ def _sizes(job: Job) -> list[int]:
 
 
 def _targets(job: Job) -> int:
-    if isinstance(job, DeleteJob):
+    if isinstance(job, WorkspacesJob):
         return len(job.tags) + len(job.sys_tags)
     return len(job.names) if isinstance(job, DetachJob | AttachJob) else 0
 

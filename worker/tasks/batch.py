@@ -15,14 +15,14 @@ from tagsweep.worker.errors import InvalidJob, Retryable, StoreBusy, StoreRefuse
 from tagsweep.worker.events import ending
 from tagsweep.worker.jobs.batch_ends import NewJob
 from tagsweep.worker.mapping import checking
-from tagsweep.worker.models.jobs import KINDS, AttachJob, DeleteJob, DetachJob
+from tagsweep.worker.models.jobs import KINDS
 from tagsweep.worker.tasks import replies
 
 log = logging.getLogger(__name__)
 
 #: items of one batch: about 50 ms of work
 MAX_ITEMS = 5_000
-TASKS = frozenset(kind.task for kind in (DetachJob, AttachJob, DeleteJob))
+TASKS = frozenset(kind.task for kind in plain.KINDS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from tagsweep.producer.gateway.submission.job_request import JobRequest
 from tagsweep.producer.gateway.submission.transactions import Recorded, View
 from tagsweep.producer.gateway.threadpool import PATIENCE_S, SLOW, Gate, Threads
 from tagsweep.worker.chunks import plain
+from tagsweep.worker.chunks.given_values import Given
 from tagsweep.worker.errors import Retryable, StoreBusy, StoreRefused
 
 #: jobs of one batch, and items: about 50 ms of work
@@ -72,11 +73,13 @@ class Queue:
     def take(self) -> list[Waiter]:
         """Return the next batch, one request of each tenant after the other; none if none waits.
 
-        Of two requests under the same id the second waits until the first is done.
+        Of two requests under the same id the second waits until the first is done, and so does one
+        that sets a key to another value.
         """
         batch: list[Waiter] = []
         held: dict[str, deque[Waiter]] = {}
         ids: set[UUID] = set()
+        given = Given()
         items = 0
         while self._tenants and len(batch) < MAX_JOBS:
             tenant = next(iter(self._tenants))
@@ -86,7 +89,8 @@ class Queue:
             if not waiting:
                 continue
             first = waiting[0]
-            if first.wanted.job_id in ids or (batch and items + first.items > MAX_ITEMS):
+            full = batch and items + first.items > MAX_ITEMS
+            if full or first.wanted.job_id in ids or not given.admits(first.wanted.job):
                 held[tenant] = waiting
                 continue
             batch.append(waiting.popleft())

@@ -1,4 +1,4 @@
-"""Delete: the tags of workspaces that many small jobs ask for, removed by one statement."""
+"""Delete and set: the tags of workspaces that many small jobs are about, changed together."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sqlalchemy import Connection, bindparam, select
 from tagsweep.worker.database import pipelines
 from tagsweep.worker.database.dialects import among, is_sqlite
 from tagsweep.worker.database.statements import Statement
-from tagsweep.worker.models.tables import Moment, PackedIds, workspace
+from tagsweep.worker.models.tables import Moment, PackedIds, clock, workspace
 from tagsweep.worker.store import KINDS, delete
 from tagsweep.worker.store.batches.work import Changes, Later, Work
 
@@ -39,6 +39,60 @@ WITH fitting AS MATERIALIZED (
 SELECT place, key, value, system, count(*) AS workspaces, max(clock_timestamp()) AS done_at
 FROM gone GROUP BY 1, 2, 3, 4 ORDER BY 1, 5 DESC, 2, 3, 4
 """).bindparams(bindparam("jobs", type_=PackedIds()), bindparam("accepted_at", type_=Moment()))
+# Two statements, as of a set alone: what is there is locked by the first, and the second sees what
+# another transaction has just set. Jobs that want the same of a key: it is the first one's.
+_WANTED = """
+item AS MATERIALIZED (
+    SELECT tenant, workspace_id, system, key, min(value) AS value, min(place) AS place
+    FROM unnest(CAST(:places AS int[]), CAST(:tenants AS text[]), CAST(:workspaces AS text[]),
+                CAST(:keys AS text[]), CAST(:values AS text[]), CAST(:systems AS bool[]))
+        AS asked (place, tenant, workspace_id, key, value, system)
+    GROUP BY 1, 2, 3, 4
+)
+"""
+_RECORD = """
+INSERT INTO @workspace_removal (job_id, chunk, run, workspace_id, key, value, system, previous)
+SELECT (:jobs)[place], 0, 0, workspace_id, key, value, system, previous FROM changed
+"""
+_INSERT = Statement(f"""
+WITH {_WANTED}, held AS MATERIALIZED (
+    SELECT tag.tenant, tag.workspace_id, tag.system, tag.key
+    FROM item JOIN @workspace_tag AS tag USING (tenant, workspace_id, system, key)
+    ORDER BY 1, 2, 3, 4 FOR UPDATE OF tag
+), new AS (
+    INSERT INTO @workspace_tag (tenant, workspace_id, key, value, system)
+    SELECT tenant, workspace_id, key, value, system
+    FROM item WHERE (tenant, workspace_id, system, key) NOT IN (SELECT * FROM held)
+    ORDER BY tenant, workspace_id, system, key
+    ON CONFLICT DO NOTHING
+    RETURNING tenant, workspace_id, key, value, system
+), changed AS (
+    SELECT place, workspace_id, key, new.value, system, NULL AS previous
+    FROM new JOIN item USING (tenant, workspace_id, system, key)
+) {_RECORD}
+""").bindparams(bindparam("jobs", type_=PackedIds()))  # noqa: S608  # the texts are ours
+_UPDATE = Statement(f"""
+WITH {_WANTED}, held AS MATERIALIZED (
+    SELECT tag.tenant, tag.workspace_id, tag.system, tag.key,
+           item.place, item.value, tag.value AS previous
+    FROM item JOIN @workspace_tag AS tag USING (tenant, workspace_id, system, key)
+    WHERE tag.value <> item.value AND tag.created_at <= :accepted_at
+    ORDER BY 1, 2, 3, 4 FOR UPDATE OF tag
+), changed AS (
+    UPDATE @workspace_tag AS tag SET value = held.value, created_at = clock_timestamp()
+    FROM held
+    WHERE tag.tenant = held.tenant AND tag.workspace_id = held.workspace_id
+      AND tag.system = held.system AND tag.key = held.key AND tag.created_at <= :accepted_at
+    RETURNING held.place, tag.workspace_id, tag.key, tag.value, tag.system, held.previous
+) {_RECORD}
+""").bindparams(  # noqa: S608  # the texts are ours
+    bindparam("jobs", type_=PackedIds()), bindparam("accepted_at", type_=Moment())
+)
+_TOLD = Statement("""
+SELECT place, key, value, system, count(*) AS workspaces, max(clock_timestamp()) AS done_at
+FROM unnest(:jobs) WITH ORDINALITY AS job (job_id, place) JOIN @workspace_removal USING (job_id)
+GROUP BY 1, 2, 3, 4 ORDER BY 1, 5 DESC, 2, 3, 4
+""").bindparams(bindparam("jobs", type_=PackedIds()))
 _KNOWN = Statement("""
     SELECT tenant, id FROM @workspace
     WHERE (tenant, id) IN (
@@ -76,17 +130,24 @@ def _known_by_tenant(
     return there
 
 
-def change(connection: Connection, work: Work) -> Later[Changes]:
-    """Delete the wanted tags of all chunks' workspaces, which are known; record which they were.
+def change(connection: Connection, kind: str, work: Work) -> Later[Changes]:
+    """Delete, or set, the wanted tags of all chunks' workspaces; record which were changed.
 
-    All jobs have one chunk and are accepted at the same moment. Raises StoreBusy, StoreRefused.
+    All jobs are of this ``kind``, have one chunk and are accepted at the same moment; their
+    workspaces are known. No two give a key two values. Raises StoreBusy, StoreRefused.
     """
     if not work:
         return Changes
     if is_sqlite(connection):
-        changed = _one_by_one(connection, work)
+        changed = _one_by_one(connection, kind, work)
         return lambda: changed
-    rows = pipelines.send(connection, _DELETE, _values(work))
+    values = _values(work)
+    if kind == "delete":
+        rows = pipelines.send(connection, _DELETE, values)
+    else:
+        pipelines.send(connection, _INSERT, values)
+        pipelines.send(connection, _UPDATE, values)
+        rows = pipelines.send(connection, _TOLD, values)
     return lambda: _changes(work, rows())
 
 
@@ -103,13 +164,14 @@ def _changes(work: Work, found: Iterable[Any]) -> Changes:
     return Changes(changes.items, reports=changes.reports, done_at=done_at)
 
 
-def _one_by_one(connection: Connection, work: Work) -> Changes:
+def _one_by_one(connection: Connection, kind: str, work: Work) -> Changes:
     """Apply job by job, as the kind does: a file has nobody to take turns with."""
-    changes, kind = Changes(), KINDS["delete"]
+    changes = Changes()
     for job, chunk in work:
-        changes.items[job.id, chunk.number] = kind.apply(connection, job, chunk).changed
-        changes.reports[job.id] = kind.report(connection, job)
-    return changes
+        changes.items[job.id, chunk.number] = KINDS[kind].apply(connection, job, chunk).changed
+        changes.reports[job.id] = KINDS[kind].report(connection, job)
+    done_at = connection.execute(select(clock())).scalar_one()
+    return Changes(changes.items, reports=changes.reports, done_at=done_at)
 
 
 def _values(work: Work) -> dict[str, Any]:
