@@ -21,6 +21,7 @@ from tagsweep.worker.errors import (
     TagsweepError,
     words,
 )
+from tagsweep.worker.jobs import waits
 from tagsweep.worker.models.records import JobRecord
 from tagsweep.worker.models.tables import ago, clock
 from tagsweep.worker.models.tables import chunk as chunks
@@ -130,6 +131,7 @@ def _job(connection: Connection, job_id: UUID, reason: str, first: float) -> Non
     # a cancelled job only has to drop its chunks
     retry_at = None if row.cancelling else ago(-pause_s(tries, first))
     note = {"waiting": reason, "tries": tries, "retry_at": retry_at}
+    note |= waits.begun(connection, job_id, reason)
     connection.execute(update(jobs).where(this).values(note))
 
 

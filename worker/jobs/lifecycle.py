@@ -15,7 +15,7 @@ from uuid import UUID
 from sqlalchemy import Connection, Update, and_, bindparam, insert, select, update
 
 from tagsweep.worker.errors import ItemError
-from tagsweep.worker.jobs import failures, finishing, queries, report
+from tagsweep.worker.jobs import failures, finishing, queries, report, waits
 from tagsweep.worker.models.records import Chunk, JobRecord, Outcome
 from tagsweep.worker.models.tables import chunk as chunks
 from tagsweep.worker.models.tables import clock
@@ -41,7 +41,7 @@ def begin(
     counted: dict[str, Any] = {"matched": matched, "open": opened, "total": total}
     counted["warnings"] = job.warnings
     if job.tries:
-        counted |= NOT_WAITING
+        counted |= NOT_WAITING | waits.over(connection, job.id)
     running = change(connection, job, now=("started_at",), status="running", **counted)
     if opened:
         return running
@@ -226,7 +226,9 @@ def _not_waiting(connection: Connection, job: JobRecord) -> dict[str, Any]:
     """Return the columns of a job that was put off and made progress; other chunks may wait."""
     this = and_(chunks.c.job_id == job.id, chunks.c.state == "open", chunks.c.waiting.is_not(None))
     others = select(chunks.c.waiting).where(this).limit(1)
-    return {**NOT_WAITING, "waiting": connection.execute(others).scalar()}
+    if waiting := connection.execute(others).scalar():
+        return {**NOT_WAITING, "waiting": waiting}
+    return NOT_WAITING | waits.over(connection, job.id)
 
 
 def _status(job: JobRecord) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import Request, Response
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from tagsweep.producer.gateway.console.presentation import wording
+from tagsweep.producer.gateway.console.presentation import questions, wording
 from tagsweep.producer.gateway.console.visitors.origin import CONSOLE, Origin
 from tagsweep.producer.gateway.errors import TITLES, Refusal
 
@@ -64,7 +64,7 @@ def _is_here(path: str, target: str) -> bool:
     return path == own or (target != "/" and path.startswith(own + "/"))
 
 
-PAGES.globals.update(nav=_nav, is_here=_is_here)
+PAGES.globals.update(nav=_nav, is_here=_is_here, scopes=questions.SCOPES)
 
 
 def page(

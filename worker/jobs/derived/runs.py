@@ -56,6 +56,17 @@ def preview_of(connection: Connection, job: JobRecord) -> JobRecord | None:
     return None if preview.forgotten_at else preview
 
 
+def run_of(connection: Connection, preview: JobRecord) -> JobRecord | None:
+    """Return the job that runs a preview; None if nobody has asked for it, or of any other job."""
+    if not preview.dry_run or preview.tenant is None:
+        return None
+    wanted = RunRequest(tenant=preview.tenant, job=str(preview.id))
+    run = queries.find(connection, wanted.job_id)
+    if run is None or run.tenant != preview.tenant:
+        return None
+    return run if run.head.get("previewed") == str(preview.id) else None
+
+
 def _check(connection: Connection, preview: JobRecord) -> None:
     if not preview.dry_run:
         raise CannotRun(NO_PREVIEW.format(id=preview.id))

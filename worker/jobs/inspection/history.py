@@ -1,9 +1,8 @@
-"""What happened to a job, in order: what its row, events, undos and the audit trail tell."""
+"""What happened to a job, in order: what its row, its events, the audit and other jobs tell."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -11,9 +10,13 @@ from sqlalchemy import Connection, select
 
 from tagsweep.worker.audit import entries
 from tagsweep.worker.audit.entries import EntryFilter
+from tagsweep.worker.jobs import waits
+from tagsweep.worker.jobs.inspection import related
+from tagsweep.worker.jobs.inspection.happenings import Happening
 from tagsweep.worker.models.records import JobRecord
-from tagsweep.worker.models.tables import job as jobs
 from tagsweep.worker.models.tables import outbox
+
+__all__ = ["Happening", "read"]
 
 #: most ends, most undos, and most of what people did, that are told
 MOST = 20
@@ -26,27 +29,32 @@ _ACTS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Happening:
-    """Something that happened to a job."""
-
-    #: accepted, started, ended, cancelled, paused, resumed, retried, undone; now also: cancelling,
-    #: paused, waiting
-    what: str
-    at: datetime | None  #: None: it is so now
-    detail: str | None = None
-    by: str | None = None
-    job: str | None = None  #: another job that it is about
-
-
 def read(connection: Connection, job: JobRecord) -> list[Happening]:
     """Return what happened to the job, oldest first, what is so now last."""
-    by = (job.requested_by or {}).get("name")
-    told = [Happening("accepted", job.accepted_at, by=by)]
+    told = [Happening("accepted", job.accepted_at, by=related.name(job))]
     if job.started_at is not None:
         told.append(Happening("started", job.started_at))
-    told += [*_acts(connection, job), *_ends(connection, job), *_undos(connection, job)]
-    return [*sorted(told, key=lambda one: one.at or job.accepted_at), *_now(job)]
+    ends = _ends(connection, job)
+    past, still = _waits(connection, job, [one.at for one in ends if one.at])
+    told += [*past, *_acts(connection, job), *ends, *related.read(connection, job, MOST)]
+    return [*sorted(told, key=lambda one: one.at or job.accepted_at), *_now(job, still)]
+
+
+def _waits(
+    connection: Connection, job: JobRecord, ends: list[datetime]
+) -> tuple[list[Happening], datetime | None]:
+    """Return what the job has waited for, and since when it waits now."""
+    past = []
+    since = None
+    for one in waits.of(connection, job.id):
+        until = one.until or next((end for end in ends if end > one.at), None)
+        if until is None:
+            since = one.at
+            continue
+        tried = f" It was tried {one.times:,} times." if one.times > 1 else ""
+        lasted = (until - one.at).total_seconds()
+        past.append(Happening("waited", one.at, one.reason + tried, seconds=lasted))
+    return past, since
 
 
 def _acts(connection: Connection, job: JobRecord) -> list[Happening]:
@@ -75,27 +83,12 @@ def _outcome(event: dict[str, Any]) -> str:
     return f"{data['status']}: {numbers or 'no items'}"
 
 
-def _undos(connection: Connection, job: JobRecord) -> list[Happening]:
-    if job.finished_at is None:
-        return []
-    undone = jobs.c.head["job"].as_string() == str(job.id)
-    query = select(jobs.c.id, jobs.c.accepted_at, jobs.c.requested_by)
-    query = query.where(jobs.c.kind == "undo", jobs.c.tenant == job.tenant, undone)
-    query = query.where(jobs.c.accepted_at >= job.accepted_at).order_by(jobs.c.accepted_at)
-    return [
-        Happening(
-            "undone", row.accepted_at, by=(row.requested_by or {}).get("name"), job=str(row.id)
-        )
-        for row in connection.execute(query.limit(MOST))
-    ]
-
-
-def _now(job: JobRecord) -> list[Happening]:
+def _now(job: JobRecord, waiting_since: datetime | None) -> list[Happening]:
     if job.ended:
         return []
     states = {"cancelling": job.cancelling, "paused": job.paused, "waiting": job.waiting}
     return [
-        Happening(name, None, job.waiting if name == "waiting" else None)
+        Happening(name, waiting_since, job.waiting) if name == "waiting" else Happening(name, None)
         for name, so in states.items()
         if so
     ]

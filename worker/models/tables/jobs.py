@@ -80,6 +80,7 @@ job = Table(
     Column("credential", Id),  # of whoever asked for it; null: through another door
     Column("sparing", Document),  # ids of the tags in ``unless``, as of when it was split
     Column("reverts", String(16)),  # of an undo of a ``set`` or ``merge``: that kind
+    Column("waits", Document),  # what it was put off for, the latest last; null: it never was
     Index("job_tenant", "tenant", "accepted_at"),
     # lists of all tenants' jobs
     Index("job_accepted", "accepted_at"),

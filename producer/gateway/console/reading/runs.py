@@ -8,10 +8,8 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from tagsweep.worker import settings
-from tagsweep.worker.jobs import queries
 from tagsweep.worker.jobs.derived import runs
 from tagsweep.worker.models.records import JobRecord
-from tagsweep.worker.models.run import RunRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +28,6 @@ def of(connection: Connection, job: JobRecord) -> Run:
     hours, by_another = config.preview_hours, config.approval == "other"
     if not job.dry_run or job.tenant is None:
         return Run(None, expired=False, by_another=False, hours=hours)
-    wanted = RunRequest(tenant=job.tenant, job=str(job.id))
-    found = queries.find(connection, wanted.job_id)
+    found = runs.run_of(connection, job)
     expired = job.ended and runs.has_expired(connection, job.id)
     return Run(found.id if found else None, expired, by_another, hours)

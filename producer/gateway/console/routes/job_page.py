@@ -10,7 +10,7 @@ from fastapi import Request, Response
 
 from tagsweep.producer.gateway import state
 from tagsweep.producer.gateway.console import live, rendering, routing
-from tagsweep.producer.gateway.console.presentation import commands, filters, questions
+from tagsweep.producer.gateway.console.presentation import commands, filters
 from tagsweep.producer.gateway.console.reading import job as jobs
 from tagsweep.producer.gateway.console.visitors import access
 from tagsweep.producer.gateway.console.visitors.access import Visitor
@@ -35,7 +35,6 @@ async def _page(request: Request, who: Visitor) -> Response:
     body = commands.body(job, values["lists"])
     values |= {
         "stretch": stretch,
-        "scopes": questions.SCOPES,
         "command": commands.as_command(body, job["tenant"]),
         "curl": commands.as_curl(body, str(request.base_url).rstrip("/")),
         "body": commands.as_json(body),
