@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -11,14 +12,18 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, func, select
 
 from tagsweep.worker.jobs import parts, recording
+from tagsweep.worker.jobs.derived import runs
+from tagsweep.worker.mapping import whole_tags
 from tagsweep.worker.models.jobs import KINDS, Job
 from tagsweep.worker.models.records import ENDS
+from tagsweep.worker.models.run import RunRequest
 from tagsweep.worker.models.tables import job as jobs
 from tagsweep.worker.models.tables import outbox
 from tagsweep.worker.models.views import words
 from tests.chaos.stored import open_rows, removed_by
 from tests.servers.processes import wait_until
-from tests.support import driving
+from tests.support import configurations, driving
+from tests.support.link_tables import MappedTables
 from tests.support.stack import ServerStack
 from tests.support.stores import (
     Link,
@@ -41,6 +46,13 @@ class Errand:
     counts: dict[str, int]
     status: str = "succeeded"
     present: int = 0  #: of what a merge removed: where the other tag was already
+    runs: bool = False  #: whether it is the run of a preview: the body is that of a request to run
+    gone: frozenset[str] = frozenset()  #: names of tags that it drops
+
+    @property
+    def task(self) -> str:
+        """The task that does it."""
+        return "tags.run" if self.runs else f"tags.{self.kind}"
 
     @property
     def told(self) -> dict[str, int]:
@@ -78,10 +90,17 @@ class World:
     def errand(self, size: int) -> Errand:
         """Prepare a job of some kind about ``size`` resources or, a tenth of it, workspaces."""
         tenant = self.draw.choice(self.tenants)
-        makers = [self.detach, self.detach, self.attach, self.select, self.preview]
         if self.draw.random() < 0.7:
-            return self.draw.choice(makers)(tenant, size)
+            return self.draw.choice(self.on_links())(tenant, size)
         return self.draw.choice([self.delete, self.set])(tenant, max(1, size // 10))
+
+    def on_links(self) -> list[Callable[[str, int], Errand]]:
+        """Return what prepares jobs on links; the tags of a map are neither merged nor dropped."""
+        makers: list[Callable[[str, int], Errand]]
+        makers = [self.detach, self.detach, self.attach, self.select, self.preview]
+        if isinstance(configurations.active().tables, MappedTables):
+            return makers
+        return [*makers, self.merge, self.drop]
 
     def detach(self, tenant: str, size: int) -> Errand:
         """Prepare a detach of two tags, of which half and a quarter of the resources carry one."""
@@ -133,8 +152,36 @@ class World:
         told = counts(total=size, removed=would, absent=size - would)
         return self._added(Errand(job_id, "detach", body, told))
 
+    def run(self, tenant: str, size: int) -> Errand:
+        """Prepare the run of a preview that is done here; since then the other half has the tag."""
+        shown = self.preview(tenant, size)
+        self.record(shown)
+        driving.run_recorded(UUID(shown.id))
+        (name,), ids = shown.body["names"], shown.body["tables"]
+        self.store.tag(tenant, name, tables=ids[1::2])
+        links = self.links[tenant]
+        links -= {(name, "tables", one) for one in ids[::2]}
+        links |= {(name, "tables", one) for one in ids[1::2]}
+        wanted = RunRequest(tenant=tenant, job=shown.id)
+        body = wanted.body()
+        return self._added(Errand(str(wanted.job_id), "detach", body, shown.counts, runs=True))
+
+    def drop(self, tenant: str, size: int) -> Errand:
+        """Prepare a detach of a tag from all that carries it, which drops the tag."""
+        ids = self.ids(size)
+        job_id = self.id()
+        name = f"gone-{job_id}"
+        self.store.tag(tenant, name, tables=ids, folders=ids[::2])
+        total = size + len(ids[::2])
+        body = {"tenant": tenant, "names": [name], **whole_tags.every(), "drop": True}
+        told = counts(total=total, removed=total)
+        return self._added(Errand(job_id, "detach", body, told, gone=frozenset([name])))
+
     def merge(self, tenant: str, size: int) -> Errand:
-        """Prepare a merge of all links to two tags, a half and a quarter, into a new one."""
+        """Prepare a merge of all links to two tags, a half and a quarter, into a new one.
+
+        Every other one drops the two.
+        """
         ids = self.ids(size)
         job_id = self.id()
         first, second, into = (f"{name}-{job_id}" for name in ("first", "second", "into"))
@@ -144,9 +191,11 @@ class World:
         self.links.setdefault(tenant, set()).update(moved)
         present = len(ids[::4])
         total = len(moved) + present
-        body = {"tenant": tenant, "names": [second, first], "into": into}
+        drop = self.draw.random() < 0.5
+        gone = frozenset([first, second] if drop else [])
+        body = {"tenant": tenant, "names": [second, first], "into": into, "drop": drop}
         told = counts(total=total, removed=total)
-        return self._added(Errand(job_id, "merge", body, told, present=present))
+        return self._added(Errand(job_id, "merge", body, told, present=present, gone=gone))
 
     def delete(self, tenant: str, size: int) -> Errand:
         """Prepare a delete on workspaces of which each has one wanted tag, and one is unknown."""
@@ -176,10 +225,14 @@ class World:
 
     def send(self, stack: ServerStack, errand: Errand) -> None:
         """Send a job as any service does."""
-        stack.send(f"tags.{errand.kind}", errand.body, task_id=errand.id)
+        stack.send(errand.task, errand.body, task_id=errand.id)
 
     def record(self, errand: Errand) -> None:
         """Record a job in the store, as a service in its own transaction does; no message."""
+        if errand.runs:
+            with self.store.transaction() as connection:
+                runs.record(connection, RunRequest.parse(errand.body))
+            return
         job = errand.job()
         with self.store.transaction() as connection:
             recording.record_with_lists(connection, UUID(errand.id), job, [parts.lists_of(job)])
@@ -228,6 +281,8 @@ class World:
             assert removed_by(self.store, errand.id) == row.removed + errand.told.get("moved", 0)
         for tenant in self.tenants:
             assert self.store.links(tenant) == self.links.get(tenant, set())
+            gone = {name for errand in self.errands for name in errand.gone}
+            assert not gone & self.store.tags(tenant).keys()
             assert self.store.workspace_tags(tenant) == self.tags.get(tenant, set())
 
     def _check_events(self, events: list[dict[str, Any]] | None) -> None:

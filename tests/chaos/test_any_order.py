@@ -106,17 +106,20 @@ class AnyOrder(RuleBasedStateMachine):
         self.waiting: list[Act] = []
 
     @rule(
-        kind=st.sampled_from(["detach", "delete", "stream"]),
+        kind=st.sampled_from(["links", "delete", "set", "stream"]),
+        which=st.integers(0, 99),
         size=st.integers(1, 10),
         times=st.integers(1, 3),
     )
-    def send(self, kind: str, size: int, times: int) -> None:
+    def send(self, kind: str, which: int, size: int, times: int) -> None:
         """Let one more job begin its way."""
         tenant = self.model.tenants[0]
         if kind == "stream":
             messages = _parts(self.model.detach(tenant, size))
         else:
-            make: Callable[[str, int], Errand] = getattr(self.model, kind)
+            some = self.model.on_links()
+            on_workspaces = {"delete": self.model.delete, "set": self.model.set}
+            make = on_workspaces.get(kind) or some[which % len(some)]
             messages = _whole(make(tenant, size))
         self.waiting += messages * times
 

@@ -14,8 +14,10 @@ from tagsweep.worker import database
 from tagsweep.worker.broker.delivery import Delivery
 from tagsweep.worker.events import relay
 from tagsweep.worker.jobs import control
+from tagsweep.worker.jobs.derived import runs
 from tagsweep.worker.models.jobs import KINDS
-from tagsweep.worker.tasks import accept, sweep
+from tagsweep.worker.models.run import RunRequest
+from tagsweep.worker.tasks import accept, recorded, sweep
 from tests.chaos import boundaries, scale
 from tests.chaos.model import Errand, World
 from tests.servers import Postgres, Redis
@@ -28,6 +30,7 @@ from tests.support.stores import Store
 
 pytestmark = pytest.mark.mapped
 
+DROP = pytest.param("drop", marks=pytest.mark.not_mapped("the tags of a map are not dropped"))
 MERGE = pytest.param("merge", marks=pytest.mark.not_mapped("the tags of a map cannot be merged"))
 #: every so many boundaries
 STRIDE = scale.pick(short=5, long=1)
@@ -51,12 +54,18 @@ def world(
 
 def deliver(errand: Errand, *, again: bool = False) -> None:
     """Give the job's message to a worker."""
+    if errand.runs:
+        with database.transaction() as connection:
+            runs.record(connection, RunRequest.parse(errand.body))
+        return
     kind, body = KINDS[errand.kind], driving.body(errand.body)
     accept.accept(kind, Delivery(kind.task, errand.id, (body,), {}, again, None, errand.id))
 
 
 def _do(errand: Errand) -> None:
     deliver(errand)
+    while recorded.split_next():  # a run is only recorded by its message
+        pass
     while job := sweep.apply_next():
         if job.ended:
             relay.deliver(job.id)
@@ -71,7 +80,9 @@ def _recover() -> None:
 
 @pytest.mark.mapped_core
 @pytest.mark.parametrize("size", [2, 10], ids=["one chunk", "three chunks"])
-@pytest.mark.parametrize("kind", ["detach", "delete", "attach", "set", "select", "preview", MERGE])
+@pytest.mark.parametrize(
+    "kind", ["detach", "delete", "attach", "set", "select", "preview", "run", DROP, MERGE]
+)
 def test_a_crash_at_any_boundary_loses_and_doubles_nothing(
     world: tuple[World, RedisEvents], kind: str, size: int
 ) -> None:
