@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
+from sqlalchemy import select
 
+from tagsweep import TagSweep
+from tagsweep.worker import database
 from tagsweep.worker.errors import JobRejected
-from tests.support.cli import CommandLine
+from tagsweep.worker.jobs import control, queries
+from tagsweep.worker.jobs.derived import runs
+from tagsweep.worker.models.run import RunRequest
+from tagsweep.worker.models.tables import job as jobs
+from tagsweep.worker.tasks import start
+from tests.support.cli import CommandLine, ids
+from tests.support.console import signed_in
+from tests.support.fixtures import configured
 from tests.support.gateway import Gateway, ended, serving
-from tests.support.stack import ServerStack, producing
-from tests.support.stores import counts, new_ids
+from tests.support.stack import ServerStack, eventually, producing
+from tests.support.stores import Store, counts, new_ids
 
 JOBS = "/api/v1/jobs/"
 PREVIEW: dict[str, Any] = {"kind": "detach", "names": ["a"], "tables": "*", "dry_run": True}
@@ -139,3 +151,154 @@ def test_more_items_than_allowed_need_a_preview_through_every_door(
         refused = direct(*arguments)
         assert refused.status == 2, refused.err
     assert len(stack.store.links(tenant)) == 8
+
+
+@pytest.fixture(params=["http", "console", "remote", "direct", "python"])
+def door(
+    request: pytest.FixtureRequest, four_eyes: Gateway, tenant: str, tmp_path: Path
+) -> Iterator[Callable[[str, str], None]]:
+    """Does something with a job through one of the doors, with the key of whoever previewed it."""
+    stack: ServerStack = four_eyes.stack  # type: ignore[attr-defined]  # as above
+    way: str = request.param
+    if way == "http":
+        with four_eyes.client(tenant) as client:
+            yield lambda action, job: _accepted(client.post(f"{JOBS}{job}/{action}"))
+    elif way == "console":
+        with signed_in(four_eyes, tenant) as person:
+            yield lambda action, job: _accepted(person.submit(f"/console/jobs/{job}/{action}"))
+    elif way == "python":
+        with producing(stack) as sender:
+            yield lambda action, job: _by_python(stack, sender, action, job)
+    else:
+        given = {name: str(own) for name, own in stack.settings.items()}
+        if way == "remote":
+            given = {"url": four_eyes.url, "api_key": four_eyes.credential(tenant).key}
+        command = CommandLine(tmp_path, tenant=tenant, **given)
+
+        def typed(action: str, job: str) -> None:
+            done = command("jobs", action, job, "--no-wait" if action == "undo" else "--json")
+            assert done.status == 0, done.err
+
+        yield typed
+
+
+def _accepted(answer: Any) -> None:
+    assert answer.status_code in (202, 303), answer.text
+
+
+def _by_python(stack: ServerStack, sender: TagSweep, action: str, job: str) -> None:
+    if action == "cancel":
+        sender.job(job).cancel()
+    elif action == "undo":
+        sender.undo(tenant=stack.store.job(job).tenant, job=job)
+    else:  # there is no call for it: as a service at the store does it
+        with configured(**stack.settings), database.transaction() as connection:
+            control.retry(connection, UUID(job))
+
+
+def _paused_run(gateway: Gateway, tenant: str) -> str:
+    """Have a run of more items than allowed that is split, approved and paused; return its id."""
+    stack: ServerStack = gateway.stack  # type: ignore[attr-defined]  # as above
+    with gateway.client(tenant) as client:
+        preview = ended(client, client.post(JOBS, json=PREVIEW).headers["location"])["id"]
+    other = gateway.credential(tenant).id
+    wanted = RunRequest(tenant=tenant, job=preview).through("http", None, other)
+    with configured(**stack.settings, chunk_size=3), database.transaction() as connection:
+        job, _ = runs.record(connection, wanted)
+        start.start(connection, queries.lock(connection, job.id))
+        control.pause(connection, job.id)
+    return str(job.id)
+
+
+@pytest.mark.slow
+def test_whoever_previewed_may_cancel_retry_and_undo_the_run(
+    four_eyes: Gateway, tenant: str, door: Callable[[str, str], None]
+) -> None:
+    store = four_eyes.store
+    store.tag(tenant, "a", tables=new_ids(8))
+    job = _paused_run(four_eyes, tenant)
+    door("cancel", job)
+    eventually(lambda: store.job(job).status == "cancelled")
+    assert len(store.links(tenant)) == 8
+    door("retry", job)
+    eventually(lambda: store.job(job).status == "succeeded")
+    assert store.links(tenant) == set()
+    door("undo", job)
+    eventually(lambda: len(store.links(tenant)) == 8)
+    kinds = _ended_kinds(store, tenant)
+    assert kinds == [("detach", "succeeded"), ("detach", "succeeded"), ("undo", "succeeded")]
+
+
+def _ended_kinds(store: Store, tenant: str) -> list[tuple[str, str]]:
+    query = select(jobs.c.kind, jobs.c.status).where(jobs.c.tenant == tenant)
+    with store.transaction() as connection:
+        return [tuple(row) for row in connection.execute(query.order_by(jobs.c.accepted_at))]
+
+
+@pytest.mark.slow
+def test_the_preview_of_an_undo_is_run_by_whoever_asked_for_it(
+    four_eyes: Gateway, tenant: str
+) -> None:
+    stack: ServerStack = four_eyes.stack  # type: ignore[attr-defined]  # as above
+    four_eyes.store.tag(tenant, "a", tables=new_ids(8))
+    with four_eyes.client(tenant) as one, four_eyes.client(tenant) as other:
+        preview = one.post(JOBS, json=PREVIEW).headers["location"]
+        ended(one, preview)
+        place = other.post(f"{preview}/run").headers["location"]
+        done = ended(other, place)
+        body = {"kind": "undo", "job": done["id"], "dry_run": True}
+        shown = ended(one, one.post(JOBS, json=body).headers["location"])
+        with signed_in(four_eyes, tenant) as person:
+            assert "A credential other than" not in person.get(f"/console/jobs/{shown['id']}").text
+        again = ended(one, one.post(f"{JOBS}{shown['id']}/run").headers["location"])
+        assert again["counts"]["added"] == 8
+    wanted = {"tenant": tenant, "job": again["id"], "dry_run": True}
+    preview_of_undo = stack.send("tags.undo", wanted).get(timeout=30)["job_id"]
+    ran = stack.send("tags.run", {"tenant": tenant, "job": preview_of_undo}).get(timeout=30)
+    assert ran["counts"]["removed"] == 8
+
+
+@pytest.mark.slow
+def test_a_command_through_the_gateway_exits_with_2_until_somebody_else_runs(
+    four_eyes: Gateway, tenant: str, tmp_path: Path
+) -> None:
+    four_eyes.store.tag(tenant, "a", tables=new_ids(8))
+    keys = [four_eyes.credential(tenant).key for _ in range(2)]
+    one, other = (CommandLine(tmp_path, url=four_eyes.url, api_key=key) for key in keys)
+    arguments = ("--tenant", tenant, "--name", "a", "--tables", "*", "--json")
+    refused = one("detach", *arguments)
+    assert (refused.status, refused.json["errors"][0]["code"]) == (2, "needs_approval")
+    preview = one("detach", *arguments, "--dry-run").json["job_id"]
+    own = one("jobs", "run", preview)
+    assert (own.status, own.out) == (2, "")
+    assert "A credential other than" in own.err
+    assert len(four_eyes.store.links(tenant)) == 8
+    ran = other("jobs", "run", preview, "--json")
+    assert (ran.status, ran.json["counts"]) == (0, counts(total=8, removed=8)), ran.err
+
+
+@pytest.mark.slow
+@pytest.mark.not_mapped("on the embedded store, with all kinds")
+def test_the_embedded_command_refuses_every_kind_of_job_that_is_too_large(tmp_path: Path) -> None:
+    command = CommandLine(tmp_path, approval_items="3")
+    command.load(tables=ids(4))
+    tags = [{"key": f"k{number}", "value": "x"} for number in range(4)]
+    entry = {"tenant": "acme", "workspace": "w-1", "tags": tags}
+    assert command("load", "-", stdin=json.dumps(entry)).status == 0
+    listed, workspace = ",".join(ids(4)), ("--tenant", "acme", "--workspace", "w-1")
+    keys = [part for number in range(4) for part in ("--tag", f"k{number}")]
+    values = [part for number in range(4) for part in ("--tag", f"k{number}=y")]
+    own = ("--tenant", "acme", "--name", "legacy")
+    for arguments in (
+        ("detach", *own, "--tables", listed),
+        ("detach", *own, "--tables", "*"),
+        ("attach", "--tenant", "acme", "--name", "new", "--tables", listed),
+        ("merge", *own, "--into", "new"),
+        ("delete", *workspace, *keys),
+        ("set", *workspace, *values),
+    ):
+        refused = command(*arguments, "--json")
+        assert refused.status == 2, (arguments, refused.err)
+        assert [error["code"] for error in refused.json["errors"]] == ["needs_approval"]
+    assert (command.count("tag_link"), command.count("workspace_tag", "value = 'x'")) == (4, 4)
+    assert command("detach", *own, "--tables", ",".join(ids(3))).status == 0

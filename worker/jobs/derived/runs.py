@@ -42,7 +42,7 @@ def record(connection: Connection, wanted: RunRequest) -> tuple[JobRecord, bool]
     if before is not None:
         return before, False
     _check(connection, preview)
-    approval.check(connection, preview.id, wanted.requested_by)
+    approval.check(connection, preview, wanted.requested_by)
     created = recording.insert(connection, _row(preview, wanted))
     return created or queries.get(connection, wanted.job_id), created is not None
 

@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from tagsweep.worker import settings
-from tagsweep.worker.jobs.derived import runs
+from tagsweep.worker.jobs.derived import approval, runs
 from tagsweep.worker.models.records import JobRecord
 
 
@@ -24,8 +24,7 @@ class Run:
 
 def of(connection: Connection, job: JobRecord) -> Run:
     """Return what is to be told of the run of a job."""
-    config = settings.load()
-    hours, by_another = config.preview_hours, config.approval == "other"
+    hours, by_another = settings.load().preview_hours, approval.is_by_another(job)
     if not job.dry_run or job.tenant is None:
         return Run(None, expired=False, by_another=False, hours=hours)
     found = runs.run_of(connection, job)
