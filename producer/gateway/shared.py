@@ -9,6 +9,7 @@ from typing import Any
 
 #: entries that are kept
 MOST = 1_000
+_EVER = float("-inf")
 
 Read = Callable[[], Awaitable[Any]]
 
@@ -19,19 +20,34 @@ class Shared:
     def __init__(self) -> None:
         self._known: dict[Hashable, tuple[float, asyncio.Future[Any]]] = {}
 
-    async def get(self, key: Hashable, fresh_s: float, read: Read) -> Any:
+    async def get(self, key: Hashable, fresh_s: float, read: Read, since: float = _EVER) -> Any:
         """Return what ``read`` returns, or has returned for ``key`` within ``fresh_s``.
 
         Whoever asks while it is being read waits for the same value; what it raises is not kept.
+        ``since``: what was read before, by ``time.monotonic``, is too old for this one, which waits
+        until it is read anew: that is not sooner than ``fresh_s`` after the last time.
         """
-        read_at, found = self._known.get(key, (float("-inf"), None))
-        if found is None or (found.done() and time.monotonic() - read_at > fresh_s):
-            found = self._begin(key, read)
+        while (found := self._newest(key, fresh_s, read, since)) is None:
+            read_at, older = self._known[key]
+            if older.done():
+                await asyncio.sleep(read_at + fresh_s - time.monotonic())
+            else:
+                await asyncio.wait([older])
         return await asyncio.shield(found)  # others may wait for it if this request is gone
 
     def forget(self, key: Hashable) -> None:
         """Read anew when somebody next asks for ``key``."""
         self._known.pop(key, None)
+
+    def _newest(
+        self, key: Hashable, fresh_s: float, read: Read, since: float
+    ) -> asyncio.Future[Any] | None:
+        """Return what serves, which may be read anew now; None if it is too soon for that."""
+        read_at, found = self._known.get(key, (_EVER, None))
+        is_read = found is not None and not found.done()
+        if found is None or (not is_read and time.monotonic() - read_at > fresh_s):
+            return self._begin(key, read)
+        return found if read_at >= since else None
 
     def _begin(self, key: Hashable, read: Read) -> asyncio.Future[Any]:
         begun = asyncio.ensure_future(read())

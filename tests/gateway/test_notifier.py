@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -59,3 +60,24 @@ def test_the_feed_is_read_while_somebody_waits_and_not_otherwise(reads: list[str
         running.cancel()
 
     asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("calm", [True, False])
+def test_for_feeds_that_are_calm_the_feed_is_not_read_at_each_end(
+    reads: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    calm: bool,  # noqa: FBT001  # how a feed listens
+) -> None:
+    monkeypatch.setattr(notifier, "CALM_S", 0.2)
+
+    async def scenario() -> None:
+        follower = Notifier(Threads("test", 1, 1.0), settings.load())
+        running = asyncio.create_task(follower.run())
+        with follower.feed("acme", calm=calm):
+            for _ in range(50):  # for a second
+                follower._hint_and_poke(uuid4())
+                await asyncio.sleep(0.02)
+        running.cancel()
+
+    asyncio.run(scenario())
+    assert (reads.count("after") <= 8) == calm

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -56,6 +57,33 @@ def test_what_is_old_or_forgotten_is_read_anew() -> None:
         assert [await known.get("a", 0, reads) for _ in range(3)] == [1, 2, 3]
         known.forget("a")
         assert await known.get("a", 60, reads) == 4
+
+    _run(scenario)
+
+
+def test_what_is_too_old_for_one_is_read_anew_once_for_all_and_not_too_soon() -> None:
+    async def scenario(known: Shared, reads: Reads) -> None:
+        reads.may_end.set()
+        began = time.monotonic()
+        assert await known.get("a", 0.2, reads, since=began) == 1
+        later = time.monotonic()
+        assert await known.get("a", 0.2, reads, since=began) == 1  # that is new enough
+        asked = (known.get("a", 0.2, reads, since=later) for _ in range(20))
+        assert await asyncio.gather(*asked) == [2] * 20
+        assert time.monotonic() - began > 0.2
+
+    _run(scenario)
+
+
+def test_what_is_being_read_is_not_read_a_second_time_beside_it() -> None:
+    async def scenario(known: Shared, reads: Reads) -> None:
+        first = asyncio.create_task(known.get("a", 0, reads))
+        await asyncio.sleep(0.01)
+        second = asyncio.create_task(known.get("a", 0, reads, since=time.monotonic()))
+        await asyncio.sleep(0.01)
+        assert reads.made == 1
+        reads.may_end.set()
+        assert (await first, await second) == (1, 2)
 
     _run(scenario)
 

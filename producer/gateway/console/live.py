@@ -24,7 +24,7 @@ async def page(request: Request, who: Visitor, make: Make) -> Response:
 
     Whoever may see and do the same gets the same part: it has nothing of a session in it, and is no
     older than the news for which the browser asks for it. One that has it already gets nothing
-    (304).
+    (304). It is made once in FRESH_S at most, however many look: they wait for the same one.
     """
     if not access.is_live(request):
         return await make()
@@ -34,9 +34,10 @@ async def page(request: Request, who: Visitor, make: Make) -> Response:
         return body, f'"{hashlib.sha256(body).hexdigest()[:32]}"'
 
     own = (who.caller.tenant, who.caller.admin, who.caller.scopes, who.read_only)
-    news = request.headers.get(NEWS, "")[:MOST_NEWS]
-    key = ("live", *own, str(request.base_url), request.url.path, request.url.query, news)
-    body, etag = await state.of(request).shared.get(key, FRESH_S, made)
+    gateway = state.of(request)
+    since = gateway.notifier.news.told_at(request.headers.get(NEWS, "")[:MOST_NEWS])
+    key = ("live", *own, str(request.base_url), request.url.path, request.url.query)
+    body, etag = await gateway.shared.get(key, FRESH_S, made, since)
     if request.headers.get("if-none-match") == etag:
         return Response(status_code=304, headers={"ETag": etag})
     return Response(body, media_type="text/html", headers={"ETag": etag})

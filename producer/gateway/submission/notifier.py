@@ -15,9 +15,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from tagsweep.producer.gateway.submission import feed
+from tagsweep.producer.gateway.submission.news import News
 from tagsweep.producer.gateway.threadpool import Threads
 from tagsweep.worker.errors import BrokerUnavailable, TagsweepError
 from tagsweep.worker.events import sinks
@@ -52,9 +53,9 @@ class Listener:
         """Return whether what happens to a tenant's jobs is for this feed."""
         return self.tenant is None or self.tenant == tenant
 
-    def note_ends(self, job_ids: Iterable[UUID]) -> None:
+    def note_ends(self, job_ids: Iterable[str]) -> None:
         """Note that these jobs have ended."""
-        self._ended.update(map(str, job_ids))
+        self._ended.update(job_ids)
         self.moved.set()
 
     def take_ended(self) -> set[str]:
@@ -77,16 +78,10 @@ class Notifier:
         self._waiters: dict[UUID, set[asyncio.Event]] = defaultdict(set)
         self._listeners: set[Listener] = set()
         self._stop = threading.Event()
-        self._name = uuid4().hex[:8]  #: other processes count news of their own
         self._poke = asyncio.Event()
         self._shown: dict[str, Any] = {}
-        self._news = 0
+        self.news = News()
         self.give_up_at: float | None = None  #: by the loop's clock, once the gateway is stopping
-
-    @property
-    def news(self) -> str:
-        """What has been told last to feeds: whoever reads the store after it knows all of that."""
-        return f"{self._name}-{self._news}"
 
     @contextmanager
     def job(self, job_id: UUID) -> Iterator[asyncio.Event]:
@@ -150,7 +145,7 @@ class Notifier:
 
     def hint_all(self) -> None:
         """Wake all requests and feeds: hints may have been lost."""
-        self._news += 1
+        self.news.add()
         for waiters in self._waiters.values():
             for woken in waiters:
                 woken.set()
@@ -179,10 +174,11 @@ class Notifier:
         for row in rows:
             position = row.position
             self.hint(row.job_id)
-        ended: dict[str | None, list[UUID]] = defaultdict(list)
+        ended: dict[str | None, list[str]] = defaultdict(list)
         for row in rows:
-            ended[row.tenant].append(row.job_id)
-        self._news += bool(rows)
+            ended[row.tenant].append(str(row.job_id))
+        if rows:
+            self.news.add()
         for listener in self._listeners:
             for job_ids in (ids for tenant, ids in ended.items() if listener.hears(tenant)):
                 listener.note_ends(job_ids)
@@ -195,7 +191,7 @@ class Notifier:
         tenants = None if None in heard else {tenant for tenant in heard if tenant is not None}
         running = await self._threads.run(feed.running, tenants)
         now = {shown["id"]: shown for shown in running}
-        self._news += 1
+        self.news.add()
         for job_id, shown in now.items():
             if self._shown.get(job_id) == shown["counts"]:
                 continue
@@ -234,7 +230,7 @@ class Notifier:
 
     def _hint_and_poke(self, job_id: UUID) -> None:
         self.hint(job_id)
-        if self._listeners:
+        if any(not listener.calm for listener in self._listeners):
             self._poke.set()
 
 

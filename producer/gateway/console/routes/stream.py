@@ -77,7 +77,7 @@ def _told(gateway: Gateway, jobs: set[str]) -> str:
     """Return the message that these jobs have moved; any may have if none, or too many, are."""
     # woken for nothing in particular: hints may have been lost
     is_all = not 0 < len(jobs) <= MOST_JOBS
-    news = {"jobs": [] if is_all else sorted(jobs), "all": is_all, "at": gateway.notifier.news}
+    news = {"jobs": [] if is_all else sorted(jobs), "all": is_all, "at": gateway.notifier.news.last}
     return f"data: {json.dumps(news)}\n\n"
 
 
