@@ -15,7 +15,7 @@ from tests.servers.server import Server
 from tests.support import configurations, selection
 from tests.support.browser import Browser
 
-pytest_plugins = ["tests.support.fixtures", "tests.support.gateway"]
+pytest_plugins = ["tests.support.fixtures", "tests.support.gateway", "tests.support.hooks"]
 AnyServer = TypeVar("AnyServer", bound=Server)
 WANTING = "not installed: "
 

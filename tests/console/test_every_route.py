@@ -21,7 +21,11 @@ OPEN = {"/console/sign-in", "/console/link", "/console/static/{name}"}
 ASIDE = {"/console/{path:path}", "/console"}
 #: what a person may always do
 ALWAYS = {"/console/sign-out"}
-ACTION = {"/console/all/{action}": "cancel", "/console/jobs/{job_id}/{action}": "cancel"}
+ACTION = {
+    "/console/all/{action}": "cancel",
+    "/console/jobs/{job_id}/{action}": "cancel",
+    "/console/webhooks/{webhook_id}/{action}": "delete",
+}
 
 
 def _routes(method: str) -> list[str]:
@@ -111,7 +115,7 @@ def test_a_read_only_console_has_no_form_and_takes_none(
                 url = _filled(path, job_id)
                 assert one.submit(url, typed="1", token="t").status_code == 403, path
                 assert one.get(url).status_code == 403, path
-        for path in ("/", "/jobs", f"/jobs/{job_id}", "/tags"):
+        for path in ("/", "/jobs", f"/jobs/{job_id}", "/tags", "/webhooks"):
             page = person.get(f"/console{path}")
             assert page.status_code == 200, path
             assert _forms(page.text) == ["/console/sign-out"], path

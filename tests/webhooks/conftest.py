@@ -17,17 +17,10 @@ from tagsweep.worker.webhooks.operations import Actor
 from tagsweep.worker.webhooks.sender import Sender
 from tests.support import driving
 from tests.support.fixtures import configured
-from tests.support.gateway import SECRET_KEY
-from tests.support.receivers import Receiver, receiving
+from tests.support.hooks import SETTINGS
+from tests.support.receivers import Receiver
 from tests.support.stack import eventually
 from tests.support.stores import Store
-
-SETTINGS: dict[str, object] = {
-    "secret_key": SECRET_KEY,
-    "webhooks_private": "127.0.0.0/8",
-    "webhooks_schedule_s": "0.1,0.2,0.2,0.3,0.3,0.5,0.5,0.5,0.5,0.5,0.5",
-    "webhooks_timeout_s": 1,
-}
 
 Sending = Callable[[], Any]
 
@@ -37,13 +30,6 @@ def hooks(store: Store) -> Iterator[Store]:
     """A store on which this process makes and sends webhooks."""
     with configured(database_url=store.url, **SETTINGS):
         yield store
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    """A receiver of webhooks."""
-    with receiving() as receiver:
-        yield receiver
 
 
 @contextmanager

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from typing import Any
 from uuid import uuid4
 
@@ -15,50 +14,16 @@ import pytest
 from tagsweep import TagSweep
 from tagsweep.worker.audit import entries
 from tagsweep.worker.audit.entries import EntryFilter
-from tests.support.gateway import Gateway, serving
-from tests.support.receivers import Receiver, receiving
+from tests.support.gateway import Gateway
+from tests.support.hooks import SETTINGS
+from tests.support.receivers import Receiver
 from tests.support.stack import ServerStack, environment, eventually, producing
 from tests.support.stores import new_ids, new_tenant
-from tests.webhooks.conftest import SETTINGS
 
 WEBHOOKS = "/api/v1/webhooks/"
 DETACH = "/api/v1/tags/detach/"
 
 pytestmark = [pytest.mark.slow, pytest.mark.default_configuration]
-
-
-@pytest.fixture(scope="module")
-def hook_stack(
-    postgres_server: Any,
-    postgres_template: str,
-    redis_server: Any,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[ServerStack]:
-    """PostgreSQL, Redis and a worker that sends webhooks."""
-    url = postgres_server.create_database(postgres_template)
-    folder = tmp_path_factory.mktemp("hooks")
-    stack = ServerStack("redis", folder, url, redis_server.create_database())
-    try:
-        stack.start_worker(1, **SETTINGS)
-        stack.wait()
-        yield stack
-    finally:
-        stack.close()
-        postgres_server.drop_database(url)
-
-
-@pytest.fixture(scope="module")
-def hook_gateway(hook_stack: ServerStack) -> Iterator[Gateway]:
-    """A gateway of that stack."""
-    with serving(hook_stack, **SETTINGS) as gateway:
-        yield gateway
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    """A receiver of webhooks."""
-    with receiving() as receiver:
-        yield receiver
 
 
 def _made(client: httpx.Client, receiver: Receiver, path: str, **more: Any) -> dict[str, Any]:

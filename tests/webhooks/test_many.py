@@ -14,9 +14,10 @@ from sqlalchemy import func, select
 from tagsweep.worker.models.tables import delivery
 from tagsweep.worker.webhooks import operations
 from tests.support.fixtures import configured
+from tests.support.hooks import SETTINGS
 from tests.support.receivers import Receiver
 from tests.support.stack import ServerStack, eventually
-from tests.webhooks.conftest import SETTINGS, make
+from tests.webhooks.conftest import make
 
 DELIVERIES = int(os.environ.get("TAGSWEEP_TEST_WEBHOOK_DELIVERIES", "1000"))
 ENDPOINTS = 50

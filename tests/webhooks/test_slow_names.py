@@ -28,9 +28,10 @@ from tagsweep.worker.webhooks import addresses, operations
 from tests.support import driving
 from tests.support.fixtures import configured
 from tests.support.gateway import Gateway
+from tests.support.hooks import SETTINGS
 from tests.support.stack import ServerStack, eventually
 from tests.support.stores import Store, new_ids
-from tests.webhooks.conftest import SETTINGS, actor
+from tests.webhooks.conftest import actor
 
 SLOW = "slow.example.com"
 URL = f"https://{SLOW}/a"

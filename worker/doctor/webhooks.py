@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 from tagsweep.worker import database
 from tagsweep.worker.doctor.findings import Finding
-from tagsweep.worker.errors import SettingsError
 from tagsweep.worker.webhooks import endpoints, health, signing
 
 #: seconds after which a delivery that nobody has tried is late
@@ -31,7 +30,7 @@ def findings() -> Iterator[Finding]:
         unwell = health.unwell(connection, MOST)
     if not kept:
         return
-    closed = [why for row in kept if (why := _closed(row.id, row.sealed_secret))]
+    closed = [why for row in kept if (why := signing.why_closed(row.sealed_secret, row.id))]
     if closed:
         what = CLOSED.format(count=len(closed), all=len(kept), why=closed[0])
         yield Finding("webhooks", what, KEY)
@@ -47,11 +46,3 @@ def findings() -> Iterator[Finding]:
             yield Finding("webhooks", what, MEND.format(id=row.id))
     if not closed and not late and not unwell:
         yield Finding("webhooks", "Their secrets can be opened, and none fails.")
-
-
-def _closed(owner: object, sealed: bytes) -> str | None:
-    try:
-        signing.unseal(sealed, owner)  # type: ignore[arg-type]  # a row's id
-    except SettingsError as error:
-        return str(error)
-    return None

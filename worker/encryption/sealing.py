@@ -48,6 +48,10 @@ class Sealing:
             return secret.decode(), number == 0
         raise SettingsError(self.wrong.format(id=owner))
 
+    def without_key(self) -> str | None:
+        """Return what to say where there is no key; None if there is one."""
+        return self.missing if settings.load().secret_key is None else None
+
     def _ciphers(self) -> list[AESGCM]:
         """Return a cipher for each key of the setting, the newest first."""
         key = settings.load().secret_key

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Row, select
 
 from tagsweep.worker.errors import InvalidJob
 from tagsweep.worker.models.jobs import Job
@@ -29,11 +30,17 @@ def check(connection: Connection, job: Job) -> None:
     """
     if job.callback_url is None:
         return
-    own = (webhook.c.tenant == job.tenant) & (webhook.c.origin == CALLBACKS)
-    if connection.execute(select(webhook.c.id).where(own)).first() is None:
+    if find(connection, job.tenant) is None:
         raise _invalid("no_callback_secret", UNSIGNED)
     with _refusing():
         addresses.check_as_written(job.callback_url)
+
+
+def find(connection: Connection, tenant: str) -> Row[Any, Any, Any] | None:
+    """Return the callback secret of a tenant, encrypted; None if it has none."""
+    query = select(webhook.c.id, webhook.c.sealed_secret, webhook.c.previous_until)
+    own = (webhook.c.tenant == tenant) & (webhook.c.origin == CALLBACKS)
+    return connection.execute(query.where(own)).one_or_none()
 
 
 def check_address(url: str) -> None:

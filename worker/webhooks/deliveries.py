@@ -17,7 +17,7 @@ from tagsweep.worker.models.events import stamp
 from tagsweep.worker.models.tables import ago, clock, webhook
 from tagsweep.worker.models.tables import delivery as deliveries
 from tagsweep.worker.webhooks import matching
-from tagsweep.worker.webhooks.callbacks import CALLBACK
+from tagsweep.worker.webhooks.callbacks import CALLBACK, WEBHOOK
 
 WAITING, DELIVERED, FAILED = STATES = ("waiting", "delivered", "failed")
 #: events that are looked at in one piece when many are sent again
@@ -35,6 +35,12 @@ class NoSuchDelivery(Rejected):
     """There is no such delivery."""
 
 
+def total(connection: Connection, webhook_id: UUID, state: str | None) -> int:
+    """Return how many deliveries a webhook has."""
+    query = select(func.count()).where(_of(webhook_id, state))
+    return int(connection.execute(query).scalar_one())
+
+
 def page(  # noqa: PLR0913  # how a list is paged
     connection: Connection,
     webhook_id: UUID,
@@ -44,19 +50,26 @@ def page(  # noqa: PLR0913  # how a list is paged
     *,
     back: bool = False,
     offset: int = 0,
-) -> tuple[int, Sequence[Row[Any]]]:
-    """Return how many deliveries a webhook has, and some of them, the newest first."""
-    these = deliveries.c.webhook_id == webhook_id
-    if state is not None:
-        these &= deliveries.c.state == state
-    count = connection.execute(select(func.count()).where(these)).scalar_one()
+) -> Sequence[Row[Any]]:
+    """Return some deliveries of a webhook, the newest first; before ``cursor``: the other way."""
     place = tuple_(deliveries.c.created_at, deliveries.c.event_id)
-    query = select(deliveries).where(these)
+    query = select(deliveries).where(_of(webhook_id, state))
     if cursor is not None:
         query = query.where(place > tuple_(*cursor) if back else place < tuple_(*cursor))
     order = (deliveries.c.created_at, deliveries.c.event_id)
     query = query.order_by(*(column if back else column.desc() for column in order))
-    return count, connection.execute(query.limit(limit).offset(offset)).all()
+    return connection.execute(query.limit(limit).offset(offset)).all()
+
+
+def newest(connection: Connection, tenant: str) -> dict[UUID, Row[Any]]:
+    """Return the newest delivery of each of the tenant's webhooks that has any."""
+    one = deliveries.alias("one")
+    last = select(one.c.event_id).where(one.c.webhook_id == webhook.c.id).limit(1)
+    last = last.order_by(one.c.created_at.desc(), one.c.event_id.desc())
+    own = (webhook.c.tenant == tenant) & (webhook.c.origin == WEBHOOK)
+    query = select(deliveries).join_from(webhook, deliveries)
+    query = query.where(own, deliveries.c.event_id == last.scalar_subquery())
+    return {row.webhook_id: row for row in connection.execute(query)}
 
 
 def find(connection: Connection, webhook_id: UUID, event_id: str) -> Row[Any]:
@@ -146,6 +159,11 @@ def expire(connection: Connection, seconds: float) -> bool:
     if idle:
         connection.execute(delete(webhook).where(webhook.c.id.in_(idle), ~used))
     return bool(keys or idle)
+
+
+def _of(webhook_id: UUID, state: str | None) -> ColumnElement[bool]:
+    these = deliveries.c.webhook_id == webhook_id
+    return these if state is None else these & (deliveries.c.state == state)
 
 
 def _row(webhook_id: UUID, event: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Webhooks as they are kept: made, listed, changed, deleted, their secrets rotated."""
+"""Webhooks as they are kept: made, listed, changed, deleted."""
 
 from __future__ import annotations
 
@@ -6,22 +6,20 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID, uuid4
 
-from pydantic import SecretStr
 from sqlalchemy import ColumnElement, Connection, Row, delete, func, select, update
 
+from tagsweep.worker.database.dialects import insert_missing
 from tagsweep.worker.errors import Rejected
 from tagsweep.worker.events import feed
 from tagsweep.worker.models.events import stamp
-from tagsweep.worker.models.tables import ago, clock, webhook
+from tagsweep.worker.models.tables import clock, webhook
 from tagsweep.worker.models.tables import delivery as deliveries
 from tagsweep.worker.webhooks import signing
-from tagsweep.worker.webhooks.callbacks import CALLBACKS, WEBHOOK
-from tagsweep.worker.webhooks.requests import NewWebhook, WebhookChange
+from tagsweep.worker.webhooks.callbacks import WEBHOOK
+from tagsweep.worker.webhooks.requests import DoneBefore, NewWebhook, WebhookChange
 
 #: webhooks that a tenant may have
 MOST = 100
-#: how long the secret before signs too
-OVERLAP_S = 86_400
 
 TOO_MANY = f"A tenant has at most {MOST} webhooks: delete one first."
 BY_HAND = "It was switched off by hand."
@@ -35,19 +33,24 @@ class TooManyWebhooks(Rejected):
     """The tenant has as many webhooks as it may have."""
 
 
-def create(connection: Connection, tenant: str, wanted: NewWebhook) -> dict[str, Any]:
+def create(
+    connection: Connection, tenant: str, wanted: NewWebhook, webhook_id: UUID | None = None
+) -> dict[str, Any]:
     """Make a webhook, which gets what ends from now on; return it with its secret.
 
-    Its address must have been checked. Raises TooManyWebhooks, SettingsError.
+    Its address must have been checked. ``webhook_id``: under which it is made once. Raises
+    DoneBefore, TooManyWebhooks, SettingsError.
     """
     own = (webhook.c.tenant == tenant) & (webhook.c.origin == WEBHOOK)
     if connection.execute(select(func.count()).where(own)).scalar_one() >= MOST:
         raise TooManyWebhooks(TOO_MANY)
-    webhook_id = uuid4()
-    secret = _secret(wanted.secret)
+    webhook_id = webhook_id or uuid4()
+    secret = signing.given_or_new(wanted.secret)
     row = wanted.given() | {"id": webhook_id, "tenant": tenant, "origin": WEBHOOK}
-    row |= {"sealed_secret": signing.seal(secret, webhook_id), "position": _now(connection)}
-    connection.execute(webhook.insert(), row)
+    row |= {"sealed_secret": signing.seal(secret, webhook_id), "position": now(connection)}
+    once = insert_missing(connection, webhook).returning(webhook.c.id)
+    if connection.execute(once, row).one_or_none() is None:
+        raise DoneBefore
     return shown(find(connection, tenant, webhook_id)) | {"secret": secret}
 
 
@@ -68,13 +71,12 @@ def owner(connection: Connection, webhook_id: UUID) -> str:
     return tenant
 
 
-def listed(connection: Connection, tenant: str | None) -> list[dict[str, Any]]:
-    """Return the tenant's webhooks, or those of all, as JSON, oldest first, without secrets."""
+def listed(connection: Connection, tenant: str | None) -> Sequence[Row[Any]]:
+    """Return the tenant's webhooks, or those of all, oldest first."""
     query = _select().where(webhook.c.origin == WEBHOOK)
     if tenant is not None:
         query = query.where(webhook.c.tenant == tenant)
-    rows = connection.execute(query.order_by(webhook.c.created_at, webhook.c.id))
-    return [shown(row) for row in rows]
+    return list(connection.execute(query.order_by(webhook.c.created_at, webhook.c.id)))
 
 
 def change(
@@ -90,7 +92,7 @@ def change(
         values |= {"off_at": func.coalesce(webhook.c.off_at, clock()), "off_reason": BY_HAND}
     row = find(connection, tenant, webhook_id)
     if enabled and row.off_at is not None:
-        values |= _WELL | {"position": _now(connection)}
+        values |= _WELL | {"position": now(connection)}
         hasten(connection, webhook_id)
     elif "url" in values:
         values |= {"failures": 0, "failing_since": None, "probe_at": None}
@@ -103,33 +105,6 @@ def remove(connection: Connection, tenant: str, webhook_id: UUID) -> None:
     """Delete a webhook with its deliveries; raises NoSuchWebhook."""
     find(connection, tenant, webhook_id)
     connection.execute(delete(webhook).where(_this(tenant, webhook_id)))
-
-
-def rotate(
-    connection: Connection, tenant: str, webhook_id: UUID, given: SecretStr | None
-) -> dict[str, Any]:
-    """Give a webhook a new secret, beside which the old one signs for a day; return it with that.
-
-    Raises NoSuchWebhook, SettingsError.
-    """
-    row = find(connection, tenant, webhook_id)
-    secret = _replace(connection, row.id, given)
-    return shown(find(connection, tenant, webhook_id)) | {"secret": secret}
-
-
-def rotate_callbacks(
-    connection: Connection, tenant: str, given: SecretStr | None
-) -> dict[str, Any]:
-    """Give the tenant a new callback secret; the old one, if any, signs for a day; return it."""
-    this = (webhook.c.tenant == tenant) & (webhook.c.origin == CALLBACKS)
-    webhook_id: UUID | None = connection.execute(select(webhook.c.id).where(this)).scalar()
-    if webhook_id is not None:
-        return {"tenant": tenant, "secret": _replace(connection, webhook_id, given)}
-    webhook_id, secret = uuid4(), _secret(given)
-    row = {"id": webhook_id, "tenant": tenant, "origin": CALLBACKS}
-    row |= {"sealed_secret": signing.seal(secret, webhook_id), "position": _now(connection)}
-    connection.execute(webhook.insert(), row)
-    return {"tenant": tenant, "secret": secret}
 
 
 def hasten(connection: Connection, webhook_id: UUID) -> None:
@@ -175,24 +150,9 @@ def _this(tenant: str, webhook_id: UUID) -> ColumnElement[bool]:
     return own & (webhook.c.id == webhook_id)
 
 
-def _now(connection: Connection) -> int:
+def now(connection: Connection) -> int:
     """Return the position in the feed after which what ends from now on is."""
     return feed.bounds(connection).last
-
-
-def _secret(given: SecretStr | None) -> str:
-    return given.get_secret_value() if given else signing.new_secret()
-
-
-def _replace(connection: Connection, webhook_id: UUID, given: SecretStr | None) -> str:
-    secret = _secret(given)
-    values = {
-        "sealed_previous": webhook.c.sealed_secret,
-        "previous_until": ago(-OVERLAP_S),
-        "sealed_secret": signing.seal(secret, webhook_id),
-    }
-    connection.execute(update(webhook).where(webhook.c.id == webhook_id).values(values))
-    return secret
 
 
 def sealed(connection: Connection) -> Sequence[Row[Any, Any, Any]]:

@@ -17,7 +17,7 @@ from tagsweep.worker import database
 from tagsweep.worker.audit import trail
 from tagsweep.worker.audit.actions import Action
 from tagsweep.worker.models.requester import Requester
-from tagsweep.worker.webhooks import deliveries, endpoints, requests
+from tagsweep.worker.webhooks import deliveries, endpoints, requests, rotation
 from tagsweep.worker.webhooks.requests import NewWebhook, Rotation, WebhookChange
 
 
@@ -38,20 +38,23 @@ class Actor:
         )
 
 
-def create(actor: Actor, body: object) -> dict[str, Any]:
-    """Make a webhook; raises InvalidJob, TooManyWebhooks, SettingsError."""
+def create(actor: Actor, body: object, webhook_id: UUID | None = None) -> dict[str, Any]:
+    """Make a webhook, under ``webhook_id`` once.
+
+    Raises InvalidJob, DoneBefore, TooManyWebhooks, SettingsError.
+    """
     wanted = NewWebhook.parse(body)
     requests.check_address(wanted.url)
     with database.transaction() as connection:
-        made = endpoints.create(connection, actor.tenant, wanted)
+        made = endpoints.create(connection, actor.tenant, wanted, webhook_id)
         actor.note(connection, "webhook.create", made["id"], host=urlsplit(wanted.url).hostname)
     return made
 
 
 def listed(tenant: str | None) -> list[dict[str, Any]]:
-    """Return the tenant's webhooks, or those of all."""
+    """Return the tenant's webhooks, or those of all, without their secrets."""
     with database.reading() as connection:
-        return endpoints.listed(connection, tenant)
+        return [endpoints.shown(row) for row in endpoints.listed(connection, tenant)]
 
 
 def owner(webhook_id: UUID) -> str:
@@ -86,17 +89,20 @@ def remove(actor: Actor, webhook_id: UUID) -> None:
         actor.note(connection, "webhook.delete", webhook_id)
 
 
-def rotate(actor: Actor, webhook_id: UUID | None, body: object) -> dict[str, Any]:
+def rotate(
+    actor: Actor, webhook_id: UUID | None, body: object, replaced: str | None = None
+) -> dict[str, Any]:
     """Give a webhook a new secret, or the tenant's callbacks if it is None.
 
-    Raises InvalidJob, NoSuchWebhook, SettingsError.
+    ``replaced``: the version of the secret that it replaces; None: whichever there is. Raises
+    InvalidJob, NoSuchWebhook, DoneBefore, SettingsError.
     """
-    secret = Rotation.parse(body).secret
+    secret, tenant = Rotation.parse(body).secret, actor.tenant
     with database.transaction() as connection:
         actor.note(connection, "webhook.rotate", webhook_id or "callbacks")
         if webhook_id is None:
-            return endpoints.rotate_callbacks(connection, actor.tenant, secret)
-        return endpoints.rotate(connection, actor.tenant, webhook_id, secret)
+            return rotation.rotate_callbacks(connection, tenant, secret, replaced)
+        return rotation.rotate(connection, tenant, webhook_id, secret, replaced)
 
 
 def test(actor: Actor, webhook_id: UUID) -> dict[str, Any]:
@@ -127,7 +133,8 @@ def log(  # noqa: PLR0913  # how a list is paged
     """Return how many deliveries a webhook has, and some; raises NoSuchWebhook."""
     with database.reading() as connection:
         endpoints.find(connection, tenant, webhook_id)
-        count, rows = deliveries.page(
+        count = deliveries.total(connection, webhook_id, state)
+        rows = deliveries.page(
             connection, webhook_id, state, cursor, limit, back=back, offset=offset
         )
     return count, [deliveries.shown(row) for row in rows]

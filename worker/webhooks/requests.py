@@ -7,7 +7,7 @@ from typing import Annotated, Any, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, SecretStr, StrictBool, ValidationError
 from pydantic_core import PydanticCustomError
 
-from tagsweep.worker.errors import InvalidJob, ItemError
+from tagsweep.worker.errors import InvalidJob, ItemError, Rejected
 from tagsweep.worker.models.item_errors import item_error
 from tagsweep.worker.models.jobs import KINDS
 from tagsweep.worker.models.options.callback import Url
@@ -35,6 +35,10 @@ def _secret(secret: SecretStr) -> SecretStr:
     if not signing.is_secret(secret.get_secret_value()):
         raise PydanticCustomError("invalid_secret", signing.NO_SECRET)
     return secret
+
+
+class DoneBefore(Rejected):
+    """What is asked for was done before, perhaps for the very same request."""
 
 
 Kinds = Annotated[list[str], AfterValidator(_kinds)] | None

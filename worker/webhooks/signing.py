@@ -10,7 +10,10 @@ import secrets
 from collections.abc import Iterable
 from uuid import UUID
 
+from pydantic import SecretStr
+
 from tagsweep.worker.encryption.sealing import Sealing
+from tagsweep.worker.errors import SettingsError
 
 MARK = "whsec_"
 #: bytes of a secret
@@ -30,11 +33,27 @@ _SEALING = Sealing(
 
 #: the secret of a webhook: encrypted, decrypted, and whether the newest key opens it
 seal, unseal, opened = _SEALING.seal, _SEALING.unseal, _SEALING.opened
+#: what to do where there is no key to encrypt secrets with; None if there is one
+without_key = _SEALING.without_key
+
+
+def why_closed(sealed: bytes, owner: UUID) -> str | None:
+    """Return why the secret cannot be decrypted here; None if it can."""
+    try:
+        unseal(sealed, owner)
+    except SettingsError as error:
+        return str(error)
+    return None
 
 
 def new_secret() -> str:
     """Return a new random secret."""
     return MARK + base64.b64encode(secrets.token_bytes(NEW)).decode()
+
+
+def given_or_new(given: SecretStr | None) -> str:
+    """Return the secret that was given, or else a new one."""
+    return given.get_secret_value() if given else new_secret()
 
 
 def is_secret(text: str) -> bool:

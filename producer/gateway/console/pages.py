@@ -20,6 +20,7 @@ from tagsweep.producer.gateway.console.routes import (
     stream,
     tag_names,
     tags,
+    webhooks,
 )
 from tagsweep.producer.gateway.console.visitors import access
 from tagsweep.producer.gateway.errors import Refusal
@@ -50,4 +51,6 @@ _MODULES = (
     receipt_files,
     job_controls,
 )
-ROUTES = [route for module in _MODULES for route in module.router.routes] + router.routes
+ROUTES = [
+    route for module in (*_MODULES, *webhooks.MODULES) for route in module.router.routes
+] + router.routes

@@ -43,6 +43,7 @@ NAV = (
     ("/jobs", "Jobs", None, ()),
     ("/new", "New clean-up", "admin", ("preview", "write")),
     ("/tags", "Tags", "admin", ()),
+    ("/webhooks", "Webhooks", "admin", ()),
     ("/audit", "Audit", None, ()),
     ("/keys", "Keys", "tenant", ()),
 )

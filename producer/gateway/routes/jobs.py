@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from uuid import UUID
 
 from fastapi import Request, Response
@@ -12,7 +12,7 @@ from tagsweep.producer.gateway.auth.callers import Caller
 from tagsweep.producer.gateway.errors import NO_JOB, Refusal, document
 from tagsweep.producer.gateway.openapi import operations
 from tagsweep.producer.gateway.openapi.components import STATUSES
-from tagsweep.producer.gateway.requests import pagination, preferences
+from tagsweep.producer.gateway.requests import pagination, preferences, times
 from tagsweep.producer.gateway.requests.parsing import Form
 from tagsweep.producer.gateway.routes import job_actions, query_parameters
 from tagsweep.producer.gateway.state import Gateway
@@ -186,9 +186,8 @@ def tenant_of(request: Request, caller: Caller) -> str | None:
 def moment(text: str) -> datetime:
     """Return the time that ``text`` names, without an offset in UTC; raises Refusal (400)."""
     try:
-        time = datetime.fromisoformat(text.replace(" ", "+"))  # a bare + in a query is a blank
-        return (time if time.tzinfo else time.replace(tzinfo=UTC)).astimezone(UTC)
-    except (ValueError, OverflowError):
+        return times.in_query(text)
+    except ValueError:
         raise Refusal(400, "since must be a time like 2026-01-31T12:00:00Z.") from None
 
 
@@ -200,10 +199,10 @@ def place(text: str | None) -> tuple[datetime, UUID] | None:
     """Return the time and the id that a cursor has; raises Refusal (404)."""
     if text is None:
         return None
-    accepted_at, _, job_id = text.partition("/")
     try:
-        return datetime.fromisoformat(accepted_at).astimezone(UTC), UUID(job_id)
-    except (ValueError, OverflowError):
+        accepted_at, job_id = times.place(text)
+        return accepted_at, UUID(job_id)
+    except ValueError:
         raise pagination.invalid_cursor() from None
 
 

@@ -31,9 +31,14 @@ class JobRequest:
 
 def of_form(caller: Caller, job: Job, token: str, wait_s: float) -> JobRequest:
     """Return what a form of the console asks for; the same form sent again is the same job."""
-    job_id = uuid5(NAMESPACE, f"form\n{caller.tenant}\n{token}")
+    job_id = id_of_form(caller, token)
     job = _through(job, "console", caller)
     return JobRequest(job, job_id, job.fingerprint(), None, wait_s)
+
+
+def id_of_form(caller: Caller, token: str) -> UUID:
+    """Return the id of what a form of the console makes, once, however often it is sent."""
+    return uuid5(NAMESPACE, f"form\n{caller.tenant}\n{token}")
 
 
 def _through(job: Job, door: str, caller: Caller) -> Job:

@@ -79,6 +79,12 @@ def since(moment: str | datetime | None) -> str:
     return "now"
 
 
+def ahead(moment: str | datetime) -> str:
+    """Return how far off a moment is, roughly."""
+    seconds = (_parsed(moment) - datetime.now(UTC)).total_seconds()
+    return f"in {span(seconds)}" if seconds >= 1 else "now"
+
+
 def exact(moment: str | datetime | None) -> str:
     """Return a moment to the second, in UTC."""
     return "" if moment is None else f"{_parsed(moment):%Y-%m-%d %H:%M:%S} UTC"
@@ -186,6 +192,7 @@ FILTERS = {
     "number": number,
     "span": span,
     "since": since,
+    "ahead": ahead,
     "exact": exact,
     "clock": clock,
     "deed": deed,

@@ -9,7 +9,7 @@ from fastapi import Request, Response
 
 from tagsweep.producer.gateway import state
 from tagsweep.producer.gateway.console import rendering, routing
-from tagsweep.producer.gateway.console.presentation import filters
+from tagsweep.producer.gateway.console.presentation import audit_filters, filters
 from tagsweep.producer.gateway.console.reading import audit
 from tagsweep.producer.gateway.console.visitors import access
 
@@ -18,20 +18,20 @@ PAGE = 50
 router = routing.router()
 
 
-@router.get("/console/audit", **routing.query(*filters.AUDIT, "after"))
+@router.get("/console/audit", **routing.query(*audit_filters.NAMES, "after"))
 async def show(request: Request) -> Response:
     """List what people did, newest first."""
     who = await access.visitor(request)
-    given = filters.read(request.query_params, filters.AUDIT)
+    given = filters.read(request.query_params, audit_filters.NAMES)
     after = request.query_params.get("after")
-    wanted, place = filters.wanted_entries(given, who.caller), filters.place(after)
+    wanted, place = audit_filters.wanted(given, who.caller), filters.place(after)
     page = await state.of(request).store.run(audit.read, wanted, place, PAGE)
     values: dict[str, Any] = {
         "page": page,
-        "given": {name: given.get(name, "") for name in filters.AUDIT},
+        "given": {name: given.get(name, "") for name in audit_filters.NAMES},
         "query": urlencode(given),
         "after": after,
-        "actions": filters.ENTRY_CHOICES["action"],
+        "actions": audit_filters.CHOICES["action"],
         "scanned": audit.SCANNED,
         "following": page.next_place and filters.query(given, page.next_place),
     }

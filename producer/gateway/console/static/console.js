@@ -96,7 +96,10 @@ function stop() {
 function follow() {
   if (!("signedIn" in document.body.dataset)) return;
   setInterval(() => heard(ALL), CALM_MS);
-  for (const part of document.querySelectorAll("[data-live]")) part.dataset.loadedAt = Date.now();
+  for (const part of document.querySelectorAll("[data-live]")) {
+    part.dataset.loadedAt = Date.now();
+    lookAgain(part);
+  }
   if (!navigator.locks) {
     // not a secure context: each visible page asks for itself
     setInterval(() => heard(ALL), EVERY_MS * 2);
@@ -119,7 +122,17 @@ function follow() {
 // A question is a dialog; whoever closes it is where they were.
 function openDialog() {
   const dialog = document.getElementById("dialog");
+  forget();
   if (!dialog.open) dialog.showModal();
+}
+
+// What is refused while a question is open is told in it: what is behind it nobody sees or hears.
+function forget() {
+  document.getElementById("dialog-notice").replaceChildren();
+}
+
+function isOpen() {
+  return document.getElementById("dialog").open;
 }
 
 function close(event) {
@@ -207,6 +220,32 @@ document.addEventListener("htmx:afterSwap", (event) => {
   if (event.detail.target.id === "dialog-body") openDialog();
   if (event.detail.target.id === "notice") event.detail.target.scrollIntoView({ block: "nearest" });
 });
+
+document.addEventListener("htmx:beforeRequest", (event) => {
+  if (event.detail.elt.closest("dialog")) forget();
+});
+
+document.addEventListener("htmx:beforeSwap", (event) => {
+  if (event.detail.target.id !== "notice" || !isOpen()) return;
+  event.detail.target = document.getElementById("dialog-notice");
+});
+
+document.addEventListener("DOMContentLoaded", () => {
+  const dialog = document.getElementById("dialog");
+  // a secret is not lost by a slip
+  dialog.addEventListener("cancel", (event) => {
+    if (dialog.querySelector("[data-once]")) event.preventDefault();
+  });
+  dialog.addEventListener("close", () => heard(ALL)); // what was done in it is shown behind it
+});
+
+// A part in which something is about to happen is looked at again soon.
+function lookAgain(part) {
+  const now = part && document.getElementById(part.id);
+  if (now && "soon" in now.dataset) refresh(now);
+}
+
+document.addEventListener("htmx:afterRequest", (event) => lookAgain(event.detail.elt));
 
 // A part that is as the browser has it is not sent again (304).
 const versions = new Map();

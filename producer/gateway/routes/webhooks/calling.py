@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
@@ -30,19 +31,19 @@ REFUSED = "Nothing may be sent to this address."
 async def run(request: Request, operation: Callable[..., Any], *arguments: Any) -> Any:
     """Return what ``operation`` does for the caller's tenant; raises Refusal."""
     caller = await state.of(request).caller_by_key(request)
-    return await _done(state.of(request), operation, caller.tenant, *arguments)
+    return await done(state.of(request), operation, caller.tenant, *arguments)
 
 
 async def act(request: Request, operation: Callable[..., Any], *arguments: Any) -> Any:
     """Return the same, of an operation that changes something, which is on record."""
-    return await _done(state.of(request), operation, await _actor(request), *arguments)
+    return await done(state.of(request), operation, await _actor(request), *arguments)
 
 
 async def act_on_body(request: Request, operation: Callable[..., Any], *arguments: Any) -> Any:
     """Return the same, of one whose last argument is the JSON of the body."""
     actor = await _actor(request)
     body = await _body(request)
-    return await _done(state.of(request), operation, actor, *arguments, body)
+    return await done(state.of(request), operation, actor, *arguments, body)
 
 
 async def _actor(request: Request) -> Actor:
@@ -50,10 +51,18 @@ async def _actor(request: Request) -> Actor:
     return Actor(caller.tenant, caller.through("http"))
 
 
-async def _done(gateway: Gateway, operation: Callable[..., Any], *arguments: Any) -> Any:
-    try:
-        patience = gateway.webhooks.patience_s + LOOKUP_S
+async def done(gateway: Gateway, operation: Callable[..., Any], *arguments: Any) -> Any:
+    """Return what ``operation`` does, which may resolve a name; raises Refusal."""
+    patience = gateway.webhooks.patience_s + LOOKUP_S
+    with refusing():
         return await gateway.webhooks.patiently(patience, operation, *arguments)
+
+
+@contextmanager
+def refusing() -> Iterator[None]:
+    """Raise Refusal for what an operation cannot do."""
+    try:
+        yield
     except NoSuchWebhook:
         raise Refusal(404, NO_WEBHOOK) from None
     except NoSuchDelivery:
@@ -66,6 +75,12 @@ async def _done(gateway: Gateway, operation: Callable[..., Any], *arguments: Any
         raise errors.invalid(invalid) from None
     except SettingsError as error:
         raise errors.unavailable(str(error)) from None
+
+
+def event_id(request: Request) -> str:
+    """Return the event's id in the path."""
+    given: str = request.path_params["event_id"]
+    return given.replace("\0", "")  # the store takes none
 
 
 def webhook_id(request: Request) -> UUID:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -10,10 +11,10 @@ from fastapi import Request, Response
 
 from tagsweep.producer.gateway.errors import Refusal, document
 from tagsweep.producer.gateway.openapi import operations
-from tagsweep.producer.gateway.requests import pagination
+from tagsweep.producer.gateway.requests import pagination, times
 from tagsweep.producer.gateway.routes import query_parameters
 from tagsweep.producer.gateway.routes.webhooks import calling
-from tagsweep.producer.gateway.routes.webhooks.calling import webhook_id
+from tagsweep.producer.gateway.routes.webhooks.calling import event_id, webhook_id
 from tagsweep.worker.webhooks import operations as webhooks
 from tagsweep.worker.webhooks.deliveries import STATES
 from tagsweep.worker.webhooks.operations import Actor
@@ -59,14 +60,14 @@ async def show_all(request: Request) -> Response:
     state = pagination.parameter(request, "state")
     if state is not None and state not in STATES:
         raise Refusal(400, f"state must be one of {', '.join(STATES)}.")
-    cursor = _place(page.cursor.place)
+    cursor = place(page.cursor.place)
 
     def read(tenant: str) -> tuple[int, list[dict[str, Any]]]:
         ways = {"back": page.cursor.back, "offset": page.offset}
         return webhooks.log(tenant, wanted, state, cursor, page.size + 1, **ways)  # type: ignore[arg-type]  # a bool and an int
 
     count, rows = await calling.run(request, read)
-    return document(page.answer(request, count, rows, _place_of, dict))
+    return document(page.answer(request, count, rows, place_of, dict))
 
 
 @router.post(
@@ -83,8 +84,7 @@ async def show_all(request: Request) -> Response:
 @router.post(AGAIN + "/", include_in_schema=False)
 async def again(request: Request) -> Response:
     """Send an event again, however its delivery ended."""
-    event_id = request.path_params["event_id"].replace("\0", "")  # the store takes none
-    sent = await calling.act(request, webhooks.redeliver, webhook_id(request), event_id)
+    sent = await calling.act(request, webhooks.redeliver, webhook_id(request), event_id(request))
     return document(sent, 202)
 
 
@@ -111,21 +111,19 @@ def _again_since(actor: Actor, wanted: UUID, body: object) -> int:
 def _since(body: object) -> datetime:
     given = body.get("since") if isinstance(body, dict) and set(body) == {"since"} else None
     try:
-        moment = datetime.fromisoformat(given if isinstance(given, str) else "")
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
-    except (ValueError, OverflowError):
+        return times.moment(given if isinstance(given, str) else "")
+    except ValueError:
         raise Refusal(400, 'Give {"since": a time like 2026-01-31T12:00:00Z}.') from None
 
 
-def _place_of(row: dict[str, Any]) -> str:
+def place_of(row: Mapping[str, Any]) -> str:
+    """Return the place of a delivery in the log."""
     return f"{row['created_at']}/{row['event_id']}"
 
 
-def _place(text: str | None) -> tuple[datetime, str] | None:
-    if text is None:
-        return None
-    created_at, _, event_id = text.partition("/")
+def place(text: str | None) -> tuple[datetime, str] | None:
+    """Return time and event of the place that a cursor has; raises Refusal (404)."""
     try:
-        return datetime.fromisoformat(created_at).astimezone(UTC), event_id
-    except (ValueError, OverflowError):
+        return None if text is None else times.place(text)
+    except ValueError:
         raise pagination.invalid_cursor() from None
