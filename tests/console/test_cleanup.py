@@ -238,6 +238,30 @@ def test_conditions_are_part_of_a_detach(person: Person, tenant: str) -> None:
     assert "Run:" not in early.text
 
 
+def test_conditions_are_part_of_a_merge(person: Person, tenant: str) -> None:
+    ids, store = new_ids(3), person.gateway.store
+    store.tag(tenant, "legacy", tables=ids)
+    store.tag(tenant, "keep", tables=ids[:1])
+    merge = {**FORM, "kind": "merge", "into": "new"}
+    for wrong, words in (
+        ({"unless": "kept"}, 'There is no tag "kept". Did you mean "keep"?'),
+        ({"attached_after": "2026-01-31T12:00:00+02:00"}, "Must be a time with a zone"),
+        (
+            {"attached_after": "2026-01-31T12:00", "attached_before": "2026-01-31T12:00"},
+            "Must be later than attached_after",
+        ),
+    ):
+        refused = _preview(person, **merge, **wrong)
+        assert refused.status_code in (400, 422)
+        assert words in html.unescape(refused.text)
+    times = {"attached_after": "2001-01-01T00:00", "attached_before": "2999-01-01T00:00:00"}
+    page = _preview(person, **merge, **times, unless="keep")
+    assert "--attached-after" in page.text
+    done = _job(person, tenant, _run(person, page))
+    assert done["counts"]["moved"] == 2
+    assert {one for name, _, one in store.links(tenant) if name == "new"} == set(ids[1:])
+
+
 def test_a_file_of_100000_ids_is_taken(redis_gateway: Gateway, tenant: str) -> None:
     ids = new_ids(100_000, 1)
     redis_gateway.store.tag(tenant, "legacy", tables=ids[:500])

@@ -12,9 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import update
 
+from tagsweep.worker import database
 from tagsweep.worker.errors import InvalidJob
+from tagsweep.worker.jobs.derived import runs
 from tagsweep.worker.models.ids import number_of
-from tagsweep.worker.models.jobs import AttachJob, DetachJob, UndoJob
+from tagsweep.worker.models.jobs import KINDS, AttachJob, DetachJob, MergeJob, UndoJob
+from tagsweep.worker.models.run import RunRequest
 from tagsweep.worker.models.tables import tag_link
 from tests.support import driving, receipts
 from tests.support.driving import detach_job
@@ -67,9 +70,12 @@ class Case:
 
     def job(self, tenant: str, **options: Any) -> DetachJob:
         """Return the job."""
+        return DetachJob.parse({"tenant": tenant, **self.body(), **options})
+
+    def body(self) -> dict[str, Any]:
+        """Return what it asks for."""
         times = {"attached_before": _at(self.before), "attached_after": _at(self.after)}
-        body = {"names": self.names, "unless": self.unless, **times, **self.lists}
-        return DetachJob.parse({"tenant": tenant, **body, **options})
+        return {"names": self.names, "unless": self.unless, **times, **self.lists}
 
     def can_be_met(self) -> bool:
         """Tell whether there is any time that meets both conditions."""
@@ -257,3 +263,66 @@ def test_the_same_moment_in_another_zone_is_the_same_job() -> None:
     texts = ("2026-01-31T12:00:00Z", "2026-01-31T14:00:00.000+02:00")
     one, two = (DetachJob.parse({**body, "attached_before": text}) for text in texts)
     assert one.fingerprint() == two.fingerprint() != DetachJob.parse(body).fingerprint()
+
+
+@pytest.mark.slow
+@examples
+@given(case=cases, there=links, unless=st.sampled_from([[], ["c"], ["into"]]), stored=st.booleans())
+def test_exactly_what_meets_the_conditions_is_merged_and_comes_back(
+    store: Store, case: Case, there: set[Link], unless: list[str], *, stored: bool
+) -> None:
+    tenant = new_tenant()
+    case.unless = unless
+    into = {("into", kind, one) for name, kind, one in there if name == "a"}
+    case.hours |= dict.fromkeys(into, 0)
+    case.fill(store, tenant)
+    store.tag(tenant, "into")
+
+    def run(**options: Any) -> dict[str, Any]:
+        job = MergeJob.parse({**case.body(), "tenant": tenant, "into": "into", **options})
+        return driving.run_recorded(driving.record(job)) if stored else driving.run(job)
+
+    before, gone = set(case.hours), case.gone()
+    moved = {("into", kind, one) for _, kind, one in gone} - into
+    expected = {
+        "total": len(case.items()),
+        "moved": len(moved),
+        "present": len(gone) - len(moved),
+        "absent": len(case.items() - gone),
+        "failed": 0,
+        "unprocessed": 0,
+    }
+    preview = run(dry_run=True)
+    assert (preview["counts"], store.links(tenant)) == (expected, before)
+    done = run(max_affected=len(gone))
+    assert (done["status"], done["counts"]) == ("succeeded", expected)
+    assert store.links(tenant) == (before - gone) | moved
+    receipts.agrees(store, UUID(done["job_id"]))
+    undone = driving.run(UndoJob.parse({"tenant": tenant, "job": done["job_id"]}))
+    assert undone["status"] == "succeeded"
+    assert store.links(tenant) == before
+
+
+@pytest.mark.parametrize("kind", ["detach", "merge"])
+def test_a_run_keeps_to_the_conditions_as_of_its_preview(
+    store: Store, tenant: str, kind: str
+) -> None:
+    early, shown, held, late = (new_ids(2) for _ in range(4))
+    attach_at(store, tenant, "a", str(_at(0)), tables=early)
+    attach_at(store, tenant, "a", str(_at(1)), tables=[*shown, *held])
+    store.tag(tenant, "hold")
+    body = {"names": ["a"], "tables": "*", "attached_after": _at(1), "unless": ["hold"]}
+    into = {"into": "into"} if kind == "merge" else {}
+    job = KINDS[kind].parse({"tenant": tenant, **body, **into, "dry_run": True})
+    preview = driving.run(job)
+    assert preview["counts"]["total"] == 4
+    store.tag(tenant, "a", tables=late)  # later than the condition's time, and than the preview
+    store.tag(tenant, "hold", tables=held)
+    wanted = RunRequest.parse({"tenant": tenant, "job": preview["job_id"]})
+    with database.transaction() as connection:
+        job_id = runs.record(connection, wanted)[0].id
+    done = driving.run_recorded(job_id)
+    changed = done["counts"]["moved" if kind == "merge" else "removed"]
+    assert (done["status"], changed) == ("succeeded", 2)
+    assert {one for name, _, one in store.links(tenant) if name == "a"} == {*early, *held, *late}
+    receipts.agrees(store, job_id)
