@@ -67,6 +67,21 @@ OLD_JOBS = (
 def plans(postgres_server: Any, postgres_template: str) -> Iterator[list[str]]:
     """The plan of each statement that this process has had executed, on a store of its own."""
     url = postgres_server.create_database(postgres_template)
+    with configured(database_url=url):
+        store = Store(url)
+        for name in ("legacy", *NAMES):
+            store.tag(TENANT, name)
+        with store.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.execute(text("SET session_replication_role = replica"))
+            connection.execute(text(FILL), {"links": LINKS})
+            connection.execute(text("VACUUM ANALYZE tag_link"))
+        store.close()
+        yield _explained()
+    postgres_server.drop_database(url)
+
+
+def _explained() -> list[str]:
+    """Return a list to which the plan of each statement is added that is executed from now on."""
     told: list[str] = []
 
     def explain(connection: psycopg.Connection[Any], _: object) -> None:
@@ -77,17 +92,19 @@ def plans(postgres_server: Any, postgres_template: str) -> Iterator[list[str]]:
         connection.autocommit = False
         connection.add_notice_handler(lambda notice: told.append(notice.message_primary or ""))
 
+    event.listen(database.engine(), "connect", explain)
+    return told
+
+
+@pytest.fixture
+def new_store(postgres_server: Any, postgres_template: str) -> Iterator[list[str]]:
+    """The plans on a store of its own that has one tag, and no link yet."""
+    url = postgres_server.create_database(postgres_template)
     with configured(database_url=url):
         store = Store(url)
-        for name in ("legacy", *NAMES):
-            store.tag(TENANT, name)
-        with store.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            connection.execute(text("SET session_replication_role = replica"))
-            connection.execute(text(FILL), {"links": LINKS})
-            connection.execute(text("VACUUM ANALYZE tag_link"))
+        store.tag(TENANT, "legacy")
         store.close()
-        event.listen(database.engine(), "connect", explain)
-        yield told
+        yield _explained()
     postgres_server.drop_database(url)
 
 
@@ -190,6 +207,36 @@ def test_a_batch_of_small_jobs_descends_the_keys(cached: list[str]) -> None:
     for plan in cached:
         for table in ("tag", "workspace", "workspace_tag"):
             assert f"Seq Scan on {table} " not in plan, plan
+
+
+def test_a_few_small_jobs_are_planned_once_however_the_store_grows(new_store: list[str]) -> None:
+    grow = text(
+        "INSERT INTO tag_link SELECT id, 7, gen_random_uuid() FROM tag, generate_series(1, :links)"
+    )
+    with database.transaction() as connection:
+        connection.execute(grow, {"links": 50})
+        connection.execute(text("ANALYZE tag_link"))
+    _detach_in_a_batch(new_ids(10))
+    with database.transaction() as connection:
+        connection.execute(grow, {"links": 100_000})
+    ids = some_ids(10)
+    new_store.clear()
+    _detach_in_a_batch(ids)
+    (delete,) = changing(new_store, "Delete")
+    assert "Index Scan using tag_link" in delete, delete  # that of the key, or of a resource's tags
+    assert "(resource_id = " in delete, delete
+    query = text(
+        "SELECT generic_plans, custom_plans FROM pg_prepared_statements "
+        "WHERE statement LIKE '%item_of_ours%'"
+    )
+    with database.reading() as connection:
+        assert [tuple(row) for row in connection.execute(query)] == [(2, 0)]
+
+
+def _detach_in_a_batch(ids: list[str]) -> None:
+    job = driving.detach_job(TENANT, ["legacy"], tables=ids)
+    with database.transaction() as connection:
+        batches.apply(connection, [NewJob(uuid4(), job, job.fingerprint())])
 
 
 def test_an_attach_and_every_tag_of_a_selection_read_the_key(plans: list[str]) -> None:
