@@ -24,7 +24,12 @@ LONG = 8
 _SCHEME = r"[A-Za-z][A-Za-z0-9+.\-]*://"
 #: between the members of a failover list
 _BETWEEN = re.compile(rf"([;,]\s*)(?={_SCHEME})")
-_NAMED = r"[\w\-.]*(?:passw(?:or)?d|passphrase|pwd|secret(?:_?key)?|api_?key|token|sentinel_kwargs)"
+#: how the names of what is secret end
+_ENDS = (
+    *("passwd", "password", "passphrase", "pwd", "secret", "secret_key", "secretkey"),
+    *("api_key", "apikey", "token", "sentinel_kwargs"),
+)
+_NAMED = rf"[\w\-.]*(?:{'|'.join(_ENDS)})"
 _PARAMETER = re.compile(rf"([?&;\s]{_NAMED}=)[^&]*", re.IGNORECASE)
 _QUOTED = r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|\{[^}]*\}"""
 _FIELD = re.compile(
@@ -51,7 +56,7 @@ def redacted(text: str) -> str:
         text = pattern.sub(MASK, text)
     if "://" in text:
         text = _IN_TEXT.sub(lambda match: masked(match[0]), text)
-    return _FIELD.sub(_without_value, text)
+    return _FIELD.sub(_without_value, text) if _may_name_one(text) else text
 
 
 def learn(secret: str) -> None:
@@ -153,6 +158,14 @@ def _user(head: str, who: str) -> str:
 
 def _is_public(head: str) -> bool:
     return re.split(r"[+:]", head)[0].lower() in ("postgresql", "postgres")
+
+
+def _may_name_one(text: str) -> bool:
+    """Return whether ``text`` may have the name of a secret: for most lines there is no search."""
+    if not text.isascii():
+        return True  # some letters are equal to ASCII ones, but for their case
+    lowered = text.lower()
+    return any(end in lowered for end in _ENDS)
 
 
 def _without_value(match: re.Match[str]) -> str:

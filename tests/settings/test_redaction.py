@@ -107,6 +107,9 @@ def test_no_bad_setting_is_shown_with_its_secret(secret: str, form: str, name: s
         ("no secret at redis://h:1/0 at all", "no secret at redis://h:1/0 at all"),
         ("(amqp://u:p@h/v). Start it", "(amqp://u:***@h/v). Start it"),
         ("password authentication failed", "password authentication failed"),
+        ("DB_PASSWD=abc APIKEY=abc", "DB_PASSWD=*** APIKEY=***"),
+        ("secret=1 secretkey=2 Secret_Key=3", "secret=*** secretkey=*** Secret_Key=***"),
+        ("pa\u017f\u017fword=abc", "pa\u017f\u017fword=***"),  # an s to whoever ignores case
     ],
 )
 def test_what_looks_like_a_secret_is_masked_in_any_text(text: str, shown: str) -> None:
