@@ -15,8 +15,9 @@ from tagsweep.worker.models.records import Chunk
 
 #: kinds that can be plain
 KINDS = (DetachJob, AttachJob, DeleteJob, SetJob)
-#: options of jobs that are not plain
-_SPECIAL = {"dry_run", "max_affected", "drop", "callback_url", *conditions.FIELDS}
+#: options of jobs that are not plain, whatever their value if there is one
+_OPTIONS = ("drop", "callback_url", *conditions.FIELDS)
+_SPECIAL = {"dry_run", "max_affected", *_OPTIONS}
 
 
 def is_plain(job: Job, most_items: int) -> bool:
@@ -33,12 +34,11 @@ def is_plain(job: Job, most_items: int) -> bool:
         return False
     if _selects(job):
         return False
-    if any(getattr(job, name, None) for name in ("drop", "callback_url", *conditions.FIELDS)):
+    if any(getattr(job, name, None) for name in _OPTIONS):
         return False
-    if items_of(job) > (config.approval_items or most_items):
-        return False
-    fits = max(_sizes(job)) <= sorting.size(config.chunk_size, _targets(job))
-    return fits and items_of(job) <= most_items
+    sizes, targets = _sizes(job), _targets(job)
+    most = min(most_items, config.approval_items or most_items)
+    return sum(sizes) * targets <= most and max(sizes) <= sorting.size(config.chunk_size, targets)
 
 
 def seems_plain(body: object) -> bool:

@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import IO
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 
 from tagsweep.producer.gateway import errors
 from tagsweep.producer.gateway.errors import Refusal
@@ -161,16 +161,22 @@ async def _fill(body: Body, request: Request, limit: int) -> None:
     end = loop.time() + WHOLE_S
     try:
         async with asyncio.timeout(IDLE_S) as pause:
-            async for chunk in request.stream():
+            while await _add_next(body, request, limit):
                 pause.reschedule(min(end, loop.time() + IDLE_S))
-                body.add(chunk)
-                if body.size > limit:
-                    raise too_large(limit)
     except TimeoutError:
         detail = "The body of the request did not arrive in time."
         raise Refusal(400, detail, headers={"Connection": "close"}) from None
-    except ClientDisconnect:
-        raise Gone from None
+
+
+async def _add_next(body: Body, request: Request, limit: int) -> bool:
+    """Add what arrives next to ``body``; return whether more is to come."""
+    message = await request.receive()
+    if message["type"] == "http.disconnect":
+        raise Gone
+    body.add(message.get("body", b""))
+    if body.size > limit:
+        raise too_large(limit)
+    return bool(message.get("more_body", False))
 
 
 def _check_headers(request: Request, limit: int, wanted: str) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from fastapi.routing import APIRoute
-from starlette.routing import request_response
+from starlette.types import Receive, Scope, Send
 
 from tagsweep.producer.gateway.errors import Refusal
 
@@ -28,7 +28,13 @@ class Route(APIRoute):
         described = (self.openapi_extra or {}).get("parameters", [])
         names = frozenset(each["name"] for each in described if each["in"] == "query")
         _known[endpoint] = _known.get(endpoint, frozenset()) | names
-        self.app = request_response(self._checked)
+        # what it raises is handled by the application, once: Starlette's own wrapper of an endpoint
+        # would look for a handler first, at a cost for each call
+        self.app = self._answer
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        response = await self._checked(Request(scope, receive, send))
+        await response(scope, receive, send)
 
     async def _checked(self, request: Request) -> Response:
         if request.scope["query_string"]:

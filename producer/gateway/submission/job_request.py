@@ -42,8 +42,7 @@ def id_of_form(caller: Caller, token: str) -> UUID:
 
 
 def _through(job: Job, door: str, caller: Caller) -> Job:
-    by = caller.through(door)
-    return job.through(door, by.name, by.credential)
+    return job.asked_by(caller.through(door))
 
 
 def of(  # noqa: PLR0913  # only one contract has a signature and a workspace

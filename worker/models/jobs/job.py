@@ -70,7 +70,10 @@ class Job(BaseModel):
     def through(self, door: str, name: str | None, credential: UUID | None = None) -> Self:
         """Return the same job, as asked for by ``name``, with a credential, through ``door``."""
         proved = credential is not None
-        requester = Requester(name=name, door=door, proved=proved, credential=credential)
+        return self.asked_by(Requester(name=name, door=door, proved=proved, credential=credential))
+
+    def asked_by(self, requester: Requester) -> Self:
+        """Return the same job, as asked for by ``requester``."""
         return self.model_copy(update={"requested_by": requester})
 
     def packed(self) -> dict[int, bytes]:

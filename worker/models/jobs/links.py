@@ -39,8 +39,12 @@ class LinksJob(Job):
 
     def packed(self) -> dict[int, bytes]:
         """Return the ids of all lists that are not empty."""
-        lists = ((number, getattr(self, name)) for number, name in enumerate(RESOURCE_TYPES, 1))
-        return {number: ids for number, ids in lists if ids and ids != EVERY}
+        found: dict[int, bytes] = {}
+        for number, name in enumerate(RESOURCE_TYPES, 1):
+            ids = getattr(self, name)
+            if ids and ids != EVERY:
+                found[number] = ids
+        return found
 
     def packed_resources(self) -> dict[str, bytes]:
         """Return the ids of mapped resources, packed, by name."""
