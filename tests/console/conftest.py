@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import (
     Browser,
     BrowserContext,
@@ -26,6 +27,8 @@ from tests.support.stack import ROOT
 #: how long a test waits for what it expects on a page
 PATIENCE_MS = 20_000
 expect.set_options(timeout=PATIENCE_MS)
+#: the results of axe that keep somebody from using a page
+SERIOUS = {"serious", "critical"}
 
 
 class Window:
@@ -59,6 +62,32 @@ class Window:
         self.page.get_by_role("button", name="Sign in").click()
         self.page.wait_for_url(f"{self.console}/")
         return self.page
+
+    def refused(self, status: int) -> None:
+        """Forget that the browser complained, as it does of every refusal: this one was meant."""
+        (said,) = self.complaints
+        assert f"status of {status}" in said
+        self.complaints.clear()
+
+    def faults(self, label: str) -> list[str]:
+        """Return what axe finds serious on the page as it is."""
+        violations = Axe().run(self.page).response["violations"]
+        return [
+            f"{label}: {one['id']}: {[node['html'][:150] for node in one['nodes']]}"
+            for one in violations
+            if one["impact"] in SERIOUS
+        ]
+
+    def faults_on(self, *paths: str) -> list[str]:
+        """Return the same of pages, with all that can be opened there."""
+        found = []
+        for path in paths:
+            self.page.goto(f"{self.console}{path}")
+            for summary in self.page.locator("details:not([open]) > summary").all():
+                if summary.is_visible():
+                    summary.click()
+            found += self.faults(path)
+        return found
 
 
 class Windows:

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import httpx
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 from sqlalchemy import select
 
@@ -17,7 +16,7 @@ from tagsweep.producer.gateway.auth import credentials, listing, sessions
 from tagsweep.worker.activity.throughput import MINUTE
 from tagsweep.worker.models.tables import clock, throughput
 from tests.chaos import scale
-from tests.console.conftest import Window, Windows
+from tests.console.conftest import Windows
 from tests.support.gateway import Gateway, ended, serving
 from tests.support.stack import ServerStack, eventually
 from tests.support.stores import new_ids, new_tenant
@@ -25,8 +24,6 @@ from tests.support.stores import new_ids, new_tenant
 pytestmark = pytest.mark.slow
 
 MARKUP = "<img src=x onerror=alert(1)>"
-#: the results of axe that keep somebody from using a page
-SERIOUS = {"serious", "critical"}
 #: ids of a running job whose page is open
 LARGE = scale.pick(short=20_000, long=1_000_000)
 
@@ -343,33 +340,12 @@ def test_axe_finds_nothing_serious_on_any_page(
         done = ended(client, client.post("/api/v1/jobs/", json=body).headers["location"])
     window = windows.open(redis_gateway, dark=dark, width=width)
     window.page.goto(f"{window.console}/sign-in")
-    found = _serious(window, "/sign-in")
-    page = window.sign_in(tenant)
+    found = window.faults("/sign-in")
+    window.sign_in(tenant)
     own = f"/jobs/{done['id']}"
     of_job = (own, f"{own}?chunks=0-0", f"{own}/undo")
-    found += _serious_on(window, page, "/", "/jobs", *of_job, "/tags", "/new", "/audit")
+    found += window.faults_on("/", "/jobs", *of_job, "/tags", "/new", "/audit")
     window = windows.open(redis_gateway, dark=dark, width=width)
-    page = window.sign_in("", admin=True)
-    found += _serious_on(window, page, "/", "/keys", "/audit")
+    window.sign_in("", admin=True)
+    found += window.faults_on("/", "/keys", "/audit")
     assert found == []
-
-
-def _serious_on(window: Window, page: Page, *paths: str) -> list[str]:
-    """Return what is serious on pages with all that can be opened there."""
-    found = []
-    for path in paths:
-        page.goto(f"{window.console}{path}")
-        for summary in page.locator("details:not([open]) > summary").all():
-            if summary.is_visible():
-                summary.click()
-        found += _serious(window, path)
-    return found
-
-
-def _serious(window: Window, path: str) -> list[str]:
-    violations = Axe().run(window.page).response["violations"]
-    return [
-        f"{path}: {one['id']}: {[node['html'][:150] for node in one['nodes']]}"
-        for one in violations
-        if one["impact"] in SERIOUS
-    ]

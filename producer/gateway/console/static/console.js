@@ -239,10 +239,10 @@ document.addEventListener("DOMContentLoaded", () => {
   dialog.addEventListener("close", () => heard(ALL)); // what was done in it is shown behind it
 });
 
-// A part in which something is about to happen is looked at again soon.
+// A part in which something is about to happen is looked at again soon: one that has just come, and
+// one that is as it was (304).
 function lookAgain(part) {
-  const now = part && document.getElementById(part.id);
-  if (now && "soon" in now.dataset) refresh(now);
+  if ("soon" in part.dataset) refresh(part);
 }
 
 document.addEventListener("htmx:afterRequest", (event) => lookAgain(event.detail.elt));
@@ -300,6 +300,7 @@ document.addEventListener("htmx:load", (event) => {
   if (!event.detail.elt.dataset?.live) return;
   event.detail.elt.dataset.loadedAt = Date.now();
   come(event.detail.elt);
+  lookAgain(event.detail.elt);
 });
 
 // htmx, whose script comes first, has read the page by then.
