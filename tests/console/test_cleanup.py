@@ -390,6 +390,9 @@ def test_tags_are_listed_and_found_with_their_links(person: Person, tenant: str)
     found = person.get("/console/tags/search?search=alp").text
     assert re.findall(r'data-add="([^"]+)"', found) == ["alpha", "alpine"]
     assert "No tag begins with" in person.get("/console/tags/search?search=zz").text
+    found = person.get("/console/tags/search?into=alph").text  # of a merge, one takes the place
+    assert re.findall(r'data-put="([^"]+)" data-to="([^"]+)"', found) == [("alpha", "into")]
+    assert "the merge creates it" in person.get("/console/tags/search?into=zz").text
 
 
 def test_links_of_a_tag_are_counted_up_to_a_limit(

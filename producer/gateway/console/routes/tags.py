@@ -12,6 +12,8 @@ from tagsweep.producer.gateway.console.reading import tags
 from tagsweep.producer.gateway.console.visitors import access
 
 PAGE, FOUND = 100, 8
+#: fields of the form that hold one tag, and are searched from themselves
+ONE = ("into",)
 
 router = routing.router()
 
@@ -30,13 +32,15 @@ async def show(request: Request) -> Response:
     return rendering.page(request, "tags", values)
 
 
-@router.get("/console/tags/search", **routing.query("search"))
+@router.get("/console/tags/search", **routing.query("search", *ONE))
 async def search(request: Request) -> Response:
-    """Return the tags whose names begin with what was typed."""
+    """Return the tags whose names begin with what was typed: to choose some, or to choose one."""
     who = await access.visitor(request)
     previewing.check_tenant(who.caller)
-    start = request.query_params.get("search", "").strip()
+    field = next((name for name in ONE if name in request.query_params), "search")
+    start = request.query_params.get(field, "").strip()
     store = state.of(request).store
     found = await store.run(tags.page, who.caller.tenant, start, "", FOUND) if start else []
-    values = {"tags": found, "search": start, "counted": tags.COUNTED}
+    values = {"tags": found, "search": start, "counted": tags.COUNTED, "one": field in ONE}
+    values["to"] = field if field in ONE else "names"
     return rendering.page(request, "tags_found", values)

@@ -181,11 +181,20 @@ function add(button) {
   area.value = lines.join("\n");
 }
 
+// A tag that was found is the only one of its field.
+function put(button) {
+  const input = document.getElementById(button.dataset.to);
+  input.value = button.dataset.put;
+  input.focus();
+  button.closest("ul").remove();
+}
+
 document.addEventListener("click", (event) => {
-  const target = event.target.closest("[data-copy], [data-add], [data-close], svg.map");
+  const target = event.target.closest("[data-copy], [data-add], [data-put], [data-close], svg.map");
   if (!target) return;
   if (target.dataset.copy) copy(target);
   else if (target.dataset.add) add(target);
+  else if (target.dataset.put) put(target);
   else if ("close" in target.dataset) close(event);
   else zoom(target, event);
 });
