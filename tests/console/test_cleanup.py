@@ -132,7 +132,7 @@ def test_a_merge_is_previewed_run_and_undone(person: Person, tenant: str) -> Non
     assert "4 of 4 items would be merged into new" in shown
     assert "2 moved, 2 present, 0 absent" in shown
     for item in ("moved", "present"):
-        assert f'<td class="mono">{item}</td>' in shown
+        assert f'<td class="mono"><bdi>{item}</bdi></td>' in shown
     command = f"tagsweep merge --tenant {tenant} --name old --name older"
     assert command in shown
     assert "--into new --max-affected 4 --drop" in shown

@@ -18,6 +18,7 @@ from sqlalchemy import insert, update
 from tagsweep.producer.gateway.console.presentation import questions
 from tagsweep.producer.gateway.console.routes.job_list import PAGE
 from tagsweep.worker.jobs.inspection import listing
+from tagsweep.worker.models.ids import RESOURCE_TYPES
 from tagsweep.worker.models.tables import chunk, failure, job
 from tests.support.console import Person, signed_in
 from tests.support.gateway import Gateway, ended, serving
@@ -93,6 +94,7 @@ def test_a_row_says_in_words_what_its_job_does(person: Person, tenant: str) -> N
             "sizes": {"tables": 2_000_000},
         },
         {"kind": "attach", "head": {"names": ["a", "b", "c", "d"]}, "sizes": {"folders": 1}},
+        {"head": {"names": ["old"], **dict.fromkeys(RESOURCE_TYPES, "*")}, "sizes": {}},
         {
             "kind": "delete",
             "head": {"tags": [{"key": "env", "value": "dev"}, {"key": "x"}], "workspaces": "*"},
@@ -102,6 +104,7 @@ def test_a_row_says_in_words_what_its_job_does(person: Person, tenant: str) -> N
     text = html.unescape(person.get("/console/jobs").text)
     assert "detach legacy, old from 2,000,000 tables, preview" in text
     assert "attach a, b, c and 1 more to 1 folder" in text
+    assert "detach old from all resources" in text
     assert "delete env=dev, x from all workspaces" in text
 
 
@@ -211,9 +214,55 @@ def test_a_job_is_to_copy_as_command_curl_and_json(person: Person, tenant: str) 
     assert sent == json.loads(found["json"])
 
 
+def test_an_undo_is_to_copy_with_its_options(person: Person, tenant: str) -> None:
+    ids = new_ids(2)
+    person.gateway.store.tag(tenant, "legacy", tables=ids)
+    done = _done(person.gateway, tenant, names=["legacy"], tables=ids)
+    options: dict[str, Any] = {"dry_run": True, "max_affected": 2, "note": "what if?"}
+    undo = _done(person.gateway, tenant, kind="undo", job=done["id"], **options)
+    page = html.unescape(person.get(f"/console/jobs/{undo['id']}").text)
+    (command,) = re.findall(r'<pre id="copy-command" tabindex="0">(.*?)</pre>', page, re.DOTALL)
+    words = shlex.split(command)
+    assert words[:4] == ["tagsweep", "jobs", "undo", done["id"]]
+    assert words[4:] == ["--max-affected", "2", "--note", "what if?", "--dry-run"]
+
+
+def test_what_a_job_spares_and_deletes_is_told(person: Person, tenant: str) -> None:
+    person.gateway.store.tag(tenant, "legacy", tables=new_ids(2))
+    person.gateway.store.tag(tenant, MARKUP, tables=new_ids(1))
+    conditions: dict[str, Any] = {
+        "attached_before": "2030-01-01T02:00:00+02:00",
+        "unless": [MARKUP],
+    }
+    conditions |= {"attached_after": "2020-01-01T00:00:00Z", "drop": True, "strict": True}
+    done = _done(person.gateway, tenant, names=["legacy"], tables="*", **conditions)
+    page = person.get(f"/console/jobs/{done['id']}").text
+    for words in (
+        "<dd>before 2030-01-01 00:00:00 UTC",
+        "<dd>at or after 2020-01-01 00:00:00 UTC",
+        f"what carries <bdi>{html.escape(MARKUP)}</bdi>",
+        "the tags left without links are deleted",
+        "refused if a name matches nothing",
+    ):
+        assert words in page, words
+
+
+def test_items_are_told_in_words(person: Person, tenant: str) -> None:
+    wanted: dict[str, Any] = {"workspaces": ["w-1"], "tags": [{"key": "env", "value": "dev"}]}
+    done = _done(person.gateway, tenant, kind="set", **wanted)
+    page = person.get(f"/console/jobs/{done['id']}").text
+    assert "<bdi>no</bdi>" in page  # it is no system tag
+    assert ">1 chunk</h2>" in page
+    ids = new_ids(1)
+    person.gateway.store.tag(tenant, "legacy", tables=ids)
+    done = _done(person.gateway, tenant, names=["legacy"], tables=ids)
+    assert '<th scope="col">resource type</th>' in person.get(f"/console/jobs/{done['id']}").text
+
+
 def test_a_list_that_is_long_is_a_file_in_the_command(person: Person, tenant: str) -> None:
     done = _done(person.gateway, tenant, names=["legacy"], tables=new_ids(50))
     page = html.unescape(person.get(f"/console/jobs/{done['id']}").text)
+    assert "Put the ids into <code>tables.txt</code>, one a line" in page
     assert "--tables @tables.txt" in page
     assert "... 50 entries" in page
 

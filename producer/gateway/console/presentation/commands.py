@@ -81,7 +81,7 @@ def as_curl(job: Shown, url: str) -> str:
 def as_command(job: Shown, tenant: str | None) -> str:
     """Return the command that submits a job."""
     if job["kind"] == "undo":
-        return shlex.join(["tagsweep", "jobs", "undo", str(job["job"])])
+        return shlex.join(["tagsweep", "jobs", "undo", str(job["job"]), *_options(job)])
     words = ["tagsweep", job["kind"], "--tenant", tenant or "TENANT", *_repeated(job)]
     for name in RESOURCE_TYPES:
         if name in job:
@@ -89,11 +89,21 @@ def as_command(job: Shown, tenant: str | None) -> str:
     words += _workspaces(job)
     for name, entries in job.get("resources", {}).items():
         words += ["--resources", f"{name}={_list(name, entries)}"]
+    return shlex.join([*words, *_options(job)])
+
+
+def left_out(job: Shown) -> list[str]:
+    """Return the names of the lists that are only hinted at."""
+    lists = {**job, **job.get("resources", {})}
+    return [name for name, value in lists.items() if isinstance(value, list) and _is_hint(value)]
+
+
+def _options(job: Shown) -> list[str]:
+    words = []
     for name in _VALUES:
         if job.get(name) is not None:
             words += [_option(name), str(job[name])]
-    words += [_option(name) for name in _FLAGS if job.get(name)]
-    return shlex.join(words)
+    return words + [_option(name) for name in _FLAGS if job.get(name)]
 
 
 def _repeated(job: Shown) -> list[str]:

@@ -87,7 +87,14 @@ def ahead(moment: str | datetime) -> str:
 
 def exact(moment: str | datetime | None) -> str:
     """Return a moment to the second, in UTC."""
-    return "" if moment is None else f"{_parsed(moment):%Y-%m-%d %H:%M:%S} UTC"
+    return "" if moment is None else f"{_parsed(moment).astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def cell(value: object) -> str:
+    """Return a value of a receipt as its table shows it."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "" if value is None else str(value)
 
 
 def deed(action: str) -> str:
@@ -119,7 +126,7 @@ def job(shown: Shown) -> str:
         return f"undo job {str(request.get('job', ''))[:8]}{_suffix(shown)}"
     names = [*request.get("names", ()), *map(_tag, request.get("tags", ()))]
     names += [f"system {_tag(each)}" for each in request.get("sys_tags", ())]
-    where = [_size(name, size) for name, size in request["lists"].items()]
+    where = _where(request["lists"])
     parts = [kind, _some(names)]
     if request.get("into"):
         parts += ["into", request["into"]]
@@ -177,6 +184,13 @@ def _some(words: Sequence[str]) -> str:
     return ", ".join(words[:MOST_NAMES]) + (f" and {number(more)} more" if more > 0 else "")
 
 
+def _where(lists: dict[str, int | str]) -> list[str]:
+    """Return what a job is on; all types of resources are one thing."""
+    is_all = all(lists.get(name) == "*" for name in RESOURCE_TYPES)
+    rest = {name: size for name, size in lists.items() if not (is_all and name in RESOURCE_TYPES)}
+    return ["all resources"] * is_all + [_size(name, size) for name, size in rest.items()]
+
+
 def _size(name: str, size: int | str) -> str:
     if size == "*":
         return f"all {name}"
@@ -195,6 +209,7 @@ FILTERS = {
     "ahead": ahead,
     "exact": exact,
     "clock": clock,
+    "cell": cell,
     "deed": deed,
     "is_recent": is_recent,
     "between": between,

@@ -40,6 +40,7 @@ async def preview(request: Request) -> Response:
         "command": commands.as_command(short, who.caller.tenant),
         "curl": commands.as_curl(short, str(request.base_url).rstrip("/")),
         "body": commands.as_json(short),
+        "left_out": commands.left_out(short),
         "large": found.changed >= questions.LARGE,
         "may_run": who.may(*questions.SCOPES["run"]),
     }

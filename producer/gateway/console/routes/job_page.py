@@ -38,6 +38,7 @@ async def _page(request: Request, who: Visitor) -> Response:
         "command": commands.as_command(body, job["tenant"]),
         "curl": commands.as_curl(body, str(request.base_url).rstrip("/")),
         "body": commands.as_json(body),
+        "left_out": commands.left_out(body),
         "event_text": json.dumps(event, indent=2) if event else None,
     }
     return rendering.page(request, "job", values)
