@@ -326,3 +326,18 @@ def test_a_run_keeps_to_the_conditions_as_of_its_preview(
     assert (done["status"], changed) == ("succeeded", 2)
     assert {one for name, _, one in store.links(tenant) if name == "a"} == {*early, *held, *late}
     receipts.agrees(store, job_id)
+
+
+def test_a_merge_may_spare_what_carries_its_own_tag(store: Store, tenant: str) -> None:
+    both, held = new_ids(2)
+    store.tag(tenant, "a", tables=[both, held])
+    store.tag(tenant, "b", tables=[both])
+    store.tag(tenant, "into", tables=[held])
+    body = {"names": ["a", "b"], "into": "into", "tables": "*", "unless": ["into"]}
+    done = driving.run(MergeJob.parse({"tenant": tenant, **body}))
+    assert (done["counts"]["moved"], done["counts"]["present"]) == (1, 1)
+    assert store.links(tenant) == {
+        ("a", "tables", held),
+        ("into", "tables", held),
+        ("into", "tables", both),
+    }

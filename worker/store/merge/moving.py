@@ -91,19 +91,22 @@ def move(
 def _one_by_one(
     connection: Connection, at: Layout, values: dict[str, Any], tags: list[UUID], into: UUID
 ) -> Outcome:
-    gone, moved = 0, []
     take = _take(at, is_range=not values["ids"])
-    for each in tags:
-        taken = sorted(connection.execute(take, {**values, "tag": each}).scalars())
-        if not taken:
-            continue
-        _record(connection, values, each, taken)
-        packed = b"".join(taken)
-        given = {**values, "tag": into, "ids": packed, "bytes": len(packed)}
-        moved += list(connection.execute(_give(at), given).scalars())
-        gone += len(taken)
+    # all before any is given the other tag, which may be one of those in ``unless``
+    taken = {
+        each: sorted(connection.execute(take, {**values, "tag": each}).scalars()) for each in tags
+    }
+    for each, ids in taken.items():
+        if ids:
+            _record(connection, values, each, ids)
+    gone = sum(map(len, taken.values()))
+    if not gone:
+        return Outcome()
+    packed = b"".join(sorted({one for ids in taken.values() for one in ids}))
+    given = {**values, "tag": into, "ids": packed, "bytes": len(packed)}
+    moved = sorted(connection.execute(_give(at), given).scalars())
     if moved:
-        _record(connection, values, into, sorted(moved))
+        _record(connection, values, into, moved)
     return Outcome(gone, present=gone - len(moved))
 
 
