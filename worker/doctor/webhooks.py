@@ -10,6 +10,7 @@ from tagsweep.worker.webhooks import endpoints, health, signing
 
 #: seconds after which a delivery that nobody has tried is late
 LATE_S = 60
+#: webhooks that are named
 MOST = 5
 
 CLOSED = "The secrets of {count} of {all} webhooks cannot be opened: {why}"
@@ -18,6 +19,8 @@ LATE = "{count:,} deliveries of webhooks wait untried for more than {seconds} s.
 SEND = "Workers send them: start one with TAGSWEEP_SECRET_KEY set, or see the workers' log."
 OFF = "{who} is switched off. {why}"
 ON = "Mend its receiver, then `tagsweep webhooks enable {id}`; or delete it."
+MORE = "More webhooks than these fail or are off."
+LIST = "`tagsweep webhooks list` has all."
 FAILING = "{who} has been failing since {since:%Y-%m-%d %H:%M} UTC. {why}"
 MEND = "Mend its receiver: what waits is sent then. `tagsweep webhooks deliveries {id}` says more."
 
@@ -27,7 +30,7 @@ def findings() -> Iterator[Finding]:
     with database.reading() as connection:
         kept = endpoints.sealed(connection)
         late = health.untried(connection, LATE_S)
-        unwell = health.unwell(connection, MOST)
+        unwell = health.unwell(connection, MOST + 1)
     if not kept:
         return
     closed = [why for row in kept if (why := signing.why_closed(row.sealed_secret, row.id))]
@@ -36,7 +39,7 @@ def findings() -> Iterator[Finding]:
         yield Finding("webhooks", what, KEY)
     if late:
         yield Finding("webhooks", LATE.format(count=late, seconds=LATE_S), SEND)
-    for row in unwell:
+    for row in unwell[:MOST]:
         who = f"Webhook {row.id} of {row.tenant}"
         why = row.off_reason or ""
         if row.off_at is not None:
@@ -44,5 +47,7 @@ def findings() -> Iterator[Finding]:
         else:
             what = FAILING.format(who=who, since=row.failing_since, why=why).strip()
             yield Finding("webhooks", what, MEND.format(id=row.id))
+    if len(unwell) > MOST:
+        yield Finding("webhooks", MORE, LIST)
     if not closed and not late and not unwell:
         yield Finding("webhooks", "Their secrets can be opened, and none fails.")
