@@ -31,7 +31,6 @@ from tests.support.stores import Store
 pytestmark = pytest.mark.mapped
 
 DROP = pytest.param("drop", marks=pytest.mark.not_mapped("the tags of a map are not dropped"))
-MERGE = pytest.param("merge", marks=pytest.mark.not_mapped("the tags of a map cannot be merged"))
 #: every so many boundaries
 STRIDE = scale.pick(short=5, long=1)
 MOST_BOUNDARIES = 400
@@ -81,7 +80,7 @@ def _recover() -> None:
 @pytest.mark.mapped_core
 @pytest.mark.parametrize("size", [2, 10], ids=["one chunk", "three chunks"])
 @pytest.mark.parametrize(
-    "kind", ["detach", "delete", "attach", "set", "select", "preview", "run", DROP, MERGE]
+    "kind", ["detach", "delete", "attach", "set", "select", "preview", "run", DROP, "merge"]
 )
 def test_a_crash_at_any_boundary_loses_and_doubles_nothing(
     world: tuple[World, RedisEvents], kind: str, size: int

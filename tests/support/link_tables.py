@@ -38,6 +38,7 @@ class LinkTables:
     links = "tag_link"
     resource = "resource_id"
     tags = "tag"
+    drops = True  #: whether jobs may drop its tags
     tag_table = tag
     link_table = tag_link
     of_type = tag_link.c.resource_type
@@ -165,6 +166,7 @@ class MappedTables(LinkTables):
     links = "application.labelled_item"
     resource = "object_id"
     tags = "application.label"
+    drops = False
     tag_table = _label
     link_table = _labelled
     of_type = _labelled.c.content_type_id

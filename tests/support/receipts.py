@@ -23,6 +23,7 @@ CREATE FUNCTION keep_link() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
     IF EXISTS (SELECT FROM kept WHERE place = replace(OLD.{resource}::text, '-', '')) THEN
         RAISE EXCEPTION 'it is under contract';
     END IF;
+    IF TG_OP = 'UPDATE' THEN RETURN NEW; END IF;
     RETURN OLD;
 END $$""",
     """
@@ -32,7 +33,8 @@ CREATE FUNCTION keep_tag() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
     END IF;
     RETURN OLD;
 END $$""",
-    "CREATE TRIGGER keep BEFORE DELETE ON {links} FOR EACH ROW EXECUTE FUNCTION keep_link()",
+    "CREATE TRIGGER keep BEFORE DELETE OR UPDATE ON {links} FOR EACH ROW "
+    "EXECUTE FUNCTION keep_link()",
     "CREATE TRIGGER keep BEFORE DELETE ON workspace_tag FOR EACH ROW EXECUTE FUNCTION keep_tag()",
 )
 _KEEP_SQLITE = """

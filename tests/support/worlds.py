@@ -15,7 +15,6 @@ from tagsweep.worker.models.ids import unpack
 from tagsweep.worker.models.jobs import KINDS, Job
 from tagsweep.worker.models.tables import link_change, workspace_tag_change
 from tests.support import configurations, driving
-from tests.support.link_tables import MappedTables
 from tests.support.stores import Link, Store, id_of, new_tenant
 
 NAMES = ["a", "b", "c"]
@@ -37,6 +36,8 @@ wanted = st.fixed_dictionaries(
 new_tag = st.fixed_dictionaries(
     {"key": st.sampled_from([*KEYS, "none"]), "value": st.sampled_from(VALUES)}
 )
+#: whether a job drops its tags: those of a map are their application's
+drop = st.booleans().map(lambda drops: drops and configurations.active().tables.drops)
 examples = settings(
     deadline=None,
     max_examples=40,
@@ -122,7 +123,7 @@ def _bodies(some_ids: st.SearchStrategy[Any], *, some_workspaces: st.SearchStrat
                 st.sampled_from([*NAMES[:2], "unknown", " a "]), min_size=1, max_size=5
             ),
             "into": st.sampled_from([NAMES[2], "new"]),
-            "drop": st.booleans(),
+            "drop": drop,
             **dict.fromkeys(TYPES, some_ids),
         }
     )
@@ -150,12 +151,7 @@ def worlds(*kinds: str, every: bool = False) -> st.SearchStrategy[World]:
     some = st.lists(st.sampled_from(WORKSPACES), max_size=10)
     star = st.just("*")
     bodies = _bodies(ids | star if every else ids, some_workspaces=some | star if every else some)
-    return st.one_of([_worlds(kind, bodies[kind]) for kind in kinds]).filter(_can_be)
-
-
-def _can_be(world: World) -> bool:
-    """Tell whether there are such jobs: the tags of a map cannot be merged."""
-    return world.kind != "merge" or not isinstance(configurations.active().tables, MappedTables)
+    return st.one_of([_worlds(kind, bodies[kind]) for kind in kinds])
 
 
 def _worlds(kind: str, bodies: st.SearchStrategy[dict[str, Any]]) -> st.SearchStrategy[World]:

@@ -62,7 +62,8 @@ def _unusable(connection: Connection, job: JobRecord) -> Iterator[ItemError]:
             return
     for name in links.ambiguous(connection, job):
         reason = f'Several tags have the name "{name}": tagsweep map check says how to mend it.'
-        path = f"/names/{job.head['names'].index(name)}"
+        names = job.head["names"]
+        path = f"/names/{names.index(name)}" if name in names else "/into"
         yield {"path": path, "code": "ambiguous_name", "reason": reason}
 
 

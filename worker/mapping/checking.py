@@ -40,7 +40,6 @@ def check(job: Job, listed: Collection[str] = ()) -> None:
         *_foreign(mapping, job, given),
         *_timeless(mapping, job, given),
         *_dropping(mapping, job, given),
-        *_merging(mapping, job, given),
     ]
     if errors:
         raise InvalidJob(errors)
@@ -171,17 +170,6 @@ def _dropping(mapping: Map, job: Job, given: list[str]) -> Iterator[ItemError]:
             "where your application does."
         )
         yield _error("/drop", "mapped_tags", reason)
-
-
-def _merging(mapping: Map, job: Job, given: list[str]) -> Iterator[ItemError]:
-    """Yield an error for each list of a merge whose tags are in tables of the operator's own."""
-    for name in names(mapping, job, given) if job.kind == "merge" else ():
-        reason = (
-            "Its tags are in a table of your own, where they cannot be merged: attach the new tag, "
-            "then detach the old ones; or name the lists to merge on."
-        )
-        path = f"/{name}" if name in given else f"/resources/{name}"
-        yield _error(path, "unmergeable", reason)
 
 
 def _mixed(name: str, others: str) -> ItemError:

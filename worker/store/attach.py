@@ -80,6 +80,7 @@ def _add(at: Layout) -> PerDialect:
     return PerDialect(
         recorded(at, _ADD_POSTGRESQL, how="added", returning=returning(at)),
         over(at, _ADD_SQLITE),
+        adds=True,
     )
 
 
@@ -88,7 +89,7 @@ def _restore(at: Layout) -> PerDialect:
     parts = _ONE_ROW if at.single else _SEVERAL_ROWS
     end = returning(at, one_tag=True)
     sql = recorded(at, _RESTORE, how="restored", one_tag=True, returning=end, **parts)
-    return PerDialect(sql, sql)  # SQLite has no tables but our own
+    return PerDialect(sql, sql, adds=True)  # SQLite has no tables but our own
 
 
 @cache

@@ -79,6 +79,11 @@ class Layout:
         return f"{self.returned}, {self.kept} AS kept" if self.kept else self.returned
 
     @property
+    def before(self) -> str:
+        """The condition ``then`` of a job that puts links elsewhere itself: it spares none."""
+        return self.then.replace(":place", ":place AND job_id <> :job_id")
+
+    @property
     def missing_between(self) -> str:
         """The condition ``missing`` of resources from ``:low`` to ``:high``: reads no others."""
         if not self.missing:

@@ -25,9 +25,10 @@ from tagsweep.worker.models import views
 from tagsweep.worker.models.events import stamp
 from tagsweep.worker.models.records import Chunk, JobRecord, Report
 from tagsweep.worker.models.tables import Id, clock, link_change
-from tagsweep.worker.store import layouts, statements
+from tagsweep.worker.store import layouts
 from tagsweep.worker.store.layout import OWN, Layout, as_of
 from tagsweep.worker.store.statements import PerDialect
+from tagsweep.worker.store.tags import counters
 from tagsweep.worker.store.unmatched.names import MissingNames
 
 
@@ -101,18 +102,10 @@ def change(
         return sum(_record(connection, job, chunk, *changed) for changed in results)
     found = [row for _, result in results for row in result]
     at = layouts.of(job, chunk.resource_type)
-    if at.counter and found:
-        _count_links(connection, at, found, adds=job.kind == "attach" or job.adds)
+    if at.counter:
+        sign = 1 if changing.adds else -1
+        counters.move(connection, at, {row.tag_id: sign * int(row.lines) for row in found})
     return sum(int(row[0]) for row in found)
-
-
-def _count_links(connection: Connection, at: Layout, found: list[Row[Any]], *, adds: bool) -> None:
-    """Move the counters of the tags, in their order, so that two chunks never deadlock."""
-    moved = sorted((row.tag_id, int(row.lines)) for row in found)
-    values = {"tags": b"".join(tag_id.bytes for tag_id, _ in moved)}
-    connection.execute(
-        statements.counting(at, "+" if adds else "-"), values | {"lines": [n for _, n in moved]}
-    )
 
 
 def _record(
@@ -151,7 +144,8 @@ def ambiguous(connection: Connection, job: JobRecord) -> list[str]:
     """Return the job's names that several tags of its tenant have, in their order."""
     if not job.mapped or "names" not in job.head:
         return []
-    names = list(dict.fromkeys(job.head["names"]))
+    into = [job.head["into"]] if "into" in job.head else []
+    names = list(dict.fromkeys([*job.head["names"], *into]))
     values = {"tenant": job.tenant, "names": names}
     found = Counter(row.name for row in connection.execute(_named(layouts.of(job)), values))
     return [name for name in names if found[name] > 1]

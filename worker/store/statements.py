@@ -62,13 +62,14 @@ NOTED = {
     },
 }
 _SPECIAL = re.compile(r"[:@\\]")
+# in the order of the tags, so that two chunks never deadlock
 _COUNTER = """
 WITH moved AS (
     SELECT * FROM unnest(:tags, CAST(:lines AS bigint[])) AS moved (id, lines)
 ), held AS (
     SELECT {id} AS id FROM {tags} WHERE {id} = ANY (:tags) ORDER BY {id} FOR NO KEY UPDATE
 )
-UPDATE {tags} AS tag SET {counter} = coalesce(tag.{counter}, 0) {sign} moved.lines
+UPDATE {tags} AS tag SET {counter} = coalesce(tag.{counter}, 0) + moved.lines
 FROM moved JOIN held ON held.id = moved.id WHERE tag.{id} = moved.id
 """
 
@@ -79,6 +80,7 @@ class PerDialect(NamedTuple):
     postgresql: Executable  #: on all of ``:tags``, or on the one ``:tag``
     sqlite: Executable  #: on one ``:tag``
     few: Executable | None = None  #: on PostgreSQL, where another one is better for few items
+    adds: bool = False  #: whether it adds links
 
     def on_postgresql(self, chunk: Chunk) -> Executable:
         """Return the statement on PostgreSQL for as many items as the chunk has."""
@@ -153,6 +155,6 @@ def as_text(column: str, type_: str) -> str:
 
 
 @cache
-def counting(at: Layout, sign: str) -> TextClause:
+def counting(at: Layout) -> TextClause:
     """Return the statement that moves the counters of ``:tags`` by as many ``:lines``."""
-    return over(at, _COUNTER, sign=sign, tags=at.tags, id=at.tags_id, counter=at.counter or "")
+    return over(at, _COUNTER, tags=at.tags, id=at.tags_id, counter=at.counter or "")

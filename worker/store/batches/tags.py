@@ -120,7 +120,7 @@ def move(
         moved = sorted(changes.lines.items())
         packed = b"".join(tag_id.bytes for tag_id, _ in moved)
         values = {"tags": packed, "lines": [lines for _, lines in moved]}
-        pipelines.send(connection, statements.counting(at, "+"), values)
+        pipelines.send(connection, statements.counting(at), values)
     if not at.updated:
         return dict
     sql = _over(at, _MOVE_MAPPED if at.mapped else _MOVE)

@@ -7,13 +7,14 @@ from functools import cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, TextClause, select
+from sqlalchemy import Connection, TextClause
 
 from tagsweep.worker.database.dialects import is_sqlite
 from tagsweep.worker.models.records import Chunk, JobRecord, Outcome
-from tagsweep.worker.models.tables import link_change, tag
-from tagsweep.worker.store import layouts, links, new_tags
-from tagsweep.worker.store.layout import OWN, Layout
+from tagsweep.worker.models.tables import link_change
+from tagsweep.worker.store import layouts, links
+from tagsweep.worker.store.layout import Layout
+from tagsweep.worker.store.merge import rows
 from tagsweep.worker.store.statements import over
 
 # The order is that of the key, as in an attach. Which of several names on a resource was moved,
@@ -80,6 +81,9 @@ def move(
 ) -> Outcome:
     """Make the chunk's links with ``tags``, in the job's order, links with ``into``."""
     at = layouts.of(job, chunk.resource_type)
+    if at.mapped:
+        gone, moved = rows.move(connection, job, chunk, tags, into)
+        return Outcome(gone, present=gone - moved)
     values = links.values(job, chunk)
     if is_sqlite(connection):
         return _one_by_one(connection, at, values, tags, into)
@@ -116,18 +120,3 @@ def _record(
     own = {name: values[name] for name in ("job_id", "chunk", "run", "resource_type")}
     row = {**own, "tag_id": tag_id, "ids": b"".join(ids)}
     connection.execute(link_change.insert(), row)
-
-
-def create(connection: Connection, tenant: str, into: dict[str, Any]) -> dict[str, Any]:
-    """Create the tag that is merged into, under the id that it has been given; return it."""
-    name = into["name"]
-    new_tags.create(connection, OWN, tenant, {name: UUID(into["id"])})
-    created: dict[str, Any] = links.tags(connection, tenant, [name])[name]
-    return created
-
-
-def holds(connection: Connection, tenant: str | None, tag_id: UUID) -> bool:
-    """Return whether the tenant has this tag; if so, it will until the commit."""
-    query = select(tag.c.id).where(tag.c.tenant == tenant, tag.c.id == tag_id)
-    held = query.with_for_update(read=True, key_share=True)
-    return connection.execute(held).first() is not None

@@ -19,6 +19,7 @@ from tagsweep.worker.models.records import Chunk, JobRecord, Outcome
 from tagsweep.worker.models.tables import Id, PackedIds
 from tagsweep.worker.store.attach import GONE, Attach
 from tagsweep.worker.store.detach import Detach
+from tagsweep.worker.store.merge import returning
 
 _ATTACH, _DETACH = Attach(), Detach()
 _TYPES = {name: Id() for name in ("undone", "into", "low", "high")}
@@ -39,6 +40,8 @@ _SQLITE = _changed("substr(ids, 1, 16)", "substr(ids, -16)").columns(ids=PackedI
 
 def apply(connection: Connection, job: JobRecord, chunk: Chunk) -> Outcome:
     """Put the names' links of the chunk back and take those to ``into`` off, or the reverse."""
+    if job.mapped:
+        return returning.apply(connection, job, chunk)
     other = replace(job, matched=[_target(job, chunk)["into"]])
     moved = _moved(connection, job, chunk)
     if job.adds:
