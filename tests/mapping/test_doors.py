@@ -110,6 +110,36 @@ def test_the_command_previews_detaches_shows_and_undoes(
 
 
 @pytest.mark.parametrize("remote", [False, True], ids=["direct", "remote"])
+def test_the_command_merges_as_previewed_and_undoes(
+    application: Application, tmp_path: Path, *, remote: bool
+) -> None:
+    own, run = application.own, application.command(tmp_path, remote=remote)
+    own.tag("first", range(1, 601))
+    own.tag("second", range(301, 901))
+    own.tag("both", range(801, 1_001))
+    before = own.digest()
+    names = ("--tenant", TENANT, "--name", "first", "--name", "second", "--into", "both")
+    command = ("merge", *names, "--resources", "articles=*")
+    preview = run(*command, "--dry-run", "--json")
+    told = {"total": 1_200, "moved": 800, "present": 400}
+    assert {name: preview.json["counts"][name] for name in told} == told, preview.err
+    assert own.digest() == before
+    done = run(*command, "--json")
+    assert (done.status, done.json["counts"]) == (0, preview.json["counts"]), done.err
+    assert application.objects("both") == set(range(1, 1_001))
+    assert application.objects("first") == application.objects("second") == set()
+    counters = own.counters()
+    assert [counters[name] for name in ("first", "second", "both")] == [0, 0, 1_000]
+    undone = run("jobs", "undo", done.json["job_id"], "--json")
+    assert (undone.status, undone.json["counts"]["moved"]) == (0, 1_200), undone.err
+    assert own.digest() == before
+    none = run("merge", *names[:-1], "none", "--resources", "articles=*", "--json")
+    assert [one["path"] for one in none.json["warnings"]] == ["/into"], none.err
+    assert own.digest() == before
+    run("detach", *names[:-2], "--name", "both", "--resources", "articles=*")
+
+
+@pytest.mark.parametrize("remote", [False, True], ids=["direct", "remote"])
 def test_the_command_refuses_what_is_not_of_the_map_in_one_line(
     application: Application, tmp_path: Path, *, remote: bool
 ) -> None:

@@ -15,7 +15,7 @@ from tagsweep.worker.errors import InvalidJob
 from tagsweep.worker.jobs.batch_ends import NewJob
 from tagsweep.worker.jobs.derived import runs
 from tagsweep.worker.mapping import checking, file, resolving
-from tagsweep.worker.models.jobs import AttachJob, DetachJob, UndoJob
+from tagsweep.worker.models.jobs import AttachJob, DetachJob, MergeJob, UndoJob
 from tagsweep.worker.models.run import RunRequest
 from tagsweep.worker.store.inventory.mapped import MappedInventory
 from tests.servers import Postgres
@@ -115,6 +115,28 @@ def test_what_is_put_on_can_be_taken_off_again(tables: Tables) -> None:
     undone = _undo(tables, done["job_id"])
     assert undone["counts"] == counts(total=added, removed=added)
     assert (tables.digest(), tables.count()) == (before, rows)
+
+
+def test_what_is_merged_keeps_its_rows_and_comes_back_as_it_was(tables: Tables) -> None:
+    driving.chunk_size(8)
+    if not tables.kind.creates:
+        tables.own.execute("INSERT INTO tags (id, name) SELECT max(id) + 1, 'new' FROM tags")
+    driving.run(_parsed(tables, AttachJob, ["new"], resources={"things": tables.kind.ids[:3]}))
+    before, rows = tables.digest(), tables.count()
+    asked: dict[str, Any] = {"into": "new", "resources": {"things": "*"}}
+    preview = driving.run(_parsed(tables, MergeJob, ["old"], dry_run=True, **asked))
+    assert tables.digest() == before
+    done = driving.run(_parsed(tables, MergeJob, ["old"], **asked))
+    assert (done["status"], done["counts"]["moved"], done["counts"]["present"]) == (
+        *("succeeded", 27, 3),
+    )
+    assert preview["counts"] == done["counts"]
+    after = tables.digest()
+    assert tables.count() == rows - 3 * tables.kind.rows
+    for expected in (before, after, before):
+        done = _undo(tables, done["job_id"])
+        assert (done["status"], tables.digest()) == ("succeeded", expected)
+    assert tables.count() == rows
 
 
 def test_small_jobs_are_done_together_and_each_can_be_undone(tables: Tables) -> None:

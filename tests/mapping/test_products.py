@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tagsweep.worker.mapping import file, presets, readiness
-from tagsweep.worker.models.jobs import DetachJob, UndoJob
+from tagsweep.worker.models.jobs import DetachJob, MergeJob, UndoJob
 from tests.servers import Postgres
 from tests.support import driving
 from tests.support.own_tables import OwnTables, mapped
@@ -75,5 +75,29 @@ def test_a_fifth_of_the_links_goes_and_comes_back_as_it_was(
         "succeeded",
         attached(total=OBJECTS, added=OBJECTS),
     )
+    assert _state(own, of) == before
+    assert _wrong_counters(own, of) == []
+
+
+def test_a_tag_is_merged_into_another_and_its_links_come_back_as_they_were(
+    product: tuple[OwnTables, Product],
+) -> None:
+    own, of = product
+    half, tenant = OBJECTS // 2, {"tenant": of.tenant}
+    some = {"names": ["new"], "resources": {of.resource: list(range(1, half + 1))}}
+    driving.run(DetachJob.parse({**tenant, **some}))
+    before = _state(own, of)
+    asked = {"names": ["old"], "into": "new", "resources": {of.resource: "*"}}
+    done = driving.run(MergeJob.parse({**tenant, **asked}))
+    told = {word: done["counts"][word] for word in ("moved", "present", "absent", "failed")}
+    assert (done["status"], told) == (
+        "succeeded",
+        {"moved": half, "present": half, "absent": 0, "failed": 0},
+    )
+    assert _state(own, of)[0] == before[0] - half
+    assert _wrong_counters(own, of) == []
+    undo = UndoJob.parse({**tenant, "job": done["job_id"]})
+    undone = driving.run_recorded(driving.record(undo))
+    assert (undone["status"], undone["counts"]["moved"]) == ("succeeded", OBJECTS)
     assert _state(own, of) == before
     assert _wrong_counters(own, of) == []

@@ -71,6 +71,7 @@ def _wanted(one: Resource, links: str, tags: str) -> Iterator[tuple[str, str, li
     yield links, "SELECT", _distinct([*written, one.grows])
     yield links, "INSERT", _distinct(written)
     yield links, "DELETE", []
+    yield links, "UPDATE", [one.tag]  # by a merge
     of = one.tags
     moved = [of.updated_at, of.counter]
     known = [of.id, of.name, of.tenant, *(each.column for each in of.fixed), of.created_at]

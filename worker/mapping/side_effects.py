@@ -23,20 +23,26 @@ _REFERENCES = text(r"""
     WHERE confrelid = to_regclass(:table) AND contype = 'f' AND conparentid = 0
     ORDER BY 1, 2
 """)
-# of tgtype: 1 is FOR EACH ROW, 2 BEFORE, 4 INSERT, 8 DELETE; enabled O and A is for any client
+# of tgtype: 1 is FOR EACH ROW, 2 BEFORE, 4 INSERT, 8 DELETE, 16 UPDATE, of any column if tgattr
+# names none; enabled O and A is for any client
 _TRIGGERS = text(r"""
     SELECT tgname AS name, tgtype & 1 > 0 AS of_rows, tgtype & 7 = 7 AS rewrites,
-           CASE tgtype & 12 WHEN 4 THEN 'added' WHEN 8 THEN 'removed'
-                ELSE 'added or removed' END AS links,
+           tgtype & 4 > 0 AS added, tgtype & 8 > 0 AS removed, moved.is_heard AS moved,
            prosrc ~ ('\m' || CAST(:counter AS text) || '\M') AS counts
     FROM pg_trigger JOIN pg_proc ON pg_proc.oid = tgfoid
+    CROSS JOIN LATERAL (
+        SELECT tgtype & 16 > 0 AND (CAST(tgattr AS text) = '' OR EXISTS (
+            SELECT FROM pg_attribute
+            WHERE attrelid = tgrelid AND attname = :tag AND attnum = ANY (tgattr)
+        )) AS is_heard
+    ) AS moved
     WHERE tgrelid = to_regclass(:table) AND NOT tgisinternal AND tgenabled IN ('O', 'A')
-      AND tgtype & 12 > 0
+      AND (tgtype & 12 > 0 OR moved.is_heard)
     ORDER BY 1
 """)
 _RULES = text("""
     SELECT rulename AS name, quote_ident(rulename) AS quoted FROM pg_rewrite
-    WHERE ev_class = to_regclass(:table) AND ev_type IN ('3', '4') AND ev_enabled IN ('O', 'A')
+    WHERE ev_class = to_regclass(:table) AND ev_type IN ('2', '3', '4') AND ev_enabled IN ('O', 'A')
     ORDER BY 1
 """)
 _SECURED = text("""
@@ -87,9 +93,13 @@ def _references(connection: Connection, one: Resource, links: str) -> Iterator[F
 
 def _triggers(connection: Connection, one: Resource, links: str) -> Iterator[Finding]:
     counter = one.tags.counter
-    for row in connection.execute(_TRIGGERS, {"table": links, "counter": counter}):
+    values = {"table": links, "counter": counter, "tag": one.tag}
+    for row in connection.execute(_TRIGGERS, values):
         each = "link that is" if row.of_rows else "statement by which links are"
-        what = f"trigger {row.name} fires for each {each} {row.links}."
+        changes = [name for name in ("added", "removed", "moved") if getattr(row, name)]
+        what = f"trigger {row.name} fires for each {each} {' or '.join(changes)}."
+        if not row.moved:
+            what += " A merge moves links by UPDATE, for which it does not fire."
         mend = f"if it keeps {counter}, leave counter out of the map" if counter else None
         if row.rewrites:
             what += " It may change a row that an undo puts back."

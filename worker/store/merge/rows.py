@@ -7,6 +7,7 @@ undo. The tag that a row is given has in the record which one it had, resource b
 from __future__ import annotations
 
 from functools import cache
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection, Row, TextClause
@@ -19,6 +20,7 @@ from tagsweep.worker.store.layout import Layout
 from tagsweep.worker.store.statements import over
 from tagsweep.worker.store.tags import counters
 
+_Changed = Row[tuple[UUID, int, int]]  #: a tag, and how many resources and rows it got, or lost
 #: how often a single resource is tried of which somebody else writes links at the same time
 TRIES = 3
 _TAKEN = "23505"  #: SQLSTATE: a unique key has these values already
@@ -93,7 +95,7 @@ def move(
 
 def _tried(
     connection: Connection, job: JobRecord, chunk: Chunk, tags: list[UUID], into: UUID
-) -> list[Row[tuple[UUID, int, int]]]:
+) -> list[_Changed]:
     """Execute the statement; of a single resource several times if it is taken again and again.
 
     A larger chunk that is refused is applied by halves, and so comes to single ones.
@@ -103,8 +105,16 @@ def _tried(
     for _ in range(TRIES - 1 if chunk.size == 1 else 0):
         try:
             with database.savepoint(connection):
-                return list(connection.execute(moving, values))
+                return _executed(connection, moving, values)
         except StoreRefused as refused:
             if refused.code != _TAKEN:
                 raise
-    return list(connection.execute(moving, values))
+    return _executed(connection, moving, values)
+
+
+def _executed(connection: Connection, moving: TextClause, values: dict[str, Any]) -> list[_Changed]:
+    # the server expects few rows of a chunk: to look for the partner of each would take hours
+    connection.exec_driver_sql("SET LOCAL enable_nestloop = off")
+    found = list(connection.execute(moving, values))
+    connection.exec_driver_sql("SET LOCAL enable_nestloop TO DEFAULT")
+    return found
