@@ -16,7 +16,7 @@ from uuid import UUID
 
 import pytest
 
-from tagsweep.worker.models.jobs import AttachJob, DetachJob, UndoJob
+from tagsweep.worker.models.jobs import AttachJob, DetachJob, MergeJob, UndoJob
 from tests.support import driving, receipts
 from tests.support.link_owner import Owner, Row
 from tests.support.own_tables import TENANT, OwnTables
@@ -32,8 +32,8 @@ FEW = 40
 class Application:
     """A thread that adds and removes links; it notes which it began after a job's acceptance."""
 
-    def __init__(self, own: OwnTables, seed: int, accepted: Event) -> None:
-        self.owner = Owner(own, "old")
+    def __init__(self, own: OwnTables, seed: int, accepted: Event, tag: str) -> None:
+        self.owner = Owner(own, tag)
         self.younger: set[int] = set()  #: keys of rows that were begun after the acceptance
         self.writes = 0
         self._draw = random.Random(seed)  # noqa: S311  # no secret
@@ -69,11 +69,14 @@ class Application:
 class Writing:
     """Two applications at work on the same links, and what was there before them."""
 
-    def __init__(self, own: OwnTables) -> None:
+    def __init__(self, own: OwnTables, *tags: str) -> None:
         self.accepted = Event()
         self.first = Owner(own, "old")
         self.first.added |= self.first.there()
-        self.applications = [Application(own, seed, self.accepted) for seed in (1, 2)]
+        self.applications = [
+            Application(own, seed, self.accepted, tag)
+            for seed, tag in enumerate(tags or ("old", "old"), 1)
+        ]
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -114,13 +117,13 @@ class Writing:
         return set[int]().union(*(one.younger for one in self.applications))
 
 
-def _filled(own: OwnTables) -> Writing:
-    """Return two applications, where every other object carries the tag."""
+def _filled(own: OwnTables, *tags: str) -> Writing:
+    """Return two applications, where every other object carries the tag ``old``."""
     driving.chunk_size(7)
     first = Owner(own, "old")
     for number in [*LISTED[::2], *OTHERS[::2]]:
         first.add(number)
-    return Writing(own)
+    return Writing(own, *tags)
 
 
 def _ran(writing: Writing, record: Callable[[], UUID]) -> tuple[UUID, dict[str, Any]]:
@@ -219,3 +222,35 @@ def test_an_attach_beside_owners_and_its_undo_change_no_row_of_theirs(
     assert set(_objects(gone)) <= put_on
     if clock != "no clock":
         assert not later.younger & gone.keys()
+
+
+@pytest.mark.parametrize("most", [1, 7])
+def test_a_merge_beside_owners_of_both_tags_loses_no_row_and_doubles_none(
+    own: OwnTables, clock: str, most: int
+) -> None:
+    new = Owner(own, "new")
+    writing = _filled(own, "old", "new")
+    for number in LISTED[::4]:
+        new.add(number)
+    driving.chunk_size(most)
+    body = {"tenant": TENANT, "names": ["old"], "into": "new", "resources": {"things": "*"}}
+    job_id, done = _ran(writing, lambda: driving.record(MergeJob.parse(body)))
+    new.check_counter()
+    of_old, of_new = (one.owner for one in writing.applications)
+    first, there, left = writing.first.added | of_old.added, new.there(), writing.first.there()
+    moved = {k: row for k, row in first.items() if k in there or k in of_new.removed}
+    assert [
+        row.text.replace(f",{new.tag},", f",{writing.first.tag},", 1)
+        for row in there.values()
+        if row.key in moved
+    ] == [first[key].text for key in there if key in moved]
+    assert {k: row for k, row in there.items() if k not in moved} == {
+        k: row for k, row in (new.added | of_new.added).items() if k in there
+    }
+    gone = first.keys() - left.keys() - moved.keys() - of_old.removed
+    assert (done["counts"]["moved"], done["counts"]["present"]) == (len(moved), len(gone))
+    assert _told(own, job_id, "moved") == _objects(moved)
+    assert _told(own, job_id, "present") == _objects({key: first[key] for key in gone})
+    assert moved
+    if clock != "no clock":
+        assert not writing.younger & (moved.keys() | gone)
