@@ -245,6 +245,29 @@ def test_where_an_owner_removes_the_first_name_meanwhile_the_next_one_is_moved(
     assert {row[:2] for row in tables.rows().values()} == {(NEW, number) for number in OBJECTS}
 
 
+#: a key that is taken by others so many times: what is rolled back gives no number back
+_TAKEN = """
+CREATE FUNCTION taken() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    IF nextval('tried') < 5 THEN RAISE unique_violation USING MESSAGE = 'taken'; END IF;
+    RETURN NEW;
+END $$
+"""
+
+
+@ONE_CLOCK
+def test_a_link_that_owners_are_faster_with_again_and_again_is_tried_as_often(
+    tables: Tables,
+) -> None:
+    tables.write("add", OLD, 1)
+    tables.own.execute("CREATE SEQUENCE tried")
+    tables.own.execute(_TAKEN)
+    tables.own.execute(
+        "CREATE TRIGGER taken BEFORE UPDATE ON links FOR EACH ROW EXECUTE FUNCTION taken()"
+    )
+    assert _told(_done(_merge([1]))) == ("succeeded", 1, 0)
+    assert tables.own.execute("SELECT last_value FROM tried")[0].last_value == 5
+
+
 @ONE_CLOCK
 def test_a_row_that_another_key_keeps_from_being_moved_fails_and_the_others_are(
     tables: Tables,
