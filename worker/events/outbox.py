@@ -224,11 +224,11 @@ def moved(connection: Connection, position: int, limit: int) -> Sequence[Row[Any
 
 
 def of_tenant(
-    connection: Connection, tenant: str, position: int, limit: int = 100
+    connection: Connection, tenant: str, position: int, limit: int, *these: ColumnElement[bool]
 ) -> Sequence[Row[Any, Any, Any]]:
-    """Return the tenant's events after ``position`` in the feed, in its order."""
+    """Return the tenant's events after ``position`` in the feed, in its order, or some of them."""
     query = select(outbox.c.position, outbox.c.job_id, outbox.c.event)
-    query = query.where(outbox.c.tenant == tenant, outbox.c.position > position)
+    query = query.where(outbox.c.tenant == tenant, outbox.c.position > position, *these)
     return connection.execute(query.order_by(outbox.c.position).limit(limit)).all()
 
 

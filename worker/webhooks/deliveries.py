@@ -16,6 +16,7 @@ from tagsweep.worker.events import outbox
 from tagsweep.worker.models.events import stamp
 from tagsweep.worker.models.tables import ago, clock, webhook
 from tagsweep.worker.models.tables import delivery as deliveries
+from tagsweep.worker.models.tables import outbox as outbox_table
 from tagsweep.worker.webhooks import matching
 from tagsweep.worker.webhooks.callbacks import CALLBACK, WEBHOOK
 
@@ -91,10 +92,12 @@ def again(connection: Connection, webhook_id: UUID, event_id: str) -> Row[Any]:
 def again_since(connection: Connection, hook: Row[Any], moment: datetime) -> int:
     """Have all events since ``moment`` sent again that the webhook is for; return how many.
 
-    Those too that it never got, since it was switched off or not there yet.
+    ``moment`` itself is among it. Those too that it never got, since it was switched off or not
+    there yet.
     """
-    position, count = outbox.position_at(connection, moment), 0
-    while rows := outbox.of_tenant(connection, hook.tenant, position, PIECE):
+    # by their own time: one that was written earlier may have come into the feed later
+    then, position, count = outbox_table.c.created_at >= moment, 0, 0
+    while rows := outbox.of_tenant(connection, hook.tenant, position, PIECE, then):
         position = rows[-1].position
         events = [row.event for row in rows if matching.is_for(hook, json.loads(row.event))]
         count += len(events)
