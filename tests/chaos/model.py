@@ -22,8 +22,7 @@ from tagsweep.worker.models.tables import outbox
 from tagsweep.worker.models.views import words
 from tests.chaos.stored import open_rows, removed_by
 from tests.servers.processes import wait_until
-from tests.support import configurations, driving
-from tests.support.link_tables import MappedTables
+from tests.support import driving
 from tests.support.stack import ServerStack
 from tests.support.stores import (
     Link,
@@ -95,12 +94,10 @@ class World:
         return self.draw.choice([self.delete, self.set])(tenant, max(1, size // 10))
 
     def on_links(self) -> list[Callable[[str, int], Errand]]:
-        """Return what prepares jobs on links; the tags of a map are neither merged nor dropped."""
+        """Return what prepares jobs on links; the tags of a map are not dropped."""
         makers: list[Callable[[str, int], Errand]]
-        makers = [self.detach, self.detach, self.attach, self.select, self.preview]
-        if isinstance(configurations.active().tables, MappedTables):
-            return makers
-        return [*makers, self.merge, self.drop]
+        makers = [self.detach, self.detach, self.attach, self.select, self.preview, self.merge]
+        return [*makers, self.drop] if self.store.tables.drops else makers
 
     def detach(self, tenant: str, size: int) -> Errand:
         """Prepare a detach of two tags, of which half and a quarter of the resources carry one."""
@@ -180,7 +177,7 @@ class World:
     def merge(self, tenant: str, size: int) -> Errand:
         """Prepare a merge of all links to two tags, a half and a quarter, into a new one.
 
-        Every other one drops the two.
+        Every other one drops the two, if jobs may.
         """
         ids = self.ids(size)
         job_id = self.id()
@@ -191,7 +188,7 @@ class World:
         self.links.setdefault(tenant, set()).update(moved)
         present = len(ids[::4])
         total = len(moved) + present
-        drop = self.draw.random() < 0.5
+        drop = self.store.tables.drops and self.draw.random() < 0.5
         gone = frozenset([first, second] if drop else [])
         body = {"tenant": tenant, "names": [second, first], "into": into, "drop": drop}
         told = counts(total=total, removed=total)
