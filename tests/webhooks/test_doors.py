@@ -69,6 +69,29 @@ def test_a_webhook_is_made_tried_used_changed_and_deleted_over_http(
     assert receiver.forged == []
 
 
+def test_each_act_on_a_webhook_is_noted_with_who_did_it(
+    hook_gateway: Gateway, receiver: Receiver, tenant: str
+) -> None:
+    with hook_gateway.client(tenant, name="ann") as client:
+        made = client.post("/api/v1/webhooks/", json={"url": receiver.url("/a")}).json()
+        receiver.secrets["/a"] = [made["secret"]]
+        one = f"/api/v1/webhooks/{made['id']}"
+        tried = client.post(f"{one}/test").json()["event_id"]
+        client.patch(one, json={"kinds": ["merge"]})
+        client.post(f"{one}/deliveries/{tried}/redeliver")
+        client.post(f"{one}/redeliver", json={"since": "2026-01-31T12:00:00Z"})
+        client.post(f"{one}/rotate")
+        assert client.delete(one).status_code == 204
+        found = client.get("/api/v1/audit/", params={"requested_by": "ann"}).json()["results"]
+    assert [entry["action"].removeprefix("webhook.") for entry in reversed(found)] == [
+        *("create", "test", "update", "redeliver", "redeliver", "rotate", "delete"),
+    ]
+    assert {(entry["target"], entry["requested_by"]["door"]) for entry in found} == {
+        (made["id"], "http")
+    }
+    assert made["secret"] not in str(found)
+
+
 def _log(client: httpx.Client, one: str, **query: Any) -> dict[str, Any] | None:
     page: dict[str, Any] = client.get(f"{one}/deliveries", params=query).json()
     return page if page["results"] else None
