@@ -105,10 +105,11 @@ def claim(connection: Connection, webhook_id: UUID, room: int) -> Sequence[Row[A
     ready &= deliveries.c.due_at <= clock()
     query = select(deliveries).where(ready).order_by(*order).limit(room)
     rows = connection.execute(query.with_for_update(skip_locked=True)).all()
-    if rows:
-        these = _these((row.webhook_id, row.event_id) for row in rows)
-        connection.execute(update(deliveries).where(these).values(due_at=until))
-    return rows
+    if not rows:
+        return []
+    these = _these((row.webhook_id, row.event_id) for row in rows)
+    claimed = update(deliveries).where(these).values(due_at=until).returning(deliveries)
+    return connection.execute(claimed).all()
 
 
 def claim_s() -> float:
@@ -117,7 +118,10 @@ def claim_s() -> float:
 
 
 def note(connection: Connection, row: Row[Any], attempt: Attempt) -> str | None:
-    """Record an attempt; return why the webhook is switched off now, if it is."""
+    """Record an attempt; return why the webhook is switched off now, if it is.
+
+    A delivery that somebody has had sent again meanwhile stays due.
+    """
     log = [*row.attempts, attempt.shown()][-MOST_ATTEMPTS:]
     if attempt.reason is None:
         arrived = {"state": DELIVERED, "delivered_at": clock(), "attempts": log}
@@ -184,5 +188,5 @@ def _these(keys: Any) -> ColumnElement[bool]:
 
 
 def _set(connection: Connection, row: Row[Any], values: Mapping[str, Any]) -> None:
-    this = (deliveries.c.webhook_id == row.webhook_id) & (deliveries.c.event_id == row.event_id)
+    this = _these([(row.webhook_id, row.event_id)]) & (deliveries.c.due_at == row.due_at)
     connection.execute(update(deliveries).where(this).values(values))
