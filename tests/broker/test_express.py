@@ -211,6 +211,8 @@ def test_a_paused_job_waits_and_small_ones_go_on(stack: ServerStack) -> None:
     tenant = _tag(stack, MEDIUM)
     with held_link(stack.store, IDS[0]):
         pending = _send(stack, tenant, MEDIUM)
+        # whoever records it may wait for a lock as well
+        eventually(lambda: (row := stack.store.job(UUID(pending.id))) and row.started_at)
         wait_for_waiting(stack.store)
         with stack.store.transaction() as connection:
             control.pause(connection, UUID(pending.id))
