@@ -131,16 +131,22 @@ class Merged:
         return left
 
 
+def _with(own: OwnTables, there: set[tuple[str, int]], most: int) -> Tables:
+    """Return tables with these rows, of which a chunk has at most so many."""
+    tables = Tables(own)
+    driving.chunk_size(most)
+    for tag, number in sorted(there):
+        tables.write("add", tag, number)
+    return tables
+
+
 @CLOCKED
 @settings(examples, max_examples=60)
 @given(there=links, objects=lists, most=st.integers(1, 9), between=writes)
 def test_a_merge_and_its_undo_do_with_each_row_what_sets_say(
     own: OwnTables, there: set[tuple[str, int]], objects: object, most: int, between: list[Write]
 ) -> None:
-    tables = Tables(own)
-    driving.chunk_size(most)
-    for tag, number in sorted(there):
-        tables.write("add", tag, number)
+    tables = _with(own, there, most)
     before = tables.rows()
     merged = Merged(before, objects)
     counts = len(merged.moved), len(merged.gone) - len(merged.moved)
@@ -165,10 +171,7 @@ def test_a_merge_and_its_undo_do_with_each_row_what_sets_say(
 def test_whatever_the_clock_it_can_be_undone_and_done_again(
     own: OwnTables, there: set[tuple[str, int]], objects: object, most: int
 ) -> None:
-    tables = Tables(own)
-    driving.chunk_size(most)
-    for tag, number in sorted(there):
-        tables.write("add", tag, number)
+    tables = _with(own, there, most)
     before = tables.rows()
     merged = Merged(before, objects)
     job_id = _done(_merge(objects))["job_id"]

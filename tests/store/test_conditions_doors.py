@@ -96,15 +96,26 @@ def test_over_http_a_job_has_conditions_and_the_contract_has_none(
     assert _left(gateway.store, tenant) == {held, new}
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("way", ["straight", "gateway"])
-def test_the_command_has_conditions(
-    up_gateway: Gateway, tenant: str, tmp_path: Path, way: str
-) -> None:
+@pytest.fixture(params=["straight", "gateway"])
+def run(
+    up_gateway: Gateway, tenant: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> CommandLine:
+    """The command, which goes straight to the store or through the gateway."""
     settings: dict[str, Any] = {"database_url": str(up_gateway.settings["database_url"])}
-    if way == "gateway":
+    if request.param == "gateway":
         settings |= {"url": up_gateway.url, "api_key": up_gateway.credential(tenant).key}
-    run = CommandLine(tmp_path, **settings)
+    return CommandLine(tmp_path, **settings)
+
+
+def _refused(run: CommandLine, job: tuple[str, ...], *wrong: str) -> str:
+    """Return what the command says to conditions that it does not take."""
+    done = run(*job, *wrong)
+    assert (done.status, done.out) == (2, "")
+    return done.err
+
+
+@pytest.mark.slow
+def test_the_command_has_conditions(up_gateway: Gateway, tenant: str, run: CommandLine) -> None:
     _, held, new = _filled(up_gateway.store, tenant)
     job = ("detach", "--tenant", tenant, "--name", "a", "--tables", "*", "--json")
     for wrong, said in (
@@ -113,9 +124,7 @@ def test_the_command_has_conditions(
         (("--attached-before", "soon"), "--attached-before 'soon': give a time"),
         (("--attached-after", LIMIT, "--attached-before", OLD), "--attached-before"),
     ):
-        refused = run(*job, *wrong)
-        assert (refused.status, refused.out) == (2, "")
-        assert said in refused.err
+        assert said in _refused(run, job, *wrong)
     young = (datetime.now(UTC) - timedelta(hours=1)).isoformat()
     none = run(*job, "--attached-after", young)
     assert (none.status, none.json["counts"]["total"]) == (0, 0)
@@ -182,14 +191,9 @@ def test_over_http_a_merge_has_conditions_and_its_run_keeps_to_them(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("way", ["straight", "gateway"])
 def test_the_command_merges_on_conditions(
-    up_gateway: Gateway, tenant: str, tmp_path: Path, way: str
+    up_gateway: Gateway, tenant: str, run: CommandLine
 ) -> None:
-    settings: dict[str, Any] = {"database_url": str(up_gateway.settings["database_url"])}
-    if way == "gateway":
-        settings |= {"url": up_gateway.url, "api_key": up_gateway.credential(tenant).key}
-    run = CommandLine(tmp_path, **settings)
     old, held, new = _filled(up_gateway.store, tenant)
     job = ("merge", "--tenant", tenant, "--name", "a", "--into", "into", "--json")
     for wrong, said in (
@@ -197,9 +201,7 @@ def test_the_command_merges_on_conditions(
         (("--attached-after", "2026-01-31T12:00"), "the time has no zone"),
         (("--attached-after", LIMIT, "--attached-before", LIMIT), "--attached-before"),
     ):
-        refused = run(*job, *wrong)
-        assert (refused.status, refused.out) == (2, "")
-        assert said in refused.err
+        assert said in _refused(run, job, *wrong)
     done = run(*job, "--attached-before", LIMIT, "--unless", "hold")
     assert (done.status, done.json["counts"]["moved"]) == (0, 1), done.err
     store = up_gateway.store

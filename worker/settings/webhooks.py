@@ -90,6 +90,11 @@ class WebhookSettings(BaseSettings):
         return private(self.webhooks_private)
 
     @property
+    def webhooks_claim_s(self) -> float:
+        """For how many seconds a delivery that is being sent is nobody else's."""
+        return self.webhooks_timeout_s * 1.5 + 2
+
+    @property
     def webhooks_pauses(self) -> tuple[float, ...]:
         """The seconds between the attempts of a delivery; after the last one it is given up."""
         return pauses(self.webhooks_schedule_s)

@@ -8,11 +8,12 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import ColumnElement, Connection, Row, delete, func, select, update
 
+from tagsweep.worker import settings
 from tagsweep.worker.database.dialects import insert_missing
 from tagsweep.worker.errors import Rejected
 from tagsweep.worker.events import feed
 from tagsweep.worker.models.events import stamp
-from tagsweep.worker.models.tables import clock, webhook
+from tagsweep.worker.models.tables import ago, clock, webhook
 from tagsweep.worker.models.tables import delivery as deliveries
 from tagsweep.worker.webhooks import signing
 from tagsweep.worker.webhooks.callbacks import WEBHOOK
@@ -108,8 +109,12 @@ def remove(connection: Connection, tenant: str, webhook_id: UUID) -> None:
 
 
 def hasten(connection: Connection, webhook_id: UUID) -> None:
-    """Make all that waits for a webhook due now."""
+    """Make all that waits for a webhook due now, but for what is being sent.
+
+    What is due no later than a claim would end is left alone: it may be a claim.
+    """
     waiting = (deliveries.c.webhook_id == webhook_id) & (deliveries.c.state == "waiting")
+    waiting &= deliveries.c.due_at > ago(-settings.load().webhooks_claim_s)
     connection.execute(update(deliveries).where(waiting).values(due_at=clock()))
 
 

@@ -90,7 +90,7 @@ def due(connection: Connection, apart: Sequence[UUID]) -> Sequence[Row[Any]]:
 
 def claim(connection: Connection, webhook_id: UUID, room: int) -> Sequence[Row[Any]]:
     """Return deliveries to send to a webhook now, at most ``room``; nobody else sends them then."""
-    until = ago(-claim_s())
+    until = ago(-settings.load().webhooks_claim_s)
     this = (webhook.c.id == webhook_id) & webhook.c.off_at.is_(None) & _may_try()
     hook = connection.execute(
         select(webhook.c.failures).where(this).with_for_update(skip_locked=True)
@@ -110,11 +110,6 @@ def claim(connection: Connection, webhook_id: UUID, room: int) -> Sequence[Row[A
     these = _these((row.webhook_id, row.event_id) for row in rows)
     claimed = update(deliveries).where(these).values(due_at=until).returning(deliveries)
     return connection.execute(claimed).all()
-
-
-def claim_s() -> float:
-    """Return for how long a delivery that is being sent is nobody else's."""
-    return settings.load().webhooks_timeout_s * 1.5 + 2
 
 
 def note(connection: Connection, row: Row[Any], attempt: Attempt) -> str | None:

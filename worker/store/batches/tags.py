@@ -18,6 +18,7 @@ from tagsweep.worker.models.tables import tag
 from tagsweep.worker.store import links, new_tags, statements
 from tagsweep.worker.store.batches.work import Changes, Later, Place
 from tagsweep.worker.store.layout import Layout
+from tagsweep.worker.store.tags import counters
 
 #: tags as the contract shows them, by tenant and name
 Tags = dict[Place, dict[str, Any]]
@@ -116,11 +117,7 @@ def move(
         these = tag.c.tenant.in_(set(changes.tags.values())), tag.c.id.in_(changes.tags)
         connection.execute(update(tag).where(*these).values(updated_at=now))
         return dict
-    if at.counter:
-        moved = sorted(changes.lines.items())
-        packed = b"".join(tag_id.bytes for tag_id, _ in moved)
-        values = {"tags": packed, "lines": [lines for _, lines in moved]}
-        pipelines.send(connection, statements.counting(at), values)
+    counters.move(connection, at, changes.lines)
     if not at.updated:
         return dict
     sql = _over(at, _MOVE_MAPPED if at.mapped else _MOVE)

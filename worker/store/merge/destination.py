@@ -1,4 +1,4 @@
-"""The tag that others are merged into: found, created, and kept while links go to it."""
+"""The tag that others are merged into: found, created, kept, and where it was there before."""
 
 from __future__ import annotations
 
