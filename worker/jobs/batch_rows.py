@@ -34,7 +34,7 @@ _BEGIN = """
 """
 # A plan that was made while the table was small would read the whole of it when it is large.
 _SETTINGS = {"lock_timeout": f"{LOCK_WAIT_MS}ms", "enable_seqscan": "off"}
-# To plan its DELETE anew, as the server does if it may choose, takes a third of the server's time
+# To plan its DELETE anew, as the server does if it may choose, is a good part of the server's time
 # for a small job. A plan for all needs no other join than by an index.
 _PLANNED_ONCE = {
     "plan_cache_mode": "force_generic_plan",
