@@ -80,6 +80,12 @@ def question(action: str, hook: Shown) -> Question:
     return Question("Delete this webhook?", text, "Delete the webhook", dangerous=True)
 
 
+def asked(hook: Shown, question: Question, path: str) -> Shown:
+    """Return what the page of a question about a webhook shows; ``path``: where the answer goes."""
+    own = f"/webhooks/{hook['id']}"
+    return {"question": question, "about": hook["url"], "back": own, "target": f"{own}/{path}"}
+
+
 def new_secret(old_until: datetime | None, what: str = "what is sent") -> Question:
     """Return what is asked before a secret is replaced; ``old_until``: of the one before it."""
     text = (

@@ -31,12 +31,7 @@ async def ask(request: Request) -> Response:
     action = _action(request)
     who = await calls.visitor(request, "write")
     hook = await calls.hook(request, who)
-    values = {
-        "question": words.question(action, hook),
-        "about": hook["url"],
-        "back": f"/webhooks/{hook['id']}",
-        "target": f"/webhooks/{hook['id']}/{action}",
-    }
+    values = words.asked(hook, words.question(action, hook), action)
     return rendering.page(request, "webhook_question", values)
 
 

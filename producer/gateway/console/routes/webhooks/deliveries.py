@@ -27,12 +27,8 @@ async def ask(request: Request) -> Response:
     who = await calls.visitor(request, "write")
     asked = (calls.hook_id(request), event_id(request))
     hook, sent = await calls.read(request, who, webhooks.delivery, *asked)
-    values = {
-        "question": words.again(sent["event_id"]),
-        "about": hook["url"],
-        "back": f"/webhooks/{hook['id']}",
-        "target": f"/webhooks/{hook['id']}/deliveries/{sent['event_id']}/redeliver",
-    }
+    event = sent["event_id"]
+    values = words.asked(hook, words.again(event), f"deliveries/{event}/redeliver")
     return rendering.page(request, "webhook_question", values)
 
 
@@ -72,11 +68,5 @@ async def again_since(request: Request) -> Response:
 def _since(
     request: Request, hook: dict[str, Any], since: dict[str, str | None], status: int = 200
 ) -> Response:
-    values = {
-        "question": words.again_since(),
-        "about": hook["url"],
-        "back": f"/webhooks/{hook['id']}",
-        "target": f"/webhooks/{hook['id']}/redeliver",
-        "since": since,
-    }
+    values = words.asked(hook, words.again_since(), "redeliver") | {"since": since}
     return rendering.page(request, "webhook_question", values, status)

@@ -48,13 +48,9 @@ async def ask(request: Request) -> Response:
     """Ask before a webhook gets a new secret."""
     who = await calls.visitor(request, "write")
     hook = await calls.hook(request, who)
-    values = {
-        "question": words.new_secret(hook["secret"].old_until),
-        "about": hook["url"],
-        "back": f"/webhooks/{hook['id']}",
-        "target": f"/webhooks/{hook['id']}/rotate",
-        "replaced": hook["secret"].version,
-    }
+    secret = hook["secret"]
+    values = words.asked(hook, words.new_secret(secret.old_until), "rotate")
+    values |= {"replaced": secret.version}
     return rendering.page(request, "webhook_question", values)
 
 
