@@ -62,6 +62,11 @@ class Errand:
             told |= {"moved": told["moved"] - self.present, "present": self.present}
         return told
 
+    @property
+    def written(self) -> int:
+        """How many changes it writes down: of what a merge moves, those of both tags."""
+        return self.counts["removed"] + self.told.get("moved", 0)
+
     def job(self) -> Job:
         """Return it as a worker reads it."""
         return KINDS[self.kind].parse(driving.body(self.body))
@@ -274,8 +279,7 @@ class World:
             told = {**found, "unprocessed": left}
             about = f"{errand.kind} {errand.id}: {row.status} {row.errors} {told}"
             assert (row.status, row.ends, told) == (errand.status, 1, errand.counts), about
-            # a merge writes down too where it has put the other tag
-            assert removed_by(self.store, errand.id) == row.removed + errand.told.get("moved", 0)
+            assert removed_by(self.store, errand.id) == errand.written
         for tenant in self.tenants:
             assert self.store.links(tenant) == self.links.get(tenant, set())
             gone = {name for errand in self.errands for name in errand.gone}

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 from uuid import uuid4
+from weakref import WeakSet
 
 import psycopg
 import pytest
-from sqlalchemy import event, text
+from sqlalchemy import Engine, event, text
 
 from tagsweep.worker import database
 from tagsweep.worker.chunks import batches
@@ -30,6 +31,8 @@ LINKS = 1_000_000
 OFTEN = 12
 TENANT = "acme"
 NAMES = [f"tag-{number}" for number in range(10)]
+#: engines whose statements are explained
+_heard: WeakSet[Engine] = WeakSet()
 
 # half of the links are those of one tag; they lie on the disk in no order
 FILL = """
@@ -64,8 +67,8 @@ OLD_JOBS = (
 
 
 @pytest.fixture(scope="module")
-def plans(postgres_server: Any, postgres_template: str) -> Iterator[list[str]]:
-    """The plan of each statement that this process has had executed, on a store of its own."""
+def large_store(postgres_server: Any, postgres_template: str) -> Iterator[list[str]]:
+    """A store of a million links; the plans of what is executed on it."""
     url = postgres_server.create_database(postgres_template)
     with configured(database_url=url):
         store = Store(url)
@@ -76,13 +79,21 @@ def plans(postgres_server: Any, postgres_template: str) -> Iterator[list[str]]:
             connection.execute(text(FILL), {"links": LINKS})
             connection.execute(text("VACUUM ANALYZE tag_link"))
         store.close()
-        yield _explained()
+        yield []
     postgres_server.drop_database(url)
 
 
-def _explained() -> list[str]:
-    """Return a list to which the plan of each statement is added that is executed from now on."""
-    told: list[str] = []
+@pytest.fixture
+def plans(large_store: list[str]) -> list[str]:
+    """The plan of each statement that this process has had executed on the large store."""
+    return _explained(large_store)
+
+
+def _explained(told: list[str]) -> list[str]:
+    """Have the plan of each statement added to ``told`` that is executed from now on; return it."""
+    engine = database.engine()  # another one once a test had a store of its own
+    if engine in _heard:
+        return told
 
     def explain(connection: psycopg.Connection[Any], _: object) -> None:
         connection.autocommit = True
@@ -92,7 +103,8 @@ def _explained() -> list[str]:
         connection.autocommit = False
         connection.add_notice_handler(lambda notice: told.append(notice.message_primary or ""))
 
-    event.listen(database.engine(), "connect", explain)
+    event.listen(engine, "connect", explain)
+    _heard.add(engine)
     return told
 
 
@@ -104,7 +116,7 @@ def new_store(postgres_server: Any, postgres_template: str) -> Iterator[list[str
         store = Store(url)
         store.tag(TENANT, "legacy")
         store.close()
-        yield _explained()
+        yield _explained([])
     postgres_server.drop_database(url)
 
 

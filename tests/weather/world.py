@@ -129,7 +129,7 @@ class Case(World):
         found["unprocessed"] = row.total - row.removed - row.absent - row.failed
         ends = (1, 2) if self.fails_items else (1,)
         right = found == errand.counts and row.ends in ends and self._is_due(errand, row)
-        if right and removed_by(self.store, errand.id) == row.removed:
+        if right and removed_by(self.store, errand.id) == errand.written:
             return ""
         return f"{errand.kind} {errand.id}: {row.status}, ends {row.ends}, {found}, {row.errors}"
 
