@@ -11,7 +11,7 @@ from dataclasses import replace
 from itertools import chain, islice
 from uuid import UUID
 
-from sqlalchemy import Connection, and_, delete, func, insert, select
+from sqlalchemy import Connection, and_, func, insert, select
 
 from tagsweep.worker.chunks import rate_limit, splitting_run, splitting_undo
 from tagsweep.worker.errors import InvalidJob
@@ -51,12 +51,11 @@ def split(
     try:
         job = _sparing(connection, job)
     except InvalidJob as unknown:
-        _forget_parts(connection, job)
         return lifecycle.end(connection, job, "rejected", unknown.errors), None
     if "previewed" in job.head:
         return splitting_run.split(connection, job), None
     if job.kind == UndoJob.kind:
-        _forget_parts(connection, job)
+        parts.forget(connection, job)
         return splitting_undo.split(connection, job, most_of_one), None
     kind, job = KINDS[job.kind], _marked(connection, job)
     matched = kind.match(connection, str(job.tenant), job.head, layouts.of(job))
@@ -64,7 +63,7 @@ def split(
     job = replace(job, warnings=[*(job.warnings or []), *unmatched] or None)
     most = sorting.size(most_resources, len(matched), most_items)
     if not matched:
-        _forget_parts(connection, job)
+        parts.forget(connection, job)
         return lifecycle.begin(connection, job, matched, 0, 0), None
     runs = _stored(connection, job.id) if lists is None else _in_hand(job, lists)
     lists_cut = _cut(runs, most, len(matched))
@@ -72,10 +71,10 @@ def split(
     cut = _numbered(lists_cut, selected)
     first = list(islice(cut, 2))
     if at_once and len(first) == 1 and not job.head.get("drop"):
-        _forget_parts(connection, job)
+        parts.forget(connection, job)
         return replace(job, matched=matched), first[0]
     opened, total = _open(connection, job.id, chain(first, cut))
-    _forget_parts(connection, job)
+    parts.forget(connection, job)
     return lifecycle.begin(connection, job, matched, opened, total), None
 
 
@@ -98,12 +97,6 @@ def _sparing(connection: Connection, job: JobRecord) -> JobRecord:
 
 def _numbered(*some: Iterator[Chunk]) -> Iterator[Chunk]:
     return (replace(chunk, number=number) for number, chunk in enumerate(chain(*some)))
-
-
-def _forget_parts(connection: Connection, job: JobRecord) -> None:
-    """Delete the lists as they were recorded, once all of them are cut."""
-    if job.parts:
-        connection.execute(delete(part).where(part.c.job_id == job.id))
 
 
 def _cut(runs: Runs, most: int, targets: int) -> Iterator[Chunk]:

@@ -15,7 +15,7 @@ from uuid import UUID
 from sqlalchemy import Connection, Update, and_, bindparam, insert, select, update
 
 from tagsweep.worker.errors import ItemError
-from tagsweep.worker.jobs import failures, finishing, queries, report, waits
+from tagsweep.worker.jobs import failures, finishing, parts, queries, report, waits
 from tagsweep.worker.models.records import Chunk, JobRecord, Outcome
 from tagsweep.worker.models.tables import chunk as chunks
 from tagsweep.worker.models.tables import clock
@@ -157,6 +157,8 @@ def end(  # noqa: PLR0913  # most are rarely given
         **begun,
     )
     report.write(connection, ended, made)
+    if status == "rejected" or not job.complete:  # nothing will ever be done again of its lists
+        parts.forget(connection, job)
     return ended
 
 

@@ -132,6 +132,12 @@ def receive(connection: Connection, job: JobRecord, part: Part) -> bool:
     return complete
 
 
+def forget(connection: Connection, job: JobRecord) -> None:
+    """Delete the lists of a job as they were recorded: all are cut, or will never be."""
+    if job.parts_in:
+        connection.execute(parts.delete().where(parts.c.job_id == job.id))
+
+
 def to_probe(connection: Connection, silence_s: float) -> list[UUID]:
     """Return the streams without a part for ``silence_s`` seconds; note that a probe is sent."""
     silent = ago(silence_s)
