@@ -17,7 +17,12 @@ BEFORE_S, REFUSED_S = 1, 4
 
 def hold(site: Site, refusal: Refusal[Any]) -> None:
     """Assert that nothing is lost, doubled or untrue, whatever the server refuses meanwhile."""
-    case = Case(site.stack.store, scale.draw(refusal.name), fails_items=refusal.fails_items)
+    case = Case(
+        site.stack.store,
+        scale.draw(refusal.name),
+        fails_items=refusal.fails_items,
+        ends_sessions=refusal.ends_sessions,
+    )
     messages = not refusal.loses_messages
     load = Load(site, case, connected=refusal.connected, messages=messages)
     site.well = False

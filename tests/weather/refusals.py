@@ -32,6 +32,7 @@ class Refusal(Generic[Place]):
         connected: Whether who waits in Celery's ``get()`` can go on waiting, without asking anew.
         loses_messages: Whether the server itself forgets messages, so that only jobs of the store
             are promised.
+        ends_sessions: Whether it ends sessions, so that one may be lost at its commit.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Refusal(Generic[Place]):
     fails_items: bool = False
     connected: bool = True
     loses_messages: bool = False
+    ends_sessions: bool = False
 
 
 def chosen(refusals: list[Refusal[Place]], *, later: str = "") -> list[ParameterSet]:

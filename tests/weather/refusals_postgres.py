@@ -203,13 +203,13 @@ no_connections = _altered(
 )
 
 _SETTINGS: list[Refusal[Database]] = [
-    Refusal("read-only", read_only, core=True),
+    Refusal("read-only", read_only, core=True, ends_sessions=True),
     Refusal("standby", standby),
-    Refusal("no-login", no_login),
-    Refusal("no-connections", no_connections),
-    Refusal("not-open", not_open),
-    Refusal("rejected-by-host", rejected_by_host),
-    Refusal("crowded", crowded),
+    Refusal("no-login", no_login, ends_sessions=True),
+    Refusal("no-connections", no_connections, ends_sessions=True),
+    Refusal("not-open", not_open, ends_sessions=True),
+    Refusal("rejected-by-host", rejected_by_host, ends_sessions=True),
+    Refusal("crowded", crowded, ends_sessions=True),
     Refusal("cancelling", cancelling),
     Refusal("locked", locked),
     Refusal("silent", stopped),

@@ -39,6 +39,8 @@ class Case(World):
     idle: list[str] = field(default_factory=list)
     #: whether items may rightly fail at first
     fails_items: bool = False
+    #: whether a session may be lost at its commit
+    ends_sessions: bool = False
 
     def tenant(self) -> str:
         """Return a new tenant, of which it is known what it has."""
