@@ -221,6 +221,25 @@ def test_a_batch_of_small_jobs_descends_the_keys(cached: list[str]) -> None:
             assert f"Seq Scan on {table} " not in plan, plan
 
 
+def test_a_batch_of_detaches_descends_the_keys(cached: list[str]) -> None:
+    ids = some_ids(20 * OFTEN * OFTEN)
+    cached.clear()
+    for at in range(OFTEN):
+        few = ids[at::OFTEN]
+        jobs = [
+            driving.detach_job(TENANT, ["legacy", "tag-1"], tables=few[own::OFTEN])
+            for own in range(OFTEN)
+        ]
+        with database.transaction() as connection:
+            batches.apply(connection, [NewJob(uuid4(), job, job.fingerprint()) for job in jobs])
+    deletes = changing(cached, "Delete")
+    assert len(deletes) == OFTEN
+    for plan in deletes:
+        assert "Index Scan using tag_link_pkey" in plan, plan
+        for table in ("tag", "job"):
+            assert f"Seq Scan on {table} " not in plan, plan
+
+
 def test_a_few_small_jobs_are_planned_once_however_the_store_grows(new_store: list[str]) -> None:
     grow = text(
         "INSERT INTO tag_link SELECT id, 7, gen_random_uuid() FROM tag, generate_series(1, :links)"

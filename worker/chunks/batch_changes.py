@@ -54,6 +54,11 @@ class Applied:
     workspaces: Changes
     grown: Mapping[str, int | None]  #: how far the resources of attaches have grown, by name
 
+    @classmethod
+    def of_detaches(cls, changes: Changes) -> Applied:
+        """Return what detaches from our own tables have changed."""
+        return cls({OURS: (layouts.of_resource(None), changes)}, Changes(), {})
+
     @property
     def done_at(self) -> datetime | None:
         """When all of it was done, by the database's clock; None if nothing was."""

@@ -11,7 +11,9 @@ from sqlalchemy import Connection
 
 from tagsweep.worker.chunks import plain
 from tagsweep.worker.chunks.given_values import Given
+from tagsweep.worker.chunks.plain import Chunks
 from tagsweep.worker.database import pipelines
+from tagsweep.worker.database.dialects import is_sqlite
 from tagsweep.worker.errors import ItemError, StoreBusy
 from tagsweep.worker.jobs import batch_ends, batch_rows, report
 from tagsweep.worker.jobs.batch_ends import NewJob
@@ -24,7 +26,7 @@ from tagsweep.worker.store import KINDS, layouts
 from tagsweep.worker.store.batches import tags, workspaces
 from tagsweep.worker.store.batches.tags import Matched, Tags
 from tagsweep.worker.store.batches.work import Place
-from tagsweep.worker.store.layout import Layout
+from tagsweep.worker.store.layout import OWN, Layout
 from tagsweep.worker.store.unmatched.names import MissingNames
 
 #: what stands for our own table of tags
@@ -53,7 +55,25 @@ class _Linked:
     @property
     def places(self) -> Iterator[Place]:
         """What they name."""
-        return (place for new in self.jobs for place in _named(new))
+        return (place for new in self.jobs for place in named(new))
+
+
+def of_detaches(connection: Connection, new_jobs: Sequence[NewJob]) -> Chunks | None:
+    """Return the chunks of jobs that all detach from our own tables; None if any does not.
+
+    Nor on SQLite, nor of one that names nothing, or no resource: what it names is told all the
+    same.
+    """
+    if is_sqlite(connection):
+        return None
+    found: Chunks = {}
+    for new in new_jobs:
+        if not isinstance(new.job, DetachJob) or job_resources.names(new.job):
+            return None
+        found[new.job_id] = list(plain.chunks_of(new.job, 1))
+        if not found[new.job_id] or not new.job.names:
+            return None
+    return found
 
 
 def accepted(connection: Connection, new_jobs: Sequence[NewJob]) -> tuple[list[Cut], Begun]:
@@ -91,7 +111,7 @@ def accepted(connection: Connection, new_jobs: Sequence[NewJob]) -> tuple[list[C
     ]
     given = Given()
     cuts += (
-        _cut(new, KINDS[new.job.kind].match(connection, new.job.tenant, new.job.head()), begun)
+        _on_workspaces(connection, new, begun)
         for new in new_jobs
         if new.job_id in on_workspaces
         and new.job_id not in begun.known
@@ -99,6 +119,12 @@ def accepted(connection: Connection, new_jobs: Sequence[NewJob]) -> tuple[list[C
         and given.admits(new.job)
     )
     return cuts, begun
+
+
+def _on_workspaces(connection: Connection, new: NewJob, begun: Begun) -> Cut:
+    matched = KINDS[new.job.kind].match(connection, new.job.tenant, new.job.head())
+    chunks = list(plain.chunks_of(new.job, len(matched))) if matched else []
+    return cut(new, matched, chunks, begun)
 
 
 def table_of(one: Resource | None) -> str:
@@ -141,7 +167,8 @@ def _of_jobs(
     return {job_id: shared[some] for job_id, some in names.items()}
 
 
-def _named(new: NewJob) -> list[Place]:
+def named(new: NewJob) -> list[Place]:
+    """Return what a job on links names."""
     names = new.job.names if isinstance(new.job, DetachJob | AttachJob) else ()
     return [(new.job.tenant, name) for name in dict.fromkeys(names)]
 
@@ -160,14 +187,14 @@ def _linked(
         if new.job_id not in begun.known and _is_sure(new, matched, resources[new.job_id])
     ]
     creates = {new.job_id for new in jobs if linked.at.creates and isinstance(new.job, AttachJob)}
-    unmatched = _unmatched(
-        connection, [new for new in jobs if new.job_id not in creates], linked.at, matched.tags
+    untold = unmatched(
+        connection, [new for new in jobs if new.job_id not in creates], matched.tags, linked.at
     )
     lacking = {
         place
         for new in jobs
         if new.job_id in creates
-        for place in _named(new)
+        for place in named(new)
         if place not in matched.tags
     }
     made = matched.tags | tags.create(connection, linked.at, lacking)
@@ -175,41 +202,44 @@ def _linked(
         raise StoreBusy("A tag that was just created is gone again.")
     for new in jobs:
         known = made if new.job_id in creates else matched.tags
-        found = [known[place] for place in _named(new) if place in known]
+        found = [known[place] for place in named(new) if place in known]
         own = resources[new.job_id]
-        yield _cut(new, found, begun, own, unmatched.get(new.job_id, ()))
+        chunks = list(plain.chunks_of(new.job, len(found), own)) if found else []
+        yield cut(new, found, chunks, begun, unmatched=untold.get(new.job_id, ()), resources=own)
 
 
 def _is_sure(new: NewJob, matched: Matched, resources: MappedResources) -> bool:
     """Return whether it is known which rows of a map's tables the job is about."""
     tenant = str(new.job.tenant)
     belongs = all(one.resource.can_belong_to(tenant) for one in resources.values())
-    return belongs and matched.ambiguous.isdisjoint(_named(new))
+    return belongs and matched.ambiguous.isdisjoint(named(new))
 
 
-def _unmatched(
-    connection: Connection, jobs: Sequence[NewJob], at: Layout, known: Tags
+def unmatched(
+    connection: Connection, jobs: Sequence[NewJob], known: Tags, at: Layout = OWN
 ) -> dict[UUID, list[ItemError]]:
     """Return what each job has to warn of that creates no tags."""
     missing = MissingNames(connection, at)
     found = {}
     for new in jobs:
-        places = _named(new)
+        places = named(new)
         there = {name for tenant, name in places if (tenant, name) in known}
         names = getattr(new.job, "names", ())
         found[new.job_id] = missing.warnings(new.job.tenant, names, there)
     return found
 
 
-def _cut(
+def cut(  # noqa: PLR0913  # all that a job is when it is accepted
     new: NewJob,
     matched: list[dict[str, Any]],
+    chunks: list[Chunk],
     begun: Begun,
-    resources: MappedResources | None = None,
+    *,
     unmatched: Sequence[ItemError] = (),
+    resources: MappedResources | None = None,
 ) -> Cut:
+    """Return a job that is accepted with these chunks; ``unmatched``: what it has to warn of."""
     own = resources or MappedResources()
-    chunks = list(plain.chunks_of(new.job, len(matched), own)) if matched else []
     job = batch_ends.accepted(new, matched, begun.now, unmatched, own)
     if not chunks and not job.warnings:
         job = replace(job, warnings=[report.NOTHING])

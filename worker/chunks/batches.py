@@ -17,10 +17,13 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from tagsweep.worker.chunks import batch_changes, batch_matching, timings
+from tagsweep.worker.chunks import batch_changes, batch_detaches, batch_matching, timings
+from tagsweep.worker.chunks.batch_changes import Applied
+from tagsweep.worker.chunks.batch_matching import Cut
 from tagsweep.worker.database import pipelines
 from tagsweep.worker.jobs import batch_ends, batch_rows
 from tagsweep.worker.jobs.batch_ends import Ended, NewJob
+from tagsweep.worker.jobs.batch_rows import Begun
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +54,7 @@ def apply(
     same round trip.
     """
     start = time.monotonic()
-    jobs, begun = batch_matching.accepted(connection, new_jobs)
-    applied = batch_changes.apply(connection, jobs)
+    jobs, begun, applied = _applied(connection, new_jobs)
     finished_at = applied.done_at or begun.now
     moved = batch_changes.move_mapped(connection, applied, finished_at)
     ended = [
@@ -78,6 +80,17 @@ def apply(
                 committed([one.job.id for one in ended])
     _count(ended, time.monotonic() - start)
     return Done({one.job.id: one for one in ended}, begun.known)
+
+
+def _applied(
+    connection: Connection, new_jobs: Sequence[NewJob]
+) -> tuple[list[Cut], Begun, Applied]:
+    """Match the jobs and apply their chunks: all at once if they are alike."""
+    chunks = batch_matching.of_detaches(connection, new_jobs)
+    if chunks:
+        return batch_detaches.apply(connection, new_jobs, chunks)
+    jobs, begun = batch_matching.accepted(connection, new_jobs)
+    return jobs, begun, batch_changes.apply(connection, jobs)
 
 
 def _count(ended: Sequence[Ended], seconds: float) -> None:

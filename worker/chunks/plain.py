@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from uuid import UUID
 
 from tagsweep.worker import settings
 from tagsweep.worker.models import sorting
@@ -15,6 +16,8 @@ from tagsweep.worker.models.records import Chunk
 
 #: kinds that can be plain
 KINDS = (DetachJob, AttachJob, DeleteJob, SetJob)
+#: the chunks of some jobs
+Chunks = dict[UUID, list[Chunk]]
 #: options of jobs that are not plain, whatever their value if there is one
 _OPTIONS = ("drop", "callback_url", *conditions.FIELDS)
 _SPECIAL = {"dry_run", "max_affected", *_OPTIONS}
@@ -72,7 +75,7 @@ def _targets(job: Job) -> int:
     return len(job.names) if isinstance(job, DetachJob | AttachJob) else 0
 
 
-def chunks_of(job: Job, targets: int, resources: MappedResources) -> Iterator[Chunk]:
+def chunks_of(job: Job, targets: int, resources: MappedResources | None = None) -> Iterator[Chunk]:
     """Yield a chunk for each list, as splitting the job would."""
     lists = job.packed()
     if resources:

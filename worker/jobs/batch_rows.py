@@ -29,7 +29,7 @@ from tagsweep.worker.models.tables import job as jobs
 from tagsweep.worker.models.tables import outbox as outbox_table
 
 _BEGIN = """
-    SELECT clock_timestamp() AS now, ARRAY(SELECT id FROM @job WHERE id = ANY (:ids)) AS known,
+    SELECT {moment} AS now, ARRAY(SELECT id FROM @job WHERE id = ANY (:ids)) AS known,
            {settings}
 """
 # A plan that was made while the table was small would read the whole of it when it is large.
@@ -43,16 +43,23 @@ _PLANNED_ONCE = {
 }
 
 
-def _beginning(settings: Mapping[str, str]) -> TextClause:
+def _beginning(settings: Mapping[str, str], moment: str) -> TextClause:
     columns = (
         f"set_config('{name}', '{value}', true) AS with_{name}" for name, value in settings.items()
     )
-    sql = _BEGIN.format(settings=", ".join(columns))
+    sql = _BEGIN.format(settings=", ".join(columns), moment=moment)
     return Statement(sql).bindparams(bindparam("ids", type_=PackedIds()))
 
 
-#: by whether the statements that follow are planned once for all
-_BEGINNINGS = {False: _beginning(_SETTINGS), True: _beginning(_SETTINGS | _PLANNED_ONCE)}
+#: by whether the statements that follow are planned once for all, and are sent with it
+_BEGINNINGS = {
+    (planned_once, at_once): _beginning(
+        _SETTINGS | (_PLANNED_ONCE if planned_once else {}),
+        "now()" if at_once else "clock_timestamp()",
+    )
+    for planned_once in (False, True)
+    for at_once in (False, True)
+}
 _WRITE = Statement("""
 WITH item AS MATERIALIZED (
     SELECT * FROM json_to_recordset(CAST(:jobs AS json)) AS item (
@@ -98,13 +105,19 @@ class Begun:
 
 
 def begin(
-    connection: Connection, job_ids: Collection[UUID], *, planned_once: bool = False
+    connection: Connection,
+    job_ids: Collection[UUID],
+    *,
+    planned_once: bool = False,
+    at_once: bool = False,
 ) -> Callable[[], Begun]:
     """Return which of these ids are taken, and the moment at which the others are accepted.
 
     No statement of this transaction waits for a lock longer than LOCK_WAIT_MS from here on. What
     is attached after it is later than that moment. ``planned_once``: the server does not plan the
-    statements of this transaction again, which join tables by their indexes alone.
+    statements of this transaction again, which join tables by their indexes alone. ``at_once``: the
+    moment is that at which the transaction began, which is known to a statement that is sent with
+    this one.
     """
     if is_sqlite(connection):
         query = select(jobs.c.id).where(jobs.c.id.in_(job_ids))
@@ -114,7 +127,7 @@ def begin(
         begun = Begun(now, known)
         return lambda: begun
     packed = b"".join(one.bytes for one in job_ids)
-    rows = pipelines.send(connection, _BEGINNINGS[planned_once], {"ids": packed})
+    rows = pipelines.send(connection, _BEGINNINGS[planned_once, at_once], {"ids": packed})
     return lambda: _begun(*rows())
 
 

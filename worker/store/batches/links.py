@@ -20,18 +20,19 @@ from tagsweep.worker.store.statements import NOTED, over
 
 # Columns of mapped tables are written without their table: none has the name of one of these.
 # ``place``: of a chunk, from 1. A link that two chunks ask for is the first one's.
-_ITEMS = """
+ITEMS = """
 item_of_ours AS MATERIALIZED (
     SELECT part.tag AS tag_of_ours, part.kind AS kind_of_ours, listed.id AS id_of_ours,
            min(part.place) AS place_of_ours
-    FROM unnest(CAST(:places AS int[]), :tags, CAST(:kinds AS smallint[]),
-                CAST(:lows AS int[]), CAST(:highs AS int[]))
-        AS part (place, tag, kind, low, high)
-    CROSS JOIN LATERAL unnest((:ids)[part.low:part.high]) AS listed (id)
+    FROM {parts} CROSS JOIN LATERAL unnest((:ids)[part.low:part.high]) AS listed (id)
     GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
 )
 """
-_REMOVED = """
+_PARTS = """
+unnest(CAST(:places AS int[]), :tags, CAST(:kinds AS smallint[]),
+       CAST(:lows AS int[]), CAST(:highs AS int[])) AS part (place, tag, kind, low, high)
+"""
+REMOVED = """
 changed AS (
     DELETE FROM {at.links} USING item_of_ours
     WHERE {at.tag} = tag_of_ours AND {own} AND {at.resource} = id_of_ours AND {at.then}
@@ -56,20 +57,23 @@ added AS (
 )
 """
 # Of a mapped table there may be several rows for a tag and a resource, and more to record.
-_SINGLE = """
+_SINGLE_MAPPED = """
 single AS (
     SELECT place, tag_id, resource_id, count(*) AS lines{gathered} FROM changed GROUP BY 1, 2, 3
 )
 """
-_OWN = "single AS NOT MATERIALIZED (SELECT *, 1 AS lines FROM changed)"
-_RECORDED = """
-WITH {items}, {changed}, {single}, noted AS (
+SINGLE = "single AS NOT MATERIALIZED (SELECT *, 1 AS lines FROM changed)"
+NOTE = """
+noted AS (
     INSERT INTO @removal (job_id, chunk, run, resource_type, tag_id, ids{columns})
     SELECT (:jobs)[place], (CAST(:numbers AS int[]))[place], 0,
            (CAST(:resource_types AS smallint[]))[place], tag_id,
            array_agg(resource_id ORDER BY resource_id){values}
     FROM single GROUP BY place, tag_id
 )
+"""
+_RECORDED = """
+WITH {items}, {changed}, {single}, {note}
 SELECT place, tag_id, count(*) AS items, CAST(sum(lines) AS bigint) AS lines,
        clock_timestamp() AS done_at
 FROM single GROUP BY place, tag_id
@@ -80,7 +84,7 @@ WHERE {at.tags_owner} = ANY (CAST(:tenants AS text[])) AND {at.tags_id} = ANY (:
 ORDER BY {at.tags_id} FOR KEY SHARE
 """
 #: what each kind of job does, how that is recorded, and by how much it moves counters
-_HOW = {"detach": (_REMOVED, "removed", -1), "attach": (_ADDED, "added", 1)}
+_HOW = {"detach": (REMOVED, "removed", -1), "attach": (_ADDED, "added", 1)}
 
 
 @cache
@@ -93,8 +97,9 @@ def _changing(at: Layout, kind: str) -> TextClause:
     type_ = "CAST(0 AS smallint)" if at.mapped else "resource_type"
     changed = at.write(changing, own=own, inserting=inserting, kind=type_)
     noted = NOTED[how] if at.mapped else NOTED["added"]
-    single = _SINGLE.format(**noted) if at.mapped else _OWN
-    return over(at, _RECORDED, items=_ITEMS, changed=changed, single=single, **noted)
+    single = _SINGLE_MAPPED.format(**noted) if at.mapped else SINGLE
+    note, items = NOTE.format(**noted), ITEMS.format(parts=_PARTS)
+    return over(at, _RECORDED, items=items, changed=changed, single=single, note=note)
 
 
 @cache
