@@ -14,6 +14,7 @@ from uuid import UUID, uuid4
 import psutil
 import pytest
 
+from tagsweep.worker.broker.runtime import lanes
 from tagsweep.worker.chunks import express
 from tagsweep.worker.doctor import checks
 from tagsweep.worker.jobs import control
@@ -330,6 +331,14 @@ def test_both_have_names_of_their_own(stack: ServerStack) -> None:
         "mine-express@here",
         "mine@here",
     ]
+
+
+def test_large_jobs_give_way_where_both_share_processors(stack: ServerStack) -> None:
+    command = psutil.Process(_both(stack, "--concurrency", "2").process.pid)
+    own = command.nice()
+    workers = command.children()
+    pools = {one.nice(): [each.nice() for each in one.children()] for one in workers}
+    assert pools == {own: [own], own + lanes.NICER: [own + lanes.NICER] * 2}
 
 
 def test_doctor_tells_what_nobody_takes(stack: ServerStack) -> None:

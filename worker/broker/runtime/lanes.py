@@ -7,6 +7,7 @@ takes sweeps, and the parts of long lists.
 
 from __future__ import annotations
 
+import os
 from functools import partial
 
 from celery import Celery
@@ -16,6 +17,8 @@ from tagsweep.worker.broker import names
 from tagsweep.worker.broker.runtime import node, supervisor
 
 EXPRESS = "express"
+#: by how much the worker of large jobs is nicer than the express worker
+NICER = 10
 #: how its log names the processes of the express worker
 PROCESS = "%(processName)s"
 
@@ -36,10 +39,16 @@ def run(
     database.forget_engine()  # each process opens its own connections
     return supervisor.run(
         [
-            supervisor.Worker(main, partial(node.run, app, ["worker", *options, *large])),
+            supervisor.Worker(main, partial(_run_large, app, [*options, *large])),
             supervisor.Worker(beside, partial(_run_express, app, [*options, *small])),
         ]
     )
+
+
+def _run_large(app: Celery, options: list[str]) -> int:
+    """Run the worker of large jobs, which gives way to the other where they share processors."""
+    os.nice(NICER)
+    return node.run(app, ["worker", *options])
 
 
 def _run_express(app: Celery, options: list[str]) -> int:
