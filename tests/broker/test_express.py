@@ -231,14 +231,14 @@ def test_a_small_job_that_kills_is_given_up_and_the_express_worker_goes_on(
     stack: ServerStack,
 ) -> None:
     tenant = new_tenant()
-    tag = stack.store.tag(tenant, "t3", tables=IDS[:3])
-    fault = {"statement": "DELETE FROM tagsweep.tag_link", "values": {"tag": str(tag)}}
+    stack.store.tag(tenant, "t3", tables=IDS[:3])
+    deadly = _send(stack, tenant, 3)
+    fault = {"statement": "DELETE FROM tagsweep.tag_link", "values": {"job_id": deadly.id}}
     stack.settings[faulty.NAME] = json.dumps({**fault, "whole": False})
     worker = Command(stack, "celery", "-A", "tests.chaos.faulty", "worker", "-Q", QUEUE)
     worker.wait_for(1)
     del stack.settings[faulty.NAME]
     _others(stack)
-    deadly = _send(stack, tenant, 3)
     behind = [_send(stack, new_tenant(), 3) for _ in range(3)]
     # each crash takes seconds, until the process is replaced
     assert {one.get(timeout=90)["status"] for one in behind} == {"succeeded"}
@@ -334,11 +334,10 @@ def test_both_have_names_of_their_own(stack: ServerStack) -> None:
 
 
 def test_large_jobs_give_way_where_both_share_processors(stack: ServerStack) -> None:
-    command = psutil.Process(_both(stack, "--concurrency", "2").process.pid)
-    own = command.nice()
-    workers = command.children()
-    pools = {one.nice(): [each.nice() for each in one.children()] for one in workers}
-    assert pools == {own: [own], own + lanes.NICER: [own + lanes.NICER] * 2}
+    command = psutil.Process(_both(stack).process.pid)
+    large = command.nice() + lanes.NICER
+    pools = {one.nice(): [each.nice() for each in one.children()] for one in command.children()}
+    assert pools == {command.nice(): [command.nice()], large: [large]}
 
 
 def test_doctor_tells_what_nobody_takes(stack: ServerStack) -> None:

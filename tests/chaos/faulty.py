@@ -55,7 +55,7 @@ def _die(_: Any, __: Any, statement: str, parameters: Any, *___: Any) -> None:
 
 def _is_met(given: dict[str, Any], name: str, value: Any) -> bool:
     """Tell whether a statement is about this value, alone or, in a batch, among others."""
-    many = given.get(f"{name}s")
+    many = given.get(f"{name.removesuffix('_id')}s")
     if isinstance(many, UuidArray):
         return bytes(many).find(UUID(str(value)).bytes) >= 0
     return str(given.get(name)) == str(value)

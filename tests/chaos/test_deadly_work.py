@@ -80,9 +80,9 @@ def test_a_message_that_kills_is_given_up_and_its_job_failed(
     stack: ServerStack, *, whole: bool
 ) -> None:
     tenant = new_tenant()
-    tag = stack.store.tag(tenant, "t", tables=IDS[:10])
+    stack.store.tag(tenant, "t", tables=IDS[:10])
     pending = stack.send("tags.detach", {"tenant": tenant, "names": ["t"], "tables": IDS[:10]})
-    fault = {"statement": DELETE, "values": {"tag": str(tag)}, "whole": whole}
+    fault = {"statement": DELETE, "values": {"job_id": pending.id}, "whole": whole}
     job = _until_ended(stack, pending.id, fault)
     assert job.status == "failed"
     assert "Workers crashed" in job.errors[0]["reason"]
