@@ -56,6 +56,16 @@ def test_it_tells_who_asked_for_a_job_and_who_stopped_it(person: Person, tenant:
     assert _rows(person, "?since=2099-01-01T00:00") == []
 
 
+def test_details_are_told_in_words(redis_gateway: Gateway, tenant: str) -> None:
+    redis_gateway.credential(tenant, name="ci")
+    with signed_in(redis_gateway, tenant) as person:
+        page = html.unescape(person.get("/console/audit").text)
+    assert "scopes: read, preview, write, undo, approve" in page
+    assert "operator: no" in page
+    for program in ("['", "True", "False", "None", "expires_at"):
+        assert program not in page
+
+
 def test_a_tenant_sees_its_own_and_an_admin_all(person: Person, tenant: str) -> None:
     other = new_tenant()
     ours, theirs = _ask(person.gateway, tenant), _ask(person.gateway, other)

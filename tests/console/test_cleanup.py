@@ -279,6 +279,18 @@ def test_a_file_of_100000_ids_is_taken(redis_gateway: Gateway, tenant: str) -> N
         ({"kind": "sweep"}, "kind must be one of"),
         ({"kind": "detach", "names": "x", "ids-tables": "nonsense"}, "Must be a valid UUID."),
         ({"kind": "attach", "names": "x"}, "Give at least one id"),
+        # hidden in the form of an attach, though it was ticked in that of another kind
+        ({**FORM, "kind": "attach", "which-every": "all"}, "Give at least one id"),
+        ({**FORM, "ids-tables": new_ids(1)[0]}, "tables: choose all of them, or give ids"),
+        (
+            {"kind": "delete", "tags": "x", "which-workspaces": "all", "ids-workspaces": "w-1"},
+            "workspaces: choose all of them, or give ids",
+        ),
+        ({**FORM, "which-every": "all"}, "Choose all resources of every type, or some"),
+        (
+            {"kind": "merge", "names": "x", "into": "y", "which-every": "all", "ids-folders": "1"},
+            "Choose all resources of every type, or some",
+        ),
         ({"kind": "delete", "ids-workspaces": "w-1"}, "Give at least one tag"),
         ({"kind": "merge", "names": "x", "into": "x"}, INTO_ITSELF),
         ({"kind": "merge", "names": "x"}, "into: "),

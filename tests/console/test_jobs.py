@@ -6,6 +6,7 @@ import html
 import json
 import re
 import shlex
+import unicodedata
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -188,7 +189,7 @@ def test_a_job_shows_what_became_of_its_items(person: Person, tenant: str) -> No
         assert words in page, words
     assert "spring cleaning" in page
     assert all(one in page for one in ids)  # the items of its only chunk
-    assert "succeeded: 3 total, 2 removed, 1 absent" in page
+    assert "succeeded, 3 items: 2 removed, 1 absent" in page
     (event,) = re.findall(r'<pre tabindex="0">(\{.*?\})</pre>', page, re.DOTALL)
     assert json.loads(event)["id"] == f"{done['id']}.1"
 
@@ -212,6 +213,28 @@ def test_a_job_is_to_copy_as_command_curl_and_json(person: Person, tenant: str) 
     assert body == {"kind": "detach", "names": [name], "folders": "*", "max_affected": 5}
     sent = json.loads(shlex.split(found["curl"])[-1])
     assert sent == json.loads(found["json"])
+
+
+def test_what_is_copied_goes_to_where_people_see_the_gateway(
+    redis_stack: ServerStack, tenant: str
+) -> None:
+    """Behind a proxy that speaks TLS and puts the gateway below a path."""
+    with serving(redis_stack, public_url="https://tags.example.com/sweep") as gateway:
+        token, host = gateway.credential(tenant), {"host": "tags.example.com"}
+        done = _done(gateway, tenant, names=["legacy"], tables=new_ids(1))
+        with Person(gateway, **host, origin="https://tags.example.com") as person:
+            cookie = "__Host-tagsweep-443"
+            path = "/console/sign-in"
+            person.headers["cookie"] = f"{cookie}=before"
+            csrf = person.csrf(path)
+            answer = person.post(path, data={"csrf": csrf, "key": token.key})
+            (session,) = re.findall(rf"{cookie}=([^;]+)", answer.headers["set-cookie"])
+            person.headers["cookie"] = f"{cookie}={session}"
+            pages = [person.get(f"/console/jobs/{done['id']}").text]
+            asked = {"csrf": person.csrf("/console/new"), "kind": "detach", "names": "legacy"}
+            pages.append(person.post("/console/new", data={**asked, "which-tables": "all"}).text)
+        for page in pages:
+            assert "curl https://tags.example.com/sweep/api/v1/jobs/ " in html.unescape(page)
 
 
 def test_an_undo_is_to_copy_with_its_options(person: Person, tenant: str) -> None:
@@ -245,6 +268,50 @@ def test_what_a_job_spares_and_deletes_is_told(person: Person, tenant: str) -> N
         "refused if a name matches nothing",
     ):
         assert words in page, words
+
+
+@pytest.mark.default_configuration
+def test_reasons_count_items_as_the_job_does_and_say_if_not_all_were_read(
+    redis_gateway: Gateway, tenant: str
+) -> None:
+    """A workspace that is not there fails with each of the keys."""
+    done = _done(
+        redis_gateway,
+        tenant,
+        kind="delete",
+        workspaces=["w-1", "w-2", "w-3"],
+        tags=[{"key": "env"}, {"key": "team"}],
+    )
+    assert done["counts"]["failed"] == 6
+    with signed_in(redis_gateway, tenant) as person:
+        page = person.get(f"/console/jobs/{done['id']}").text
+    assert "Why 6 failed" in page
+    assert re.search(r'unknown_workspace</span></th><td class="num">6</td>', page)
+    assert "w-1, w-2, w-3<" in page
+    assert "the receipt has all" not in page
+    with redis_gateway.store.transaction() as connection:
+        connection.execute(update(job).where(job.c.id == done["id"]).values(failed=60_000))
+    with signed_in(redis_gateway, tenant) as person:
+        page = person.get(f"/console/jobs/{done['id']}").text
+    assert "These are the first 6 of them; the receipt has all." in page
+
+
+@pytest.mark.parametrize("name", ["שלום", "عربي 1", "\u202eevil", "a\u2069\u202ez"])
+def test_a_name_that_runs_from_right_to_left_leaves_the_rest_of_its_sentence_in_order(
+    redis_gateway: Gateway, tenant: str, name: str
+) -> None:
+    _record(
+        redis_gateway,
+        tenant,
+        {"head": {"names": [name, "old"]}},
+        {"kind": "merge", "head": {"names": ["old"], "into": name}},
+        {"kind": "set", "head": {"tags": [{"key": name, "value": "x"}], "workspaces": "*"}},
+    )
+    with signed_in(redis_gateway, tenant) as person:
+        page = person.get("/console/jobs").text
+    for words in re.findall(r'<th scope="row"><a [^>]*>(.*?)</a>', page):
+        rest = re.sub("\u2068[^\u2068\u2069]*\u2069", "", words)
+        assert not {"R", "AL", "AN", "RLO", "PDI"} & {*map(unicodedata.bidirectional, rest)}
 
 
 def test_items_are_told_in_words(person: Person, tenant: str) -> None:

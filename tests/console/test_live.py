@@ -6,7 +6,9 @@ import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -138,6 +140,27 @@ def test_the_stream_names_the_jobs_that_have_moved(redis_gateway: Gateway, tenan
             named |= set(told["jobs"])
         assert named == done
         assert told["at"] != first["at"]
+
+
+@pytest.mark.parametrize("change", [{"paused": True}, {"waiting": "A lock is held."}])
+def test_the_stream_names_a_job_that_stops_though_it_is_no_further(
+    redis_gateway: Gateway, tenant: str, change: dict[str, Any]
+) -> None:
+    now = datetime.now(UTC)
+    own = {"kind": "detach", "status": "running", "head": {"names": ["x"]}, "matched": []}
+    times = {"accepted_at": now, "started_at": now, "parts_in": 1, "parts": 1}
+    row = {"id": uuid4(), "tenant": tenant, "fingerprint": bytes(32), "errors": [], **own, **times}
+    this = job.c.id == row["id"]
+    with signed_in(redis_gateway, tenant) as person, _stream(person) as news:
+        next(news)
+        with redis_gateway.store.transaction() as connection:
+            connection.execute(job.insert().values(**row, sizes={}, total=2, open=1))
+        assert next(news)["jobs"] == [str(row["id"])]
+        with redis_gateway.store.transaction() as connection:
+            connection.execute(update(job).where(this).values(**change))
+        assert next(news)["jobs"] == [str(row["id"])]
+        with redis_gateway.store.transaction() as connection:
+            connection.execute(update(job).where(this).values(status="cancelled", open=0))
 
 
 @pytest.mark.parametrize("how", ["signed out", "key revoked", "over"])

@@ -24,6 +24,8 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-store",
+    # a page tells our refusals by it from those of a proxy
+    "X-Console": "tagsweep",
 }
 
 PAGES = Environment(
@@ -80,6 +82,11 @@ def page(
         "partial": is_partial(request),
     }
     return Response(found.render({**about, **(values or {})}), status, media_type="text/html")
+
+
+def gateway_url(request: Request) -> str:
+    """Return the URL of the gateway, as whoever sees this page reaches it."""
+    return Origin(request).gateway
 
 
 def is_partial(request: Request) -> bool:

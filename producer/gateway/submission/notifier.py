@@ -193,12 +193,12 @@ class Notifier:
         now = {shown["id"]: shown for shown in running}
         self.news.add()
         for job_id, shown in now.items():
-            if self._shown.get(job_id) == shown["counts"]:
+            if self._shown.get(job_id) == feed.told(shown):
                 continue
             for listener in self._listeners:
                 if listener.hears(shown["tenant"]):
                     listener.update(shown)
-        self._shown = {job_id: shown["counts"] for job_id, shown in now.items()}
+        self._shown = {job_id: feed.told(shown) for job_id, shown in now.items()}
 
     def _subscribe(self, url: str) -> None:
         loop = asyncio.get_running_loop()

@@ -26,17 +26,18 @@ class Group:
 
 
 def read(connection: Connection, job: JobRecord) -> list[Group]:
-    """Return the groups of the first READ failures, the largest first."""
+    """Return the groups of the items in the first READ failures, the largest first."""
     if not job.failed:
         return []
-    columns = (failure.c.code, failure.c.reason, failure.c.place, failure.c.resource_type)
-    query = select(*columns).where(failure.c.job_id == job.id).limit(READ)
+    why, where = (failure.c.code, failure.c.reason), (failure.c.resource_type, failure.c.place)
+    query = select(*why, *where, failure.c.target).where(failure.c.job_id == job.id).limit(READ)
     groups: dict[tuple[str, str], Group] = {}
-    for code, reason, place, resource_type in connection.execute(query):
+    for code, reason, resource_type, place, target in connection.execute(query):
         group = groups.setdefault((code, reason), Group(code, reason))
-        group.count += 1
-        if len(group.samples) < SAMPLES:
-            group.samples.append(_shown(job, resource_type, place))
+        group.count += len(job.targets) if target is None else 1
+        shown = _shown(job, resource_type, place)
+        if len(group.samples) < SAMPLES and shown not in group.samples:
+            group.samples.append(shown)
     return sorted(groups.values(), key=lambda group: -group.count)
 
 

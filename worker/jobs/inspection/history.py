@@ -79,8 +79,18 @@ def _ends(connection: Connection, job: JobRecord) -> list[Happening]:
 
 def _outcome(event: dict[str, Any]) -> str:
     data = event["data"]
-    numbers = ", ".join(f"{number:,} {word}" for word, number in data["counts"].items() if number)
-    return f"{data['status']}: {numbers or 'no items'}"
+    counts = data["counts"]
+    would = "would be " if data.get("dry_run") else ""
+    changed = next(word for word in counts if word != "total")
+    numbers = ", ".join(
+        f"{number:,} {would if word == changed else ''}{word}"
+        for word, number in counts.items()
+        if number and word != "total"
+    )
+    if not numbers:
+        return f"{data['status']}, no items"
+    items = "item" if counts["total"] == 1 else "items"
+    return f"{data['status']}, {counts['total']:,} {items}: {numbers}"
 
 
 def _now(job: JobRecord, waiting_since: datetime | None) -> list[Happening]:

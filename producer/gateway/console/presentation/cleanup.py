@@ -26,6 +26,8 @@ REMOVING = frozenset({"detach", "merge"})
 #: what stands for all of a list
 ALL, LISTED = "all", "listed"
 NO_NUMBER = "max_affected must be a whole number."
+ALL_AND_LISTED = "{name}: choose all of them, or give ids, not both. Nothing was done."
+EVERY_AND_SOME = "Choose all resources of every type, or some, not both. Nothing was done."
 
 _BETWEEN = re.compile(r"[\s,;]+")
 
@@ -44,8 +46,7 @@ def prefilled(given: Mapping[str, str], mapped: list[str]) -> dict[str, Any]:
         "kinds": KINDS,
         "chosen": kind if kind in KINDS else next(iter(KINDS)),
         "drop": drop,
-        # a tag goes once nothing carries it
-        "every": whole_tags.every() if drop and kind == "detach" else (),
+        "every": drop and kind == "detach",  # a tag goes once nothing carries it
         "lists": [*RESOURCE_TYPES, *mapped],
         "name": given.get("name", ""),
     }
@@ -68,14 +69,24 @@ def body(sent: Fields, mapped: list[str]) -> dict[str, Any]:
             if sent.one(name)
         }
         return job
-    job["names"] = _lines(sent.one("names"))
-    job |= {name: listed for name in RESOURCE_TYPES if (listed := _list(sent, name))}
-    resources = {name: listed for name in mapped if (listed := _list(sent, name))}
-    if resources:
-        job["resources"] = resources
+    job |= {"names": _lines(sent.one("names")), **_resources(sent, kind, mapped)}
     if kind == "merge":
         job["into"] = sent.one("into")
     return job | (_removal(sent) if kind in REMOVING else {})
+
+
+def _resources(sent: Fields, kind: str, mapped: list[str]) -> dict[str, Any]:
+    """Return the lists of a job about links; what is attached is given by its ids alone."""
+    read = _list if kind in REMOVING else _ids
+    lists: dict[str, Any] = {name: one for name in RESOURCE_TYPES if (one := read(sent, name))}
+    resources = {name: listed for name in mapped if (listed := read(sent, name))}
+    if resources:
+        lists["resources"] = resources
+    if kind not in REMOVING or sent.one("which-every") != ALL:
+        return lists
+    if lists:
+        raise Refusal(400, EVERY_AND_SOME)
+    return dict(whole_tags.every())
 
 
 def _options(sent: Fields) -> dict[str, Any]:
@@ -101,8 +112,15 @@ def _removal(sent: Fields) -> dict[str, Any]:
 
 
 def _list(sent: Fields, name: str) -> list[str] | str | None:
-    if sent.one(f"which-{name}") == ALL:
-        return EVERY
+    ids = _ids(sent, name)
+    if sent.one(f"which-{name}") != ALL:
+        return ids
+    if ids:
+        raise Refusal(400, ALL_AND_LISTED.format(name=name))
+    return EVERY
+
+
+def _ids(sent: Fields, name: str) -> list[str] | None:
     return [entry for entry in _BETWEEN.split(sent.one(f"ids-{name}")) if entry] or None
 
 

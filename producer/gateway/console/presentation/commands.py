@@ -18,6 +18,8 @@ _REPEATED = {
     "tags": "--tag",
     "sys_tags": "--sys-tag",
 }
+#: lists of keys with values
+_TAGS = ("tags", "sys_tags")
 #: what stands for a list that is too long to be shown
 _FILE = "@{name}.txt"
 _ENTRY = "... {size:,} entries"
@@ -78,8 +80,10 @@ def as_curl(job: Shown, url: str) -> str:
     return " \\\n  ".join(lines)
 
 
-def as_command(job: Shown, tenant: str | None) -> str:
-    """Return the command that submits a job."""
+def as_command(job: Shown, tenant: str | None) -> str | None:
+    """Return the command that submits a job; None where none says just this."""
+    if not all(_is_typed(tag, job["kind"]) for name in _TAGS for tag in job.get(name, ())):
+        return None
     if job["kind"] == "undo":
         return shlex.join(["tagsweep", "jobs", "undo", str(job["job"]), *_options(job)])
     words = ["tagsweep", job["kind"], "--tenant", tenant or "TENANT", *_repeated(job)]
@@ -133,6 +137,11 @@ def _tag(tag: str | Mapping[str, str]) -> str:
         return tag
     value = tag.get("value")
     return tag["key"] if value is None else f"{tag['key']}={value}"
+
+
+def _is_typed(tag: Mapping[str, str], kind: str) -> bool:
+    """Return whether KEY=VALUE is this tag: a key ends at its first "=", and KEY= deletes any."""
+    return "=" not in tag["key"] and (kind != "delete" or tag.get("value") != "")
 
 
 def _option(name: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -41,6 +43,9 @@ _DEEDS = {
     "webhook.test": "tried a webhook",
     "webhook.redeliver": "sent a webhook's event again",
 }
+#: characters that run from right to left, and those that no one sees and that order others
+_LEFTWARD = {"R", "AL", "AN"}
+_ORDERS = re.compile("[\u202a-\u202e\u2066-\u2069]")
 #: how long ago just now is
 RECENT_S = 15
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
@@ -91,9 +96,11 @@ def exact(moment: str | datetime | None) -> str:
 
 
 def cell(value: object) -> str:
-    """Return a value of a receipt as its table shows it."""
+    """Return a value of a receipt, or of an entry of the audit, as its table shows it."""
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(cell, value))
     return "" if value is None else str(value)
 
 
@@ -119,17 +126,27 @@ def between(start: str | None, end: str | None) -> str:
     return span(((_parsed(end) if end else datetime.now(UTC)) - _parsed(start)).total_seconds())
 
 
+def isolated(name: str) -> str:
+    """Return a name as a sentence has it: the rest stays in its order, whatever the name's is.
+
+    What changes the order of text and is not seen is shown as a character of its own.
+    """
+    plain = _ORDERS.sub("\ufffd", name)
+    is_leftward = any(unicodedata.bidirectional(each) in _LEFTWARD for each in plain)
+    return f"\u2068{plain}\u2069" if is_leftward else plain
+
+
 def job(shown: Shown) -> str:
     """Return in words what a job does: "detach legacy, old from 2,000,000 tables, preview"."""
     request, kind = shown["request"], shown["kind"]
     if kind == "undo":
         return f"undo job {str(request.get('job', ''))[:8]}{_suffix(shown)}"
-    names = [*request.get("names", ()), *map(_tag, request.get("tags", ()))]
+    names = [*map(isolated, request.get("names", ())), *map(_tag, request.get("tags", ()))]
     names += [f"system {_tag(each)}" for each in request.get("sys_tags", ())]
     where = _where(request["lists"])
     parts = [kind, _some(names)]
     if request.get("into"):
-        parts += ["into", request["into"]]
+        parts += ["into", isolated(request["into"])]
     if where:
         parts += [_PREPOSITIONS.get(kind, "from"), _some(where)]
     return " ".join(part for part in parts if part) + _suffix(shown)
@@ -176,7 +193,8 @@ def _suffix(shown: Shown) -> str:
 
 
 def _tag(tag: dict[str, str]) -> str:
-    return f"{tag['key']}={tag['value']}" if tag.get("value") is not None else tag["key"]
+    value = tag.get("value")
+    return isolated(tag["key"] if value is None else f"{tag['key']}={value}")
 
 
 def _some(words: Sequence[str]) -> str:
@@ -213,6 +231,7 @@ FILTERS = {
     "deed": deed,
     "is_recent": is_recent,
     "between": between,
+    "isolated": isolated,
     "job_words": job,
     "who": who,
     "job_status": status,

@@ -11,7 +11,7 @@ from tagsweep.producer.gateway.console import rendering, routing
 from tagsweep.producer.gateway.errors import Refusal
 
 STATIC = Path(__file__).parents[1] / "static"
-FILES = ("console.css", "console.js", "htmx/htmx.min.js")
+FILES = ("console.css", "console.js", "form.js", "htmx/htmx.min.js")
 MEDIA_TYPES = {".css": "text/css", ".js": "text/javascript"}
 KEPT = "public, max-age=31536000, immutable"
 

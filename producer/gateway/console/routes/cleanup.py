@@ -38,7 +38,7 @@ async def preview(request: Request) -> Response:
     values: dict[str, Any] = {
         "preview": found,
         "command": commands.as_command(short, who.caller.tenant),
-        "curl": commands.as_curl(short, str(request.base_url).rstrip("/")),
+        "curl": commands.as_curl(short, rendering.gateway_url(request)),
         "body": commands.as_json(short),
         "left_out": commands.left_out(short),
         "large": found.changed >= questions.LARGE,

@@ -36,7 +36,7 @@ async def _page(request: Request, who: Visitor) -> Response:
     values |= {
         "stretch": stretch,
         "command": commands.as_command(body, job["tenant"]),
-        "curl": commands.as_curl(body, str(request.base_url).rstrip("/")),
+        "curl": commands.as_curl(body, rendering.gateway_url(request)),
         "body": commands.as_json(body),
         "left_out": commands.left_out(body),
         "event_text": json.dumps(event, indent=2) if event else None,

@@ -28,9 +28,17 @@ function refresh(element) {
       due.delete(element.id);
       const now = document.getElementById(element.id);
       if (!now || document.hidden) return;
-      htmx.trigger(now, "live");
+      if (hasSelection(now)) {
+        now.dataset.loadedAt = Date.now(); // whoever marks something is about to copy it
+        refresh(now);
+      } else htmx.trigger(now, "live");
     }, wait),
   );
+}
+
+function hasSelection(part) {
+  const marked = getSelection();
+  return !marked.isCollapsed && marked.containsNode(part, true);
 }
 
 // What was told last: a part is no older than that.
@@ -68,8 +76,8 @@ function listen() {
         tell(JSON.parse(message.data));
       };
       source.addEventListener("ended", () => location.reload());
-      source.onopen = () => show(false);
-      source.onerror = () => show(true);
+      source.onopen = () => tellLost(false);
+      source.onerror = () => tellLost(true);
       return new Promise((resolve) => {
         release = () => {
           source.close();
@@ -86,6 +94,11 @@ function listen() {
 
 function show(isLost) {
   document.getElementById("stream").hidden = !isLost;
+}
+
+function tellLost(isLost) {
+  channel.postMessage({ lost: isLost });
+  show(isLost);
 }
 
 function stop() {
@@ -105,7 +118,7 @@ function follow() {
     setInterval(() => heard(ALL), EVERY_MS * 2);
     return;
   }
-  channel.onmessage = (message) => heard(message.data);
+  channel.onmessage = ({ data }) => ("lost" in data ? show(data.lost) : heard(data));
   document.addEventListener("visibilitychange", () => {
     if (document.hidden) {
       stop();
@@ -119,16 +132,20 @@ function follow() {
   heard(ALL); // what happened since the server wrote this page
 }
 
-// A question is a dialog; whoever closes it is where they were.
+// A question is a dialog; whoever closes it is where they were, also if that has loaded anew since.
+let asker = null;
+
 function openDialog() {
   const dialog = document.getElementById("dialog");
-  forget();
-  if (!dialog.open) dialog.showModal();
+  forget("dialog-notice");
+  if (dialog.open) return;
+  asker = placeOf(document.activeElement);
+  dialog.showModal();
 }
 
 // What is refused while a question is open is told in it: what is behind it nobody sees or hears.
-function forget() {
-  document.getElementById("dialog-notice").replaceChildren();
+function forget(notice) {
+  document.getElementById(notice).replaceChildren();
 }
 
 function isOpen() {
@@ -167,62 +184,12 @@ function zoom(map, event) {
   location.assign(`?chunks=${first}-${Math.min(last, Number(map.dataset.last))}`);
 }
 
-// A file of ids is read here: its lines go into the form like any that are pasted.
-async function readFile(file, area) {
-  area.value = (await file.text()).trim();
-  area.dispatchEvent(new Event("input", { bubbles: true }));
-}
-
-// A tag that was found becomes one more line of the form.
-function add(button) {
-  const area = document.getElementById(button.dataset.to);
-  const lines = area.value.split("\n").filter((line) => line.trim());
-  if (!lines.includes(button.dataset.add)) lines.push(button.dataset.add);
-  area.value = lines.join("\n");
-}
-
-// A tag that was found is the only one of its field.
-function put(button) {
-  const input = document.getElementById(button.dataset.to);
-  input.value = button.dataset.put;
-  input.focus();
-  button.closest("ul").remove();
-}
-
 document.addEventListener("click", (event) => {
-  const target = event.target.closest("[data-copy], [data-add], [data-put], [data-close], svg.map");
+  const target = event.target.closest("[data-copy], [data-close], svg.map");
   if (!target) return;
   if (target.dataset.copy) copy(target);
-  else if (target.dataset.add) add(target);
-  else if (target.dataset.put) put(target);
   else if ("close" in target.dataset) close(event);
   else zoom(target, event);
-});
-
-document.addEventListener("change", (event) => {
-  const input = event.target;
-  if (input.type === "file" && input.dataset.into && input.files.length) {
-    readFile(input.files[0], document.getElementById(input.dataset.into));
-  }
-});
-
-document.addEventListener("dragover", (event) => {
-  const area = event.target.closest(".drop textarea");
-  if (!area) return;
-  event.preventDefault();
-  area.classList.add("over");
-});
-
-document.addEventListener("dragleave", (event) => {
-  event.target.closest?.(".drop textarea")?.classList.remove("over");
-});
-
-document.addEventListener("drop", (event) => {
-  const area = event.target.closest(".drop textarea");
-  if (!area || !event.dataTransfer.files.length) return;
-  event.preventDefault();
-  area.classList.remove("over");
-  readFile(event.dataTransfer.files[0], area);
 });
 
 document.addEventListener("htmx:afterSwap", (event) => {
@@ -230,13 +197,59 @@ document.addEventListener("htmx:afterSwap", (event) => {
   if (event.detail.target.id === "notice") event.detail.target.scrollIntoView({ block: "nearest" });
 });
 
+// What was refused before is not so any more once somebody tries again.
 document.addEventListener("htmx:beforeRequest", (event) => {
-  if (event.detail.elt.closest("dialog")) forget();
+  const asking = event.detail.elt;
+  if (asking.matches("form, a")) forget(asking.closest("dialog") ? "dialog-notice" : "notice");
 });
 
+// A form that is on its way is not sent a second time.
+document.addEventListener(
+  "submit",
+  (event) => {
+    if (!event.target.classList.contains("htmx-request")) return;
+    event.preventDefault();
+    event.stopImmediatePropagation();
+  },
+  true,
+);
+
+const NO_ANSWER = {
+  get: "The gateway does not answer. Try again in a moment.",
+  post: "The gateway does not answer. It may have been done: load the page anew before you try again.",
+};
+
+function tellRefused(words) {
+  const paragraph = document.createElement("p");
+  paragraph.textContent = words;
+  const box = document.createElement("div");
+  box.className = "notice bad";
+  box.append(paragraph);
+  document.getElementById(isOpen() ? "dialog-notice" : "notice").replaceChildren(box);
+  box.scrollIntoView({ block: "nearest" });
+}
+
+// A part that cannot be loaded stays as it is; whoever has sent something is told.
+function failed(event) {
+  if (event.detail.elt.dataset.live) show(true);
+  else tellRefused(NO_ANSWER[event.detail.requestConfig.verb]);
+}
+
+document.addEventListener("htmx:sendError", failed);
+document.addEventListener("htmx:timeout", failed);
+
 document.addEventListener("htmx:beforeSwap", (event) => {
-  if (event.detail.target.id !== "notice" || !isOpen()) return;
-  event.detail.target = document.getElementById("dialog-notice");
+  const answer = event.detail.xhr;
+  const isOurs = answer.getResponseHeader("X-Console") !== null;
+  if (answer.status >= 400 && !isOurs) {
+    event.detail.shouldSwap = false; // a proxy's page
+    failed(event);
+  } else if (answer.status >= 500 && event.detail.elt.dataset.live) {
+    event.detail.shouldSwap = false;
+    show(true);
+  } else if (event.detail.target.id === "notice" && isOpen()) {
+    event.detail.target = document.getElementById("dialog-notice");
+  }
 });
 
 document.addEventListener("DOMContentLoaded", () => {
@@ -245,7 +258,11 @@ document.addEventListener("DOMContentLoaded", () => {
   dialog.addEventListener("cancel", (event) => {
     if (dialog.querySelector("[data-once]")) event.preventDefault();
   });
-  dialog.addEventListener("close", () => heard(ALL)); // what was done in it is shown behind it
+  dialog.addEventListener("close", () => {
+    const at = document.activeElement;
+    if (asker && (at === document.body || dialog.contains(at))) goTo(asker, document.body);
+    heard(ALL); // what was done in it is shown behind it
+  });
 });
 
 // A part in which something is about to happen is looked at again soon: one that has just come, and
@@ -254,7 +271,13 @@ function lookAgain(part) {
   if ("soon" in part.dataset) refresh(part);
 }
 
-document.addEventListener("htmx:afterRequest", (event) => lookAgain(event.detail.elt));
+document.addEventListener("htmx:afterRequest", (event) => {
+  const part = event.detail.elt;
+  if (!part.dataset.live) return;
+  const { status } = event.detail.xhr;
+  if (status > 0 && status < 400) show(false);
+  lookAgain(part);
+});
 
 // A part that is as the browser has it is not sent again (304).
 const versions = new Map();
@@ -271,30 +294,53 @@ document.addEventListener("htmx:beforeRequest", (event) => {
   if (part.dataset.live) part.dataset.loadedAt = Date.now();
 });
 
-// A part that loads anew leaves people where they were: with what they opened, and the focus.
+// A part that loads anew leaves people where they were: with what they opened, how far they had
+// scrolled, and the focus, wherever its place is among the others by now.
+const PLACES = "a, button, summary, input, [tabindex]";
 let left = null;
 
-function placeOf(element, part) {
-  const all = [...part.querySelectorAll("a, button, summary, input, [tabindex]")];
-  return all.indexOf(element);
+// What an element is, whichever others there are: by its address, or its name without what changes.
+function nameOf(element) {
+  const said = element.getAttribute("aria-label") ?? element.textContent.split("(")[0];
+  return [element.tagName, element.getAttribute("href"), said.trim()].join("\n");
+}
+
+// Where an element is: its name, and its number among those of the same name.
+function placeOf(element, part = document) {
+  const name = nameOf(element);
+  const same = [...part.querySelectorAll(PLACES)].filter((one) => nameOf(one) === name);
+  return { name, number: same.indexOf(element) };
+}
+
+function goTo(place, part) {
+  if (place.number < 0) return;
+  const same = [...part.querySelectorAll(PLACES)].filter((one) => nameOf(one) === place.name);
+  const found = same[place.number] ?? same.at(-1) ?? document.getElementById("main");
+  found.focus({ preventScroll: true });
 }
 
 function opened(part) {
-  const all = [...part.querySelectorAll("details[open] > summary")];
-  return all.map((summary) => summary.textContent.split("(")[0].trim());
+  return [...part.querySelectorAll("details[open] > summary")].map(nameOf);
+}
+
+function scrolled(part) {
+  const moved = [...part.querySelectorAll(".scroll, pre")];
+  return new Map(moved.map((one, place) => [`${place} ${one.ariaLabel}`, [one.scrollLeft, one.scrollTop]]));
 }
 
 function leave(part) {
-  left = { open: opened(part), focus: placeOf(document.activeElement, part) };
+  left = { open: opened(part), scrolled: scrolled(part), focus: placeOf(document.activeElement, part) };
 }
 
 function come(part) {
   if (!left || !part) return;
   for (const summary of part.querySelectorAll("details > summary")) {
-    if (left.open.includes(summary.textContent.split("(")[0].trim())) summary.parentElement.open = true;
+    if (left.open.includes(nameOf(summary))) summary.parentElement.open = true;
   }
-  const all = part.querySelectorAll("a, button, summary, input, [tabindex]");
-  if (left.focus >= 0 && all[left.focus]) all[left.focus].focus({ preventScroll: true });
+  for (const [place, one] of [...part.querySelectorAll(".scroll, pre")].entries()) {
+    [one.scrollLeft, one.scrollTop] = left.scrolled.get(`${place} ${one.ariaLabel}`) ?? [0, 0];
+  }
+  goTo(left.focus, part);
   left = null;
 }
 

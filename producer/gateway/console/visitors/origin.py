@@ -39,11 +39,17 @@ class Origin:
         else:
             raise Refusal(421, FOREIGN_HOST)
         self._place = _place(seen, self.scheme)
+        self._host = request.headers["host"]
 
     @property
     def console(self) -> str:
         """The path of the console, as the browser names it."""
         return self.prefix + CONSOLE
+
+    @property
+    def gateway(self) -> str:
+        """The URL of the gateway, as whoever sees this page reaches it."""
+        return f"{self.scheme}://{self._host}{self.prefix}"
 
     @property
     def is_secure(self) -> bool:
