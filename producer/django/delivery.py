@@ -16,7 +16,7 @@ from tagsweep.producer.django.changes import Changes
 from tagsweep.producer.django.models import EventPosition, Job
 from tagsweep.producer.django.signals import job_completed
 from tagsweep.worker import database
-from tagsweep.worker.events import feed, outbox
+from tagsweep.worker.events import feed, reading
 
 #: events that are read at once
 MOST = 100
@@ -48,7 +48,7 @@ def deliver(name: str) -> int:
     """Send the signals of the next events; return how many there were. Raises ReceiverFailed."""
     position = EventPosition.objects.using(configuration.alias()).get(name=name).position
     with database.reading() as connection:
-        rows = outbox.after(connection, position, MOST)
+        rows = reading.after(connection, position, MOST)
     for row in rows:
         _send(name, row.position, json.loads(row.event))
     return len(rows)

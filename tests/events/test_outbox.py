@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import threading
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+from itertools import permutations
 from uuid import UUID
 
+import pytest
 from sqlalchemy import Connection
 
+from tagsweep.producer.cli.backends import store_events
 from tagsweep.worker import database
-from tagsweep.worker.events import outbox, relay
+from tagsweep.worker.events import outbox, reading, relay
 from tests.support import driving
 from tests.support.locks import wait_for_waiting
 from tests.support.stores import Store, new_tenant
@@ -43,7 +49,7 @@ def test_positions_follow_the_order_of_the_commits(postgres_store: Store, tenant
             second = pool.submit(mark)
             wait_for_waiting(postgres_store)
             with database.reading() as reader:
-                assert outbox.after(reader, 0) == []
+                assert reading.after(reader, 0, 100) == []
         assert second.result(timeout=30) == two
     assert [(row.job_id, row.position) for row in postgres_store.outbox()] == [(one, 1), (two, 2)]
 
@@ -67,7 +73,7 @@ def test_a_reader_that_has_seen_a_position_has_seen_all_before(store: Store) -> 
         while not last:
             last = done.is_set()
             with database.reading() as connection:
-                rows = outbox.after(connection, seen[-1] if seen else 0, limit=7)
+                rows = reading.after(connection, seen[-1] if seen else 0, limit=7)
             seen.extend(row.position for row in rows)
             last = last and not rows
 
@@ -99,13 +105,32 @@ def test_an_event_that_another_relay_holds_is_passed_over(
     assert published == {two}
 
 
-def test_the_feed_can_be_read_from_a_moment_on(store: Store, tenant: str) -> None:
-    jobs = [_ended(tenant) for _ in range(3)]
-    relay.deliver()
-    moment = max(row.created_at for row in store.outbox())
-    late = max(store.outbox(), key=lambda row: row.position)
+@pytest.mark.parametrize("order", list(permutations(range(3))), ids=str)
+def test_the_feed_can_be_read_from_a_moment_on(
+    store: Store, tenant: str, order: tuple[int, ...]
+) -> None:
+    jobs = [_ended(tenant) for _ in order]
+    for at in order:  # into the feed, whenever it was written
+        assert relay.deliver(jobs[at]) == 1
+    written = {row.job_id: row.created_at for row in store.outbox()}
+    for at, moment in enumerate(written[job_id] for job_id in jobs):
+        expected = [jobs[one] for one in order if one >= at]
+        assert _since(moment) == expected
+        assert _jobs(relay.republish(moment)) == expected
+        assert _jobs(store_events.read(moment, follow=False)) == expected
+    assert _since(max(written.values()) + timedelta(seconds=1)) == []
+
+
+def _since(moment: datetime) -> list[UUID]:
+    """Return the jobs of the feed's events from its place on, read one by one."""
+    found: list[str] = []
     with database.reading() as connection:
-        position = outbox.position_at(connection, moment)
-        rows = outbox.after(connection, position)
-    assert late.position in {row.position for row in rows}
-    assert len(jobs) == len(store.outbox())
+        position = reading.position_at(connection, moment)
+        while rows := reading.after(connection, position, 1, reading.since(moment)):
+            found.append(rows[0].event)
+            position = rows[0].position
+    return _jobs(found)
+
+
+def _jobs(events: Iterable[str | None]) -> list[UUID]:
+    return [UUID(json.loads(event)["subject"]) for event in events if event]

@@ -13,7 +13,7 @@ import redis
 
 from tagsweep.worker import database
 from tagsweep.worker.errors import BrokerUnavailable
-from tagsweep.worker.events import outbox, redis_stream, relay
+from tagsweep.worker.events import outbox, reading, redis_stream, relay
 from tagsweep.worker.jobs import dispatch, queries
 from tests.servers import RabbitMQ, Redis
 from tests.servers.server import Server
@@ -35,7 +35,7 @@ def _ended(tenant: str) -> UUID:
 
 def _feed() -> list[str]:
     with database.reading() as connection:
-        return [json.loads(row.event)["subject"] for row in outbox.after(connection, 0)]
+        return [json.loads(row.event)["subject"] for row in reading.after(connection, 0, 100)]
 
 
 @pytest.fixture

@@ -203,35 +203,6 @@ def take_replies(
     return found
 
 
-def after(connection: Connection, position: int, limit: int = 100) -> Sequence[Row[Any, Any]]:
-    """Return the published events after ``position`` in the feed, in its order."""
-    query = select(outbox.c.position, outbox.c.event).where(outbox.c.position > position)
-    return connection.execute(query.order_by(outbox.c.position).limit(limit)).all()
-
-
-def position_at(connection: Connection, moment: object) -> int:
-    """Return the position after which the events written since ``moment`` begin."""
-    query = select(outbox.c.position).where(outbox.c.created_at < moment)
-    query = query.where(outbox.c.position.is_not(None)).order_by(outbox.c.position.desc())
-    return connection.execute(query.limit(1)).scalar() or 0
-
-
-def moved(connection: Connection, position: int, limit: int) -> Sequence[Row[Any, Any, Any]]:
-    """Return position, job and tenant of the events after ``position``, without the events."""
-    query = select(outbox.c.position, outbox.c.job_id, outbox.c.tenant)
-    query = query.where(outbox.c.position > position)
-    return connection.execute(query.order_by(outbox.c.position).limit(limit)).all()
-
-
-def of_tenant(
-    connection: Connection, tenant: str, position: int, limit: int, *these: ColumnElement[bool]
-) -> Sequence[Row[Any, Any, Any]]:
-    """Return the tenant's events after ``position`` in the feed, in its order, or some of them."""
-    query = select(outbox.c.position, outbox.c.job_id, outbox.c.event)
-    query = query.where(outbox.c.tenant == tenant, outbox.c.position > position, *these)
-    return connection.execute(query.order_by(outbox.c.position).limit(limit)).all()
-
-
 def drop(connection: Connection, job_id: UUID) -> None:
     """Delete the events of a job, and note in the feed up to where some are missing."""
     gone = delete(outbox).where(outbox.c.job_id == job_id).returning(outbox.c.position)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -18,7 +19,7 @@ from tagsweep.worker import database, settings
 from tagsweep.worker.broker import results, sending
 from tagsweep.worker.broker.app import app
 from tagsweep.worker.errors import BrokerUnavailable
-from tagsweep.worker.events import callbacks, outbox, sinks
+from tagsweep.worker.events import callbacks, outbox, reading, sinks
 from tagsweep.worker.models.events import failure
 from tagsweep.worker.outages import Outage
 
@@ -114,15 +115,17 @@ def _carried_out(connection: Connection, data: dict[str, Any]) -> bool:
     return True
 
 
-def republish(position: int) -> Iterator[str]:
-    """Publish again the events after ``position`` in the feed; yield each one published.
+def republish(moment: datetime) -> Iterator[str]:
+    """Publish again the events since ``moment``, in the feed's order; yield each one published.
 
     For readers that lost some, or a stream that was wiped: a reader recognizes by its id an event
     that it has seen. Raises BrokerUnavailable.
     """
+    with database.reading() as connection:
+        position = reading.position_at(connection, moment)
     while True:
         with database.reading() as connection:
-            rows = outbox.after(connection, position)
+            rows = reading.after(connection, position, outbox.MOST_AT_ONCE, reading.since(moment))
         if not rows:
             return
         _publish([row.event for row in rows])

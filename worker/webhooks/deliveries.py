@@ -12,11 +12,10 @@ from sqlalchemy import ColumnElement, Connection, Row, delete, func, select, tup
 
 from tagsweep.worker.database.dialects import insert_missing
 from tagsweep.worker.errors import Rejected
-from tagsweep.worker.events import outbox
+from tagsweep.worker.events import outbox, reading
 from tagsweep.worker.models.events import stamp
 from tagsweep.worker.models.tables import ago, clock, webhook
 from tagsweep.worker.models.tables import delivery as deliveries
-from tagsweep.worker.models.tables import outbox as outbox_table
 from tagsweep.worker.webhooks import matching
 from tagsweep.worker.webhooks.callbacks import CALLBACK, WEBHOOK
 
@@ -96,8 +95,8 @@ def again_since(connection: Connection, hook: Row[Any], moment: datetime) -> int
     there yet.
     """
     # by their own time: one that was written earlier may have come into the feed later
-    then, position, count = outbox_table.c.created_at >= moment, 0, 0
-    while rows := outbox.of_tenant(connection, hook.tenant, position, PIECE, then):
+    then, position, count = reading.since(moment), 0, 0
+    while rows := reading.of_tenant(connection, hook.tenant, position, PIECE, then):
         position = rows[-1].position
         events = [row.event for row in rows if matching.is_for(hook, json.loads(row.event))]
         count += len(events)

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Row, select, update
 
 from tagsweep.worker import database
 from tagsweep.worker.database.dialects import INSERTS
-from tagsweep.worker.events import outbox
+from tagsweep.worker.events import reading
 from tagsweep.worker.models.tables import job as jobs
 from tagsweep.worker.models.tables import outbox as outbox_table
 from tagsweep.worker.models.tables import webhook
@@ -59,7 +59,7 @@ def _advance(connection: Connection, webhook_id: UUID) -> None:
     hook = connection.execute(this.with_for_update(skip_locked=True)).one_or_none()
     if hook is None:
         return
-    rows = outbox.of_tenant(connection, hook.tenant, hook.position, MOST_EVENTS)
+    rows = reading.of_tenant(connection, hook.tenant, hook.position, MOST_EVENTS)
     if not rows:
         return
     if hook.origin == CALLBACKS:

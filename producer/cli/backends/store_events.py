@@ -9,22 +9,24 @@ from datetime import datetime
 from tagsweep.producer.cli.output import terminal
 from tagsweep.worker import database
 from tagsweep.worker.errors import TagsweepError
-from tagsweep.worker.events import outbox
+from tagsweep.worker.events import reading
 
 POLL_S = 0.2
+#: events read at once
+PIECE = 100
 
 
 def read(since: datetime | None, *, follow: bool) -> Iterator[str | None]:
     """Yield the events as JSON; if ``follow``, without end, and None whenever none is new."""
-    position = 0
+    position, these = 0, () if since is None else (reading.since(since),)
     if since:
         with database.reading() as connection:
-            position = outbox.position_at(connection, since)
+            position = reading.position_at(connection, since)
     outage = False
     while True:
         try:
             with database.reading() as connection:
-                rows = outbox.after(connection, position)
+                rows = reading.after(connection, position, PIECE, *these)
         except TagsweepError as error:
             if not follow:
                 raise

@@ -54,7 +54,7 @@ def events(
     if follow and forms.chosen(forms.NDJSON) != forms.NDJSON:
         raise WrongUse("--follow prints NDJSON: leave out --output, or give --output ndjson.")
     start = None if since is None else times.moment("--since", since)
-    if republish:
+    if republish and start is not None:
         _republish(start)
         return
     try:
@@ -63,21 +63,18 @@ def events(
         raise typer.Exit(0) from None
 
 
-def _republish(since: datetime | None) -> None:
+def _republish(since: datetime) -> None:
     """Publish from the store, even if other commands use a gateway: no gateway does this."""
-    from tagsweep.worker import database
     from tagsweep.worker.database import schema
-    from tagsweep.worker.events import outbox, relay
+    from tagsweep.worker.events import relay
 
     choosing.at_the_store("events --republish")
     target = settings.load().events_target
     if target is None:
         raise WrongUse("There is nowhere to publish them: set TAGSWEEP_EVENTS_URL.")
     schema.ready()
-    with database.reading() as connection:
-        position = outbox.position_at(connection, since)
     count = 0
-    for event in relay.republish(position):
+    for event in relay.republish(since):
         terminal.write(event)
         count += 1
     events = terminal.counted(count, "event")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tagsweep.worker import database
-from tagsweep.worker.events import feed, outbox
+from tagsweep.worker.events import feed, reading
 from tagsweep.worker.events.feed import Bounds
 from tagsweep.worker.jobs import queries
 from tagsweep.worker.models import views
@@ -22,13 +22,13 @@ def bounds() -> Bounds:
 def after(position: int, limit: int) -> list[Any]:
     """Return up to ``limit`` events after ``position``: position, tenant and job of each."""
     with database.reading() as connection:
-        return list(outbox.moved(connection, position, limit))
+        return list(reading.moved(connection, position, limit))
 
 
 def of_tenant(tenant: str, position: int, limit: int) -> list[Any]:
     """Return up to ``limit`` events of the tenant after ``position``."""
     with database.reading() as connection:
-        return list(outbox.of_tenant(connection, tenant, position, limit))
+        return list(reading.of_tenant(connection, tenant, position, limit))
 
 
 def running(tenants: set[str] | None) -> list[dict[str, Any]]:
