@@ -86,6 +86,25 @@ def test_a_form_needs_a_session_its_token_and_our_origin(
     assert person.get(f"/console/jobs/{job_id}").status_code == 200
 
 
+@pytest.mark.parametrize("method, path", [(m, r.path) for r in pages.ROUTES for m in r.methods])
+def test_every_route_keeps_out_frames_and_foreign_scripts_and_foreign_host_names(
+    person: Person, job_id: str, method: str, path: str
+) -> None:
+    """Whatever it answers, also to a part of a page, and to a form that it refuses."""
+    url = _filled(path, job_id)
+    for headers in ({}, {"hx-request": "true"}, {"host": "evil.example"}, {"host": "10.1.2.3"}):
+        with person.stream(method, url, headers=headers) as answer:  # one of them has no end
+            assert (answer.status_code == 421) == ("host" in headers), headers
+            policy = answer.headers["content-security-policy"]
+        assert "default-src 'none'; script-src 'self'" in policy
+        assert "frame-ancestors 'none'" in policy
+        assert answer.headers["x-frame-options"] == "DENY"
+        assert answer.headers["referrer-policy"] == "no-referrer"
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        is_static = path == "/console/static/{name}" and answer.is_success
+        assert is_static or answer.headers["cache-control"] == "no-store"
+
+
 @pytest.mark.parametrize("path", [path for path in _routes("GET") if "{job_id}" in path])
 def test_the_job_of_another_tenant_is_nowhere(
     redis_gateway: Gateway, job_id: str, path: str
