@@ -15,7 +15,7 @@ from tagsweep.worker.models.ids import RESOURCE_TYPES
 KINDS = {
     "detach": "Detach: take tags off resources",
     "attach": "Attach: put tags on resources",
-    "merge": "Merge: make links to tags links to another tag",
+    "merge": "Merge: turn tags into another tag",
     "delete": "Delete: take key/value tags off workspaces",
     "set": "Set: give workspaces key/value tags",
 }
