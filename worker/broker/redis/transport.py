@@ -17,10 +17,9 @@ from uuid import uuid4
 from kombu.asynchronous import get_event_loop
 from kombu.transport import redis
 from kombu.utils.encoding import bytes_to_str
-from kombu.utils.json import loads
 
 from tagsweep.worker.broker import batching, names
-from tagsweep.worker.broker.redis import channel, scripts
+from tagsweep.worker.broker.redis import channel, fetched_messages, scripts
 from tagsweep.worker.broker.redis.unacknowledged import QoS
 from tagsweep.worker.broker.redis.watch import Watch
 from tagsweep.worker.broker.runtime import consumer
@@ -32,6 +31,9 @@ log = logging.getLogger(__name__)
 LEAST_S, MOST_S, SHARE = 0.002, 0.05, 0.02
 #: seconds after which a Redis that has said nothing is asked again: it may be gone
 PROBE_S = 5
+#: seconds that a message which is alone has to reach a pool process before more are asked for: the
+#: event loop would write to it after it has read what Redis answers
+HANDED_S = 0.0005
 #: how many times jobs are fetched before a sweep or a part: small ones take about a time slice
 MOST_IN_A_ROW = 20
 #: a message that is fetched together with others takes about so much of the time of one alone
@@ -172,18 +174,21 @@ class Channel(_Channel):  # type: ignore[misc]
         read: list[Any] = []
         for place, raw in enumerate(fetched, 1):
             name = f"{self._taken}:{place}"
-            message = self._read(raw, name)
+            message = fetched_messages.read(self, raw, name)
             if message is None:
                 self._set_aside(name, raw)
             else:
                 read.append(message)
-        taken = _together(read) if queue in self._receivers else []
+        taken = fetched_messages.together(read) if queue in self._receivers else []
         given_back = [message for message in read if message not in taken]
         if read:
             self.qos.note(taken, given_back)
         self._count(queue, taken, len(given_back))
         for message in taken:
             self._receivers[queue](message)
+        hub = get_event_loop()
+        if len(taken) == 1 and hub is not None:
+            self._pause(hub, HANDED_S)
 
     def _count(self, queue: str, taken: Sequence[Any], given_back: int) -> None:
         """Note what was fetched, for what is fetched next."""
@@ -201,21 +206,6 @@ class Channel(_Channel):  # type: ignore[misc]
             client.hdel(taken, name)
             client.zrem(taken_at, name)
 
-    def _read(self, raw: bytes, name: str) -> Any:
-        """Return the message as kombu expects it; None if malformed, which would end the worker.
-
-        ``name``: the one under which it was taken is its delivery tag from here on.
-        """
-        try:
-            payload = loads(bytes_to_str(raw))
-            payload["properties"]["delivery_tag"] = name
-            message = self.Message(payload, channel=self)
-            whole = {"exchange", "routing_key"} <= message.delivery_info.keys()
-            whole = whole and message.body is not None and isinstance(message.headers, dict)
-        except (AttributeError, KeyError, TypeError, ValueError):
-            return None
-        return message if whole else None
-
     def _rest(self) -> None:
         """Wait until Redis says that a message has come; if it does not say so, for a moment."""
         self._begin_watch()
@@ -227,19 +217,14 @@ class Channel(_Channel):  # type: ignore[misc]
         if hub is None:
             time.sleep(pause)
         else:
-            self._resting = True
-            hub.call_later(pause, self._go_on)
+            self._pause(hub, pause)
+
+    def _pause(self, hub: Any, seconds: float) -> None:
+        self._resting = True
+        hub.call_later(seconds, self._go_on)
 
     def _go_on(self) -> None:
         self._resting = False
-
-
-def _together(fetched: Sequence[Any]) -> list[Any]:
-    """Return the first message, with those that can be done together with it."""
-    first, others = fetched[:1], fetched[1:]
-    if not others or not batching.fits(first[0]):
-        return list(first)
-    return [*first, *(one for one in others if batching.fits(one))]
 
 
 def attach() -> None:
