@@ -211,13 +211,13 @@ def test_of_a_batch_that_kills_only_the_job_that_kills_is_given_up(
     stack: ServerStack, tenant: str
 ) -> None:
     other = new_tenant()
-    tag = stack.store.tag(other, "deadly", tables=IDS[:1])
+    stack.store.tag(other, "deadly", tables=IDS[:1])
     body = {"tenant": other, "names": ["deadly"], "tables": IDS[:1]}
     sent = _send(stack, tenant, 10)
     deadly = stack.send("tags.detach", body)
     sent += _send(stack, tenant, 10)
     statement = "DELETE FROM tagsweep.tag_link"
-    faulty.start(stack, statement=statement, values={"tag": str(tag)}, whole=False)
+    faulty.start(stack, statement=statement, values={"job_id": deadly.id}, whole=False)
     with pytest.raises(Exception, match="Workers crashed"):
         deadly.get(timeout=60)
     for pending in sent:
