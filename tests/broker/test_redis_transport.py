@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import select
 import signal
 import threading
 from collections.abc import Iterator
+from queue import Empty
 from typing import Any
 
 import kombu
 import pytest
 import redis
+from kombu.asynchronous import Hub, set_event_loop
 from kombu.transport.redis import Transport
 
 from tagsweep.worker.broker.redis import transport
@@ -82,6 +86,39 @@ def test_what_came_before_the_watch_began_is_taken(taker: Taker) -> None:
     assert taker.take(2) == ["1", "2"]
     taker.put(SWEEPS, "3")
     assert taker.take(3) == ["1", "2", "3"]
+
+
+@pytest.fixture
+def hub() -> Iterator[Hub]:
+    """The event loop that a worker has."""
+    made = Hub()
+    set_event_loop(made)
+    yield made
+    set_event_loop(None)
+
+
+@pytest.mark.timeout(20)
+def test_what_is_said_of_other_queues_while_a_message_is_handed_over_stops_nothing(
+    taker: Taker, hub: Hub
+) -> None:
+    taker.come_to_rest()  # Redis is to tell of each of three queues
+    taker.put(QUEUE, "1")
+    assert taker.take(1) == ["1"]
+    channel: Any = taker.consumer.channel
+    assert channel._resting
+    for queue in (SWEEPS, PARTS):
+        taker.put(queue, queue)
+    sock = channel.client.connection._sock
+    assert eventually(lambda: select.select([sock], [], [], 0)[0])
+    for _ in range(2):  # the second time there is nothing to read, as where it is TLS that reads
+        with pytest.raises(Empty):
+            channel._brpop_read()
+    assert eventually(lambda: (hub.fire_timers(), not channel._resting)[1])
+    while len(taker.taken) < 3:
+        hub.fire_timers()
+        with contextlib.suppress(TimeoutError):
+            taker.connection.drain_events(timeout=0.1)
+    assert set(taker.taken) == {"1", SWEEPS, PARTS}
 
 
 def test_while_it_waits_a_worker_can_be_given_other_queues(taker: Taker) -> None:

@@ -135,6 +135,9 @@ class Channel(_Channel):  # type: ignore[misc]
             raise Empty
         if not self._fetches_reliably:
             return bool(super()._brpop_read(**options))
+        if self._resting:
+            self._watch.read_unasked(self.client.connection)
+            raise Empty
         try:
             found = self._answer()
         finally:

@@ -68,6 +68,14 @@ class Watch:
             if not self._unread and not connection.can_read(timeout=0):
                 return noticed
 
+    def read_unasked(self, connection: Any) -> None:
+        """Read what Redis says while it is asked nothing: each list that was watched changes once.
+
+        There need not be anything: of TLS a socket has more to read than what Redis says.
+        """
+        while connection.can_read(timeout=0):
+            connection.read_response(push_request=True)
+
     def end(self, connection: Any) -> None:
         """Read the replies that are still to come, so that another command can be sent."""
         if self._unread and self._socket is connection._sock:  # noqa: SLF001  # the same
