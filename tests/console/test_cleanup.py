@@ -115,6 +115,8 @@ def test_every_kind_can_be_asked_for(
     fields = {**form, f"ids-{lists}": entries}
     page = _preview(person, **fields)
     assert changed in page.text
+    word = {"merge": "moved"}.get(form["kind"], changed.rsplit(" ", 1)[1])
+    assert f" would be {word}, " in page.text  # among the counts too
     done = _job(person, tenant, _run(person, page))
     assert done["status"] == "succeeded"
 
@@ -129,7 +131,7 @@ def test_a_merge_is_previewed_run_and_undone(person: Person, tenant: str) -> Non
     page = _preview(person, kind="merge", names="old\nolder", into="new", drop="1")
     shown = html.unescape(page.text)
     assert "4 of 4 items would be merged into new" in shown
-    assert "2 moved, 2 present, 0 absent" in shown
+    assert "2 would be moved, 2 present, 0 absent" in shown
     for item in ("moved", "present"):
         assert f'<td class="mono"><bdi>{item}</bdi></td>' in shown
     command = f"tagsweep merge --tenant {tenant} --name old --name older"
