@@ -15,7 +15,7 @@ from tagsweep.producer.cli import main
 from tagsweep.producer.gateway.submission import batch_transaction
 from tagsweep.worker.database import pipelines, round_trip
 from tagsweep.worker.jobs import batch_rows
-from tagsweep.worker.store.batches import links
+from tagsweep.worker.store.batches import detach_by_name
 
 #: in their order
 POINTS = ("before it begins", "begun", "changed", "at the commit", "committed")
@@ -79,7 +79,7 @@ def _arm(point: str) -> None:
         _die_at_commit()
     modules: dict[str, tuple[Any, str, bool]] = {
         "before it begins": (batch_rows, "begin", False),
-        "begun": (links, "change", False),
+        "begun": (detach_by_name, "_detached", False),  # what was answered has not been read
         "changed": (batch_rows, "write", False),
         "committed": (batch_transaction, "apply", True),
     }
