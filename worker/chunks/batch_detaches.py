@@ -23,6 +23,9 @@ from tagsweep.worker.jobs.batch_rows import Begun
 from tagsweep.worker.store.batches import detach_by_name
 from tagsweep.worker.store.batches.detach_by_name import Named
 
+#: so many jobs take less time than the statement for them would to be planned
+FEW = 4
+
 
 def apply(
     connection: Connection, new_jobs: Sequence[NewJob], chunks: Chunks
@@ -37,7 +40,7 @@ def apply(
         begin = batch_rows.begin(
             connection,
             [new.job_id for new in new_jobs],
-            planned_once=len(new_jobs) <= batch_matching.FEW,
+            planned_once=len(new_jobs) <= FEW,
             at_once=True,
         )
         detach = detach_by_name.detach(connection, work)

@@ -31,8 +31,6 @@ from tagsweep.worker.store.unmatched.names import MissingNames
 
 #: what stands for our own table of tags
 OURS = ""
-#: so many jobs take less time than the statements for them would to be planned
-FEW = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +90,7 @@ def accepted(connection: Connection, new_jobs: Sequence[NewJob]) -> tuple[list[C
         if isinstance(new.job, WorkspacesJob)
     }
     with pipelines.pipelined(connection):
-        begin = batch_rows.begin(
-            connection,
-            [new.job_id for new in new_jobs],
-            planned_once=_planned_once(new_jobs, known),
-        )
+        begin = batch_rows.begin(connection, [new.job_id for new in new_jobs])
         accept = job_resources.accepted(connection, known)
         match = [tags.match(connection, one.at, one.places) for one in linked]
         know = workspaces.known(
@@ -130,15 +124,6 @@ def _on_workspaces(connection: Connection, new: NewJob, begun: Begun) -> Cut:
 def table_of(one: Resource | None) -> str:
     """Return what tells the table of the tags of some resources from others."""
     return repr(one.tags) if one else OURS
-
-
-def _planned_once(new_jobs: Sequence[NewJob], mapped: Mapping[str, job_resources.Known]) -> bool:
-    """Return whether the plan for any number of ids will do, made by an index alone.
-
-    Not for many jobs; not on tables of any shape; not to find out what an attach has added.
-    """
-    is_few = len(new_jobs) <= FEW and not mapped
-    return is_few and all(isinstance(new.job, DetachJob) for new in new_jobs)
 
 
 def _by_table(
