@@ -27,6 +27,15 @@ def _made(gateway: Gateway, tenant: str, *, end: bool = True, **body: Any) -> st
         return str(made.json()["id"])
 
 
+def _waiting(gateway: Gateway, windows: Windows, tenant: str) -> tuple[str, Page]:
+    """Send a job that no worker does; return its id, and its page."""
+    made = _made(gateway, tenant, end=False)
+    window = windows.open(gateway)
+    page = window.sign_in(tenant)
+    page.goto(f"{window.console}/jobs/{made}")
+    return made, page
+
+
 @contextmanager
 def _loads(page: Page, path: str) -> Iterator[None]:
     """Wait until the part of the page has come anew."""
@@ -62,10 +71,7 @@ def test_the_focus_is_on_no_other_button_when_its_own_has_gone(
     idle_gateway: Gateway, windows: Windows, tenant: str
 ) -> None:
     """Whoever is about to press Enter would do something else."""
-    made = _made(idle_gateway, tenant, end=False)
-    window = windows.open(idle_gateway)
-    page = window.sign_in(tenant)
-    page.goto(f"{window.console}/jobs/{made}")
+    made, page = _waiting(idle_gateway, windows, tenant)
     pause = page.get_by_role("button", name="Pause…")
     pause.focus()
     with idle_gateway.client(tenant) as client:
@@ -85,10 +91,7 @@ def test_the_focus_is_on_no_other_button_when_its_own_has_gone(
 def test_whoever_closes_a_question_is_where_they_were_though_the_page_has_loaded_anew(
     idle_gateway: Gateway, windows: Windows, tenant: str
 ) -> None:
-    made = _made(idle_gateway, tenant, end=False)
-    window = windows.open(idle_gateway)
-    page = window.sign_in(tenant)
-    page.goto(f"{window.console}/jobs/{made}")
+    made, page = _waiting(idle_gateway, windows, tenant)
     page.get_by_role("button", name="Cancel…").focus()
     page.keyboard.press("Enter")
     expect(page.get_by_role("dialog")).to_be_visible()

@@ -19,7 +19,7 @@ from tagsweep.worker.jobs import batch_ends, batch_rows, report
 from tagsweep.worker.jobs.batch_ends import NewJob
 from tagsweep.worker.jobs.batch_rows import Begun
 from tagsweep.worker.mapping import job_resources
-from tagsweep.worker.models.jobs import AttachJob, DetachJob, WorkspacesJob
+from tagsweep.worker.models.jobs import AttachJob, DetachJob, Job, WorkspacesJob
 from tagsweep.worker.models.mapped import FIRST, MappedResource, MappedResources, Resource
 from tagsweep.worker.models.records import Chunk, JobRecord
 from tagsweep.worker.store import KINDS, layouts
@@ -62,16 +62,14 @@ def of_detaches(connection: Connection, new_jobs: Sequence[NewJob]) -> Chunks | 
     Nor on SQLite, nor of one that names nothing, or no resource: what it names is told all the
     same.
     """
-    if is_sqlite(connection):
+    if is_sqlite(connection) or not all(_detaches_ours(new.job) for new in new_jobs):
         return None
-    found: Chunks = {}
-    for new in new_jobs:
-        if not isinstance(new.job, DetachJob) or job_resources.names(new.job):
-            return None
-        found[new.job_id] = list(plain.chunks_of(new.job, 1))
-        if not found[new.job_id] or not new.job.names:
-            return None
-    return found
+    found = {new.job_id: list(plain.chunks_of(new.job, 1)) for new in new_jobs}
+    return found if all(found.values()) else None
+
+
+def _detaches_ours(job: Job) -> bool:
+    return isinstance(job, DetachJob) and bool(job.names) and not job_resources.names(job)
 
 
 def accepted(connection: Connection, new_jobs: Sequence[NewJob]) -> tuple[list[Cut], Begun]:

@@ -35,8 +35,3 @@ def running(tenants: set[str] | None) -> list[dict[str, Any]]:
     """Return running jobs of these tenants, or of all (None), as JSON."""
     with database.reading() as connection:
         return [views.of(job, None) for job in queries.running(connection, tenants)]
-
-
-def told(shown: dict[str, Any]) -> list[Any]:
-    """Return what of a running job is told once it has changed; its rate always does."""
-    return [shown.get(name) for name in ("status", "counts", "paused", "waiting")]

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from collections.abc import Mapping
+from typing import Any
 from uuid import uuid4
 
 #: news of which the time is remembered
 MOST = 100
 _EVER = float("-inf")
+
+
+def of_running(shown: Mapping[str, Any]) -> list[Any]:
+    """Return what of a running job is news once it has changed; its rate always does."""
+    return [shown.get(name) for name in ("status", "counts", "paused", "waiting")]
 
 
 class News:

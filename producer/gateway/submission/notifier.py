@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
-from tagsweep.producer.gateway.submission import feed
+from tagsweep.producer.gateway.submission import feed, news
 from tagsweep.producer.gateway.submission.news import News
 from tagsweep.producer.gateway.threadpool import Threads
 from tagsweep.worker.errors import BrokerUnavailable, TagsweepError
@@ -192,13 +192,13 @@ class Notifier:
         running = await self._threads.run(feed.running, tenants)
         now = {shown["id"]: shown for shown in running}
         self.news.add()
+        known, self._shown = self._shown, {one: news.of_running(now[one]) for one in now}
         for job_id, shown in now.items():
-            if self._shown.get(job_id) == feed.told(shown):
+            if known.get(job_id) == self._shown[job_id]:
                 continue
             for listener in self._listeners:
                 if listener.hears(shown["tenant"]):
                     listener.update(shown)
-        self._shown = {job_id: feed.told(shown) for job_id, shown in now.items()}
 
     def _subscribe(self, url: str) -> None:
         loop = asyncio.get_running_loop()
